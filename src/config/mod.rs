@@ -1,0 +1,1 @@
+//! What people write: configuration, connection strings, the policy's place.

@@ -1,0 +1,1 @@
+//! Throwaway PostgreSQL clusters with the fleet of the documents.

@@ -1,0 +1,8 @@
+//! What isolation in PostgreSQL *is*: names, privileges, roles, the snapshot, the effective matrix, changes, lineages.
+//! Uses std and serde only.
+
+pub mod ident;
+pub mod privilege;
+
+pub use ident::{Ident, Oid, qualified, quote_ident};
+pub use privilege::{Acl, AclEntry, ObjectKind, Privilege, Privileges};

@@ -1,0 +1,5 @@
+//! The binary: parses, chooses the mode, prints an error once and sets the exit code.
+
+fn main() -> std::process::ExitCode {
+    pgmoat::cli::main()
+}

@@ -1,0 +1,1 @@
+//! How to get from what is to what should be.

@@ -1,0 +1,1 @@
+//! What should be: the policy file and the checks against it.

@@ -1,0 +1,1 @@
+//! The composition root: the one loop that knows app, tui and server.
