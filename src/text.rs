@@ -137,7 +137,9 @@ pub fn deceptive(name: &str) -> Option<&'static str> {
         return Some("holds characters that are invisible or act on terminals");
     }
     let latin = name.chars().any(|c| c.is_ascii_alphabetic());
-    let alike = name.chars().any(|c| matches!(u32::from(c), 0x0370..=0x03FF | 0x0400..=0x052F | 0x0530..=0x058F | 0xFF00..=0xFFEF));
+    let alike = name
+        .chars()
+        .any(|c| matches!(u32::from(c), 0x0370..=0x03FF | 0x0400..=0x052F | 0x0530..=0x058F | 0xFF00..=0xFFEF));
     (latin && alike).then_some("mixes alphabets whose letters look alike")
 }
 

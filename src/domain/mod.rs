@@ -3,6 +3,7 @@
 
 pub mod ident;
 pub mod privilege;
+pub mod snapshot;
 
 pub use ident::{Ident, Oid, qualified, quote_ident};
 pub use privilege::{Acl, AclEntry, ObjectKind, Privilege, Privileges};

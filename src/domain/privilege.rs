@@ -101,11 +101,9 @@ impl Privileges {
     pub const TABLE_16: Privileges = Privileges(0x7f);
     /// What a table can have from 17 on.
     pub const TABLE: Privileges = Privileges(0xff);
-    pub const SEQUENCE: Privileges =
-        Privileges::of(&[Privilege::Usage, Privilege::Select, Privilege::Update]);
+    pub const SEQUENCE: Privileges = Privileges::of(&[Privilege::Usage, Privilege::Select, Privilege::Update]);
     pub const SCHEMA: Privileges = Privileges::of(&[Privilege::Usage, Privilege::Create]);
-    pub const DATABASE: Privileges =
-        Privileges::of(&[Privilege::Create, Privilege::Connect, Privilege::Temporary]);
+    pub const DATABASE: Privileges = Privileges::of(&[Privilege::Create, Privilege::Connect, Privilege::Temporary]);
     pub const ROUTINE: Privileges = Privileges::of(&[Privilege::Execute]);
     pub const TYPE: Privileges = Privileges::of(&[Privilege::Usage]);
 

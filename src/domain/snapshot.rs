@@ -1,0 +1,707 @@
+//! One picture of one database, as read in read-only transactions: never changed, only replaced. Parts that are read at
+//! different times are shared by `Arc`, so a new snapshot costs only what was read anew.
+//! Holds what the server said, not what it means: see `effective`, `alembic` and the checks for that.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ident::Oid,
+    privilege::{Acl, ObjectKind},
+};
+
+/// Everything known of one database of one instance.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Name of the instance in the configuration, or `host:port/db`.
+    pub instance: String,
+    pub server: Arc<Server>,
+    pub catalog: Arc<Catalog>,
+    /// Slow parts; `None` until they were read once ("checking").
+    pub shapes: Option<Arc<Shapes>>,
+    /// Names of objects, for the schemas that were looked into.
+    #[serde(default)]
+    pub objects: Objects,
+    pub versions: Arc<VersionTables>,
+    #[serde(default)]
+    pub sizes: Arc<Sizes>,
+    /// `None` until it was read once.
+    #[serde(default)]
+    pub activity: Option<Arc<Activity>>,
+    /// Parts that could not be read, with the grant that would help.
+    #[serde(default)]
+    pub unavailable: Vec<Unavailable>,
+}
+
+/// A part of the picture that is unknown, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unavailable {
+    /// What is unknown, in words: "query texts of other roles".
+    pub what: String,
+    /// The server's reason, in words.
+    pub why: String,
+    /// One statement that would show it, or `None`.
+    pub grant: Option<String>,
+}
+
+/// The server and the connection that the picture was taken through.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Server {
+    /// `server_version_num`: 150020.
+    pub version_num: u32,
+    /// `server_version` as text: `15.20 (Debian …)`.
+    pub version: String,
+    pub database: String,
+    pub database_oid: Oid,
+    /// `pg_control_system()`; `None` where the role may not call it.
+    pub system_identifier: Option<String>,
+    /// `pg_is_in_recovery()`: a standby.
+    pub in_recovery: bool,
+    /// Replay lag in milliseconds, on a standby that has replayed anything.
+    pub replay_lag_ms: Option<i64>,
+    /// The role the console is logged in as.
+    pub current_user: String,
+    pub superuser: bool,
+    /// Member (with inheritance) of `pg_monitor` or `pg_read_all_stats`: sees query texts of others.
+    pub sees_activity: bool,
+    /// Microseconds since the Unix epoch, by the server's clock, when the catalog was read.
+    pub taken_at_us: i64,
+    /// Microseconds since the Unix epoch of the server's start.
+    pub started_at_us: Option<i64>,
+    /// TLS protocol and cipher, `None` for a plain connection.
+    pub tls: Option<String>,
+    /// Connected through a Unix socket or the loopback address.
+    pub local: bool,
+    /// `current_setting('search_path')` of the server's configuration, before role and database settings.
+    pub default_search_path: String,
+    /// `max_connections`, and what of it is reserved for superusers.
+    pub max_connections: i32,
+    pub reserved_connections: i32,
+    pub encoding: String,
+}
+
+/// What one catalog read returned; all of one repeatable-read transaction.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Catalog {
+    /// `pg_current_snapshot()` as text: equal text means an equal picture (on a primary).
+    pub gate: String,
+    pub database: Database,
+    /// Sorted by name.
+    pub roles: Vec<Role>,
+    pub memberships: Vec<Membership>,
+    /// Sorted by name; without `pg_toast`, `pg_temp_*`; with `pg_catalog` and `information_schema`.
+    pub schemas: Vec<Schema>,
+    /// Relations folded by everything that decides a privilege. Extension members are apart (`extension`).
+    pub relations: Vec<Group>,
+    pub routines: Vec<Group>,
+    /// Enums, domains, ranges, free-standing composite types (their ACL is folded too).
+    pub types: Vec<Group>,
+    pub default_acls: Vec<DefaultAcl>,
+    /// `pg_db_role_setting`.
+    pub settings: Vec<Setting>,
+    pub extensions: Vec<Extension>,
+    pub policies: Vec<RowPolicy>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Database {
+    pub oid: Oid,
+    pub name: String,
+    pub owner: Oid,
+    pub acl: Acl,
+    /// `datconnlimit`; -1 is none.
+    pub connection_limit: i32,
+}
+
+/// A row of `pg_roles`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Role {
+    pub oid: Oid,
+    pub name: String,
+    pub superuser: bool,
+    pub inherit: bool,
+    pub create_role: bool,
+    pub create_db: bool,
+    pub login: bool,
+    pub replication: bool,
+    pub bypass_rls: bool,
+    /// -1 is none.
+    pub connection_limit: i32,
+    /// Microseconds since the Unix epoch; `i64::MAX` is infinity.
+    pub valid_until_us: Option<i64>,
+}
+
+impl Role {
+    /// Roles of the server itself: `pg_read_all_data`, `pg_database_owner` and so on.
+    #[must_use]
+    pub fn is_predefined(&self) -> bool {
+        self.name.starts_with("pg_")
+    }
+
+    /// Roles that belong to the platform rather than to the people: shown, never judged or changed.
+    #[must_use]
+    pub fn is_platform(&self) -> bool {
+        const NAMES: &[&str] = &[
+            "rdsadmin",
+            "rdsrepladmin",
+            "rdstopmgr",
+            "rds_superuser",
+            "rds_replication",
+            "rds_iam",
+            "rds_password",
+            "rds_ad",
+            "rds_extension",
+            "rds_reserved",
+            "cloudsqladmin",
+            "cloudsqlagent",
+            "cloudsqlreplica",
+            "cloudsqlsuperuser",
+            "cloudsqliamuser",
+            "cloudsqliamserviceaccount",
+            "cloudsqliamgroup",
+            "cloudsqlimportexport",
+            "cloudsqlconnpooladmin",
+            "cloudsqlobservability",
+            "alloydbsuperuser",
+            "alloydbadmin",
+            "alloydbagent",
+            "alloydbiamuser",
+            "alloydbiamgroupuser",
+            "alloydbmetadata",
+            "azuresu",
+            "azure_superuser",
+            "azure_pg_admin",
+            "replication",
+            "neon_superuser",
+            "authenticator",
+            "anon",
+            "authenticated",
+            "service_role",
+            "dashboard_user",
+            "pgbouncer",
+            "pgsodium_keyholder",
+            "pgsodium_keyiduser",
+            "pgsodium_keymaker",
+            "web_access",
+            "no_access",
+        ];
+        self.is_predefined() || self.name.starts_with("supabase_") || NAMES.contains(&self.name.as_str())
+    }
+}
+
+/// A row of `pg_auth_members`. Before 16 `inherit` follows the member's `rolinherit` and `set` is true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The group.
+    pub role: Oid,
+    pub member: Oid,
+    pub grantor: Oid,
+    /// The member uses the role's privileges without SET ROLE.
+    pub inherit: bool,
+    /// The member may SET ROLE.
+    pub set: bool,
+    pub admin: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Schema {
+    pub oid: Oid,
+    pub name: String,
+    pub owner: Oid,
+    pub acl: Acl,
+    /// Made by an extension (`pg_depend.deptype = 'e'`).
+    #[serde(default)]
+    pub extension: bool,
+}
+
+impl Schema {
+    /// `pg_catalog`, `information_schema` and other `pg_*` schemas.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.name == "information_schema" || self.name.starts_with("pg_")
+    }
+}
+
+/// What a relation is (`pg_class.relkind`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Table,
+    Partitioned,
+    View,
+    MaterializedView,
+    Foreign,
+    Sequence,
+    Function,
+    Procedure,
+    Aggregate,
+    Window,
+    Type,
+}
+
+impl Kind {
+    #[must_use]
+    pub fn object_kind(self) -> ObjectKind {
+        match self {
+            Kind::Table | Kind::Partitioned | Kind::View | Kind::MaterializedView | Kind::Foreign => ObjectKind::Table,
+            Kind::Sequence => ObjectKind::Sequence,
+            Kind::Function | Kind::Procedure | Kind::Aggregate | Kind::Window => ObjectKind::Routine,
+            Kind::Type => ObjectKind::Type,
+        }
+    }
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Table => "table",
+            Kind::Partitioned => "partitioned table",
+            Kind::View => "view",
+            Kind::MaterializedView => "materialized view",
+            Kind::Foreign => "foreign table",
+            Kind::Sequence => "sequence",
+            Kind::Function => "function",
+            Kind::Procedure => "procedure",
+            Kind::Aggregate => "aggregate",
+            Kind::Window => "window function",
+            Kind::Type => "type",
+        }
+    }
+}
+
+/// Objects of one schema that are alike in kind, owner and ACL: the effective right depends on nothing else.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Group {
+    pub schema: Oid,
+    pub kind: Kind,
+    pub owner: Oid,
+    pub acl: Acl,
+    pub count: u32,
+    /// Sum of `relpages`, 8 KiB each, as of the last VACUUM or ANALYZE; 0 for what has no pages.
+    #[serde(default)]
+    pub pages: u64,
+    /// How many have row level security enabled.
+    #[serde(default)]
+    pub rls: u32,
+    /// Members of an extension.
+    #[serde(default)]
+    pub extension: bool,
+}
+
+/// A row of `pg_default_acl`. A global entry (`schema` none) stores the whole ACL of new objects, a per-schema one adds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DefaultAcl {
+    /// The role whose new objects it is for.
+    pub creator: Oid,
+    pub schema: Option<Oid>,
+    pub kind: DefaultKind,
+    pub acl: Acl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DefaultKind {
+    Tables,
+    Sequences,
+    Functions,
+    Types,
+    Schemas,
+    /// Since 18.
+    LargeObjects,
+}
+
+/// A row of `pg_db_role_setting`, split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// `None`: in every database.
+    pub database: Option<Oid>,
+    /// `None`: for every role.
+    pub role: Option<Oid>,
+    pub name: String,
+    pub value: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Extension {
+    pub oid: Oid,
+    pub name: String,
+    pub schema: Oid,
+    pub owner: Oid,
+    pub version: String,
+    pub relocatable: bool,
+}
+
+/// A row of `pg_policy`; the expressions are read with the slow parts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RowPolicy {
+    pub relation: Oid,
+    pub name: String,
+    pub permissive: bool,
+    /// `r`, `a`, `w`, `d` or `*`.
+    pub command: char,
+    /// [`Oid::ZERO`] is PUBLIC.
+    pub roles: Vec<Oid>,
+}
+
+/// What costs more to read and changes seldom: read on a slower cadence on a connection of its own.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Shapes {
+    /// The gate text these were read under.
+    pub gate: String,
+    pub column_grants: Vec<ColumnGrant>,
+    /// Foreign keys whose two tables stand in different schemas, and those that are not validated.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Views and materialized views that read a relation of another schema, or a table with row level security.
+    pub views: Vec<ViewUse>,
+    pub definers: Vec<Definer>,
+    /// Tables that have row level security or a column some policy may name (`tenant_id` and the declared ones).
+    pub tables: Vec<TableShape>,
+    /// Expressions of row level security policies, by (relation, policy name).
+    pub policy_expressions: Vec<PolicyExpression>,
+    /// Names of tables that stand in more than one non-system schema.
+    pub overlaps: Vec<Overlap>,
+    /// Types, free sequences and routines that only other schemas use.
+    pub foreign_uses: Vec<ForeignUse>,
+}
+
+/// A column's own ACL (`pg_attribute.attacl`), invisible in the table's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ColumnGrant {
+    pub schema: Oid,
+    pub relation: String,
+    pub relation_oid: Oid,
+    pub kind: Kind,
+    pub owner: Oid,
+    pub column: String,
+    pub acl: Acl,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ForeignKey {
+    pub name: String,
+    pub schema: Oid,
+    pub table: String,
+    pub to_schema: Oid,
+    pub to_table: String,
+    pub validated: bool,
+}
+
+/// A view that reads `relation` of `uses_schema`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ViewUse {
+    pub schema: Oid,
+    pub view: String,
+    pub owner: Oid,
+    pub materialized: bool,
+    /// `security_invoker` (since 15): reads with the caller's rights.
+    pub security_invoker: bool,
+    pub uses_schema: Oid,
+    pub uses: String,
+    pub uses_owner: Oid,
+    pub uses_rls: bool,
+    pub uses_force_rls: bool,
+}
+
+/// A SECURITY DEFINER routine of a non-system schema.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Definer {
+    pub schema: Oid,
+    /// Name with argument types, as `regprocedure` writes it without the schema.
+    pub signature: String,
+    pub owner: Oid,
+    pub acl: Acl,
+    /// The `search_path` of its own SET clause, if any.
+    pub search_path: Option<String>,
+    pub extension: bool,
+}
+
+/// Row level security of one table.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TableShape {
+    pub oid: Oid,
+    pub schema: Oid,
+    pub name: String,
+    pub owner: Oid,
+    pub rls: bool,
+    pub force_rls: bool,
+    /// Those of its columns that a policy declares as tenant columns somewhere (or `tenant_id`).
+    pub tenant_columns: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PolicyExpression {
+    pub relation: Oid,
+    pub policy: String,
+    /// `pg_get_expr` of USING and WITH CHECK.
+    pub using: Option<String>,
+    pub check: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Overlap {
+    pub table: String,
+    pub schemas: Vec<Oid>,
+}
+
+/// An object used by objects of other schemas and by none of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ForeignUse {
+    pub kind: Kind,
+    pub schema: Oid,
+    pub name: String,
+    pub owner: Oid,
+    pub used_by: Vec<Oid>,
+    /// One user in words: `table langflow.flow`.
+    pub example: String,
+}
+
+/// Names of objects per schema, loaded on demand.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Objects(pub BTreeMap<Oid, Arc<SchemaObjects>>);
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SchemaObjects {
+    /// Sorted by name.
+    pub relations: Vec<Object>,
+    pub routines: Vec<Object>,
+    pub types: Vec<Object>,
+}
+
+impl SchemaObjects {
+    /// All three lists.
+    pub fn all(&self) -> impl Iterator<Item = &Object> {
+        self.relations.iter().chain(&self.routines).chain(&self.types)
+    }
+}
+
+/// One object of a schema.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Object {
+    pub oid: Oid,
+    pub kind: Kind,
+    /// Routines carry their argument types: `f(integer, text)`.
+    pub name: String,
+    pub owner: Oid,
+    pub acl: Acl,
+    #[serde(default)]
+    pub extension: bool,
+    #[serde(default)]
+    pub rls: bool,
+    #[serde(default)]
+    pub force_rls: bool,
+    /// Sequences: the table that owns it (serial, identity).
+    #[serde(default)]
+    pub owned_by: Option<Oid>,
+    /// Rows by the last VACUUM or ANALYZE (`reltuples`), `None` when never counted.
+    #[serde(default)]
+    pub rows_estimate: Option<u64>,
+}
+
+/// Every table that is, or looks like, an Alembic version table.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VersionTables(pub Vec<VersionTable>);
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VersionTable {
+    pub oid: Oid,
+    pub schema: Oid,
+    pub name: String,
+    pub owner: Oid,
+    pub acl: Acl,
+    /// Exactly one column `version_num` of a character type. A table of the name without it is not Alembic's.
+    pub shape: bool,
+    /// `relkind` is an ordinary table; views and others are never read.
+    pub plain: bool,
+    /// Has a primary key. A hint only: `version_table_pk=False` exists.
+    pub primary_key: bool,
+    pub rows: VersionRows,
+}
+
+/// The rows of a version table, or why they are unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state", content = "value")]
+pub enum VersionRows {
+    /// Sorted. Empty is a fact of its own.
+    Known(Vec<String>),
+    /// Locked by a migration at the moment; the rows of the last reading, when there was one.
+    Locked(Option<Vec<String>>),
+    /// The login may not read it.
+    Denied,
+    /// Not read, in words: a view, row level security, over 64 KiB.
+    Refused(String),
+    /// Not read yet.
+    Pending,
+}
+
+impl VersionRows {
+    /// The rows as far as they are known.
+    #[must_use]
+    pub fn known(&self) -> Option<&[String]> {
+        match self {
+            VersionRows::Known(rows) | VersionRows::Locked(Some(rows)) => Some(rows),
+            VersionRows::Locked(None) | VersionRows::Denied | VersionRows::Refused(_) | VersionRows::Pending => None,
+        }
+    }
+}
+
+/// Sizes by schema: estimates from `relpages` at once, exact ones where they were asked for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Sizes {
+    /// `pg_database_size`, bytes.
+    pub database_bytes: Option<u64>,
+    pub schemas: BTreeMap<Oid, SchemaSize>,
+    /// Exact sizes of single relations, for the schemas looked into.
+    pub relations: BTreeMap<Oid, RelationSize>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaSize {
+    /// Heap, indexes and TOAST in bytes; estimates until `exact`.
+    pub table_bytes: u64,
+    pub index_bytes: u64,
+    pub toast_bytes: u64,
+    /// Sum of `reltuples` (or live tuples where statistics know them).
+    pub rows: u64,
+    pub tables: u32,
+    pub exact: bool,
+}
+
+impl SchemaSize {
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.table_bytes + self.index_bytes + self.toast_bytes
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelationSize {
+    pub table_bytes: u64,
+    pub index_bytes: u64,
+    pub toast_bytes: u64,
+    pub rows: u64,
+}
+
+/// Sessions and counters at one instant; outside transactions.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Activity {
+    /// Microseconds since the Unix epoch by the server's clock.
+    pub taken_at_us: i64,
+    pub sessions: Vec<Session>,
+    /// Client connections of the whole cluster, against `max_connections`.
+    pub connections: u32,
+    /// `pg_stat_database` of this database, since its last reset.
+    pub commits: u64,
+    pub rollbacks: u64,
+    pub blocks_read: u64,
+    pub blocks_hit: u64,
+    pub deadlocks: u64,
+    pub temp_bytes: u64,
+    /// `age(datfrozenxid)` of this database, in transactions.
+    pub frozen_age: Option<u64>,
+}
+
+/// One client connection (`pg_stat_activity`). What the login may not see is `None`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Session {
+    pub pid: i32,
+    pub database: Option<String>,
+    pub role: Option<String>,
+    pub application: String,
+    pub client: Option<String>,
+    /// `active`, `idle`, `idle in transaction` … as the server says; `None` is hidden.
+    pub state: Option<String>,
+    pub wait_type: Option<String>,
+    pub wait: Option<String>,
+    /// Ages in milliseconds by the server's clock.
+    pub backend_age_ms: Option<i64>,
+    pub transaction_age_ms: Option<i64>,
+    pub query_age_ms: Option<i64>,
+    pub state_age_ms: Option<i64>,
+    /// Microseconds since the Unix epoch; with the pid it is the session's identity.
+    pub backend_start_us: Option<i64>,
+    pub query: Option<String>,
+    /// Pids that hold what this session waits for (`pg_blocking_pids`).
+    pub blocked_by: Vec<i32>,
+    /// It is one of this console's own.
+    pub own: bool,
+}
+
+/// Look-up tables over a catalog, built once per catalog.
+#[derive(Debug, Default)]
+pub struct Index {
+    roles: HashMap<Oid, usize>,
+    role_names: HashMap<String, usize>,
+    schemas: HashMap<Oid, usize>,
+    schema_names: HashMap<String, usize>,
+}
+
+impl Index {
+    #[must_use]
+    pub fn new(catalog: &Catalog) -> Index {
+        Index {
+            roles: catalog.roles.iter().enumerate().map(|(i, r)| (r.oid, i)).collect(),
+            role_names: catalog.roles.iter().enumerate().map(|(i, r)| (r.name.clone(), i)).collect(),
+            schemas: catalog.schemas.iter().enumerate().map(|(i, s)| (s.oid, i)).collect(),
+            schema_names: catalog.schemas.iter().enumerate().map(|(i, s)| (s.name.clone(), i)).collect(),
+        }
+    }
+    /// Position in [`Catalog::roles`].
+    #[must_use]
+    pub fn role(&self, oid: Oid) -> Option<usize> {
+        self.roles.get(&oid).copied()
+    }
+    #[must_use]
+    pub fn role_named(&self, name: &str) -> Option<usize> {
+        self.role_names.get(name).copied()
+    }
+    /// Position in [`Catalog::schemas`].
+    #[must_use]
+    pub fn schema(&self, oid: Oid) -> Option<usize> {
+        self.schemas.get(&oid).copied()
+    }
+    #[must_use]
+    pub fn schema_named(&self, name: &str) -> Option<usize> {
+        self.schema_names.get(name).copied()
+    }
+}
+
+impl Catalog {
+    /// Name of a role; a dropped or unseen one is shown as its number in words.
+    #[must_use]
+    pub fn role_name(&self, oid: Oid) -> String {
+        if oid == Oid::ZERO {
+            return "PUBLIC".to_owned();
+        }
+        self.roles.iter().find(|r| r.oid == oid).map_or_else(|| format!("role with oid {oid}"), |r| r.name.clone())
+    }
+
+    #[must_use]
+    pub fn role(&self, oid: Oid) -> Option<&Role> {
+        self.roles.iter().find(|r| r.oid == oid)
+    }
+
+    #[must_use]
+    pub fn role_named(&self, name: &str) -> Option<&Role> {
+        self.roles.binary_search_by(|r| r.name.as_str().cmp(name)).ok().and_then(|i| self.roles.get(i))
+    }
+
+    #[must_use]
+    pub fn schema(&self, oid: Oid) -> Option<&Schema> {
+        self.schemas.iter().find(|s| s.oid == oid)
+    }
+
+    #[must_use]
+    pub fn schema_named(&self, name: &str) -> Option<&Schema> {
+        self.schemas.binary_search_by(|s| s.name.as_str().cmp(name)).ok().and_then(|i| self.schemas.get(i))
+    }
+
+    #[must_use]
+    pub fn schema_name(&self, oid: Oid) -> String {
+        self.schema(oid).map_or_else(|| format!("schema with oid {oid}"), |s| s.name.clone())
+    }
+}
