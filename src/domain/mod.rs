@@ -1,9 +1,15 @@
 //! What isolation in PostgreSQL *is*: names, privileges, roles, the snapshot, the effective matrix, changes, lineages.
 //! Uses std and serde only.
 
+pub mod alembic;
+pub mod change;
+pub mod closure;
+pub mod effective;
 pub mod ident;
 pub mod privilege;
+pub mod search_path;
 pub mod snapshot;
 
 pub use ident::{Ident, Oid, qualified, quote_ident};
 pub use privilege::{Acl, AclEntry, ObjectKind, Privilege, Privileges};
+pub use snapshot::Snapshot;
