@@ -1,1 +1,2 @@
 //! What people write: configuration, connection strings, the policy's place.
+pub mod target;

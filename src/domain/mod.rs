@@ -6,6 +6,7 @@ pub mod change;
 pub mod closure;
 pub mod effective;
 pub mod ident;
+pub mod link;
 pub mod privilege;
 pub mod search_path;
 pub mod snapshot;

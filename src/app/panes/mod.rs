@@ -1,0 +1,149 @@
+//! Panes: each is one file with its rows, columns, sort keys, wording and tests. They are listed in [`PANES`], from which
+//! tabs, number keys, the palette and the documentation are derived.
+//!
+//! A pane turns judgements into entries when data changed ([`Pane::load`]), and entries into cells when they are on
+//! screen ([`Pane::cells`]); it never draws, never asks a server, never blocks.
+
+use crate::{
+    app::{
+        instance::Instance,
+        view::{Column, Line},
+    },
+    domain::Oid,
+};
+
+/// What a pane may look at.
+pub struct Ctx<'a> {
+    pub instances: &'a [Instance],
+    /// `None`: all instances, with the instance as a column.
+    pub only: Option<usize>,
+    /// Milliseconds of a monotonic clock, for ages of data.
+    pub now_ms: u64,
+    /// Cells of the terminal.
+    pub width: u16,
+    pub height: u16,
+}
+
+impl<'a> Ctx<'a> {
+    /// The instances in scope, with their positions.
+    pub fn shown(&self) -> impl Iterator<Item = (usize, &'a Instance)> {
+        let only = self.only;
+        self.instances.iter().enumerate().filter(move |(i, _)| only.is_none_or(|o| o == *i))
+    }
+    /// The table needs a column for the instance.
+    #[must_use]
+    pub fn several(&self) -> bool {
+        self.only.is_none() && self.instances.len() > 1
+    }
+}
+
+/// Identity of a row, so that the selection follows the object and not the line: instance position and a name or number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowId(pub usize, pub String);
+
+/// What a column sorts by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SortKey {
+    Number(i64),
+    Text(String),
+}
+
+/// One row, before it is drawn. The position in the list that [`Pane::load`] returned is its index.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub id: RowId,
+    /// What the filter matches, raw.
+    pub text: String,
+    /// One key per column that sorts, in the order of all columns.
+    pub keys: Vec<SortKey>,
+}
+
+/// A long text opened by Enter: evidence, explanation, SQL. Scrolls; `y` copies `copy`.
+#[derive(Debug, Clone)]
+pub struct Story {
+    pub title: Line,
+    pub lines: Vec<Line>,
+    pub copy: String,
+}
+
+/// What Enter leads to.
+pub enum Enter {
+    /// Nothing more to tell; why, for the status line.
+    Nothing(&'static str),
+    /// The pane went one level down: its entries are to be loaded anew.
+    Down,
+    Story(Story),
+    /// Another pane, by id, with a row selected where it has one.
+    Go {
+        pane: &'static str,
+        row: Option<RowId>,
+    },
+}
+
+/// What a pane would like to have read for what is on screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Want {
+    /// Exact sizes of these schemas.
+    Sizes { instance: usize, schemas: Vec<Oid> },
+    /// Names of the objects of these schemas.
+    Objects { instance: usize, schemas: Vec<Oid> },
+}
+
+/// What is the same for every value of a pane.
+#[derive(Debug)]
+pub struct PaneSpec {
+    /// In `:name`, the configuration and the documents.
+    pub id: &'static str,
+    pub title: &'static str,
+    /// One sentence: what it answers.
+    pub doc: &'static str,
+}
+
+/// A pane. See the module.
+pub trait Pane: Send {
+    fn spec(&self) -> &'static PaneSpec;
+    /// Builds the entries of the present level. Called when data, scope or level changed, not for every frame.
+    fn load(&mut self, ctx: &Ctx<'_>) -> Vec<Entry>;
+    fn columns(&self, ctx: &Ctx<'_>) -> Vec<Column>;
+    /// Cells of one visible row, one per column of [`Pane::columns`].
+    fn cells(&self, ctx: &Ctx<'_>, index: usize) -> Vec<Line>;
+    /// What the selected row or cell is, why, what it should be: 4 to 8 lines of at most `width` cells.
+    fn inspector(&self, ctx: &Ctx<'_>, index: usize, column: usize, width: u16) -> Vec<Line>;
+    fn enter(&mut self, ctx: &Ctx<'_>, index: usize, column: usize) -> Enter;
+    /// One level up; false at the top.
+    fn back(&mut self) -> bool {
+        false
+    }
+    /// Where we are below the top level: `langflow › flow`.
+    fn crumbs(&self) -> Option<String> {
+        None
+    }
+    /// What `y` copies.
+    fn copy(&self, ctx: &Ctx<'_>, index: usize, column: usize) -> String;
+    /// Lines above the table, at most a third of the body.
+    fn top(&self, _ctx: &Ctx<'_>, _width: u16) -> Vec<Line> {
+        Vec::new()
+    }
+    /// What to show in place of an empty table: what this pane shows and how to get there, or that all is well.
+    fn empty(&self, ctx: &Ctx<'_>) -> Vec<Line>;
+    /// The cursor moves by cell, not by row.
+    fn by_cell(&self) -> bool {
+        false
+    }
+    /// Column to sort by at first, and whether descending; `None` keeps the order of `load`.
+    fn sorted(&self) -> Option<(usize, bool)> {
+        None
+    }
+    /// What would be good to have read for these visible rows.
+    fn wants(&self, _ctx: &Ctx<'_>, _visible: &[usize]) -> Vec<Want> {
+        Vec::new()
+    }
+    /// A number for the tab: findings, blocked sessions.
+    fn badge(&self, _ctx: &Ctx<'_>) -> Option<u64> {
+        None
+    }
+    /// Shows only what differs, or everything again; true when the pane can.
+    fn toggle_differences(&mut self) -> bool {
+        false
+    }
+}
