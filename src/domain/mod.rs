@@ -5,6 +5,7 @@ pub mod alembic;
 pub mod change;
 pub mod closure;
 pub mod effective;
+pub mod explain;
 pub mod ident;
 pub mod link;
 pub mod privilege;

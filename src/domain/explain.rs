@@ -1,0 +1,546 @@
+//! Why a role may, or may not, do something with an object: every path, or the missing link, and the smallest change.
+//! The answer is what `has_*_privilege` says; whether it *works* (schema USAGE) is told beside it.
+
+use super::{
+    change::{Change, Grantee, On, RoleAttributes},
+    closure::Edge,
+    effective::{Matrix, Who},
+    ident::{Oid, qualified, quote_ident},
+    privilege::{Acl, AclEntry, ObjectKind, Privilege, Privileges},
+    snapshot::{Catalog, ColumnGrant, Kind, Object, Schema, Shapes},
+};
+
+/// What is asked about.
+#[derive(Debug, Clone)]
+pub enum Subject<'a> {
+    Database,
+    Schema(&'a Schema),
+    Object(&'a Schema, &'a Object),
+}
+
+impl Subject<'_> {
+    #[must_use]
+    pub fn kind(&self) -> ObjectKind {
+        match self {
+            Subject::Database => ObjectKind::Database,
+            Subject::Schema(_) => ObjectKind::Schema,
+            Subject::Object(_, object) => object.kind.object_kind(),
+        }
+    }
+
+    fn schema(&self) -> Option<&Schema> {
+        match self {
+            Subject::Database => None,
+            Subject::Schema(schema) | Subject::Object(schema, _) => Some(schema),
+        }
+    }
+
+    /// As SQL names it: `public.campaigns`.
+    #[must_use]
+    pub fn name(&self, catalog: &Catalog) -> String {
+        match self {
+            Subject::Database => quote_ident(&catalog.database.name),
+            Subject::Schema(schema) => quote_ident(&schema.name),
+            Subject::Object(schema, object) => object_name(schema, object),
+        }
+    }
+
+    /// `table`, `schema`, `materialized view`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Subject::Database => "database",
+            Subject::Schema(_) => "schema",
+            Subject::Object(_, object) => object.kind.word(),
+        }
+    }
+
+    fn owner_and_acl<'s>(&'s self, catalog: &'s Catalog) -> (Oid, &'s Acl) {
+        match self {
+            Subject::Database => (catalog.database.owner, &catalog.database.acl),
+            Subject::Schema(schema) => (schema.owner, &schema.acl),
+            Subject::Object(_, object) => (object.owner, &object.acl),
+        }
+    }
+
+    fn on(&self, catalog: &Catalog) -> On {
+        match self {
+            Subject::Database => On::Database(catalog.database.name.clone()),
+            Subject::Schema(schema) => On::Schema(schema.name.clone()),
+            Subject::Object(schema, object) => On::Objects {
+                kind: object.kind.object_kind(),
+                schema: schema.name.clone(),
+                names: vec![object.name.clone()],
+            },
+        }
+    }
+}
+
+fn object_name(schema: &Schema, object: &Object) -> String {
+    if object.kind.object_kind() == ObjectKind::Routine {
+        let (name, arguments) = object.name.split_once('(').unwrap_or((&object.name, ")"));
+        return format!("{}({arguments}", qualified(&schema.name, name));
+    }
+    qualified(&schema.name, &object.name)
+}
+
+/// The end of a path: what the last role on it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The role is a superuser.
+    Superuser,
+    /// An entry of the object's ACL.
+    Entry { grantee: String, grantor: String, grantable: bool, owner: bool },
+    /// The ACL is NULL: the owner has everything.
+    OwnerByDefault,
+    /// The ACL is NULL: PUBLIC's built-in share.
+    PublicByDefault,
+    /// A predefined role.
+    Predefined(String),
+}
+
+/// One way by which a role comes to a privilege.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    /// Groups on the way, nearest first; empty when the role itself (or PUBLIC) holds it.
+    pub groups: Vec<Hop>,
+    pub source: Source,
+}
+
+/// One membership on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hop {
+    pub role: String,
+    pub inherits: bool,
+    pub implicit: bool,
+}
+
+/// The answer for one privilege.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub privilege: Privilege,
+    /// What `has_*_privilege` answers.
+    pub held: bool,
+    /// Held, and the schema may be used too.
+    pub works: bool,
+    /// Every path, shortest first; empty when not held.
+    pub paths: Vec<Path>,
+    /// Paths that need SET ROLE first: not part of the answer.
+    pub by_set_role: Vec<Path>,
+    /// The missing link in words, when not held or not working.
+    pub missing: Option<String>,
+    /// The smallest changes that give it, or that end it when it is held. Empty where only a person can decide.
+    pub fix: Vec<Change>,
+    /// What else belongs to the truth: row level security, column grants, security definer.
+    pub notes: Vec<String>,
+}
+
+/// Explains one privilege, or each that the object knows when `privilege` is `None`.
+#[must_use]
+pub fn explain(
+    catalog: &Catalog,
+    matrix: &Matrix,
+    shapes: Option<&Shapes>,
+    who: Who,
+    subject: &Subject<'_>,
+    privilege: Option<Privilege>,
+) -> Vec<Verdict> {
+    let all = subject.kind().all(matrix.version_num);
+    let asked: Vec<Privilege> = match privilege {
+        Some(p) => vec![p],
+        None => all.iter().collect(),
+    };
+    asked.into_iter().map(|p| verdict(catalog, matrix, shapes, who, subject, p)).collect()
+}
+
+fn role_name(catalog: &Catalog, position: usize) -> String {
+    catalog.roles.get(position).map(|r| r.name.clone()).unwrap_or_default()
+}
+
+fn hops(catalog: &Catalog, edges: &[Edge]) -> Vec<Hop> {
+    edges.iter().map(|e| Hop { role: role_name(catalog, e.role), inherits: e.inherit, implicit: e.implicit }).collect()
+}
+
+/// Paths to one privilege: those in effect, and those that need SET ROLE.
+fn paths(
+    catalog: &Catalog,
+    matrix: &Matrix,
+    who: Who,
+    kind: ObjectKind,
+    owner: Oid,
+    acl: &Acl,
+    privilege: Privilege,
+) -> (Vec<Path>, Vec<Path>) {
+    let (mut effective, mut reach) = (Vec::new(), Vec::new());
+    let Who::Role(role) = who else {
+        let in_force = acl.in_force(kind, owner, matrix.version_num);
+        let held = in_force.entries().iter().filter(|e| e.is_public() && e.privileges.contains(privilege));
+        effective.extend(held.map(|e| Path { groups: Vec::new(), source: source(catalog, acl, owner, e, privilege) }));
+        return (effective, reach);
+    };
+    if catalog.roles.get(role).is_some_and(|r| r.superuser) {
+        effective.push(Path { groups: Vec::new(), source: Source::Superuser });
+    }
+    let in_force = acl.in_force(kind, owner, matrix.version_num);
+    let holders = in_force.entries().iter().filter(|e| e.privileges.contains(privilege)).map(|e| {
+        let grantee = if e.is_public() { Some(role) } else { matrix.closure.position(e.grantee) };
+        (grantee, source(catalog, acl, owner, e, privilege))
+    });
+    let predefined = predefined_roles(kind, privilege)
+        .iter()
+        .filter_map(|name| matrix.index.role_named(name).map(|i| (Some(i), Source::Predefined((*name).to_owned()))));
+    for (grantee, source) in holders.chain(predefined) {
+        let Some(grantee) = grantee else { continue };
+        if let Some(edges) = matrix.closure.path(role, grantee, |e| e.inherit) {
+            effective.push(Path { groups: hops(catalog, &edges), source });
+        } else if let Some(edges) = matrix.closure.path(role, grantee, |e| e.inherit || e.set) {
+            reach.push(Path { groups: hops(catalog, &edges), source });
+        }
+    }
+    effective.sort_by_key(|p| p.groups.len());
+    reach.sort_by_key(|p| p.groups.len());
+    (effective, reach)
+}
+
+/// Predefined roles that give a privilege on every object of a kind, as far as this server knows them.
+fn predefined_roles(kind: ObjectKind, privilege: Privilege) -> &'static [&'static str] {
+    match (kind, privilege) {
+        (ObjectKind::Table | ObjectKind::Sequence, Privilege::Select) => &["pg_read_all_data"],
+        (ObjectKind::Table | ObjectKind::Sequence, Privilege::Insert | Privilege::Update | Privilege::Delete) => {
+            &["pg_write_all_data"]
+        }
+        (ObjectKind::Table, Privilege::Maintain) => &["pg_maintain"],
+        (ObjectKind::Schema, Privilege::Usage) => &["pg_read_all_data", "pg_write_all_data"],
+        _ => &[],
+    }
+}
+
+fn source(catalog: &Catalog, acl: &Acl, owner: Oid, entry: &AclEntry, privilege: Privilege) -> Source {
+    match (&acl.0, entry.is_public()) {
+        (None, true) => Source::PublicByDefault,
+        (None, false) => Source::OwnerByDefault,
+        (Some(_), _) => Source::Entry {
+            grantee: catalog.role_name(entry.grantee),
+            grantor: catalog.role_name(entry.grantor),
+            grantable: entry.grantable.contains(privilege),
+            owner: entry.grantee == owner,
+        },
+    }
+}
+
+fn verdict(
+    catalog: &Catalog,
+    matrix: &Matrix,
+    shapes: Option<&Shapes>,
+    who: Who,
+    subject: &Subject<'_>,
+    privilege: Privilege,
+) -> Verdict {
+    let kind = subject.kind();
+    let (owner, acl) = subject.owner_and_acl(catalog);
+    let held = matrix.rights(catalog, who, kind, owner, acl).contains(privilege);
+    let (effective, by_set_role) = paths(catalog, matrix, who, kind, owner, acl, privilege);
+    let usable = match subject {
+        Subject::Object(schema, _) => {
+            matrix.rights(catalog, who, ObjectKind::Schema, schema.owner, &schema.acl).contains(Privilege::Usage)
+        }
+        Subject::Database | Subject::Schema(_) => true,
+    };
+    let name = match who {
+        Who::Public => "PUBLIC".to_owned(),
+        Who::Role(role) => role_name(catalog, role),
+    };
+    let missing = missing(&name, subject, catalog, privilege, held, usable, &by_set_role);
+    let fix = if held && usable {
+        ending(catalog, who, &name, subject, privilege, &effective)
+    } else {
+        giving(matrix.version_num, catalog, who, &name, subject, privilege, held, usable, &by_set_role)
+    };
+    Verdict {
+        privilege,
+        held,
+        works: held && usable,
+        paths: effective,
+        by_set_role,
+        missing,
+        fix,
+        notes: notes(catalog, matrix, shapes, who, subject, privilege, held),
+    }
+}
+
+fn missing(
+    name: &str,
+    subject: &Subject<'_>,
+    catalog: &Catalog,
+    privilege: Privilege,
+    held: bool,
+    usable: bool,
+    by_set_role: &[Path],
+) -> Option<String> {
+    let schema = subject.schema().map(|s| quote_ident(&s.name)).unwrap_or_default();
+    match (held, usable) {
+        (true, true) => None,
+        (true, false) => Some(format!(
+            "{name} holds {privilege}, but has no USAGE on schema {schema}: the grant is dead until it has. The error will \
+             be \"permission denied for schema\", or \"relation does not exist\" for an unqualified name."
+        )),
+        (false, _) => {
+            let also = if usable { "" } else { ", and USAGE on its schema is missing too" };
+            if let Some(path) = by_set_role.first() {
+                let stop = path.groups.iter().find(|h| !h.inherits).map(|h| h.role.clone()).unwrap_or_default();
+                return Some(format!(
+                    "{name} is a member of {stop} but does not inherit its privileges: it would have {privilege} after SET \
+                     ROLE{also}."
+                ));
+            }
+            Some(format!(
+                "No entry gives {privilege} on {} {} to {name}, to PUBLIC, or to a role it inherits from{also}.",
+                subject.word(),
+                subject.name(catalog)
+            ))
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the facts of one verdict")]
+fn giving(
+    version_num: u32,
+    catalog: &Catalog,
+    who: Who,
+    name: &str,
+    subject: &Subject<'_>,
+    privilege: Privilege,
+    held: bool,
+    usable: bool,
+    by_set_role: &[Path],
+) -> Vec<Change> {
+    let to = match who {
+        Who::Public => Grantee::Public,
+        Who::Role(_) => Grantee::Role(name.to_owned()),
+    };
+    let mut changes = Vec::new();
+    if let (false, Some(schema)) = (usable, subject.schema()) {
+        changes.push(Change::Grant {
+            privileges: Privilege::Usage.into(),
+            on: On::Schema(schema.name.clone()),
+            to: to.clone(),
+        });
+    }
+    if !held {
+        // before 16 one switch of the role itself turns inheritance on
+        let own_switch = version_num < 160_000
+            && by_set_role.first().is_some_and(|p| p.groups.len() == 1)
+            && catalog.role_named(name).is_some_and(|r| !r.inherit);
+        changes.push(if own_switch {
+            Change::AlterRole {
+                name: name.to_owned(),
+                attributes: RoleAttributes { inherit: Some(true), ..RoleAttributes::default() },
+            }
+        } else {
+            Change::Grant { privileges: privilege.into(), on: subject.on(catalog), to }
+        });
+    }
+    changes
+}
+
+/// What would take the privilege away: only where every path can be ended by itself.
+fn ending(
+    catalog: &Catalog,
+    who: Who,
+    name: &str,
+    subject: &Subject<'_>,
+    privilege: Privilege,
+    effective: &[Path],
+) -> Vec<Change> {
+    let (owner, _) = subject.owner_and_acl(catalog);
+    let mut changes: Vec<Change> = Vec::new();
+    for path in effective {
+        let change = match (&path.source, path.groups.first()) {
+            (Source::Superuser | Source::OwnerByDefault, None) => return Vec::new(),
+            (Source::Entry { owner: true, grantee, .. }, None) if grantee == name => return Vec::new(),
+            (Source::Entry { grantee, grantor, .. }, None) => {
+                let public = grantee == "PUBLIC" && catalog.role_named("PUBLIC").is_none();
+                Change::Revoke {
+                    privileges: privilege.into(),
+                    on: subject.on(catalog),
+                    from: if public { Grantee::Public } else { Grantee::Role(grantee.clone()) },
+                    option_only: false,
+                    grantor: (catalog.role_named(grantor).map(|r| r.oid) != Some(owner)).then(|| grantor.clone()),
+                }
+            }
+            (Source::PublicByDefault, _) => Change::Revoke {
+                privileges: privilege.into(),
+                on: subject.on(catalog),
+                from: Grantee::Public,
+                option_only: false,
+                grantor: None,
+            },
+            (_, Some(hop)) if hop.implicit => return Vec::new(),
+            (_, Some(hop)) => Change::RevokeRole { role: hop.role.clone(), member: name.to_owned(), grantor: None },
+            (Source::Predefined(_), None) => return Vec::new(),
+        };
+        if !changes.contains(&change) {
+            changes.push(change);
+        }
+    }
+    if who == Who::Public {
+        changes.truncate(1)
+    }
+    changes
+}
+
+fn notes(
+    catalog: &Catalog,
+    matrix: &Matrix,
+    shapes: Option<&Shapes>,
+    who: Who,
+    subject: &Subject<'_>,
+    privilege: Privilege,
+    held: bool,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let Subject::Object(_, object) = subject else { return notes };
+    let bypass = match who {
+        Who::Public => false,
+        Who::Role(role) => {
+            catalog.roles.get(role).is_some_and(super::closure::bypasses_rls)
+                || (matrix.owns(who, object.owner) && !object.force_rls)
+        }
+    };
+    let row_privilege = Privileges::of(&[Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::Delete]);
+    if object.rls && held && row_privilege.contains(privilege) {
+        notes.push(if bypass {
+            "Row level security is on, but does not bind this role: it sees and writes every row.".to_owned()
+        } else {
+            "Row level security is on: without a policy that lets it, the role reads no row and gets no error."
+                .to_owned()
+        });
+    }
+    if !held && matches!(object.kind, Kind::Table | Kind::Partitioned | Kind::View | Kind::Foreign) {
+        match shapes {
+            None => notes.push("Column grants have not been read.".to_owned()),
+            Some(shapes) => {
+                let columns = granted_columns(catalog, matrix, shapes, who, object.oid, privilege);
+                if !columns.is_empty() {
+                    let quoted: Vec<String> = columns.iter().map(|c| quote_ident(c)).collect();
+                    notes.push(format!(
+                        "It holds {privilege} on single columns: {}. They do not show in the table's own list.",
+                        crate::text::list(&quoted, 8)
+                    ));
+                }
+            }
+        }
+    }
+    if matches!(object.kind, Kind::View | Kind::MaterializedView) && held {
+        notes.push(format!(
+            "A view reads with the rights of its owner, {}, unless it is security_invoker.",
+            catalog.role_name(object.owner)
+        ));
+    }
+    notes
+}
+
+/// Columns of a relation on which `who` holds a privilege by a column grant.
+#[must_use]
+pub fn granted_columns(
+    catalog: &Catalog,
+    matrix: &Matrix,
+    shapes: &Shapes,
+    who: Who,
+    relation: Oid,
+    privilege: Privilege,
+) -> Vec<String> {
+    let holds = |grant: &&ColumnGrant| {
+        grant.relation_oid == relation
+            && grant.acl.0.is_some()
+            && matrix.rights(catalog, who, ObjectKind::Type, grant.owner, &grant.acl).contains(privilege)
+    };
+    shapes.column_grants.iter().filter(holds).map(|g| g.column.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::snapshot::{Membership, Role, Server};
+
+    fn role(oid: u32, name: &str, inherit: bool) -> Role {
+        Role { oid: Oid(oid), name: name.into(), inherit, login: true, ..Role::default() }
+    }
+
+    fn world(inherit: bool, usage: bool) -> (Catalog, Object) {
+        let usage_entry = AclEntry {
+            grantee: Oid(2),
+            grantor: Oid(1),
+            privileges: Privilege::Usage.into(),
+            grantable: Privileges::NONE,
+        };
+        let catalog = Catalog {
+            roles: vec![role(1, "engarde_user", true), role(2, "onside_user", inherit), role(3, "team", true)],
+            memberships: vec![Membership {
+                role: Oid(3),
+                member: Oid(2),
+                grantor: Oid(1),
+                inherit,
+                set: true,
+                admin: false,
+            }],
+            schemas: vec![Schema {
+                oid: Oid(100),
+                name: "public".into(),
+                owner: Oid(1),
+                acl: Acl::from_entries(if usage { vec![usage_entry] } else { vec![] }),
+                extension: false,
+            }],
+            ..Catalog::default()
+        };
+        let object = Object {
+            oid: Oid(200),
+            kind: Kind::Table,
+            name: "campaigns".into(),
+            owner: Oid(1),
+            acl: Acl::from_entries(vec![AclEntry {
+                grantee: Oid(3),
+                grantor: Oid(1),
+                privileges: Privilege::Insert.into(),
+                grantable: Privileges::NONE,
+            }]),
+            extension: false,
+            rls: false,
+            force_rls: false,
+            owned_by: None,
+            rows_estimate: None,
+        };
+        (catalog, object)
+    }
+
+    fn ask(catalog: &Catalog, object: &Object, privilege: Privilege) -> Verdict {
+        let matrix = Matrix::new(catalog, &Server { version_num: 150_000, ..Server::default() });
+        let subject = Subject::Object(&catalog.schemas[0], object);
+        explain(catalog, &matrix, None, Who::Role(1), &subject, Some(privilege)).remove(0)
+    }
+
+    #[test]
+    fn a_path_through_a_group_is_ended_at_the_membership() {
+        let (catalog, object) = world(true, true);
+        let verdict = ask(&catalog, &object, Privilege::Insert);
+        assert!(verdict.held && verdict.works);
+        assert_eq!(verdict.paths[0].groups[0].role, "team");
+        assert_eq!(
+            verdict.fix,
+            vec![Change::RevokeRole { role: "team".into(), member: "onside_user".into(), grantor: None }]
+        );
+    }
+
+    #[test]
+    fn a_missing_link_is_named() {
+        let (catalog, object) = world(false, true);
+        let verdict = ask(&catalog, &object, Privilege::Insert);
+        assert!(!verdict.held);
+        assert_eq!(verdict.by_set_role.len(), 1);
+        assert!(verdict.missing.as_deref().unwrap_or_default().contains("does not inherit"));
+        let (catalog, object) = world(true, false);
+        let verdict = ask(&catalog, &object, Privilege::Insert);
+        assert!(verdict.held && !verdict.works, "a grant without USAGE is dead");
+        assert_eq!(verdict.fix.len(), 1);
+    }
+}
