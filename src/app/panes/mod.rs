@@ -73,7 +73,8 @@ pub enum Enter {
     /// The pane went one level down: its entries are to be loaded anew.
     Down,
     Story(Story),
-    /// Another pane, by id, with a row selected where it has one.
+    /// Another pane, by id, with a row selected where it has one: the row of that id, else the first of that instance
+    /// whose id begins with the given text. `Esc` there comes back here.
     Go {
         pane: &'static str,
         row: Option<RowId>,
@@ -99,7 +100,17 @@ pub struct PaneSpec {
     pub doc: &'static str,
 }
 
+/// Makes a pane in its first state.
+pub type NewPane = fn() -> Box<dyn Pane>;
+
+/// Every pane, in the order of tabs and number keys: overview, schemas, roles, grants, sizes, sessions, versions,
+/// findings. One line each: `(&schemas::SPEC, || Box::new(schemas::Schemas::default())),`
+pub const PANES: &[(&PaneSpec, NewPane)] = &[];
+
 /// A pane. See the module.
+///
+/// `columns`, `top`, `empty`, `crumbs` and, for visible rows, `cells` are called for every frame: what costs more than
+/// looking something up belongs into [`Pane::load`].
 pub trait Pane: Send {
     fn spec(&self) -> &'static PaneSpec;
     /// Builds the entries of the present level. Called when data, scope or level changed, not for every frame.
@@ -138,7 +149,7 @@ pub trait Pane: Send {
     fn wants(&self, _ctx: &Ctx<'_>, _visible: &[usize]) -> Vec<Want> {
         Vec::new()
     }
-    /// A number for the tab: findings, blocked sessions.
+    /// A number for the tab: findings, blocked sessions. Asked for when data changed.
     fn badge(&self, _ctx: &Ctx<'_>) -> Option<u64> {
         None
     }
