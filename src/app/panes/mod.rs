@@ -118,9 +118,18 @@ pub trait Pane: Send {
     fn columns(&self, ctx: &Ctx<'_>) -> Vec<Column>;
     /// Cells of one visible row, one per column of [`Pane::columns`].
     fn cells(&self, ctx: &Ctx<'_>, index: usize) -> Vec<Line>;
+    /// As [`Pane::cells`], for some columns only, in the order asked for. A pane with hundreds of columns makes just these.
+    fn cells_of(&self, ctx: &Ctx<'_>, index: usize, columns: &[usize]) -> Vec<Line> {
+        let mut cells = self.cells(ctx, index);
+        columns.iter().map(|c| cells.get_mut(*c).map(std::mem::take).unwrap_or_default()).collect()
+    }
     /// What the selected row or cell is, why, what it should be: 4 to 8 lines of at most `width` cells.
     fn inspector(&self, ctx: &Ctx<'_>, index: usize, column: usize, width: u16) -> Vec<Line>;
     fn enter(&mut self, ctx: &Ctx<'_>, index: usize, column: usize) -> Enter;
+    /// What Enter does here, in a word for the footer.
+    fn enter_word(&self) -> &'static str {
+        "open"
+    }
     /// One level up; false at the top.
     fn back(&mut self) -> bool {
         false
@@ -156,5 +165,9 @@ pub trait Pane: Send {
     /// Shows only what differs, or everything again; true when the pane can.
     fn toggle_differences(&mut self) -> bool {
         false
+    }
+    /// Whether only what differs is shown; `None` where that makes no sense.
+    fn differences(&self) -> Option<bool> {
+        None
     }
 }
