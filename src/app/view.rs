@@ -118,6 +118,11 @@ impl Span {
     pub const fn known(text: &'static str, tone: Tone) -> Span {
         Span { text: Cow::Borrowed(text), tone }
     }
+    /// A piece of a text that is already safe, by bytes; empty when the range is not one of whole characters.
+    #[must_use]
+    pub fn part(&self, range: std::ops::Range<usize>) -> Span {
+        Span { text: Cow::Owned(self.text.get(range).unwrap_or_default().to_owned()), tone: self.tone }
+    }
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -146,6 +151,12 @@ impl Line {
     #[must_use]
     pub fn and(mut self, text: &str, tone: Tone) -> Line {
         self.0.push(Span::new(text, tone));
+        self
+    }
+    /// Appends a text of our own.
+    #[must_use]
+    pub fn known(mut self, text: &'static str, tone: Tone) -> Line {
+        self.0.push(Span::known(text, tone));
         self
     }
     #[must_use]

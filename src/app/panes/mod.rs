@@ -73,7 +73,8 @@ pub enum Enter {
     /// The pane went one level down: its entries are to be loaded anew.
     Down,
     Story(Story),
-    /// Another pane, by id, with a row selected where it has one.
+    /// Another pane, by id, with a row selected where it has one: the row of that id, else the first of that instance
+    /// whose id begins with the given text. `Esc` there comes back here.
     Go {
         pane: &'static str,
         row: Option<RowId>,
@@ -99,7 +100,17 @@ pub struct PaneSpec {
     pub doc: &'static str,
 }
 
+/// Makes a pane in its first state.
+pub type NewPane = fn() -> Box<dyn Pane>;
+
+/// Every pane, in the order of tabs and number keys: overview, schemas, roles, grants, sizes, sessions, versions,
+/// findings. One line each: `(&schemas::SPEC, || Box::new(schemas::Schemas::default())),`
+pub const PANES: &[(&PaneSpec, NewPane)] = &[];
+
 /// A pane. See the module.
+///
+/// `columns`, `top`, `empty`, `crumbs` and, for visible rows, `cells` are called for every frame: what costs more than
+/// looking something up belongs into [`Pane::load`].
 pub trait Pane: Send {
     fn spec(&self) -> &'static PaneSpec;
     /// Builds the entries of the present level. Called when data, scope or level changed, not for every frame.
@@ -107,9 +118,18 @@ pub trait Pane: Send {
     fn columns(&self, ctx: &Ctx<'_>) -> Vec<Column>;
     /// Cells of one visible row, one per column of [`Pane::columns`].
     fn cells(&self, ctx: &Ctx<'_>, index: usize) -> Vec<Line>;
+    /// As [`Pane::cells`], for some columns only, in the order asked for. A pane with hundreds of columns makes just these.
+    fn cells_of(&self, ctx: &Ctx<'_>, index: usize, columns: &[usize]) -> Vec<Line> {
+        let mut cells = self.cells(ctx, index);
+        columns.iter().map(|c| cells.get_mut(*c).map(std::mem::take).unwrap_or_default()).collect()
+    }
     /// What the selected row or cell is, why, what it should be: 4 to 8 lines of at most `width` cells.
     fn inspector(&self, ctx: &Ctx<'_>, index: usize, column: usize, width: u16) -> Vec<Line>;
     fn enter(&mut self, ctx: &Ctx<'_>, index: usize, column: usize) -> Enter;
+    /// What Enter does here, in a word for the footer.
+    fn enter_word(&self) -> &'static str {
+        "open"
+    }
     /// One level up; false at the top.
     fn back(&mut self) -> bool {
         false
@@ -138,12 +158,16 @@ pub trait Pane: Send {
     fn wants(&self, _ctx: &Ctx<'_>, _visible: &[usize]) -> Vec<Want> {
         Vec::new()
     }
-    /// A number for the tab: findings, blocked sessions.
+    /// A number for the tab: findings, blocked sessions. Asked for when data changed.
     fn badge(&self, _ctx: &Ctx<'_>) -> Option<u64> {
         None
     }
     /// Shows only what differs, or everything again; true when the pane can.
     fn toggle_differences(&mut self) -> bool {
         false
+    }
+    /// Whether only what differs is shown; `None` where that makes no sense.
+    fn differences(&self) -> Option<bool> {
+        None
     }
 }
