@@ -28,6 +28,20 @@ pub fn read_secret(path: &Path) -> Result<Vec<u8>, Refused> {
     read_all(&mut file, metadata.len())
 }
 
+/// Reads a private key: as a secret, or root's with reading for a group, as packages install system-wide keys.
+pub fn read_key(path: &Path) -> Result<Vec<u8>, Refused> {
+    let (mut file, metadata) = open_plain(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        let others = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+        if metadata.permissions().mode() & others != 0 {
+            return Err(Refused::Because("group or others have access; chmod 0600 it".into()));
+        }
+    }
+    read_all(&mut file, metadata.len())
+}
+
 /// Reads a plain file of UTF-8 text. The error is the reason, for a sentence.
 pub fn read_text(path: &Path) -> Result<String, String> {
     let bytes = read_plain(path).map_err(|refused| match refused {
