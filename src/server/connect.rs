@@ -246,14 +246,13 @@ impl Attempts<'_> {
             Err(failed) => failed,
         };
         let again = match second {
-            None => None,
             Some(Line::Clear)
                 if failed.tls && (failed.error.kind == ConnectErrorKind::Tls || failed.error.by_rule()) =>
             {
                 Some(Line::Clear)
             }
             Some(Line::Tls) if failed.error.by_rule() => Some(Line::Tls),
-            Some(_) => None,
+            None | Some(_) => None,
         };
         let Some(line) = again else { return Err(failed.error) };
         match self.once(host, dial, line, share).await {
