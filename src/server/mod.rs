@@ -2,6 +2,7 @@
 
 pub mod read;
 pub mod reader;
+pub mod session;
 
 pub use read::ServerError;
-pub use reader::{ObjectsWanted, Reader, SizesWanted, Want};
+pub use reader::{ObjectsWanted, Reader, SizesWanted, Target, Want};
