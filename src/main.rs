@@ -1,5 +1,8 @@
 //! The binary: parses, chooses the mode, prints an error once and sets the exit code.
 
 fn main() -> std::process::ExitCode {
-    pgmoat::cli::main()
+    match pgmoat::demo::guard::dispatch() {
+        Some(code) => code,
+        None => pgmoat::cli::main(),
+    }
 }

@@ -1,0 +1,4 @@
+//! The integration tests: one binary, so that the crate is linked once. Each module is one piece of the outside.
+
+mod demo;
+mod support;

@@ -1,0 +1,111 @@
+//! Throwaway servers for tests: one per major version and test binary, one database per test.
+//!
+//! A server ends with the test process, however that ends (its guard notices). A major version that this machine does
+//! not have is said once on stderr and counted; the test then returns without having tested anything, unless
+//! `PGMOAT_TEST_MAJORS` names the version: then it fails.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use pgmoat::demo::{
+    binaries::{self, Wanted},
+    cluster::{Cluster, ClusterOptions, SUPERUSER, Server},
+    error::Kind,
+};
+
+/// The majors that tests may ask for.
+pub const MAJORS: [u32; 5] = [14, 15, 16, 17, 18];
+
+/// The binary that can be a guard.
+pub fn guard() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_pgmoat"))
+}
+
+/// Options with our guard in them.
+pub fn options() -> ClusterOptions {
+    ClusterOptions { guard: Some(guard()), ..ClusterOptions::default() }
+}
+
+/// A cluster that tests share. Its roles are shared too: name yours after the test.
+pub struct Shared {
+    cluster: Cluster,
+    databases: AtomicU32,
+}
+
+impl Shared {
+    /// The cluster.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Makes an empty database of its own for a test; the name is unique in the cluster.
+    pub async fn database(&self, stem: &str) -> String {
+        self.database_from(stem, "template1").await
+    }
+
+    /// The same as a copy of `template`, to which nobody may be connected.
+    pub async fn database_from(&self, stem: &str, template: &str) -> String {
+        let name = format!("{stem}_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let statement = format!("create database {} template {}", quoted(&name), quoted(template));
+        connect(&self.cluster, SUPERUSER, "postgres").await.batch_execute(&statement).await.unwrap();
+        name
+    }
+}
+
+/// The shared cluster of a major version; `None` (said on stderr) when this machine has no such server.
+pub fn shared(major: u32) -> Option<Arc<Shared>> {
+    static CLUSTERS: OnceLock<Mutex<HashMap<u32, Option<Arc<Shared>>>>> = OnceLock::new();
+    let mut clusters = CLUSTERS.get_or_init(Mutex::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    clusters
+        .entry(major)
+        .or_insert_with(|| {
+            let server = server(major)?;
+            let cluster = Cluster::start(ClusterOptions { server: Some(server), ..options() }).unwrap();
+            Some(Arc::new(Shared { cluster, databases: AtomicU32::new(0) }))
+        })
+        .clone()
+}
+
+/// The server programs of a major version; `None` (said on stderr) when this machine has none.
+pub fn server(major: u32) -> Option<Server> {
+    match binaries::find(&Wanted { dir: None, major: Some(major) }) {
+        Ok(binaries) => Some(Server::Programs(binaries)),
+        Err(error) => {
+            assert_eq!(error.kind, Kind::NoServer, "{error}");
+            let demanded = std::env::var("PGMOAT_TEST_MAJORS").unwrap_or_default();
+            let demanded = demanded.split([',', ' ']).any(|word| word.parse() == Ok(major));
+            assert!(!demanded, "PGMOAT_TEST_MAJORS asks for {major}: {error}");
+            eprintln!("SKIPPED: no PostgreSQL {major} on this machine ({}).", error.remedy);
+            None
+        }
+    }
+}
+
+/// The majors that this machine has, at least one.
+pub fn majors() -> Vec<u32> {
+    let here: Vec<u32> = MAJORS.into_iter().filter(|major| server(*major).is_some()).collect();
+    assert!(!here.is_empty(), "no PostgreSQL server on this machine: set PGMOAT_PG_BIN, or install one");
+    here
+}
+
+/// The newest of [`majors`].
+pub fn newest() -> u32 {
+    majors().into_iter().max().unwrap()
+}
+
+/// A session; its connection lives as long as the runtime.
+pub async fn connect(cluster: &Cluster, user: &str, database: &str) -> tokio_postgres::Client {
+    let (client, connection) = cluster.config(user, database).connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+fn quoted(name: &str) -> String {
+    pgmoat::domain::quote_ident(name)
+}

@@ -1,0 +1,5 @@
+//! What several test modules share.
+
+#![allow(dead_code, reason = "every module uses its own part of it")]
+
+pub mod cluster;
