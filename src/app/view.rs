@@ -159,6 +159,12 @@ impl Line {
         self.0.push(Span::known(text, tone));
         self
     }
+    /// Appends the spans of another line.
+    #[must_use]
+    pub fn join(mut self, other: Line) -> Line {
+        self.0.extend(other.0);
+        self
+    }
     #[must_use]
     pub fn width(&self) -> usize {
         self.0.iter().map(Span::width).sum()
