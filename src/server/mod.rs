@@ -5,6 +5,12 @@ pub mod connect;
 mod connect_error;
 pub mod errors;
 pub mod guard;
+pub mod read;
+pub mod reader;
+pub mod session;
 mod socket;
 pub mod tls;
 mod upgrade;
+
+pub use read::ServerError;
+pub use reader::{ObjectsWanted, Reader, SizesWanted, Want};

@@ -1,0 +1,116 @@
+//! Sessions and counters at one instant. Ages are by the server's clock. What the login may not see is left out.
+
+use tokio_postgres::{Client, Row};
+
+use super::{Facts, Limits, Opening, Param, ServerError, Statement, catalog, fields::Fields, unit};
+use crate::{
+    domain::snapshot::{Activity, Session},
+    text,
+};
+
+/// Characters of a query that are carried.
+const QUERY_CHARACTERS: usize = 1000;
+
+/// The gate, and sessions and counters: the two statements of a tick, in one trip.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn activity(
+    client: &Client,
+    facts: &Facts,
+    limits: Limits,
+    own: &[i32],
+) -> Result<(String, Activity), ServerError> {
+    let statements = [
+        Statement::new("the sessions", include_str!("activity.sql")).with(Param::Ints(own.to_vec())),
+        Statement::new("the counters of the database", include_str!("counters.sql")),
+    ];
+    let opening = Opening::new(facts, limits);
+    let rows = unit(client, &opening, Some(&catalog::gate_statement()), &statements).await?;
+    let [gate, sessions, counters] = rows.as_slice() else {
+        return Err(ServerError::Unreadable { what: "the sessions", column: 0, expected: "three results" });
+    };
+    Ok((catalog::gate(gate)?, decode(sessions, counters)?))
+}
+
+fn decode(sessions: &[Row], counters: &[Row]) -> Result<Activity, ServerError> {
+    let mut activity = Activity::default();
+    if let Some(row) = counters.first() {
+        let mut f = Fields::new("the counters of the database", row);
+        activity.taken_at_us = f.time_us()?.unwrap_or(0);
+        activity.commits = f.count()?;
+        activity.rollbacks = f.count()?;
+        activity.blocks_read = f.count()?;
+        activity.blocks_hit = f.count()?;
+        activity.deadlocks = f.count()?;
+        activity.temp_bytes = f.count()?;
+        activity.frozen_age = f.opt_i32()?.and_then(|age| u64::try_from(age).ok());
+    }
+    for row in sessions {
+        activity.sessions.push(session(row)?);
+    }
+    activity.sessions.sort_unstable_by_key(|s| (s.backend_start_us, s.pid));
+    activity.connections = u32::try_from(activity.sessions.len()).unwrap_or(u32::MAX);
+    Ok(activity)
+}
+
+fn session(row: &Row) -> Result<Session, ServerError> {
+    let mut f = Fields::new("the sessions", row);
+    let now = f.time_us()?.unwrap_or(0);
+    let age = |since: Option<i64>| since.map(|since| now.saturating_sub(since) / 1000);
+    let pid = f.i32()?;
+    let (database, role) = (f.opt_text()?, f.opt_text()?);
+    let application = f.opt_text()?.unwrap_or_default();
+    let (address, port) = (f.opt_text()?, f.opt_i32()?);
+    let client = match (address, port) {
+        (Some(address), _) => Some(address),
+        (None, Some(-1)) => Some("local socket".to_owned()),
+        (None, _) => None,
+    };
+    let (state, wait_type, wait) = (f.opt_text()?, f.opt_text()?, f.opt_text()?);
+    let backend_start_us = f.time_us()?;
+    let (transaction, query_start, state_change) = (f.time_us()?, f.time_us()?, f.time_us()?);
+    let query = f.bytes()?.map(query_text);
+    // Without the privilege the server fills in "<insufficient privilege>" and leaves the rest NULL.
+    let hidden = state.is_none() && backend_start_us.is_none();
+    Ok(Session {
+        pid,
+        database,
+        role,
+        application,
+        client,
+        state,
+        wait_type,
+        wait,
+        backend_age_ms: age(backend_start_us),
+        transaction_age_ms: age(transaction),
+        query_age_ms: age(query_start),
+        state_age_ms: age(state_change),
+        backend_start_us,
+        query: query.filter(|_| !hidden),
+        blocked_by: f.ints()?,
+        own: f.bool()?,
+    })
+}
+
+/// The text was cut at a byte: a character that lost its end is dropped.
+fn query_text(raw: &[u8]) -> String {
+    let whole = (0..4).find_map(|cut| std::str::from_utf8(raw.get(..raw.len().checked_sub(cut)?)?).ok());
+    let decoded = whole.map_or_else(|| text::decode(raw), str::to_owned);
+    match decoded.char_indices().nth(QUERY_CHARACTERS) {
+        Some((end, _)) => decoded.get(..end).unwrap_or_default().to_owned() + "…",
+        None => decoded,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_character_is_dropped_and_a_foreign_byte_is_kept() {
+        assert_eq!(query_text("select 'é'".as_bytes().split_at(9).0), "select '");
+        assert!(text::undecodable(&query_text(b"select '\xE9' from t")));
+        assert_eq!(query_text("x".repeat(1001).as_bytes()).chars().count(), QUERY_CHARACTERS + 1);
+    }
+}

@@ -1,0 +1,1 @@
+set local restrict_nonsystem_relation_kind = 'view, foreign-table';

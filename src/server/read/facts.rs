@@ -1,0 +1,71 @@
+//! What is asked once per connection, before anything else: version, encoding, what the server lets us set and call.
+
+use tokio_postgres::Client;
+
+use super::{ServerError, Statement, bare, fields::Fields};
+
+/// What a connection's server is, as far as it decides how to read from it.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// `server_version_num`.
+    pub version_num: u32,
+    /// `server_encoding`.
+    pub encoding: String,
+    /// Text is asked for as raw bytes: the database has no encoding (SQL_ASCII), or holds text that is not in it.
+    pub raw_text: bool,
+    /// The backend that answered; behind a pooler it changes from one transaction to the next.
+    pub pid: i32,
+    /// The server's own `search_path`, before settings of roles and databases; what it is built with when it is hidden.
+    pub default_search_path: String,
+    /// The server knows `restrict_nonsystem_relation_kind` (14.13, 15.8, 16.4, 17 and later).
+    pub restricts_relations: bool,
+    /// `pg_control_system()`; `None` where the login may not call it.
+    pub system_identifier: Option<String>,
+}
+
+/// # Errors
+/// [`ServerError`]; what the login may not see is left out instead.
+pub async fn facts(client: &Client) -> Result<Facts, ServerError> {
+    let statement = Statement::new("the facts of the server", include_str!("facts.sql"));
+    let rows = bare(client, &statement).await?;
+    let row = rows.first().ok_or(ServerError::Unreadable { what: statement.what, column: 0, expected: "a row" })?;
+    let mut f = Fields::new(statement.what, row);
+    let version_num = u32::try_from(f.i32()?).unwrap_or(0);
+    let encoding = f.text()?;
+    let pid = f.i32()?;
+    let (setting, built_in, source) = (f.opt_text()?, f.opt_text()?, f.opt_text()?);
+    let restricts_relations = f.bool()?;
+    let (may_control, may_files) = (f.bool()?, f.bool()?);
+    let system_identifier = if may_control {
+        one_text(client, Statement::new("the system identifier", include_str!("system_identifier.sql"))).await
+    } else {
+        None
+    };
+    // A value that comes from the role, the database or the session hides the server's own.
+    let servers_own = matches!(source.as_deref(), Some("default" | "configuration file" | "command line" | "global"));
+    let default_search_path = if servers_own {
+        setting
+    } else {
+        let file = if may_files {
+            one_text(client, Statement::new("the configuration files", include_str!("file_search_path.sql"))).await
+        } else {
+            None
+        };
+        file.or(built_in)
+    };
+    Ok(Facts {
+        version_num,
+        raw_text: encoding == "SQL_ASCII",
+        encoding,
+        pid,
+        default_search_path: default_search_path.unwrap_or_default(),
+        restricts_relations,
+        system_identifier,
+    })
+}
+
+/// The first column of the first row; anything that is in the way is "unknown".
+async fn one_text(client: &Client, statement: Statement) -> Option<String> {
+    let rows = bare(client, &statement).await.ok()?;
+    Fields::new(statement.what, rows.first()?).opt_text().ok()?
+}

@@ -1,0 +1,10 @@
+select
+  pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
+  pg_catalog.current_setting('server_encoding'),
+  pg_catalog.pg_backend_pid(),
+  (select s.setting from pg_catalog.pg_settings as s where s.name = 'search_path'),
+  (select s.boot_val from pg_catalog.pg_settings as s where s.name = 'search_path'),
+  (select s.source from pg_catalog.pg_settings as s where s.name = 'search_path'),
+  pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) is not null,
+  pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute'),
+  pg_catalog.has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'execute')

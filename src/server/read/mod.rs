@@ -1,0 +1,191 @@
+//! Reads PostgreSQL's catalogs: one SQL file per statement, a decoder beside it. Knows nothing of screens, policies or
+//! cadence, and never reads a relation that a user made, except the rows of version tables through `COPY` (`versions`).
+//!
+//! Every unit of work is one transaction, `BEGIN … READ ONLY` with its settings made by `SET LOCAL`, because the
+//! connection may belong to a pooler. The statements of a unit are sent at once, each with its own Sync and unnamed, so a
+//! unit costs one round trip. Results arrive in binary, so that names are taken byte for byte ([`crate::text::decode`]).
+
+pub mod activity;
+pub mod catalog;
+pub mod error;
+pub mod facts;
+mod fields;
+pub mod objects;
+pub mod sizes;
+pub mod unavailable;
+pub mod versions;
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use futures_util::future::join_all;
+use tokio_postgres::{
+    Client, Row,
+    types::{ToSql, Type},
+};
+
+pub use error::ServerError;
+pub use facts::Facts;
+
+/// How long a read may take, on the server and here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// `lock_timeout` in milliseconds.
+    pub lock_ms: u32,
+    /// `statement_timeout` in milliseconds.
+    pub statement_ms: u32,
+    /// How long this side waits for a whole unit of work before it cancels.
+    pub unit: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { lock_ms: 500, statement_ms: 5000, unit: Duration::from_secs(15) }
+    }
+}
+
+/// A parameter of a statement; only built-in types, so that the driver never asks the server what a type is.
+#[derive(Debug, Clone)]
+pub(crate) enum Param {
+    Oids(Vec<u32>),
+    Texts(Vec<String>),
+    Ints(Vec<i32>),
+}
+
+impl Param {
+    fn value(&self) -> (&(dyn ToSql + Sync), Type) {
+        match self {
+            Param::Oids(oids) => (oids, Type::OID_ARRAY),
+            Param::Texts(texts) => (texts, Type::TEXT_ARRAY),
+            Param::Ints(ints) => (ints, Type::INT4_ARRAY),
+        }
+    }
+}
+
+/// One statement of a unit of work.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    /// What it reads, for messages: "the roles".
+    pub what: &'static str,
+    pub sql: &'static str,
+    pub params: Vec<Param>,
+}
+
+impl Statement {
+    pub(crate) fn new(what: &'static str, sql: &'static str) -> Statement {
+        Statement { what, sql, params: Vec::new() }
+    }
+    pub(crate) fn with(mut self, param: Param) -> Statement {
+        self.params.push(param);
+        self
+    }
+}
+
+/// The opening of a unit of work on one server: `BEGIN` and its settings, in one message.
+#[derive(Debug, Clone)]
+pub(crate) struct Opening {
+    text: String,
+}
+
+impl Opening {
+    pub(crate) fn new(facts: &Facts, limits: Limits) -> Opening {
+        let mut text = include_str!("begin.sql")
+            .replace("@lock_ms", &limits.lock_ms.to_string())
+            .replace("@statement_ms", &limits.statement_ms.to_string());
+        if facts.restricts_relations {
+            text.push_str(include_str!("begin_restrict.sql"));
+        }
+        if facts.raw_text {
+            text.push_str(include_str!("begin_raw.sql"));
+        }
+        Opening { text }
+    }
+}
+
+type Pending<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, tokio_postgres::Error>> + Send + 'a>>;
+
+/// One statement outside a transaction of ours: for what has to be asked before the settings are made, and for the gate.
+pub(crate) async fn bare(client: &Client, statement: &Statement) -> Result<Vec<Row>, ServerError> {
+    query(client, statement).await.map_err(|e| ServerError::from_driver(statement.what, &e))
+}
+
+async fn query(client: &Client, statement: &Statement) -> Result<Vec<Row>, tokio_postgres::Error> {
+    let params: Vec<_> = statement.params.iter().map(Param::value).collect();
+    client.query_typed(statement.sql, &params).await
+}
+
+/// Runs the statements in one read-only transaction, sent at once, and returns the rows of each. `before` runs in front
+/// of the transaction, on the same trip.
+///
+/// # Errors
+/// The first failure; the transaction is rolled back.
+pub(crate) async fn unit(
+    client: &Client,
+    opening: &Opening,
+    before: Option<&Statement>,
+    statements: &[Statement],
+) -> Result<Vec<Vec<Row>>, ServerError> {
+    let mut pending: Vec<Pending<'_>> = Vec::with_capacity(statements.len() + 3);
+    let mut names = Vec::with_capacity(statements.len() + 3);
+    if let Some(statement) = before {
+        names.push(statement.what);
+        pending.push(Box::pin(query(client, statement)));
+    }
+    names.push("the settings of the transaction");
+    pending.push(Box::pin(async { client.batch_execute(&opening.text).await.map(|()| Vec::new()) }));
+    for statement in statements {
+        names.push(statement.what);
+        pending.push(Box::pin(query(client, statement)));
+    }
+    // A failed transaction answers COMMIT with ROLLBACK: either way it is over.
+    names.push("the end of the transaction");
+    pending.push(Box::pin(async { client.batch_execute("commit").await.map(|()| Vec::new()) }));
+    let mut all = Vec::with_capacity(pending.len());
+    for (result, what) in join_all(in_order(pending)).await.into_iter().zip(names) {
+        all.push(result.map_err(|e| ServerError::from_driver(what, &e))?);
+    }
+    all.pop();
+    all.remove(usize::from(before.is_some()));
+    Ok(all)
+}
+
+/// `join_all` polls up to thirty futures from first to last; beyond that its order is its own affair.
+fn in_order(pending: Vec<Pending<'_>>) -> Vec<Pending<'_>> {
+    debug_assert!(pending.len() <= 30, "statements of one unit must be sent in their order");
+    pending
+}
+
+/// Replaces each `@acl(expression, owner)` of a statement by the lateral query that spells the list out in numbers:
+/// `codes` = grantee × 256 + privilege × 4 + 2 when the grantor is the owner + 1 when grantable, and `grantors` = the
+/// other grantors in the same order. See [`fields::Acls`].
+fn with_acls(template: &str) -> String {
+    let mut out = String::with_capacity(template.len() + 1500);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("@acl(") {
+        let (args, tail) = after.split_once(')').unwrap_or((after, ""));
+        let (acl, owner) = args.split_once(", ").unwrap_or((args, ""));
+        out.push_str(before);
+        out.push_str(include_str!("acl.sql").replace("@acl", acl).replace("@owner", owner).trim_end());
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acls_are_spelled_out() {
+        let sql = with_acls("select 1 cross join lateral @acl(c.relacl, c.relowner) as x where true");
+        assert!(sql.contains("aclexplode(c.relacl) as a\n) as x where true"), "{sql}");
+        assert!(!sql.contains('@'));
+    }
+
+    #[test]
+    fn the_opening_has_no_placeholder_left() {
+        let facts = Facts { restricts_relations: true, raw_text: true, ..Facts::default() };
+        let text = Opening::new(&facts, Limits::default()).text;
+        assert!(!text.contains('@') && text.contains("lock_timeout = 500") && text.contains("restrict_nonsystem"));
+    }
+}

@@ -1,0 +1,149 @@
+//! Sizes: estimates for every schema from the catalog's page counts, exact ones by asking for each relation.
+//!
+//! An exact size opens the relation: 23 µs and 13 KiB of the backend's memory each, kept until it disconnects. So exact
+//! sizes are asked for in slices, on a connection that does not live long, and never behind an exclusive lock.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio_postgres::{Client, Row};
+
+use super::{Facts, Limits, Opening, Param, ServerError, Statement, fields::Fields, unit};
+use crate::domain::{
+    Oid,
+    snapshot::{RelationSize, SchemaSize, Sizes},
+};
+
+/// Relations asked for in one statement.
+const RELATIONS_PER_STATEMENT: usize = 500;
+/// `block_size` of every ordinary build.
+const PAGE_BYTES: u64 = 8192;
+
+/// Estimates for all schemas, as of the last VACUUM or ANALYZE, and the size of the whole database.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn estimate(client: &Client, facts: &Facts, limits: Limits) -> Result<Sizes, ServerError> {
+    let what = "the page counts";
+    let statements = [
+        Statement::new(what, include_str!("sizes_estimate.sql")),
+        Statement::new(what, include_str!("sizes_estimate_toast.sql")),
+        Statement::new("the size of the database", include_str!("sizes_database.sql")),
+    ];
+    let rows = unit(client, &Opening::new(facts, limits), None, &statements).await?;
+    let [pages, toast, database] = rows.as_slice() else {
+        return Err(ServerError::Unreadable { what, column: 0, expected: "three results" });
+    };
+    let mut sizes = Sizes::default();
+    for row in pages {
+        let mut f = Fields::new(what, row);
+        let (schema, kind, count) = (f.oid()?, f.char()?, f.count()?);
+        let (bytes, rows) = (f.count()? * PAGE_BYTES, f.count()?);
+        let size = sizes.schemas.entry(schema).or_default();
+        match kind {
+            'i' => size.index_bytes += bytes,
+            'p' => size.tables += u32::try_from(count).unwrap_or(u32::MAX),
+            _ => {
+                size.table_bytes += bytes;
+                size.rows += rows;
+                size.tables += u32::try_from(count).unwrap_or(u32::MAX);
+            }
+        }
+    }
+    for row in toast {
+        let mut f = Fields::new(what, row);
+        let schema = f.oid()?;
+        sizes.schemas.entry(schema).or_default().toast_bytes += f.count()? * PAGE_BYTES;
+    }
+    sizes.database_bytes = match database.first() {
+        Some(row) => Fields::new("the size of the database", row).opt_i64()?.and_then(|n| u64::try_from(n).ok()),
+        None => None,
+    };
+    Ok(sizes)
+}
+
+/// Exact sizes of the tables and materialized views of the schemas. A schema in which something is locked exclusively,
+/// or was dropped meanwhile, is summed up without it and not called exact.
+///
+/// # Errors
+/// [`ServerError`]; a lock that came in between is retried once.
+pub async fn exact(client: &Client, facts: &Facts, limits: Limits, schemas: &[Oid]) -> Result<Sizes, ServerError> {
+    let what = "the sizes of relations";
+    let opening = Opening::new(facts, limits);
+    let wanted = || Param::Oids(schemas.iter().map(|oid| oid.0).collect());
+    let statements = [
+        Statement::new(what, include_str!("sizes_relations.sql")).with(wanted()),
+        Statement::new(what, include_str!("sizes_partitioned.sql")).with(wanted()),
+    ];
+    let rows = unit(client, &opening, None, &statements).await?;
+    let [relations, partitioned] = rows.as_slice() else {
+        return Err(ServerError::Unreadable { what, column: 0, expected: "two results" });
+    };
+    let mut listed = Vec::with_capacity(relations.len());
+    for row in relations {
+        let mut f = Fields::new(what, row);
+        listed.push((f.oid()?, f.oid()?, f.count()?));
+    }
+    let mut sizes = Sizes::default();
+    for schema in schemas {
+        sizes.schemas.insert(*schema, SchemaSize { exact: true, ..SchemaSize::default() });
+    }
+    for row in partitioned {
+        let mut f = Fields::new(what, row);
+        let schema = f.oid()?;
+        sizes.schemas.entry(schema).or_default().tables += u32::try_from(f.count()?).unwrap_or(u32::MAX);
+    }
+    for slice in listed.chunks(RELATIONS_PER_STATEMENT) {
+        let statement = [Statement::new(what, include_str!("sizes_exact.sql"))
+            .with(Param::Oids(slice.iter().map(|(oid, ..)| oid.0).collect()))];
+        let first = unit(client, &opening, None, &statement).await;
+        let rows = match first {
+            Err(error) if error.is(&tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE) => {
+                unit(client, &opening, None, &statement).await?
+            }
+            other => other?,
+        };
+        let measured = rows.first().map_or(Ok(HashMap::new()), |rows| measured(rows))?;
+        for (oid, schema, rows) in slice {
+            let entry = sizes.schemas.entry(*schema).or_default();
+            entry.tables += 1;
+            match measured.get(oid) {
+                Some(size) => {
+                    entry.table_bytes += size.table_bytes;
+                    entry.index_bytes += size.index_bytes;
+                    entry.toast_bytes += size.toast_bytes;
+                    entry.rows += rows;
+                    sizes.relations.insert(*oid, RelationSize { rows: *rows, ..*size });
+                }
+                None => entry.exact = false,
+            }
+        }
+    }
+    Ok(sizes)
+}
+
+fn measured(rows: &[Row]) -> Result<HashMap<Oid, RelationSize>, ServerError> {
+    let mut sizes = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let mut f = Fields::new("the sizes of relations", row);
+        let oid = f.oid()?;
+        let (Some(total), indexes, toast) = (f.opt_i64()?, f.count()?, f.count()?) else { continue };
+        let total = u64::try_from(total).unwrap_or(0);
+        let table_bytes = total.saturating_sub(indexes).saturating_sub(toast);
+        sizes.insert(oid, RelationSize { table_bytes, index_bytes: indexes, toast_bytes: toast, rows: 0 });
+    }
+    Ok(sizes)
+}
+
+/// Newer numbers over older ones: exact sizes replace estimates and stay until exact ones come, as long as the schema
+/// is still known.
+#[must_use]
+pub fn merged(estimates: &Sizes, exact: &BTreeMap<Oid, SchemaSize>, relations: &BTreeMap<Oid, RelationSize>) -> Sizes {
+    let mut sizes = estimates.clone();
+    for (schema, size) in exact {
+        if let Some(place) = sizes.schemas.get_mut(schema) {
+            *place = *size;
+        }
+    }
+    sizes.relations.clone_from(relations);
+    sizes
+}

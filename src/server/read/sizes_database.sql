@@ -1,0 +1,8 @@
+select
+  case
+    when pg_catalog.has_database_privilege(d.oid, 'connect')
+      or pg_catalog.pg_has_role('pg_read_all_stats', 'usage')
+      then pg_catalog.pg_database_size(d.oid)
+  end
+from pg_catalog.pg_database as d
+where d.datname = pg_catalog.current_database()

@@ -1,0 +1,29 @@
+select
+  c.oid, c.relnamespace, c.relname, c.relowner, c.relkind, c.relpersistence,
+  c.relrowsecurity, c.relispartition,
+  exists (select from pg_catalog.pg_inherits as i where i.inhrelid = c.oid),
+  exists (select from pg_catalog.pg_index as i where i.indrelid = c.oid and i.indisprimary),
+  (
+    select pg_catalog.count(*) = 1
+       and pg_catalog.bool_and(
+             a.attname = 'version_num'
+             and a.atttypid in (
+               'pg_catalog.varchar'::pg_catalog.regtype, 'pg_catalog.text'::pg_catalog.regtype,
+               'pg_catalog.bpchar'::pg_catalog.regtype
+             )
+           )
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  ),
+  coalesce(pg_catalog.has_schema_privilege(c.relnamespace, 'usage'), false)
+    and coalesce(pg_catalog.has_table_privilege(c.oid, 'select'), false),
+  pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid)
+    + pg_catalog.pg_stat_get_tuples_deleted(c.oid),
+  n.nspname,
+  c.relacl is null, x.codes, x.grantors
+from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+cross join lateral @acl(c.relacl, c.relowner) as x
+where (c.relname >= 'alembic_version' and c.relname < 'alembic_versioo' or c.oid = any ($1))
+  and c.relkind in ('r', 'p', 'v', 'm', 'f')
+  and c.relpersistence <> 't'

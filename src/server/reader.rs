@@ -1,0 +1,401 @@
+//! One connection that reads, and the whole picture in one go for the commands. Read-only always; knows no cadence (see
+//! `session`) and no policy.
+
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_postgres::{CancelToken, Client, NoTls, error::SqlState};
+
+use super::read::{
+    self, Facts, Limits, ServerError, activity,
+    catalog::{self, CatalogRead, Hints},
+    objects, sizes,
+    versions::{self, Candidate},
+};
+use crate::domain::{
+    Oid,
+    snapshot::{Activity, Catalog, Objects, Sizes, Snapshot, Unavailable, VersionRows, VersionTables},
+};
+
+/// How long a cancelled query may take to say so before the connection is given up.
+const CANCEL_GRACE: Duration = Duration::from_secs(1);
+
+/// What a one-shot snapshot should hold besides the catalog.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Want {
+    /// Column privileges, foreign keys, views, tenancy, overlaps and so on.
+    pub shapes: bool,
+    /// The rows of version tables.
+    pub versions: bool,
+    pub objects: ObjectsWanted,
+    pub sizes: SizesWanted,
+    /// Sessions and counters.
+    pub activity: bool,
+    /// Columns that tell tenants apart; `tenant_id` is always looked for.
+    pub tenant_columns: Vec<String>,
+}
+
+impl Want {
+    /// Everything that a check may ask about.
+    #[must_use]
+    pub fn everything(tenant_columns: Vec<String>) -> Want {
+        Want {
+            shapes: true,
+            versions: true,
+            objects: ObjectsWanted::All,
+            sizes: SizesWanted::Estimates,
+            activity: true,
+            tenant_columns,
+        }
+    }
+}
+
+/// Whose objects are listed by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ObjectsWanted {
+    #[default]
+    None,
+    Schemas(Vec<Oid>),
+    /// Of every schema but the system's.
+    All,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SizesWanted {
+    #[default]
+    None,
+    /// By page counts, of every schema.
+    Estimates,
+    /// Estimates, and exact sizes of these schemas.
+    Schemas(Vec<Oid>),
+    /// Exact sizes of every schema but the system's.
+    All,
+}
+
+/// One connection for catalog and activity.
+pub struct Reader {
+    instance: String,
+    client: Client,
+    cancel: CancelToken,
+    connection: JoinHandle<()>,
+    facts: Facts,
+    limits: Limits,
+    hints: Hints,
+    /// Pids of this console's other connections.
+    own: Vec<i32>,
+    /// TLS protocol and cipher.
+    tls: Option<String>,
+    local: bool,
+    broken: bool,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+impl Reader {
+    /// Connects and asks what the server is.
+    ///
+    /// # Errors
+    /// [`ServerError::Connect`], or what the first question met.
+    pub async fn open(config: &tokio_postgres::Config, instance: &str) -> Result<Reader, ServerError> {
+        let refused = |cause: String| ServerError::Connect {
+            sentence: format!("could not connect to {instance}: {cause}"),
+            remedy: None,
+            stubborn: false,
+        };
+        let (client, connection) = timeout(Duration::from_secs(5), config.connect(NoTls))
+            .await
+            .map_err(|_| refused("no answer within 5 s".into()))?
+            .map_err(|e| refused(e.to_string()))?;
+        let connection = tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        let cancel = client.cancel_token();
+        let mut reader = Reader {
+            instance: instance.to_owned(),
+            client,
+            cancel,
+            connection,
+            facts: Facts::default(),
+            limits: Limits::default(),
+            hints: Hints::default(),
+            own: Vec::new(),
+            tls: None,
+            local: true,
+            broken: false,
+        };
+        let facts = read::facts::facts(&reader.client);
+        reader.facts =
+            bounded("the facts of the server", reader.limits.unit, &reader.cancel, &mut reader.broken, facts).await?;
+        Ok(reader)
+    }
+
+    /// Changes the time limits of reads.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Pids of other connections of this console, to be marked in the activity.
+    pub fn set_own(&mut self, pids: Vec<i32>) {
+        self.own = pids;
+    }
+
+    /// The backend's pid as the server says; behind a pooler that of the first transaction.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.facts.pid
+    }
+
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The connection is gone or in an unknown state: open another.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.broken || self.client.is_closed()
+    }
+
+    /// Version tables that are to be read although their names do not tell.
+    pub fn set_version_tables(&mut self, oids: Vec<Oid>) {
+        self.hints.version_tables = oids;
+    }
+
+    /// The gate alone: equal text, equal picture.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn gate(&mut self) -> Result<String, ServerError> {
+        let read = async {
+            let rows = read::bare(&self.client, &catalog::gate_statement()).await?;
+            catalog::gate(&rows)
+        };
+        bounded("the state of the server", self.limits.unit, &self.cancel, &mut self.broken, read).await
+    }
+
+    /// Part A: everything cheap that decides who may do what.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn catalog(&mut self) -> Result<CatalogRead, ServerError> {
+        loop {
+            let read = catalog::catalog(&self.client, &self.facts, self.limits, &mut self.hints);
+            let result = bounded("the catalog", self.limits.unit, &self.cancel, &mut self.broken, read).await;
+            match result {
+                Ok(mut read) => {
+                    read.server.tls.clone_from(&self.tls);
+                    read.server.local = self.local;
+                    return Ok(read);
+                }
+                Err(error) if self.becomes_raw(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The gate, sessions and counters.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn activity(&mut self) -> Result<(String, Activity), ServerError> {
+        loop {
+            let read = activity::activity(&self.client, &self.facts, self.limits, &self.own);
+            match bounded("the sessions", self.limits.unit, &self.cancel, &mut self.broken, read).await {
+                Err(error) if self.becomes_raw(&error) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// The rows of the version tables among the candidates, by oid.
+    ///
+    /// # Errors
+    /// Only what ends the connection.
+    pub async fn version_rows(&mut self, candidates: &[Candidate]) -> Result<HashMap<Oid, VersionRows>, ServerError> {
+        let read = versions::rows(&self.client, &self.facts, self.limits, candidates);
+        bounded("the version tables", self.limits.unit * 2, &self.cancel, &mut self.broken, read).await
+    }
+
+    /// Objects by name, of these schemas or (`None`) of all in the catalog but the system's.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn objects(&mut self, schemas: Option<&[Oid]>, catalog: &Catalog) -> Result<Objects, ServerError> {
+        let known: HashSet<Oid> = catalog.schemas.iter().filter(|s| !s.is_system()).map(|s| s.oid).collect();
+        loop {
+            let read = objects::objects(&self.client, &self.facts, self.limits, schemas, &known);
+            match bounded("the objects", self.limits.unit * 2, &self.cancel, &mut self.broken, read).await {
+                Err(error) if self.becomes_raw(&error) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Estimated sizes of all schemas and the size of the database.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn size_estimates(&mut self) -> Result<Sizes, ServerError> {
+        let read = sizes::estimate(&self.client, &self.facts, self.limits);
+        bounded("the page counts", self.limits.unit, &self.cancel, &mut self.broken, read).await
+    }
+
+    /// Exact sizes of the tables of these schemas; the backend keeps 13 KiB for each until it disconnects.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn exact_sizes(&mut self, schemas: &[Oid]) -> Result<Sizes, ServerError> {
+        let read = sizes::exact(&self.client, &self.facts, self.limits, schemas);
+        bounded("the sizes of relations", self.limits.unit * 4, &self.cancel, &mut self.broken, read).await
+    }
+
+    /// The whole picture at once, for a command.
+    ///
+    /// # Errors
+    /// What the catalog met, or the loss of the connection. Other parts that could not be read are named in
+    /// [`Snapshot::unavailable`].
+    pub async fn snapshot(&mut self, want: &Want) -> Result<Snapshot, ServerError> {
+        let mut read = self.catalog().await?;
+        let mut unavailable = Vec::new();
+        let rows = if want.versions { self.version_rows(&read.candidates).await? } else { HashMap::new() };
+        let candidates = std::mem::take(&mut read.candidates);
+        let objects = match &want.objects {
+            ObjectsWanted::None => Objects::default(),
+            ObjectsWanted::Schemas(schemas) => {
+                let part = self.objects(Some(schemas), &read.catalog).await;
+                self.part("the names of objects", part, &mut unavailable)?.unwrap_or_default()
+            }
+            ObjectsWanted::All => {
+                let part = self.objects(None, &read.catalog).await;
+                self.part("the names of objects", part, &mut unavailable)?.unwrap_or_default()
+            }
+        };
+        let sizes = self.wanted_sizes(&want.sizes, &read.catalog, &mut unavailable).await?;
+        let activity = if want.activity {
+            let part = self.activity().await;
+            self.part("the sessions", part, &mut unavailable)?.map(|(_, activity)| Arc::new(activity))
+        } else {
+            None
+        };
+        let versions = version_tables(candidates, &rows, None);
+        unavailable.extend(read::unavailable::parts(&read.server, &versions, &read.catalog));
+        Ok(Snapshot {
+            instance: self.instance.clone(),
+            server: Arc::new(read.server),
+            catalog: Arc::new(read.catalog),
+            shapes: None,
+            objects,
+            versions: Arc::new(versions),
+            sizes: Arc::new(sizes),
+            activity,
+            unavailable,
+        })
+    }
+
+    async fn wanted_sizes(
+        &mut self,
+        want: &SizesWanted,
+        catalog: &Catalog,
+        unavailable: &mut Vec<Unavailable>,
+    ) -> Result<Sizes, ServerError> {
+        let exact: Vec<Oid> = match want {
+            SizesWanted::None => return Ok(Sizes::default()),
+            SizesWanted::Estimates => Vec::new(),
+            SizesWanted::Schemas(schemas) => schemas.clone(),
+            SizesWanted::All => catalog.schemas.iter().filter(|s| !s.is_system()).map(|s| s.oid).collect(),
+        };
+        let part = self.size_estimates().await;
+        let estimates = self.part("the estimated sizes", part, unavailable)?.unwrap_or_default();
+        if exact.is_empty() {
+            return Ok(estimates);
+        }
+        let part = self.exact_sizes(&exact).await;
+        Ok(match self.part("the exact sizes", part, unavailable)? {
+            Some(exact) => sizes::merged(&estimates, &exact.schemas, &exact.relations),
+            None => estimates,
+        })
+    }
+
+    /// A part that was refused is left out and named; what ends the connection ends the reading.
+    fn part<T>(
+        &self,
+        what: &str,
+        result: Result<T, ServerError>,
+        unavailable: &mut Vec<Unavailable>,
+    ) -> Result<Option<T>, ServerError> {
+        match result {
+            Ok(part) => Ok(Some(part)),
+            Err(error) if self.is_broken() => Err(error),
+            Err(error) => {
+                unavailable.push(Unavailable { what: what.to_owned(), why: error.to_string(), grant: None });
+                Ok(None)
+            }
+        }
+    }
+
+    /// The server could not convert a text ("character not in repertoire"): from now on texts are asked for as bytes.
+    fn becomes_raw(&mut self, error: &ServerError) -> bool {
+        let first = error.is(&SqlState::CHARACTER_NOT_IN_REPERTOIRE) && !self.facts.raw_text;
+        self.facts.raw_text |= first;
+        first
+    }
+}
+
+/// The tables of a read with the rows that were found; a locked one keeps the rows it had before.
+#[must_use]
+pub fn version_tables(
+    candidates: Vec<Candidate>,
+    rows: &HashMap<Oid, VersionRows>,
+    before: Option<&VersionTables>,
+) -> VersionTables {
+    let tables = candidates.into_iter().map(|candidate| {
+        let mut table = candidate.table;
+        let earlier = || before.and_then(|b| b.0.iter().find(|t| t.oid == table.oid)).map(|t| &t.rows);
+        let now = match rows.get(&table.oid) {
+            Some(VersionRows::Locked(None)) => {
+                Some(VersionRows::Locked(earlier().and_then(VersionRows::known).map(<[String]>::to_vec)))
+            }
+            Some(rows) => Some(rows.clone()),
+            // Not read this time: what is known stays, unless the catalog itself speaks against it.
+            None if table.rows == VersionRows::Pending => earlier().cloned(),
+            None => None,
+        };
+        if let Some(now) = now {
+            table.rows = now;
+        }
+        table
+    });
+    VersionTables(tables.collect())
+}
+
+/// Waits for a read no longer than its deadline. When that passes, the query is cancelled and given a second to end; the
+/// connection is then given up in any case, because a late cancel can hit the query that follows.
+async fn bounded<T>(
+    what: &'static str,
+    limit: Duration,
+    cancel: &CancelToken,
+    broken: &mut bool,
+    read: impl Future<Output = Result<T, ServerError>>,
+) -> Result<T, ServerError> {
+    let mut read = std::pin::pin!(read);
+    let Ok(result) = timeout(limit, &mut read).await else {
+        *broken = true;
+        let ending = async {
+            let _ = cancel.cancel_query(NoTls).await;
+            let _ = read.await;
+        };
+        let _ = timeout(CANCEL_GRACE, ending).await;
+        return Err(ServerError::Deadline { what, after: limit });
+    };
+    *broken |= result.as_ref().is_err_and(ServerError::ends_connection);
+    result
+}
