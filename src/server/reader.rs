@@ -14,7 +14,9 @@ use tokio_postgres::{CancelToken, Client, NoTls, error::SqlState};
 use super::read::{
     self, Facts, Limits, ServerError, activity,
     catalog::{self, CatalogRead, Hints},
-    objects, sizes,
+    objects,
+    shapes::{self, ShapesRead},
+    sizes,
     versions::{self, Candidate},
 };
 use crate::domain::{
@@ -240,6 +242,21 @@ impl Reader {
         }
     }
 
+    /// Part C: column privileges, foreign keys, views, tenancy and so on. Tables that it finds by their shape are read
+    /// as version tables from then on.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn shapes(&mut self, tenant_columns: &[String]) -> Result<ShapesRead, ServerError> {
+        loop {
+            let read = shapes::shapes(&self.client, &self.facts, self.limits, tenant_columns);
+            match bounded("the shapes", self.limits.unit * 2, &self.cancel, &mut self.broken, read).await {
+                Err(error) if self.becomes_raw(&error) => {}
+                other => return other,
+            }
+        }
+    }
+
     /// Estimated sizes of all schemas and the size of the database.
     ///
     /// # Errors
@@ -264,8 +281,19 @@ impl Reader {
     /// What the catalog met, or the loss of the connection. Other parts that could not be read are named in
     /// [`Snapshot::unavailable`].
     pub async fn snapshot(&mut self, want: &Want) -> Result<Snapshot, ServerError> {
-        let mut read = self.catalog().await?;
         let mut unavailable = Vec::new();
+        // First, because the version tables that it finds by their shape are then in the catalog read.
+        let shapes = if want.shapes {
+            let part = self.shapes(&want.tenant_columns).await;
+            self.part("column privileges, foreign keys, views and tenancy", part, &mut unavailable)?
+        } else {
+            None
+        };
+        if let Some(found) = &shapes {
+            self.hints.version_tables.clone_from(&found.version_tables);
+            unavailable.extend(found.unavailable.iter().cloned());
+        }
+        let mut read = self.catalog().await?;
         let rows = if want.versions { self.version_rows(&read.candidates).await? } else { HashMap::new() };
         let candidates = std::mem::take(&mut read.candidates);
         let objects = match &want.objects {
@@ -292,7 +320,7 @@ impl Reader {
             instance: self.instance.clone(),
             server: Arc::new(read.server),
             catalog: Arc::new(read.catalog),
-            shapes: None,
+            shapes: shapes.map(|read| Arc::new(read.shapes)),
             objects,
             versions: Arc::new(versions),
             sizes: Arc::new(sizes),

@@ -84,6 +84,10 @@ impl<'r> Fields<'r> {
     pub(super) fn char(&mut self) -> Result<char, ServerError> {
         Ok(self.array::<1>("a character")?.map_or('\0', |[c]| char::from(c)))
     }
+    pub(super) fn i16(&mut self) -> Result<i16, ServerError> {
+        let value = self.array("a 2-byte integer")?.map(i16::from_be_bytes);
+        self.needed(value)
+    }
     pub(super) fn opt_i32(&mut self) -> Result<Option<i32>, ServerError> {
         Ok(self.array("a 4-byte integer")?.map(i32::from_be_bytes))
     }

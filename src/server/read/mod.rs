@@ -11,6 +11,7 @@ pub mod error;
 pub mod facts;
 mod fields;
 pub mod objects;
+pub mod shapes;
 pub mod sizes;
 pub mod unavailable;
 pub mod versions;

@@ -1,12 +1,21 @@
 select
-  c.relnamespace, c.relname, c.oid, c.relkind, c.relowner,
-  a.attname, a.atttypid, a.attacl is not null,
+  c.relnamespace, c.relname, c.oid, c.relkind, c.relowner, c.relrowsecurity, c.relforcerowsecurity,
+  a.attname, a.attname = any ($1::pg_catalog.name[]),
+  a.attname = 'version_num' and a.atttypid in (
+    'pg_catalog.varchar'::pg_catalog.regtype, 'pg_catalog.text'::pg_catalog.regtype,
+    'pg_catalog.bpchar'::pg_catalog.regtype
+  ),
+  c.relnatts,
   a.attacl is null, x.codes, x.grantors
-from pg_catalog.pg_attribute as a
+from (
+  select t.attrelid, t.attname, t.atttypid, t.attacl
+  from pg_catalog.pg_attribute as t
+  where (t.attacl is not null or t.attname = 'version_num' or t.attname = any ($1::pg_catalog.name[]))
+    and t.attrelid >= 16384
+    and t.attnum > 0
+    and not t.attisdropped
+) as a
 join pg_catalog.pg_class as c on c.oid = a.attrelid
 cross join lateral @acl(a.attacl, c.relowner) as x
-where (a.attacl is not null or a.attname = 'version_num' or a.attname = any ($1::pg_catalog.name[]))
-  and not a.attisdropped
-  and c.oid >= 16384
-  and c.relkind in ('r', 'p', 'v', 'm', 'f')
+where (c.relkind = 'r' or c.relkind = 'p' or c.relkind = 'v' or c.relkind = 'm' or c.relkind = 'f')
   and c.relpersistence <> 't'
