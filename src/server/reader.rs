@@ -12,7 +12,8 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{CancelToken, Client, NoTls, error::SqlState};
 
 use super::read::{
-    self, Facts, Limits, ServerError, activity,
+    self, Facts, Limits, ServerError,
+    activity::{self, Tick},
     catalog::{self, CatalogRead, Hints},
     objects,
     shapes::{self, ShapesRead},
@@ -21,7 +22,7 @@ use super::read::{
 };
 use crate::domain::{
     Oid,
-    snapshot::{Activity, Catalog, Objects, Sizes, Snapshot, Unavailable, VersionRows, VersionTables},
+    snapshot::{Catalog, Objects, Sizes, Snapshot, Unavailable, VersionRows, VersionTables},
 };
 
 /// How long a cancelled query may take to say so before the connection is given up.
@@ -208,7 +209,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ServerError`].
-    pub async fn activity(&mut self) -> Result<(String, Activity), ServerError> {
+    pub async fn activity(&mut self) -> Result<Tick, ServerError> {
         loop {
             let read = activity::activity(&self.client, &self.facts, self.limits, &self.own);
             match bounded("the sessions", self.limits.unit, &self.cancel, &mut self.broken, read).await {
@@ -292,6 +293,11 @@ impl Reader {
         if let Some(found) = &shapes {
             self.hints.version_tables.clone_from(&found.version_tables);
             unavailable.extend(found.unavailable.iter().cloned());
+        } else if want.versions {
+            let read = shapes::version_tables(&self.client, &self.facts, self.limits);
+            let part = bounded("the version tables", self.limits.unit, &self.cancel, &mut self.broken, read).await;
+            let found = self.part("version tables under other names", part, &mut unavailable)?;
+            self.hints.version_tables = found.unwrap_or_default();
         }
         let mut read = self.catalog().await?;
         let rows = if want.versions { self.version_rows(&read.candidates).await? } else { HashMap::new() };
@@ -310,7 +316,7 @@ impl Reader {
         let sizes = self.wanted_sizes(&want.sizes, &read.catalog, &mut unavailable).await?;
         let activity = if want.activity {
             let part = self.activity().await;
-            self.part("the sessions", part, &mut unavailable)?.map(|(_, activity)| Arc::new(activity))
+            self.part("the sessions", part, &mut unavailable)?.map(|tick| Arc::new(tick.activity))
         } else {
             None
         };

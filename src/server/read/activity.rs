@@ -11,16 +11,24 @@ use crate::{
 /// Characters of a query that are carried.
 const QUERY_CHARACTERS: usize = 1000;
 
-/// The gate, and sessions and counters: the two statements of a tick, in one trip.
+/// What one tick brings.
+#[derive(Debug, Clone, Default)]
+pub struct Tick {
+    /// Equal text, equal picture.
+    pub gate: String,
+    pub activity: Activity,
+    /// Tuples changed in the catalogs that matter here, by the statistics: a hint, some seconds late.
+    pub catalog_changes: i64,
+    pub in_recovery: bool,
+    /// On a standby that has replayed anything.
+    pub replay_lag_ms: Option<i64>,
+}
+
+/// The gate, sessions and counters, in one trip.
 ///
 /// # Errors
 /// [`ServerError`].
-pub async fn activity(
-    client: &Client,
-    facts: &Facts,
-    limits: Limits,
-    own: &[i32],
-) -> Result<(String, Activity), ServerError> {
+pub async fn activity(client: &Client, facts: &Facts, limits: Limits, own: &[i32]) -> Result<Tick, ServerError> {
     let statements = [
         Statement::new("the sessions", include_str!("activity.sql")).with(Param::Ints(own.to_vec())),
         Statement::new("the counters of the database", include_str!("counters.sql")),
@@ -30,11 +38,12 @@ pub async fn activity(
     let [gate, sessions, counters] = rows.as_slice() else {
         return Err(ServerError::Unreadable { what: "the sessions", column: 0, expected: "three results" });
     };
-    Ok((catalog::gate(gate)?, decode(sessions, counters)?))
+    decode(catalog::gate(gate)?, sessions, counters)
 }
 
-fn decode(sessions: &[Row], counters: &[Row]) -> Result<Activity, ServerError> {
-    let mut activity = Activity::default();
+fn decode(gate: String, sessions: &[Row], counters: &[Row]) -> Result<Tick, ServerError> {
+    let mut tick = Tick { gate, ..Tick::default() };
+    let activity = &mut tick.activity;
     if let Some(row) = counters.first() {
         let mut f = Fields::new("the counters of the database", row);
         activity.taken_at_us = f.time_us()?.unwrap_or(0);
@@ -45,13 +54,16 @@ fn decode(sessions: &[Row], counters: &[Row]) -> Result<Activity, ServerError> {
         activity.deadlocks = f.count()?;
         activity.temp_bytes = f.count()?;
         activity.frozen_age = f.opt_i32()?.and_then(|age| u64::try_from(age).ok());
+        tick.in_recovery = f.bool()?;
+        tick.replay_lag_ms = f.opt_i64()?.map(|ms| ms.max(0));
+        tick.catalog_changes = f.opt_i64()?.unwrap_or(0);
     }
     for row in sessions {
         activity.sessions.push(session(row)?);
     }
     activity.sessions.sort_unstable_by_key(|s| (s.backend_start_us, s.pid));
     activity.connections = u32::try_from(activity.sessions.len()).unwrap_or(u32::MAX);
-    Ok(activity)
+    Ok(tick)
 }
 
 fn session(row: &Row) -> Result<Session, ServerError> {

@@ -82,6 +82,17 @@ pub async fn shapes(
     Ok(read)
 }
 
+/// Only the tables that have the shape of a version table, under any name.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn version_tables(client: &Client, facts: &Facts, limits: Limits) -> Result<Vec<Oid>, ServerError> {
+    let what = "tables of the shape of a version table";
+    let statement = [Statement::new(what, include_str!("shapes_version_tables.sql"))];
+    let rows = unit(client, &Opening::new(facts, limits), None, &statement).await?;
+    rows.iter().flatten().map(|row| Fields::new(what, row).oid()).collect()
+}
+
 /// Expressions wait behind an exclusive lock on their table, so they come last and on their own; when one is locked, the
 /// others are read without it.
 async fn expressions(client: &Client, opening: &Opening, read: &mut ShapesRead) -> Result<(), ServerError> {

@@ -25,6 +25,8 @@ use crate::{
     text,
 };
 
+/// Alembic's own name for it; others are made by adding to it, or chosen freely.
+const CUSTOMARY_NAME: &str = "alembic_version";
 /// Tables locked and read in one transaction.
 const TABLES_PER_TRANSACTION: usize = 100;
 /// A larger version table is no version table: heap and TOAST together.
@@ -74,6 +76,9 @@ pub(super) fn candidates(rows: &[Row], acls: &mut Acls) -> Result<Vec<Candidate>
             None if !readable => VersionRows::Denied,
             None => VersionRows::Pending,
         };
+        if !shape && !name.starts_with(CUSTOMARY_NAME) {
+            continue; // found by its column, but it has others
+        }
         let plain = traits.kind == 'r';
         let table = VersionTable { oid, schema, name, owner, acl, shape, plain, primary_key, rows };
         list.push(Candidate { table, schema_name, changes });
