@@ -17,7 +17,7 @@ use super::read::{
     catalog::{self, CatalogRead, Hints},
     objects,
     shapes::{self, ShapesRead},
-    sizes,
+    sizes::{self, Exact},
     versions::{self, Candidate},
 };
 use crate::domain::{
@@ -27,6 +27,9 @@ use crate::domain::{
 
 /// How long a cancelled query may take to say so before the connection is given up.
 const CANCEL_GRACE: Duration = Duration::from_secs(1);
+
+/// Where to connect to.
+pub type Target = tokio_postgres::Config;
 
 /// What a one-shot snapshot should hold besides the catalog.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -108,7 +111,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ServerError::Connect`], or what the first question met.
-    pub async fn open(config: &tokio_postgres::Config, instance: &str) -> Result<Reader, ServerError> {
+    pub async fn open(config: &Target, instance: &str) -> Result<Reader, ServerError> {
         let refused = |cause: String| ServerError::Connect {
             sentence: format!("could not connect to {instance}: {cause}"),
             remedy: None,
@@ -271,7 +274,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ServerError`].
-    pub async fn exact_sizes(&mut self, schemas: &[Oid]) -> Result<Sizes, ServerError> {
+    pub async fn exact_sizes(&mut self, schemas: &[Oid]) -> Result<Exact, ServerError> {
         let read = sizes::exact(&self.client, &self.facts, self.limits, schemas);
         bounded("the sizes of relations", self.limits.unit * 4, &self.cancel, &mut self.broken, read).await
     }
@@ -354,7 +357,7 @@ impl Reader {
         }
         let part = self.exact_sizes(&exact).await;
         Ok(match self.part("the exact sizes", part, unavailable)? {
-            Some(exact) => sizes::merged(&estimates, &exact.schemas, &exact.relations),
+            Some(exact) => sizes::merged(&estimates, &exact),
             None => estimates,
         })
     }

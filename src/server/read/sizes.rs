@@ -5,18 +5,46 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, error::SqlState};
 
 use super::{Facts, Limits, Opening, Param, ServerError, Statement, fields::Fields, unit};
 use crate::domain::{
     Oid,
-    snapshot::{RelationSize, SchemaSize, Sizes},
+    snapshot::{Catalog, Kind, RelationSize, SchemaSize, Sizes},
 };
 
 /// Relations asked for in one statement.
 const RELATIONS_PER_STATEMENT: usize = 500;
 /// `block_size` of every ordinary build.
 const PAGE_BYTES: u64 = 8192;
+
+/// Exact sizes by schema: the sum, and the relations it is made of.
+pub type Exact = BTreeMap<Oid, (SchemaSize, BTreeMap<Oid, RelationSize>)>;
+
+/// What the catalog's groups tell at once: heap pages only.
+#[must_use]
+pub fn from_groups(catalog: &Catalog) -> Sizes {
+    let mut sizes = Sizes::default();
+    for group in &catalog.relations {
+        let size = sizes.schemas.entry(group.schema).or_default();
+        match group.kind {
+            Kind::Table | Kind::MaterializedView => {
+                size.table_bytes += group.pages * PAGE_BYTES;
+                size.tables += group.count;
+            }
+            Kind::Partitioned => size.tables += group.count,
+            Kind::View
+            | Kind::Foreign
+            | Kind::Sequence
+            | Kind::Function
+            | Kind::Procedure
+            | Kind::Aggregate
+            | Kind::Window
+            | Kind::Type => {}
+        }
+    }
+    sizes
+}
 
 /// Estimates for all schemas, as of the last VACUUM or ANALYZE, and the size of the whole database.
 ///
@@ -66,7 +94,7 @@ pub async fn estimate(client: &Client, facts: &Facts, limits: Limits) -> Result<
 ///
 /// # Errors
 /// [`ServerError`]; a lock that came in between is retried once.
-pub async fn exact(client: &Client, facts: &Facts, limits: Limits, schemas: &[Oid]) -> Result<Sizes, ServerError> {
+pub async fn exact(client: &Client, facts: &Facts, limits: Limits, schemas: &[Oid]) -> Result<Exact, ServerError> {
     let what = "the sizes of relations";
     let opening = Opening::new(facts, limits);
     let wanted = || Param::Oids(schemas.iter().map(|oid| oid.0).collect());
@@ -83,38 +111,33 @@ pub async fn exact(client: &Client, facts: &Facts, limits: Limits, schemas: &[Oi
         let mut f = Fields::new(what, row);
         listed.push((f.oid()?, f.oid()?, f.count()?));
     }
-    let mut sizes = Sizes::default();
-    for schema in schemas {
-        sizes.schemas.insert(*schema, SchemaSize { exact: true, ..SchemaSize::default() });
-    }
+    let empty = SchemaSize { exact: true, ..SchemaSize::default() };
+    let mut sizes: Exact = schemas.iter().map(|schema| (*schema, (empty, BTreeMap::new()))).collect();
     for row in partitioned {
         let mut f = Fields::new(what, row);
         let schema = f.oid()?;
-        sizes.schemas.entry(schema).or_default().tables += u32::try_from(f.count()?).unwrap_or(u32::MAX);
+        let count = u32::try_from(f.count()?).unwrap_or(u32::MAX);
+        sizes.entry(schema).or_default().0.tables += count;
     }
     for slice in listed.chunks(RELATIONS_PER_STATEMENT) {
         let statement = [Statement::new(what, include_str!("sizes_exact.sql"))
             .with(Param::Oids(slice.iter().map(|(oid, ..)| oid.0).collect()))];
-        let first = unit(client, &opening, None, &statement).await;
-        let rows = match first {
-            Err(error) if error.is(&tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE) => {
-                unit(client, &opening, None, &statement).await?
-            }
+        let rows = match unit(client, &opening, None, &statement).await {
+            Err(error) if error.is(&SqlState::LOCK_NOT_AVAILABLE) => unit(client, &opening, None, &statement).await?,
             other => other?,
         };
-        let measured = rows.first().map_or(Ok(HashMap::new()), |rows| measured(rows))?;
+        let measured = measured(rows.first().map_or(&[], Vec::as_slice))?;
         for (oid, schema, rows) in slice {
-            let entry = sizes.schemas.entry(*schema).or_default();
-            entry.tables += 1;
-            match measured.get(oid) {
-                Some(size) => {
-                    entry.table_bytes += size.table_bytes;
-                    entry.index_bytes += size.index_bytes;
-                    entry.toast_bytes += size.toast_bytes;
-                    entry.rows += rows;
-                    sizes.relations.insert(*oid, RelationSize { rows: *rows, ..*size });
-                }
-                None => entry.exact = false,
+            let (sum, relations) = sizes.entry(*schema).or_default();
+            sum.tables += 1;
+            if let Some(size) = measured.get(oid) {
+                sum.table_bytes += size.table_bytes;
+                sum.index_bytes += size.index_bytes;
+                sum.toast_bytes += size.toast_bytes;
+                sum.rows += rows;
+                relations.insert(*oid, RelationSize { rows: *rows, ..*size });
+            } else {
+                sum.exact = false;
             }
         }
     }
@@ -134,16 +157,15 @@ fn measured(rows: &[Row]) -> Result<HashMap<Oid, RelationSize>, ServerError> {
     Ok(sizes)
 }
 
-/// Newer numbers over older ones: exact sizes replace estimates and stay until exact ones come, as long as the schema
-/// is still known.
+/// Exact sizes in place of estimates, for the schemas that the estimates know.
 #[must_use]
-pub fn merged(estimates: &Sizes, exact: &BTreeMap<Oid, SchemaSize>, relations: &BTreeMap<Oid, RelationSize>) -> Sizes {
+pub fn merged(estimates: &Sizes, exact: &Exact) -> Sizes {
     let mut sizes = estimates.clone();
-    for (schema, size) in exact {
+    for (schema, (sum, relations)) in exact {
         if let Some(place) = sizes.schemas.get_mut(schema) {
-            *place = *size;
+            *place = *sum;
+            sizes.relations.extend(relations);
         }
     }
-    sizes.relations.clone_from(relations);
     sizes
 }
