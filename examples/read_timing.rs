@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use pgmoat::config::{Conninfo, env::Env};
 use pgmoat::server::{ObjectsWanted, Reader, SizesWanted, Want};
 
 fn median(times: &mut [Duration]) -> f64 {
@@ -17,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let target = args.next().ok_or("usage: read_timing CONNSTR [RUNS]")?;
     let runs: usize = args.next().map_or(Ok(11), |n| n.parse())?;
     let start = Instant::now();
-    let mut reader = Reader::open(&target.parse()?, "timing").await?;
+    let mut reader = Reader::open(&Conninfo::parse(&target, &Env::from_process())?, "timing").await?;
     println!("open               {:9.2} ms", start.elapsed().as_secs_f64() * 1000.0);
     let start = Instant::now();
     let read = reader.catalog().await?;

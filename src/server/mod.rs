@@ -13,4 +13,4 @@ pub mod tls;
 mod upgrade;
 
 pub use read::ServerError;
-pub use reader::{ObjectsWanted, Reader, SizesWanted, Target, Want};
+pub use reader::{ObjectsWanted, Reader, SizesWanted, Want};

@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::JoinHandle, time::timeout};
-use tokio_postgres::{CancelToken, Client, NoTls, error::SqlState};
+use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 
+use super::connect::{Connected, connect};
 use super::read::{
     self, Facts, Limits, ServerError,
     activity::{self, Tick},
@@ -20,16 +21,20 @@ use super::read::{
     sizes::{self, Exact},
     versions::{self, Candidate},
 };
-use crate::domain::{
-    Oid,
-    snapshot::{Catalog, Objects, Sizes, Snapshot, Unavailable, VersionRows, VersionTables},
+use crate::{
+    config::Conninfo,
+    domain::{
+        Oid,
+        snapshot::{Catalog, Objects, Sizes, Snapshot, Unavailable, VersionRows, VersionTables},
+    },
 };
 
+/// For name resolution, sockets, TLS and login together.
+const CONNECT: Duration = Duration::from_secs(5);
+/// For the first questions on a new connection.
+const FACTS: Duration = Duration::from_secs(5);
 /// How long a cancelled query may take to say so before the connection is given up.
 const CANCEL_GRACE: Duration = Duration::from_secs(1);
-
-/// Where to connect to.
-pub type Target = tokio_postgres::Config;
 
 /// What a one-shot snapshot should hold besides the catalog.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,23 +91,21 @@ pub enum SizesWanted {
 /// One connection for catalog and activity.
 pub struct Reader {
     instance: String,
-    client: Client,
-    cancel: CancelToken,
-    connection: JoinHandle<()>,
+    connected: Connected,
     facts: Facts,
     limits: Limits,
     hints: Hints,
     /// Pids of this console's other connections.
     own: Vec<i32>,
-    /// TLS protocol and cipher.
-    tls: Option<String>,
-    local: bool,
     broken: bool,
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.connection.abort();
+        // A sound connection says good-bye by itself; one that hangs is cut.
+        if self.broken {
+            self.connected.task.abort();
+        }
     }
 }
 
@@ -111,36 +114,20 @@ impl Reader {
     ///
     /// # Errors
     /// [`ServerError::Connect`], or what the first question met.
-    pub async fn open(config: &Target, instance: &str) -> Result<Reader, ServerError> {
-        let refused = |cause: String| ServerError::Connect {
-            sentence: format!("could not connect to {instance}: {cause}"),
-            remedy: None,
-            stubborn: false,
-        };
-        let (client, connection) = timeout(Duration::from_secs(5), config.connect(NoTls))
-            .await
-            .map_err(|_| refused("no answer within 5 s".into()))?
-            .map_err(|e| refused(e.to_string()))?;
-        let connection = tokio::spawn(async move {
-            let _ = connection.await;
-        });
-        let cancel = client.cancel_token();
+    pub async fn open(target: &Conninfo, instance: &str) -> Result<Reader, ServerError> {
+        let connected = connect(target, CONNECT).await?;
         let mut reader = Reader {
             instance: instance.to_owned(),
-            client,
-            cancel,
-            connection,
+            connected,
             facts: Facts::default(),
             limits: Limits::default(),
             hints: Hints::default(),
             own: Vec::new(),
-            tls: None,
-            local: true,
             broken: false,
         };
-        let facts = read::facts::facts(&reader.client);
-        reader.facts =
-            bounded("the facts of the server", reader.limits.unit, &reader.cancel, &mut reader.broken, facts).await?;
+        let (connected, broken) = (&reader.connected, &mut reader.broken);
+        let facts = read::facts::facts(&connected.client);
+        reader.facts = bounded("the facts of the server", FACTS, connected, broken, facts).await?;
         Ok(reader)
     }
 
@@ -168,7 +155,7 @@ impl Reader {
     /// The connection is gone or in an unknown state: open another.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        self.broken || self.client.is_closed()
+        self.broken || self.connected.client.is_closed()
     }
 
     /// Version tables that are to be read although their names do not tell.
@@ -182,10 +169,10 @@ impl Reader {
     /// [`ServerError`].
     pub async fn gate(&mut self) -> Result<String, ServerError> {
         let read = async {
-            let rows = read::bare(&self.client, &catalog::gate_statement()).await?;
+            let rows = read::bare(&self.connected.client, &catalog::gate_statement()).await?;
             catalog::gate(&rows)
         };
-        bounded("the state of the server", self.limits.unit, &self.cancel, &mut self.broken, read).await
+        bounded("the state of the server", self.limits.unit, &self.connected, &mut self.broken, read).await
     }
 
     /// Part A: everything cheap that decides who may do what.
@@ -194,12 +181,16 @@ impl Reader {
     /// [`ServerError`].
     pub async fn catalog(&mut self) -> Result<CatalogRead, ServerError> {
         loop {
-            let read = catalog::catalog(&self.client, &self.facts, self.limits, &mut self.hints);
-            let result = bounded("the catalog", self.limits.unit, &self.cancel, &mut self.broken, read).await;
+            let read = catalog::catalog(&self.connected.client, &self.facts, self.limits, &mut self.hints);
+            let result = bounded("the catalog", self.limits.unit, &self.connected, &mut self.broken, read).await;
             match result {
                 Ok(mut read) => {
-                    read.server.tls.clone_from(&self.tls);
-                    read.server.local = self.local;
+                    let facts = &self.connected.facts;
+                    read.server.tls = facts.tls.as_ref().map(|tls| match &tls.cipher {
+                        Some(cipher) => format!("{} {cipher}", tls.version),
+                        None => tls.version.to_owned(),
+                    });
+                    read.server.local = facts.is_local;
                     return Ok(read);
                 }
                 Err(error) if self.becomes_raw(&error) => {}
@@ -214,8 +205,8 @@ impl Reader {
     /// [`ServerError`].
     pub async fn activity(&mut self) -> Result<Tick, ServerError> {
         loop {
-            let read = activity::activity(&self.client, &self.facts, self.limits, &self.own);
-            match bounded("the sessions", self.limits.unit, &self.cancel, &mut self.broken, read).await {
+            let read = activity::activity(&self.connected.client, &self.facts, self.limits, &self.own);
+            match bounded("the sessions", self.limits.unit, &self.connected, &mut self.broken, read).await {
                 Err(error) if self.becomes_raw(&error) => {}
                 other => return other,
             }
@@ -227,8 +218,8 @@ impl Reader {
     /// # Errors
     /// Only what ends the connection.
     pub async fn version_rows(&mut self, candidates: &[Candidate]) -> Result<HashMap<Oid, VersionRows>, ServerError> {
-        let read = versions::rows(&self.client, &self.facts, self.limits, candidates);
-        bounded("the version tables", self.limits.unit * 2, &self.cancel, &mut self.broken, read).await
+        let read = versions::rows(&self.connected.client, &self.facts, self.limits, candidates);
+        bounded("the version tables", self.limits.unit * 2, &self.connected, &mut self.broken, read).await
     }
 
     /// Objects by name, of these schemas or (`None`) of all in the catalog but the system's.
@@ -238,8 +229,8 @@ impl Reader {
     pub async fn objects(&mut self, schemas: Option<&[Oid]>, catalog: &Catalog) -> Result<Objects, ServerError> {
         let known: HashSet<Oid> = catalog.schemas.iter().filter(|s| !s.is_system()).map(|s| s.oid).collect();
         loop {
-            let read = objects::objects(&self.client, &self.facts, self.limits, schemas, &known);
-            match bounded("the objects", self.limits.unit * 2, &self.cancel, &mut self.broken, read).await {
+            let read = objects::objects(&self.connected.client, &self.facts, self.limits, schemas, &known);
+            match bounded("the objects", self.limits.unit * 2, &self.connected, &mut self.broken, read).await {
                 Err(error) if self.becomes_raw(&error) => {}
                 other => return other,
             }
@@ -253,8 +244,8 @@ impl Reader {
     /// [`ServerError`].
     pub async fn shapes(&mut self, tenant_columns: &[String]) -> Result<ShapesRead, ServerError> {
         loop {
-            let read = shapes::shapes(&self.client, &self.facts, self.limits, tenant_columns);
-            match bounded("the shapes", self.limits.unit * 2, &self.cancel, &mut self.broken, read).await {
+            let read = shapes::shapes(&self.connected.client, &self.facts, self.limits, tenant_columns);
+            match bounded("the shapes", self.limits.unit * 2, &self.connected, &mut self.broken, read).await {
                 Err(error) if self.becomes_raw(&error) => {}
                 other => return other,
             }
@@ -266,8 +257,8 @@ impl Reader {
     /// # Errors
     /// [`ServerError`].
     pub async fn size_estimates(&mut self) -> Result<Sizes, ServerError> {
-        let read = sizes::estimate(&self.client, &self.facts, self.limits);
-        bounded("the page counts", self.limits.unit, &self.cancel, &mut self.broken, read).await
+        let read = sizes::estimate(&self.connected.client, &self.facts, self.limits);
+        bounded("the page counts", self.limits.unit, &self.connected, &mut self.broken, read).await
     }
 
     /// Exact sizes of the tables of these schemas; the backend keeps 13 KiB for each until it disconnects.
@@ -275,8 +266,8 @@ impl Reader {
     /// # Errors
     /// [`ServerError`].
     pub async fn exact_sizes(&mut self, schemas: &[Oid]) -> Result<Exact, ServerError> {
-        let read = sizes::exact(&self.client, &self.facts, self.limits, schemas);
-        bounded("the sizes of relations", self.limits.unit * 4, &self.cancel, &mut self.broken, read).await
+        let read = sizes::exact(&self.connected.client, &self.facts, self.limits, schemas);
+        bounded("the sizes of relations", self.limits.unit * 4, &self.connected, &mut self.broken, read).await
     }
 
     /// The whole picture at once, for a command.
@@ -297,8 +288,8 @@ impl Reader {
             self.hints.version_tables.clone_from(&found.version_tables);
             unavailable.extend(found.unavailable.iter().cloned());
         } else if want.versions {
-            let read = shapes::version_tables(&self.client, &self.facts, self.limits);
-            let part = bounded("the version tables", self.limits.unit, &self.cancel, &mut self.broken, read).await;
+            let read = shapes::version_tables(&self.connected.client, &self.facts, self.limits);
+            let part = bounded("the version tables", self.limits.unit, &self.connected, &mut self.broken, read).await;
             let found = self.part("version tables under other names", part, &mut unavailable)?;
             self.hints.version_tables = found.unwrap_or_default();
         }
@@ -419,7 +410,7 @@ pub fn version_tables(
 async fn bounded<T>(
     what: &'static str,
     limit: Duration,
-    cancel: &CancelToken,
+    connected: &Connected,
     broken: &mut bool,
     read: impl Future<Output = Result<T, ServerError>>,
 ) -> Result<T, ServerError> {
@@ -427,7 +418,7 @@ async fn bounded<T>(
     let Ok(result) = timeout(limit, &mut read).await else {
         *broken = true;
         let ending = async {
-            let _ = cancel.cancel_query(NoTls).await;
+            let _ = connected.canceller.cancel(CANCEL_GRACE).await;
             let _ = read.await;
         };
         let _ = timeout(CANCEL_GRACE, ending).await;

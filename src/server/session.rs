@@ -21,7 +21,8 @@ use self::{
     picture::Picture,
     slow::{Slow, SlowWork},
 };
-use super::{Reader, ServerError, Target, reader::version_tables};
+use super::{Reader, ServerError, reader::version_tables};
+use crate::config::Conninfo;
 use crate::domain::{
     Oid,
     link::{Link, LinkState},
@@ -35,7 +36,7 @@ pub struct SessionConfig {
     pub index: usize,
     /// Name of the instance on screen.
     pub instance: String,
-    pub target: Target,
+    pub target: Conninfo,
     /// Time between two readings of the sessions (`refresh_ms`).
     pub refresh: Duration,
     /// Least time between two readings of the catalog (`catalog_refresh_ms`).
@@ -51,7 +52,7 @@ pub struct SessionConfig {
 impl SessionConfig {
     /// The defaults: sessions every 2 s, the catalog at most every 5 s, the slow parts at most every 60 s.
     #[must_use]
-    pub fn new(index: usize, instance: &str, target: Target) -> SessionConfig {
+    pub fn new(index: usize, instance: &str, target: Conninfo) -> SessionConfig {
         SessionConfig {
             index,
             instance: instance.to_owned(),
@@ -288,7 +289,7 @@ impl Task {
                 Err(error) => error,
             };
             self.slow = None;
-            self.lost(&error, backoff.next(error.is_stubborn())).await?;
+            self.lost(&error, backoff.next(error.is_lasting())).await?;
         }
     }
 

@@ -213,7 +213,7 @@ fn decode_roles(rows: &[Row]) -> Result<Vec<Role>, ServerError> {
         .iter()
         .map(|row| {
             let mut f = Fields::new("the roles", row);
-            Ok(Role {
+            Ok::<_, ServerError>(Role {
                 oid: f.oid()?,
                 name: f.text()?,
                 superuser: f.bool()?,
@@ -254,7 +254,7 @@ fn decode_schemas(rows: &[Row], acls: &mut Acls) -> Result<Vec<Schema>, ServerEr
         .map(|row| {
             let mut f = Fields::new("the schemas", row);
             let (oid, name, owner, extension) = (f.oid()?, f.text()?, f.oid()?, f.bool()?);
-            Ok(Schema { oid, name, owner, extension, acl: f.acl(acls, owner)? })
+            Ok::<_, ServerError>(Schema { oid, name, owner, extension, acl: f.acl(acls, owner)? })
         })
         .collect::<Result<Vec<_>, _>>()?;
     schemas.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -414,7 +414,7 @@ fn decode_extensions(rows: &[Row]) -> Result<Vec<Extension>, ServerError> {
         .iter()
         .map(|row| {
             let mut f = Fields::new("the extensions", row);
-            Ok(Extension {
+            Ok::<_, ServerError>(Extension {
                 oid: f.oid()?,
                 name: f.text()?,
                 schema: f.oid()?,

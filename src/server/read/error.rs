@@ -1,86 +1,66 @@
-//! What can go wrong while reading, as data: a sentence with its cause, what to do, and how long to wait before the next
-//! try. Texts of the server are carried as they came and escaped where they are shown.
+//! What can go wrong between the wish to read and the picture, as data: a sentence with its cause, what to do, and
+//! whether the connection is over. Texts of the server are carried as they came and escaped where they are shown.
 
 use std::{fmt, time::Duration};
 
 use tokio_postgres::error::SqlState;
 
-/// A failure of a read. `Display` is one sentence, "could not read the roles: …"; [`ServerError::remedy`] is the next line.
+use super::super::{connect::ConnectError, errors};
+
+/// `Display` is one sentence, "could not read the roles: …"; [`ServerError::remedy`] is the line below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerError {
     /// No connection could be made.
-    Connect {
-        /// The whole sentence.
-        sentence: String,
-        /// What to do about it.
-        remedy: Option<String>,
-        /// It will not get better by itself: a wrong password, a full server.
-        stubborn: bool,
+    Connect(Box<ConnectError>),
+    /// The server said no, or the connection ended.
+    Answer {
+        /// What was being read: "the roles".
+        what: &'static str,
+        error: Box<errors::ServerError>,
     },
-    /// The server answered with an error.
-    Refused { what: &'static str, state: String, message: String, detail: Option<String>, hint: Option<String> },
-    /// The connection ended.
-    Lost { what: &'static str, cause: String },
     /// No answer in time; the query was cancelled.
     Deadline { what: &'static str, after: Duration },
-    /// An answer that does not have the form that was asked for.
+    /// An answer that does not have the form that was asked for. Columns count from 0.
     Unreadable { what: &'static str, column: usize, expected: &'static str },
 }
 
 impl ServerError {
     pub(crate) fn from_driver(what: &'static str, error: &tokio_postgres::Error) -> ServerError {
-        if let Some(db) = error.as_db_error() {
-            return ServerError::Refused {
-                what,
-                state: db.code().code().to_owned(),
-                message: db.message().to_owned(),
-                detail: db.detail().map(str::to_owned),
-                hint: db.hint().map(str::to_owned),
-            };
-        }
-        let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-        ServerError::Lost { what, cause }
+        ServerError::Answer { what, error: Box::new(errors::ServerError::from(error)) }
     }
 
     /// The server's five-character code, when it was the server that said no.
     #[must_use]
-    pub fn state(&self) -> Option<&str> {
+    pub fn sqlstate(&self) -> Option<&str> {
         match self {
-            ServerError::Refused { state, .. } => Some(state),
-            ServerError::Connect { .. }
-            | ServerError::Lost { .. }
-            | ServerError::Deadline { .. }
-            | ServerError::Unreadable { .. } => None,
+            ServerError::Connect(error) => error.sqlstate.as_deref(),
+            ServerError::Answer { error, .. } => error.sqlstate.as_deref(),
+            ServerError::Deadline { .. } | ServerError::Unreadable { .. } => None,
         }
     }
 
     pub(crate) fn is(&self, state: &SqlState) -> bool {
-        self.state() == Some(state.code())
+        match self {
+            ServerError::Answer { error, .. } => error.is(state.code()),
+            ServerError::Connect(_) | ServerError::Deadline { .. } | ServerError::Unreadable { .. } => false,
+        }
     }
 
     /// The connection cannot be used any more.
     #[must_use]
     pub fn ends_connection(&self) -> bool {
         match self {
-            ServerError::Connect { .. }
-            | ServerError::Lost { .. }
-            | ServerError::Deadline { .. }
-            | ServerError::Unreadable { .. } => true,
-            ServerError::Refused { state, .. } => {
-                state.starts_with("57P") || state.starts_with("08") || matches!(state.as_str(), "25P03" | "25P04")
-            }
+            ServerError::Connect(_) | ServerError::Deadline { .. } | ServerError::Unreadable { .. } => true,
+            ServerError::Answer { error, .. } => error.closed || error.sqlstate.is_none(),
         }
     }
 
     /// The next try should wait longer than after a mere network fault.
     #[must_use]
-    pub fn is_stubborn(&self) -> bool {
+    pub fn is_lasting(&self) -> bool {
         match self {
-            ServerError::Connect { stubborn, .. } => *stubborn,
-            ServerError::Refused { .. }
-            | ServerError::Lost { .. }
-            | ServerError::Deadline { .. }
-            | ServerError::Unreadable { .. } => false,
+            ServerError::Connect(error) => error.is_lasting(),
+            ServerError::Answer { .. } | ServerError::Deadline { .. } | ServerError::Unreadable { .. } => false,
         }
     }
 
@@ -88,47 +68,36 @@ impl ServerError {
     #[must_use]
     pub fn remedy(&self) -> Option<String> {
         match self {
-            ServerError::Connect { remedy, .. } => remedy.clone(),
-            ServerError::Refused { state, hint, .. } => known_remedy(state).map(str::to_owned).or_else(|| hint.clone()),
-            ServerError::Lost { .. } => {
-                Some("The server or something on the way ended the connection; try again.".into())
-            }
+            ServerError::Connect(error) => error.remedy.clone(),
+            ServerError::Answer { error, .. } => error.remedy.map(str::to_owned).or_else(|| error.hint.clone()),
             ServerError::Deadline { .. } => {
-                Some("The server did not answer in time: look at its load, and for a lock on its catalogs.".into())
+                Some("look at the server's load, and for a lock on its catalogs; then try again".to_owned())
             }
             ServerError::Unreadable { .. } => {
-                Some("This looks like a fault of this program or an unknown server version; please report it.".into())
+                Some("this is a fault of the program or an unknown server version; please report it".to_owned())
             }
         }
     }
 }
 
-/// One sentence for the codes that a read can meet.
-fn known_remedy(state: &str) -> Option<&'static str> {
-    Some(match state {
-        "55P03" => "Somebody holds the lock; look at the sessions and try again.",
-        "57014" => "It took longer than the statement timeout; look for a lock on the catalogs or for heavy load.",
-        "42501" => "The login lacks a privilege; log in as a role that has it.",
-        "57P01" | "57P02" => "The server is restarting; try again in a moment.",
-        "57P03" => "The server is starting or stopping; try again in a moment.",
-        "57P05" | "25P03" => "The server ends idle sessions; the connection is made anew.",
-        "40001" => "A standby cancelled the read because replay needed the rows; it is tried again.",
-        "58P01" => "A file of the server is missing: it was probably upgraded while running and needs a restart.",
-        "53200" => "The server is out of memory or of lock slots (max_locks_per_transaction).",
-        "22021" => "Text in the database is not valid in its encoding.",
-        _ => return None,
-    })
-}
-
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ServerError::Connect { sentence, .. } => f.write_str(sentence),
-            ServerError::Refused { what, state, message, detail, .. } => {
-                write!(f, "could not read {what}: {message} (SQLSTATE {state})")?;
-                detail.as_ref().map_or(Ok(()), |detail| write!(f, "; {detail}"))
+            ServerError::Connect(error) => {
+                write!(f, "could not connect to {}: {}", error.target, error.message)?;
+                if let Some(state) = &error.sqlstate {
+                    write!(f, " ({state})")?;
+                }
+                error.detail.as_ref().map_or(Ok(()), |detail| write!(f, "; {detail}"))?;
+                error.tried.iter().try_for_each(|line| write!(f, "; before that, {line}"))
             }
-            ServerError::Lost { what, cause } => write!(f, "could not read {what}: the connection ended: {cause}"),
+            ServerError::Answer { what, error } => {
+                write!(f, "could not read {what}: {}", error.message)?;
+                if let Some(state) = &error.sqlstate {
+                    write!(f, " ({state})")?;
+                }
+                error.detail.as_ref().map_or(Ok(()), |detail| write!(f, "; {detail}"))
+            }
             ServerError::Deadline { what, after } => {
                 write!(f, "could not read {what}: no answer within {} ms", after.as_millis())
             }
@@ -141,31 +110,39 @@ impl fmt::Display for ServerError {
 
 impl std::error::Error for ServerError {}
 
+impl From<ConnectError> for ServerError {
+    fn from(error: ConnectError) -> ServerError {
+        ServerError::Connect(Box::new(error))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(state: &str) -> ServerError {
-        ServerError::Refused {
-            what: "the roles",
-            state: state.into(),
+    fn answer(sqlstate: Option<&str>, closed: bool) -> ServerError {
+        let error = errors::ServerError {
+            sqlstate: sqlstate.map(str::to_owned),
             message: "no".into(),
-            detail: None,
+            detail: Some("d".into()),
             hint: Some("try".into()),
-        }
+            context: None,
+            remedy: None,
+            closed,
+        };
+        ServerError::Answer { what: "the roles", error: Box::new(error) }
     }
 
     #[test]
-    fn a_shutdown_ends_the_connection_and_a_lock_does_not() {
-        assert!(refused("57P01").ends_connection());
-        assert!(refused("25P03").ends_connection());
-        assert!(!refused("55P03").ends_connection());
-        assert!(!refused("57014").ends_connection());
+    fn a_refusal_leaves_the_connection_alone_and_silence_ends_it() {
+        assert!(answer(Some("57P01"), true).ends_connection());
+        assert!(answer(None, false).ends_connection(), "not the server's word: nobody knows what comes next");
+        assert!(!answer(Some("55P03"), false).ends_connection());
     }
 
     #[test]
     fn sentences_name_object_cause_and_code() {
-        assert_eq!(refused("42501").to_string(), "could not read the roles: no (SQLSTATE 42501)");
-        assert_eq!(refused("XX999").remedy().as_deref(), Some("try"), "an unknown code shows the server's own hint");
+        assert_eq!(answer(Some("42501"), false).to_string(), "could not read the roles: no (42501); d");
+        assert_eq!(answer(Some("XX999"), false).remedy().as_deref(), Some("try"), "the server's own hint");
     }
 }

@@ -258,7 +258,7 @@ fn decode_overlaps(rows: &[Row]) -> Result<Vec<Overlap>, ServerError> {
             let mut f = Fields::new("tables of the same name", row);
             let (table, mut schemas) = (f.text()?, f.oids()?);
             schemas.sort_unstable();
-            Ok(Overlap { table, schemas })
+            Ok::<_, ServerError>(Overlap { table, schemas })
         })
         .collect::<Result<Vec<_>, _>>()?;
     overlaps.sort_unstable_by(|a, b| a.table.cmp(&b.table));
@@ -275,7 +275,7 @@ fn decode_uses(rows: &[Row]) -> Result<Vec<ForeignUse>, ServerError> {
                 'S' => Kind::Sequence,
                 routine => routine_kind(routine),
             };
-            Ok(ForeignUse {
+            Ok::<_, ServerError>(ForeignUse {
                 kind,
                 schema: f.oid()?,
                 name: f.text()?,

@@ -184,8 +184,8 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    pub(super) fn next(&mut self, stubborn: bool) -> Duration {
-        let (first, longest) = if stubborn { (2_000, 30_000) } else { (250, 4_000) };
+    pub(super) fn next(&mut self, lasting: bool) -> Duration {
+        let (first, longest) = if lasting { (2_000, 30_000) } else { (250, 4_000) };
         let full = 2_u64.saturating_pow(self.tries).saturating_mul(first).min(longest);
         self.tries = self.tries.saturating_add(1);
         Duration::from_millis(full / 2 + rand::random_range(0..=full / 2))
@@ -258,9 +258,9 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_their_limit() {
-        for (stubborn, longest) in [(false, 4_000), (true, 30_000)] {
+        for (lasting, longest) in [(false, 4_000), (true, 30_000)] {
             let mut backoff = Backoff::default();
-            let pauses: Vec<_> = (0..40).map(|_| backoff.next(stubborn).as_millis()).collect();
+            let pauses: Vec<_> = (0..40).map(|_| backoff.next(lasting).as_millis()).collect();
             assert!(pauses.iter().all(|p| *p <= longest));
             assert!(pauses.iter().skip(10).all(|p| *p >= longest / 2));
         }

@@ -5,11 +5,12 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     super::{
-        Reader, ServerError, Target,
+        Reader, ServerError,
         read::{shapes::ShapesRead, sizes::Exact},
     },
     cadence::Order,
 };
+use crate::config::Conninfo;
 use crate::domain::{Oid, snapshot::Sizes};
 
 /// Schemas whose exact sizes are asked for together.
@@ -39,7 +40,7 @@ impl Drop for Slow {
 }
 
 impl Slow {
-    pub(super) fn start(target: Target, instance: String, order: Order, tenant_columns: Vec<String>) -> Slow {
+    pub(super) fn start(target: Conninfo, instance: String, order: Order, tenant_columns: Vec<String>) -> Slow {
         let (sender, work) = mpsc::channel(4);
         let task = tokio::spawn(async move {
             let what = "the slow parts".to_owned();
@@ -61,7 +62,7 @@ pub(super) async fn next(slow: &mut Option<Slow>) -> SlowWork {
 }
 
 async fn run(
-    target: &Target,
+    target: &Conninfo,
     instance: &str,
     order: &Order,
     tenant_columns: &[String],
