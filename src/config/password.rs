@@ -102,10 +102,12 @@ pub fn ask(for_whom: &str) -> Result<SecretString, Error> {
     silent.local_modes.insert(LocalModes::ECHONL | LocalModes::ICANON);
     silent.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
     let asked = |e: io::Error| Error::new(format!("could not ask for a password: {e}"), "");
-    write!(tty, "Password for {for_whom}: ").and_then(|()| tty.flush()).map_err(asked)?;
+    // Silent before the question, so that nothing typed after seeing it is ever shown.
     termios::tcsetattr(&tty, OptionalActions::Flush, &silent).map_err(|e| asked(e.into()))?;
     let mut line = Vec::new();
-    let read = read_line(&mut tty, &mut line, CTRL_C);
+    let read = write!(tty, "Password for {for_whom}: ")
+        .and_then(|()| tty.flush())
+        .and_then(|()| read_line(&mut tty, &mut line, CTRL_C));
     let restored = termios::tcsetattr(&tty, OptionalActions::Flush, &before).map_err(io::Error::from);
     read.and(restored).map_err(asked)?;
     let cancelled = line.contains(&CTRL_C) || !line.ends_with(b"\n");
@@ -185,5 +187,49 @@ mod tests {
             stat.is_empty() || stat.contains(") Z ")
         });
         assert!(gone, "process {pid} is still there");
+    }
+
+    /// Plays a person at a terminal: this test starts itself again there, as the program that asks.
+    #[test]
+    fn the_terminal_is_asked_in_silence() {
+        use std::io::{Read as _, Write as _};
+        const ROLE: &str = "PGMOAT_TEST_ASKS";
+        if std::env::var_os(ROLE).is_some() {
+            match ask("u@h:1/d") {
+                Ok(password) => println!("GOT [{}]", password.expose_secret()),
+                Err(error) => println!("ERROR [{error}]"),
+            }
+            return;
+        }
+        for (typed, expected) in [
+            ("pass word\r", "GOT [pass word]"),
+            ("abc\u{3}", "ERROR [could not go on"),
+            ("\u{4}", "ERROR [could not go on"),
+        ] {
+            let pty = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default()).unwrap();
+            let mut command = portable_pty::CommandBuilder::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "config::password::tests::the_terminal_is_asked_in_silence", "--nocapture"]);
+            command.env(ROLE, "1");
+            let mut child = pty.slave.spawn_command(command).unwrap();
+            let (mut reader, mut writer) = (pty.master.try_clone_reader().unwrap(), pty.master.take_writer().unwrap());
+            let mut shown = String::new();
+            let mut piece = [0; 1024];
+            while !shown.contains("u@h:1/d: ") {
+                let count = reader.read(&mut piece).unwrap();
+                assert!(count > 0, "{shown}");
+                shown.push_str(&String::from_utf8_lossy(&piece[..count]));
+            }
+            writer.write_all(typed.as_bytes()).unwrap();
+            child.wait().unwrap();
+            let tty = std::fs::File::open(pty.master.tty_name().unwrap()).unwrap();
+            let modes = rustix::termios::tcgetattr(&tty).unwrap().local_modes;
+            assert!(modes.contains(rustix::termios::LocalModes::ECHO | rustix::termios::LocalModes::ISIG), "restored");
+            drop((tty, pty.slave));
+            while let Ok(count @ 1..) = reader.read(&mut piece) {
+                shown.push_str(&String::from_utf8_lossy(&piece[..count]));
+            }
+            assert!(shown.contains(expected), "{shown}");
+            assert_eq!(shown.matches("pass word").count(), usize::from(typed.starts_with("pass")), "echoed: {shown}");
+        }
     }
 }
