@@ -3,12 +3,17 @@
 
 pub mod conninfo;
 pub mod env;
+pub mod file;
+pub mod password;
+pub mod paths;
 pub mod target;
 
 use std::fmt;
 
 pub use conninfo::{Conninfo, Host};
 pub use env::Env;
+pub use file::{Config, Instance, Ui};
+pub use target::{Environment, Target, TargetOptions};
 
 /// Something a person wrote cannot be used. Exit code 2.
 ///
@@ -49,20 +54,25 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// Edit distance in characters (insertions, deletions, substitutions).
+/// Edit distance in characters: insertions, deletions, substitutions, and two neighbours exchanged.
 fn distance(a: &[char], b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
+    let at = |row: &[usize], i: usize| row.get(i).copied().unwrap_or(usize::MAX / 2);
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.iter().enumerate() {
         let mut next = vec![i + 1];
-        for (cb, pair) in b.iter().zip(row.windows(2)) {
-            let [diagonal, above] = pair else { continue };
-            let left = next.last().copied().unwrap_or(0);
-            next.push((above + 1).min(left + 1).min(diagonal + usize::from(ca != cb)));
+        for (j, cb) in b.iter().enumerate() {
+            let mut best = (at(&row, j + 1) + 1).min(at(&next, j) + 1).min(at(&row, j) + usize::from(ca != cb));
+            let exchanged = i > 0 && j > 0 && a.get(i - 1) == Some(cb) && b.get(j - 1) == Some(ca);
+            if exchanged {
+                best = best.min(at(&before, j - 1) + 1);
+            }
+            next.push(best);
         }
-        row = next;
+        before = std::mem::replace(&mut row, next);
     }
-    row.last().copied().unwrap_or(0)
+    at(&row, b.len())
 }
 
 #[cfg(test)]
@@ -74,6 +84,7 @@ mod tests {
         let words = ["refresh_ms", "theme", "mouse"];
         assert_eq!(nearest("refres_ms", words), Some("refresh_ms"));
         assert_eq!(nearest("tehme", words), Some("theme"));
+        assert_eq!(nearest("iu", ["ui", "keys"]), Some("ui"));
         assert_eq!(nearest("Mouse", words), Some("mouse"));
         assert_eq!(nearest("colour", words), None);
     }

@@ -302,7 +302,11 @@ impl Attempts<'_> {
                 answer => return Err(Failed { error: no_tls(&answer, self.conninfo.sslmode), tls: answer.is_ok() }),
             }
         }
-        self.login_tls(host, dial, socket, client).await.map_err(|error| Failed { error, tls: true })
+        let direct = self.conninfo.tls.negotiation == SslNegotiation::Direct;
+        self.login_tls(host, dial, socket, client).await.map_err(|error| {
+            let error = if direct && error.kind == ConnectErrorKind::Refused { no_direct_tls() } else { error };
+            Failed { error, tls: true }
+        })
     }
 
     async fn login_clear(&self, host: &Host, dial: &Dial, socket: Socket) -> Result<Connected, ConnectError> {
@@ -440,6 +444,14 @@ impl Attempts<'_> {
             "target_session_attrs asks for another kind of server",
         ))
     }
+}
+
+fn no_direct_tls() -> ConnectError {
+    ConnectError::new(
+        ConnectErrorKind::Tls,
+        "the server closed the connection when TLS began at once",
+        "servers before 17 must be asked first: leave sslnegotiation=direct out",
+    )
 }
 
 fn no_tls(answer: &std::io::Result<u8>, mode: SslMode) -> ConnectError {

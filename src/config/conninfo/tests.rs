@@ -1,7 +1,7 @@
 //! Tables of connection strings and what they mean; the hostile ones among them must neither panic nor leak.
 
 use super::*;
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 
 fn env() -> Env {
     Env { os_user: Some("ann".into()), ..Env::default() }
@@ -16,7 +16,7 @@ fn read(text: &str) -> Conninfo {
 }
 
 fn password(info: &Conninfo) -> Option<&str> {
-    info.password.as_ref().map(|p| p.expose_secret())
+    info.password.as_ref().map(ExposeSecret::expose_secret)
 }
 
 #[test]
@@ -288,7 +288,7 @@ mod laws {
             let quoted = value.replace('\\', "\\\\").replace('\'', "\\'");
             let info = Conninfo::parse(&format!("host=h password='{quoted}' user=u"), &env()).unwrap();
             prop_assert_eq!(password(&info), Some(value.as_str()));
-            let encoded: String = value.bytes().map(|b| format!("%{b:02X}")).collect();
+            let encoded = value.bytes().fold(String::new(), |text, b| format!("{text}%{b:02X}"));
             let info = Conninfo::parse(&format!("postgresql://u:{encoded}@h/db"), &env()).unwrap();
             prop_assert_eq!(password(&info), Some(value.as_str()));
         }

@@ -1,0 +1,729 @@
+//! Connecting, with psql as the oracle: the same connection string must connect or fail, with TLS or without, as it does
+//! for psql. What psql 15 does not know has its expected result written down. Servers that are none are played here.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use pgmoat::{
+    config::{Conninfo, Env},
+    demo::cluster::{Cluster, ClusterOptions, SUPERUSER},
+    server::{
+        connect::{ConnectError, ConnectErrorKind, Connected, connect},
+        errors::ServerError,
+        tls::Checked,
+    },
+};
+
+use crate::support::cluster;
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+fn env() -> Env {
+    Env { os_user: Some("nobody".into()), ..Env::default() }
+}
+
+async fn try_connect(text: &str) -> Result<Connected, ConnectError> {
+    connect(&Conninfo::parse(text, &env()).unwrap(), LIMIT).await
+}
+
+/// A server with TLS, users for every kind of login, and the certificates it can be given.
+struct Fleet {
+    cluster: Cluster,
+    certs: tempfile::TempDir,
+}
+
+const HBA: [&str; 9] = [
+    "hostssl all tlsonly 127.0.0.1/32 scram-sha-256",
+    "host all tlsonly all reject",
+    "hostnossl all clearonly 127.0.0.1/32 scram-sha-256",
+    "host all clearonly all reject",
+    "host all clear 127.0.0.1/32 password",
+    "host all digest 127.0.0.1/32 md5",
+    "hostssl all withcert 127.0.0.1/32 cert",
+    "host all refused all reject",
+    "local all scram scram-sha-256",
+];
+
+impl Fleet {
+    fn start(major: u32) -> Option<Self> {
+        let certs = certificates()?;
+        let file = |name: &str| std::fs::read(certs.path().join(name)).unwrap();
+        let setting = |name: &str, value: &str| (name.to_owned(), format!("'{value}'"));
+        let cluster = Cluster::start(ClusterOptions {
+            server: Some(cluster::server(major)?),
+            hba: HBA.iter().map(|l| (*l).to_owned()).collect(),
+            files: vec![
+                ("server.crt".into(), file("server.crt")),
+                ("server.key".into(), file("server.key")),
+                ("ca.crt".into(), file("ca.crt")),
+            ],
+            settings: vec![
+                setting("ssl", "on"),
+                setting("ssl_ca_file", "ca.crt"),
+                setting("listen_addresses", "127.0.0.1"),
+                setting("max_connections", "12"),
+            ],
+            ..cluster::options()
+        })
+        .unwrap();
+        Some(Self { cluster, certs })
+    }
+
+    async fn users(&self) {
+        let admin = cluster::connect(&self.cluster, SUPERUSER, "postgres").await;
+        admin
+            .batch_execute(
+                "create role tlsonly login password 'secret'; create role clearonly login password 'secret';
+                 create role clear login password 'secret'; create role refused login password 'secret';
+                 create role scram login password 'secret'; create role nologin nologin password 'secret';
+                 create role withcert login; create role full login password 'secret' connection limit 0;
+                 create role outside login password 'secret';
+                 set password_encryption = 'md5'; create role digest login password 'secret'",
+            )
+            .await
+            .unwrap();
+        admin.batch_execute("create database closed").await.unwrap();
+        admin.batch_execute("revoke connect on database closed from public").await.unwrap();
+    }
+
+    fn cert(&self, name: &str) -> String {
+        self.certs.path().join(name).display().to_string()
+    }
+
+    /// Gives the server another certificate; the next connection sees it.
+    async fn serve(&self, name: &str) {
+        std::fs::write(
+            self.cluster.data_dir().join("server.crt"),
+            std::fs::read(self.certs.path().join(name)).unwrap(),
+        )
+        .unwrap();
+        let admin = cluster::connect(&self.cluster, SUPERUSER, "postgres").await;
+        admin.batch_execute("select pg_reload_conf()").await.unwrap();
+        let expected = std::fs::read(self.certs.path().join(name)).unwrap();
+        for _ in 0..200 {
+            let port = self.cluster.port().to_string();
+            let shown = Command::new("openssl")
+                .args(["s_client", "-starttls", "postgres", "-connect", &format!("127.0.0.1:{port}")])
+                .stdin(std::process::Stdio::null())
+                .output()
+                .unwrap();
+            let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+            let served = text
+                .split("-----BEGIN CERTIFICATE-----")
+                .nth(1)
+                .map(|t| t.split("-----END").next().unwrap().to_owned());
+            let wanted = String::from_utf8_lossy(&expected)
+                .split("-----BEGIN CERTIFICATE-----")
+                .nth(1)
+                .map(|t| t.split("-----END").next().unwrap().to_owned());
+            if served == wanted {
+                return;
+            }
+        }
+        panic!("the server does not serve {name}");
+    }
+}
+
+/// Makes an authority and the certificates people have: a proper one, the manual's self-signed one, one of version 1,
+/// one with a common name only, and a client's.
+fn certificates() -> Option<tempfile::TempDir> {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let openssl = |args: &[&str]| {
+        let output = Command::new("openssl").args(args).output();
+        let Ok(output) = output else { return false };
+        assert!(output.status.success(), "openssl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        true
+    };
+    let (ca, ca_key) = (at("ca.crt"), at("ca.key"));
+    if !openssl(&[
+        "req",
+        "-new",
+        "-x509",
+        "-days",
+        "30",
+        "-nodes",
+        "-subj",
+        "/CN=authority",
+        "-out",
+        &ca,
+        "-keyout",
+        &ca_key,
+    ]) {
+        eprintln!("SKIPPED: no openssl on this machine.");
+        return None;
+    }
+    openssl(&[
+        "req",
+        "-new",
+        "-x509",
+        "-days",
+        "30",
+        "-nodes",
+        "-subj",
+        "/CN=other",
+        "-out",
+        &at("other.crt"),
+        "-keyout",
+        &at("x.key"),
+    ]);
+    let sign = |request: &str, extensions: Option<&str>, out: &str| {
+        let mut args = vec![
+            "x509",
+            "-req",
+            "-days",
+            "30",
+            "-CA",
+            &ca,
+            "-CAkey",
+            &ca_key,
+            "-CAcreateserial",
+            "-in",
+            request,
+            "-out",
+            out,
+        ];
+        let file = at("extensions");
+        if let Some(text) = extensions {
+            std::fs::write(&file, text).unwrap();
+            args.extend(["-extfile", &file]);
+        }
+        openssl(&args);
+    };
+    let (request, key) = (at("server.csr"), at("server.key"));
+    openssl(&["req", "-new", "-nodes", "-subj", "/CN=localhost", "-out", &request, "-keyout", &key]);
+    sign(&request, Some("subjectAltName=DNS:localhost,DNS:db.test"), &at("server.crt"));
+    sign(&request, Some("basicConstraints=CA:FALSE"), &at("name.crt"));
+    sign(&request, None, &at("v1.crt"));
+    openssl(&["req", "-new", "-x509", "-days", "30", "-subj", "/CN=localhost", "-key", &key, "-out", &at("self.crt")]);
+    openssl(&[
+        "req",
+        "-new",
+        "-nodes",
+        "-subj",
+        "/CN=withcert",
+        "-out",
+        &at("client.csr"),
+        "-keyout",
+        &at("client.key"),
+    ]);
+    sign(&at("client.csr"), Some("basicConstraints=CA:FALSE"), &at("client.crt"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(at("client.key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    Some(dir)
+}
+
+/// What psql says: the TLS version or "clear", or its error.
+fn psql(text: &str) -> Option<Result<String, String>> {
+    let output = Command::new("psql")
+        .args(["-X", "-w", "-A", "-t", "-d", text, "-c"])
+        .arg("select coalesce(version, 'clear') from pg_stat_ssl where pid = pg_backend_pid()")
+        .env_clear()
+        .env("PATH", std::env::var("PATH").unwrap())
+        .env("HOME", "/nonexistent")
+        .output()
+        .ok()?;
+    Some(if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    })
+}
+
+async fn same_as_psql(text: &str) -> Result<(), String> {
+    let Some(theirs) = psql(text) else {
+        eprintln!("SKIPPED: no psql on this machine.");
+        return Ok(());
+    };
+    let ours = try_connect(text).await.map(|c| c.facts.tls.map_or("clear", |tls| tls.version).to_owned());
+    let same = match (&ours, &theirs) {
+        (Ok(ours), Ok(theirs)) => ours == theirs,
+        (Err(ours), Err(theirs)) => same_error(ours, &theirs.to_lowercase()),
+        (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+    };
+    if same { Ok(()) } else { Err(format!("{text}\nours: {ours:?}\npsql: {theirs:?}\n")) }
+}
+
+/// The server's own words are the same; ours differ from libpq's but mean the same.
+fn same_error(ours: &ConnectError, theirs: &str) -> bool {
+    let has = |words: &[&str]| words.iter().any(|word| theirs.contains(word));
+    match ours.kind {
+        ConnectErrorKind::Tls => has(&["ssl", "certificate", "tls"]),
+        ConnectErrorKind::PasswordNeeded => has(&["no password supplied"]),
+        ConnectErrorKind::Refused => has(&["refused", "no such file"]),
+        ConnectErrorKind::WrongSession => has(&["standby"]),
+        ConnectErrorKind::Auth if ours.sqlstate.is_none() => {
+            has(&["channel binding"]) && ours.message.contains("channel binding")
+        }
+        ConnectErrorKind::Auth
+        | ConnectErrorKind::TooManyConnections
+        | ConnectErrorKind::Starting
+        | ConnectErrorKind::DatabaseMissing
+        | ConnectErrorKind::Other => theirs.contains(&ours.message.to_lowercase()),
+        ConnectErrorKind::Dns | ConnectErrorKind::Timeout | ConnectErrorKind::Protocol => false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strings_connect_as_with_psql() {
+    let Some(fleet) = Fleet::start(15) else { return };
+    fleet.users().await;
+    let port = fleet.cluster.port();
+    let socket = fleet.cluster.socket_dir().display().to_string();
+    let (ca, other, self_signed) = (fleet.cert("ca.crt"), fleet.cert("other.crt"), fleet.cert("self.crt"));
+    let tcp = format!("host=127.0.0.1 port={port} dbname=postgres password=secret");
+    let named = format!("host=localhost port={port} dbname=postgres password=secret");
+    let mut wrong: Vec<String> = Vec::new();
+    for text in [
+        format!("host={socket} port={port} dbname=postgres user=postgres"),
+        format!(
+            "host={socket} port={port} dbname=postgres user=scram password=secret sslmode=verify-full sslrootcert={ca}"
+        ),
+        format!("postgresql://scram:secret@/postgres?host={socket}&port={port}"),
+        format!("postgresql://scram:secret@127.0.0.1:{port}/postgres"),
+        format!("postgresql://scram:secret@%31%32%37.0.0.1:{port}/postgres?sslmode=require"),
+        format!("postgresql://scram:s%65cret@127.0.0.1:1,127.0.0.1:{port}/postgres"),
+        format!("{tcp} user=scram"),
+        format!("{tcp} user=scram sslmode=disable"),
+        format!("{tcp} user=scram sslmode=allow"),
+        format!("{tcp} user=scram sslmode=require"),
+        format!("{tcp} user=scram channel_binding=require"),
+        format!("{tcp} user=scram channel_binding=require sslmode=disable"),
+        format!("{tcp} user=scram channel_binding=disable sslmode=require"),
+        format!("{tcp} user=scram ssl_max_protocol_version=TLSv1.2"),
+        format!("{tcp} user=scram ssl_min_protocol_version=TLSv1.3"),
+        format!("{tcp} user=clear"),
+        format!("{tcp} user=clear sslmode=disable"),
+        format!("{tcp} user=digest sslmode=disable"),
+        format!("{tcp} user=digest channel_binding=require"),
+        format!("{tcp} user=tlsonly sslmode=allow"),
+        format!("{tcp} user=tlsonly sslmode=disable"),
+        format!("{tcp} user=clearonly"),
+        format!("{tcp} user=clearonly sslmode=require"),
+        format!("{tcp} user=refused"),
+        format!("{tcp} user=nologin"),
+        format!("{tcp} user=full"),
+        format!("{tcp} user=nobody-here"),
+        format!("{tcp} user=scram password=wrong"),
+        format!("{tcp} user=scram password=''"),
+        format!("{tcp} user=scram dbname=missing"),
+        format!("{tcp} user=outside dbname=closed"),
+        format!("{tcp} user=scram options='-c no.such_thing=1 -c search_path=pg_catalog'"),
+        format!("{tcp} user=scram options='-c work_mem=nonsense'"),
+        format!("{named} user=scram sslmode=verify-full sslrootcert={ca}"),
+        format!("{tcp} user=scram sslmode=verify-full sslrootcert={ca}"),
+        format!("{tcp} user=scram sslmode=verify-ca sslrootcert={ca}"),
+        format!("{named} user=scram sslmode=verify-ca sslrootcert={other}"),
+        format!("{named} user=scram sslmode=require sslrootcert={other}"),
+        format!("{named} user=scram sslmode=require sslrootcert={other}.missing"),
+        format!("{named} user=scram sslmode=verify-ca sslrootcert={other}.missing"),
+        format!("{named} user=scram sslmode=verify-full"),
+        format!(
+            "host=db.test hostaddr=127.0.0.1 port={port} dbname=postgres user=scram password=secret sslmode=verify-full sslrootcert={ca}"
+        ),
+        format!(
+            "host=wrong.test hostaddr=127.0.0.1 port={port} dbname=postgres user=scram password=secret sslmode=verify-full sslrootcert={ca}"
+        ),
+        format!(
+            "host=wrong.test hostaddr=127.0.0.1 port={port} dbname=postgres user=scram password=secret sslmode=verify-ca sslrootcert={ca}"
+        ),
+        format!("{tcp} user=withcert sslcert={} sslkey={}", fleet.cert("client.crt"), fleet.cert("client.key")),
+        format!("{tcp} user=withcert"),
+        format!("host=127.0.0.1 hostaddr=127.0.0.1 port={port} dbname=postgres user=scram password=secret"),
+        format!("hostaddr=127.0.0.1 port={port} dbname=postgres user=scram password=secret sslmode=require"),
+        format!("{tcp} user=scram target_session_attrs=primary"),
+        format!("{tcp} user=scram target_session_attrs=standby"),
+        format!("{tcp} user=scram target_session_attrs=prefer-standby"),
+        format!("{tcp} user=scram target_session_attrs=read-write"),
+        "host=127.0.0.1 port=1 user=scram dbname=postgres".to_owned(),
+        "host=/nonexistent user=scram dbname=postgres".to_owned(),
+        format!("host=/nonexistent,127.0.0.1 port={port} user=scram password=secret dbname=postgres"),
+    ] {
+        wrong.extend(same_as_psql(&text).await.err());
+    }
+
+    // With `prefer` and a root file that does not fit psql falls back to clear; an encrypted line is better than that.
+    let prefer = format!("{named} user=scram sslmode=prefer sslrootcert={other}");
+    let connected = try_connect(&prefer).await.ok().unwrap();
+    assert_eq!(connected.facts.tls.map(|tls| tls.checked), Some(Checked::Nothing));
+
+    // The manual's self-signed certificate is its own authority.
+    fleet.serve("self.crt").await;
+    for text in [
+        format!("{named} user=scram sslmode=verify-full sslrootcert={self_signed}"),
+        format!("{tcp} user=scram sslmode=verify-full sslrootcert={self_signed}"),
+        format!("{tcp} user=scram sslmode=verify-ca sslrootcert={self_signed}"),
+        format!("{named} user=scram sslmode=verify-ca sslrootcert={ca}"),
+        format!("{named} user=scram sslmode=require"),
+    ] {
+        wrong.extend(same_as_psql(&text).await.err());
+    }
+
+    // A common name and no alternative names.
+    fleet.serve("name.crt").await;
+    for text in [
+        format!("{named} user=scram sslmode=verify-full sslrootcert={ca}"),
+        format!("{tcp} user=scram sslmode=verify-full sslrootcert={ca}"),
+    ] {
+        wrong.extend(same_as_psql(&text).await.err());
+    }
+
+    assert!(wrong.is_empty(), "{} differ from psql:\n{}", wrong.len(), wrong.join("\n"));
+
+    // Version 1: psql takes it; we say what to do, and `prefer` goes on in clear and says so.
+    fleet.serve("v1.crt").await;
+    let error = try_connect(&format!("{named} user=scram sslmode=require")).await.err().unwrap();
+    assert_eq!(error.kind, ConnectErrorKind::Tls);
+    assert!(error.to_string().contains("version 1") && error.to_string().contains("subjectAltName"), "{error}");
+    let connected = try_connect(&format!("{named} user=scram")).await.ok().unwrap();
+    assert!(connected.facts.tls.is_none() && connected.facts.tls_fallback.is_some_and(|why| why.contains("version 1")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_and_kinds_are_right() {
+    let Some(fleet) = Fleet::start(15) else { return };
+    fleet.users().await;
+    let port = fleet.cluster.port();
+    let tcp = format!("host=localhost port={port} dbname=postgres password=secret");
+
+    let full = format!("{tcp} user=scram sslmode=verify-full sslrootcert={}", fleet.cert("ca.crt"));
+    let connected = try_connect(&full).await.ok().unwrap();
+    let row = connected
+        .client
+        .query_typed("select pg_backend_pid(), cipher from pg_stat_ssl where pid = pg_backend_pid()", &[])
+        .await
+        .unwrap();
+    assert_eq!(connected.facts.backend_pid, Some(row[0].get(0)));
+    let tls = connected.facts.tls.clone().unwrap();
+    assert_eq!(tls.checked, Checked::Host);
+    assert_eq!(tls.cipher.unwrap().replace("TLS13_", "TLS_"), row[0].get::<_, String>(1));
+    assert!(connected.facts.is_local && !connected.facts.is_socket);
+    assert!(connected.facts.server_version.as_deref().is_some_and(|v| v.starts_with("15.")));
+    assert_eq!(connected.facts.in_hot_standby, Some(false));
+
+    for (words, kind, sqlstate) in [
+        ("user=scram password=wrong", ConnectErrorKind::Auth, Some("28P01")),
+        ("user=scram password=''", ConnectErrorKind::PasswordNeeded, None),
+        ("user=refused", ConnectErrorKind::Auth, Some("28000")),
+        ("user=full", ConnectErrorKind::TooManyConnections, Some("53300")),
+        ("user=scram dbname=missing", ConnectErrorKind::DatabaseMissing, Some("3D000")),
+        ("user=outside dbname=closed", ConnectErrorKind::Auth, Some("42501")),
+        ("user=digest require_auth=scram-sha-256", ConnectErrorKind::Auth, None),
+        ("user=clear require_auth=!password", ConnectErrorKind::Auth, None),
+        ("user=scram sslmode=require sslnegotiation=direct", ConnectErrorKind::Tls, None),
+        ("user=scram target_session_attrs=standby", ConnectErrorKind::WrongSession, None),
+    ] {
+        let error = try_connect(&format!("{tcp} {words}")).await.err().unwrap_or_else(|| panic!("{words}"));
+        assert_eq!((error.kind, error.sqlstate.as_deref()), (kind, sqlstate), "{words}: {error}");
+        assert!(error.remedy.is_some(), "{words}: {error}");
+        assert!(!format!("{error}{error:?}").contains("secret"), "{words}: {error}");
+    }
+    assert!(try_connect(&format!("{tcp} user=scram require_auth=scram-sha-256,none")).await.is_ok());
+
+    // A session that an administrator ends: the task knows why.
+    let connected = try_connect(&format!("{tcp} user=scram")).await.ok().unwrap();
+    let admin = cluster::connect(&fleet.cluster, SUPERUSER, "postgres").await;
+    let pid = connected.facts.backend_pid.unwrap();
+    admin.batch_execute(&format!("select pg_terminate_backend({pid})")).await.unwrap();
+    let ended = tokio::time::timeout(LIMIT, connected.task).await.unwrap().unwrap().unwrap_err();
+    assert!(ended.is("57P01") && ended.closed, "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn direct_tls_is_for_servers_from_17() {
+    for major in [17, 18] {
+        let Some(fleet) = Fleet::start(major) else { continue };
+        fleet.users().await;
+        let port = fleet.cluster.port();
+        let text = format!(
+            "host=localhost port={port} dbname=postgres user=scram password=secret sslmode=verify-full sslnegotiation=direct sslrootcert={}",
+            fleet.cert("ca.crt")
+        );
+        let connected = try_connect(&text).await.unwrap_or_else(|e| panic!("{major}: {e}"));
+        assert_eq!(connected.facts.tls.as_ref().unwrap().version, "TLSv1.3");
+        cancels(&connected).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_and_cancelling_work_on_every_kind_of_line() {
+    let Some(fleet) = Fleet::start(15) else { return };
+    fleet.users().await;
+    let port = fleet.cluster.port();
+    let socket = fleet.cluster.socket_dir().display().to_string();
+    for text in [
+        format!("host={socket} port={port} user=postgres dbname=postgres"),
+        format!("host=127.0.0.1 port={port} user=scram password=secret dbname=postgres sslmode=disable"),
+        format!("host=127.0.0.1 port={port} user=scram password=secret dbname=postgres sslmode=require"),
+    ] {
+        let mut connected = try_connect(&text).await.ok().unwrap();
+        connected.client.batch_execute("do $$ begin raise warning 'mind the gap'; end $$").await.unwrap();
+        let notice = tokio::time::timeout(LIMIT, connected.notices.recv()).await.unwrap().unwrap();
+        assert_eq!((notice.severity.as_str(), notice.message.as_str()), ("WARNING", "mind the gap"));
+        cancels(&connected).await;
+    }
+}
+
+async fn cancels(connected: &Connected) {
+    let begun = Instant::now();
+    let canceller = connected.canceller.clone();
+    let statement = connected.client.simple_query("select pg_sleep(30)");
+    let cancel = async {
+        // Until the statement runs a cancel has nothing to interrupt, so it is repeated.
+        loop {
+            canceller.cancel(LIMIT).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let error = tokio::select! {
+        answer = statement => ServerError::from(answer.unwrap_err()),
+        () = cancel => unreachable!(),
+    };
+    assert!(error.is("57014"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+/// A listener that plays a server: `play` gets every connection; the number of connections is counted.
+fn fake(play: impl Fn(TcpStream) + Send + Sync + 'static) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    let play = Arc::new(play);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let play = play.clone();
+            std::thread::spawn(move || play(stream));
+        }
+    });
+    (port, count)
+}
+
+/// Reads SSLRequest, refuses it, and reads the start-up message.
+fn begin_in_clear(stream: &mut TcpStream) {
+    let mut head = [0; 8];
+    stream.read_exact(&mut head).unwrap();
+    if head[4..] == [0x04, 0xd2, 0x16, 0x2f] {
+        stream.write_all(b"N").unwrap();
+        stream.read_exact(&mut head).unwrap();
+    }
+    let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    let mut rest = vec![0; length - 8];
+    stream.read_exact(&mut rest).unwrap();
+}
+
+fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![tag];
+    bytes.extend((u32::try_from(body.len()).unwrap() + 4).to_be_bytes());
+    bytes.extend(body);
+    bytes
+}
+
+async fn against(text: &str, play: impl Fn(TcpStream) + Send + Sync + 'static) -> (ConnectError, usize, Duration) {
+    let (port, count) = fake(play);
+    let begun = Instant::now();
+    let info = Conninfo::parse(&text.replace("PORT", &port.to_string()), &env()).unwrap();
+    let error = connect(&info, Duration::from_secs(1)).await.err().unwrap();
+    (error, count.load(Ordering::SeqCst), begun.elapsed())
+}
+
+const PLAIN: &str = "host=127.0.0.1 port=PORT user=u dbname=d password=CANARY";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deadline_covers_everything() {
+    let silent = |stream: TcpStream| {
+        std::thread::sleep(Duration::from_secs(20));
+        drop(stream);
+    };
+    for text in [PLAIN.to_owned(), format!("{PLAIN} sslmode=disable"), format!("{PLAIN} sslmode=require")] {
+        let (error, _, took) = against(&text, silent).await;
+        assert_eq!(error.kind, ConnectErrorKind::Timeout, "{text}: {error}");
+        assert!(took < Duration::from_millis(1500), "{text}: {took:?}");
+    }
+    // Silent after TLS was promised, and after the password was asked for.
+    let (error, _, took) = against(&format!("{PLAIN} sslmode=require"), move |mut stream| {
+        let mut head = [0; 8];
+        stream.read_exact(&mut head).unwrap();
+        stream.write_all(b"S").unwrap();
+        silent(stream);
+    })
+    .await;
+    assert_eq!(error.kind, ConnectErrorKind::Timeout, "{error}");
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    let (error, _, took) = against(PLAIN, move |mut stream| {
+        begin_in_clear(&mut stream);
+        stream.write_all(&message(b'R', &3u32.to_be_bytes())).unwrap();
+        silent(stream);
+    })
+    .await;
+    assert_eq!(error.kind, ConnectErrorKind::Timeout, "{error}");
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+
+    // The connection's own limit holds for each host, whatever the caller's is.
+    let (port, _) = fake(silent);
+    let text = format!("host=127.0.0.1,127.0.0.1 port={port} user=u connect_timeout=1");
+    let begun = Instant::now();
+    let error = connect(&Conninfo::parse(&text, &env()).unwrap(), Duration::from_secs(60)).await.err().unwrap();
+    assert_eq!(error.kind, ConnectErrorKind::Timeout);
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(1900) && took < Duration::from_millis(3000), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_server_is_said_so() {
+    for (bytes, kind) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], ConnectErrorKind::Protocol),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", ConnectErrorKind::Protocol),
+        (b"\0\0\0\0\0\0\0\0", ConnectErrorKind::Protocol),
+        (b"R\0\0\0\0", ConnectErrorKind::Protocol),
+        (b"R\x7f\xff\xff\xff", ConnectErrorKind::Protocol),
+        (b"?", ConnectErrorKind::Protocol),
+        (b"", ConnectErrorKind::Refused),
+    ] {
+        for text in [PLAIN.to_owned(), format!("{PLAIN} sslmode=disable")] {
+            let (error, _, _) = against(&text, move |mut stream| {
+                let mut head = [0; 8];
+                stream.read_exact(&mut head).unwrap();
+                stream.write_all(bytes).unwrap();
+            })
+            .await;
+            assert_eq!(error.kind, kind, "{bytes:?}: {error}");
+            assert!(!error.to_string().contains("CANARY"));
+        }
+    }
+    // Endless settings before the login is complete.
+    let (error, _, _) = against(&format!("{PLAIN} sslmode=disable"), |mut stream| {
+        begin_in_clear(&mut stream);
+        stream.write_all(&message(b'R', &0u32.to_be_bytes())).unwrap();
+        let setting = message(b'S', format!("name\0{}\0", "x".repeat(1000)).as_bytes());
+        while stream.write_all(&setting).is_ok() {}
+    })
+    .await;
+    assert_eq!(error.kind, ConnectErrorKind::Protocol, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_password_is_tried_once() {
+    let refuse = |mut stream: TcpStream| {
+        begin_in_clear(&mut stream);
+        stream.write_all(&message(b'R', &3u32.to_be_bytes())).unwrap();
+        let mut head = [0; 5];
+        stream.read_exact(&mut head).unwrap();
+        assert_eq!(head[0], b'p');
+        stream.write_all(&message(b'E', b"SFATAL\0VFATAL\0C28P01\0Mno\0\0")).unwrap();
+    };
+    for mode in ["disable", "allow", "prefer"] {
+        let text = format!("host=127.0.0.1,127.0.0.1 port=PORT user=u dbname=d password=CANARY sslmode={mode}");
+        let (error, count, _) = against(&text, refuse).await;
+        assert_eq!((error.kind, count), (ConnectErrorKind::Auth, 1), "{mode}: {error}");
+    }
+    // A server that starts up is passed over, and so is one without free processes not.
+    for (state, count) in [("57P03", 2), ("53300", 1), ("3D000", 1)] {
+        let text = "host=127.0.0.1,127.0.0.1 port=PORT user=u dbname=d sslmode=disable";
+        let (error, tried, _) = against(text, move |mut stream| {
+            begin_in_clear(&mut stream);
+            stream.write_all(&message(b'E', format!("SFATAL\0VFATAL\0C{state}\0Mno\0\0").as_bytes())).unwrap();
+        })
+        .await;
+        assert_eq!((error.sqlstate.as_deref(), tried), (Some(state), count), "{error}");
+    }
+}
+
+/// PgBouncer in transaction mode before a cluster, if this machine has one.
+struct Pooler {
+    process: std::process::Child,
+    port: u16,
+    _dir: tempfile::TempDir,
+}
+
+impl Pooler {
+    fn start(cluster: &Cluster) -> Option<Self> {
+        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
+            .iter()
+            .map(PathBuf::from)
+            .find(|p| p.exists());
+        let Some(program) = program else {
+            eprintln!("SKIPPED: no PgBouncer on this machine.");
+            return None;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let file = dir.path().join("pgbouncer.ini");
+        std::fs::write(
+            &file,
+            format!(
+                "[databases]\n* = host={} port={}\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port={port}\nunix_socket_dir=\nauth_type=any\npool_mode=transaction\ndefault_pool_size=2\n[users]\n",
+                cluster.socket_dir().display(),
+                cluster.port()
+            )
+            .replace("* = host", "* = user=postgres host"),
+        )
+        .unwrap();
+        open_to_all(dir.path());
+        let mut command = Command::new(program);
+        command.arg("-q").arg(&file);
+        if Path::new("/proc/self").exists() && is_root() {
+            command.args(["-u", "postgres"]);
+        }
+        let process = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let pooler = Self { process, port, _dir: dir };
+        for _ in 0..100 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Some(pooler);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("PgBouncer did not start");
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.starts_with(b"0\n"))
+}
+
+fn open_to_all(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_reaches_through_a_pooler() {
+    let Some(shared) = cluster::shared(15) else { return };
+    let Some(pooler) = Pooler::start(shared.cluster()) else { return };
+    let text = format!("host=127.0.0.1 port={} user=postgres dbname=postgres", pooler.port);
+    for _ in 0..10 {
+        let connected = try_connect(&text).await.unwrap_or_else(|e| panic!("{e}"));
+        let begun = Instant::now();
+        let statement = connected.client.simple_query("select pg_sleep(5)");
+        let cancel = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            connected.canceller.cancel(LIMIT).await
+        };
+        let (answer, cancelled) = tokio::join!(statement, cancel);
+        cancelled.unwrap();
+        let error = ServerError::from(answer.unwrap_err());
+        assert!(error.is("57014") && begun.elapsed() < Duration::from_secs(2), "{error} after {:?}", begun.elapsed());
+    }
+    let error = try_connect(&format!("{text} options='-c search_path=x'")).await.err().unwrap();
+    assert!(error.remedy.as_deref().is_some_and(|r| r.contains("pooler")), "{error}");
+}
