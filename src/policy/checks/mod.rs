@@ -1,7 +1,11 @@
 //! The checks: one file per finding code (or a few codes that are one question), one line each in [`CHECKS`].
 
+mod entries;
 #[cfg(test)]
 pub mod fixture;
+
+mod grant_excess;
+mod grant_missing;
 
 use std::sync::Arc;
 
@@ -87,7 +91,7 @@ impl Context<'_> {
 }
 
 /// Every check. Order is the order of the contract's table.
-pub const CHECKS: &[Check] = &[];
+pub const CHECKS: &[Check] = &[grant_missing::CHECK, grant_excess::CHECK];
 
 /// Runs every check that can run; findings worst first. Also the groups whose slow part has not arrived.
 #[must_use]
