@@ -95,6 +95,19 @@ pub fn oid_of(context: &Context<'_>, who: Who) -> Oid {
     }
 }
 
+/// Everybody with an entry in a schema, other than as an owner of the object: positions of roles, ascending; PUBLIC is
+/// not among them.
+pub fn grantees(context: &Context<'_>, position: usize) -> Vec<usize> {
+    let mut found = BTreeSet::new();
+    for list in lists(context, position) {
+        let in_force = list.acl.in_force(list.kind, list.owner, context.matrix.version_num);
+        for entry in in_force.entries().iter().filter(|e| !e.is_public() && e.grantee != list.owner) {
+            found.extend(context.matrix.closure.position(entry.grantee));
+        }
+    }
+    found.into_iter().collect()
+}
+
 /// What entries for exactly `oid` give on one list, other than as its owner.
 pub fn direct(context: &Context<'_>, list: &Listed<'_>, oid: Oid) -> Privileges {
     direct_on(context, list.kind, list.owner, list.acl, oid)

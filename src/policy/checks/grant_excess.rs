@@ -24,7 +24,7 @@ pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: fa
 fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(desired) = entries::desired(context) else { return };
     for position in entries::named_schemas(desired) {
-        for role in context.matrix.touched(context.catalog, position) {
+        for role in entries::grantees(context, position) {
             if !desired.compares(role) || !desired.names_role(role) {
                 continue;
             }

@@ -4,8 +4,13 @@ mod entries;
 #[cfg(test)]
 pub mod fixture;
 
+mod grant_dead;
 mod grant_excess;
+mod grant_fragile;
 mod grant_missing;
+mod grant_option_excess;
+mod public_privilege;
+mod undeclared_access;
 
 use std::sync::Arc;
 
@@ -91,7 +96,15 @@ impl Context<'_> {
 }
 
 /// Every check. Order is the order of the contract's table.
-pub const CHECKS: &[Check] = &[grant_missing::CHECK, grant_excess::CHECK];
+pub const CHECKS: &[Check] = &[
+    grant_missing::CHECK,
+    grant_excess::CHECK,
+    grant_dead::CHECK,
+    public_privilege::CHECK,
+    undeclared_access::CHECK,
+    grant_option_excess::CHECK,
+    grant_fragile::CHECK,
+];
 
 /// Runs every check that can run; findings worst first. Also the groups whose slow part has not arrived.
 #[must_use]
