@@ -1,5 +1,17 @@
 //! The checks: one file per finding code (or a few codes that are one question), one line each in [`CHECKS`].
 
+mod entries;
+#[cfg(test)]
+pub mod fixture;
+
+mod grant_dead;
+mod grant_excess;
+mod grant_fragile;
+mod grant_missing;
+mod grant_option_excess;
+mod public_privilege;
+mod undeclared_access;
+
 use std::sync::Arc;
 
 use super::{Finding, Group, Policy, Severity, judge::Judge, versions::Versions};
@@ -46,8 +58,53 @@ pub struct Context<'a> {
     pub now_us: i64,
 }
 
+impl Context<'_> {
+    /// A finding of `code` with what every finding has: group, severity (the policy's where it overrides it), instance,
+    /// database, and why it matters. The check fills in the rest; `id` is the code until it does.
+    #[must_use]
+    pub fn draft(&self, code: &Code) -> Finding {
+        Finding {
+            id: code.code.to_owned(),
+            code: code.code,
+            group: code.group,
+            severity: self.severity(code.code, code.severity),
+            instance: self.snapshot.instance.clone(),
+            database: self.catalog.database.name.clone(),
+            service: None,
+            schema: None,
+            role: None,
+            object: None,
+            privilege: None,
+            attribute: None,
+            observed: String::new(),
+            expected: String::new(),
+            via: None,
+            message: String::new(),
+            why: code.why.to_owned(),
+            remedy: String::new(),
+            fix: None,
+            objects: Vec::new(),
+            objects_total: None,
+        }
+    }
+
+    /// What the policy says about the severity of a code, else `otherwise`.
+    #[must_use]
+    pub fn severity(&self, code: &str, otherwise: Severity) -> Severity {
+        self.policy.and_then(|p| p.severity.get(code)).copied().unwrap_or(otherwise)
+    }
+}
+
 /// Every check. Order is the order of the contract's table.
-pub const CHECKS: &[Check] = &[];
+pub const CHECKS: &[Check] = &[
+    grant_missing::CHECK,
+    grant_excess::CHECK,
+    grant_dead::CHECK,
+    public_privilege::CHECK,
+    undeclared_access::CHECK,
+    grant_option_excess::CHECK,
+    grant_fragile::CHECK,
+];
 
 /// Runs every check that can run; findings worst first. Also the groups whose slow part has not arrived.
 #[must_use]

@@ -1,0 +1,179 @@
+//! `grant-dead`: a role holds rights on objects of a schema and may not use the schema, so that none of them works, though
+//! `has_table_privilege` says true.
+
+use super::{
+    Check, Code, Context,
+    entries::{self, Revocation},
+};
+use crate::{
+    domain::{
+        ObjectKind, Oid, Privilege, Privileges,
+        change::{Change, Grantee, On},
+        closure::ones,
+        effective::Who,
+    },
+    policy::{Finding, Group, Severity, desired::Rights},
+    text,
+};
+
+pub const CODE: Code = Code {
+    code: "grant-dead",
+    group: Group::Grants,
+    severity: Severity::Error,
+    why: "Without USAGE on the schema its objects cannot be named: the error is \"permission denied for schema\", or \
+          \"relation does not exist\" when the schema is found through search_path.",
+};
+
+pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: true, run };
+
+fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
+    for (position, schema) in context.catalog.schemas.iter().enumerate() {
+        if schema.is_system() || schema.extension {
+            continue;
+        }
+        for role in holders(context, position) {
+            let dead = context.catalog.roles.get(role).is_some_and(|r| !r.superuser && !r.is_platform())
+                && !usable(context, role, schema.owner, &schema.acl);
+            if dead {
+                out.extend(finding(context, role, position));
+            }
+        }
+    }
+}
+
+/// Roles with entries on tables or sequences, owners among them.
+fn holders(context: &Context<'_>, position: usize) -> Vec<usize> {
+    let mut found = std::collections::BTreeSet::new();
+    for list in entries::lists(context, position).filter(|l| counts(l.kind)) {
+        let in_force = list.acl.in_force(list.kind, list.owner, context.matrix.version_num);
+        for entry in in_force.entries().iter().filter(|e| !e.privileges.is_empty()) {
+            found.extend(context.matrix.closure.position(entry.grantee));
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// EXECUTE is not counted: PUBLIC holds it nearly everywhere.
+fn counts(kind: ObjectKind) -> bool {
+    matches!(kind, ObjectKind::Table | ObjectKind::Sequence)
+}
+
+/// The role, or somebody who inherits from it, may use the schema: a group's grants live through its members.
+fn usable(context: &Context<'_>, role: usize, owner: Oid, acl: &crate::domain::Acl) -> bool {
+    ones(context.matrix.closure.heirs(role)).any(|heir| {
+        context
+            .matrix
+            .rights(context.catalog, Who::Role(heir), ObjectKind::Schema, owner, acl)
+            .contains(Privilege::Usage)
+    })
+}
+
+fn finding(context: &Context<'_>, role: usize, position: usize) -> Option<Finding> {
+    let (schema, name) = (entries::schema(context, position)?.name.clone(), entries::role_name(context, role));
+    let oid = entries::oid_of(context, Who::Role(role));
+    let desired = entries::desired(context);
+    let held = |kind: ObjectKind, owner: Oid, acl: &crate::domain::Acl| {
+        let in_force = acl.in_force(kind, owner, context.matrix.version_num);
+        in_force.entries().iter().filter(|e| e.grantee == oid).fold(Privileges::NONE, |a, e| a | e.privileges)
+    };
+    let (mut rights, mut count) = (Privileges::NONE, 0);
+    for list in entries::lists(context, position).filter(|l| counts(l.kind)) {
+        let here = held(list.kind, list.owner, list.acl);
+        rights = rights | here;
+        count += if here.is_empty() { 0 } else { list.count };
+    }
+    let names: Option<Vec<String>> = entries::objects(context, position).map(|all| {
+        let mut of: Vec<_> = all.into_iter().filter(|o| counts(o.kind.object_kind())).collect();
+        of.retain(|o| !held(o.kind.object_kind(), o.owner, &o.acl).is_empty());
+        of.into_iter().map(|o| o.name.clone()).collect()
+    });
+    let mut f = context.draft(&CODE);
+    f.id = format!("{}:{name}:{schema}", CODE.code);
+    let words: Vec<&str> = rights.iter().map(Privilege::keyword).collect();
+    let on = text::count(u64::from(count), "object", "objects");
+    f.observed = format!("{} on {on}, no USAGE on the schema", words.join(", "));
+    f.message = format!(
+        "{name} holds {} on {on} of {schema}, but may not use the schema: none of it works.",
+        text::list(&words, 4)
+    );
+    entries::list_objects(&mut f, &schema, names.as_deref(), u64::from(count));
+    f.schema = Some(schema.clone());
+    f.role = Some(name.clone());
+    f.via = Some("direct".to_owned());
+    let declared = desired.is_some_and(|d| entries::want(d, role, position).required.schema.contains(Privilege::Usage));
+    let named = desired.is_some_and(|d| d.names_role(role) && d.names_schema(position));
+    f.expected =
+        if declared { "USAGE on the schema" } else { "either USAGE on the schema, or no grants in it" }.to_owned();
+    if declared {
+        f.remedy = format!("Grant USAGE on schema {schema} to {name}.");
+        let privileges = Privilege::Usage.into();
+        f.fix = Some(vec![Change::Grant { privileges, on: On::Schema(schema), to: Grantee::Role(name) }]);
+    } else if let Some(desired) = desired.filter(|_| named) {
+        let exceptions = entries::exceptions_of(desired, Who::Role(role), position);
+        let excess = entries::excess(context, Who::Role(role), position, &Rights::NONE, &exceptions);
+        let open: Vec<_> = excess.iter().filter(|e| e.count > 0 && counts(e.kind)).collect();
+        if let (true, Some(reason)) = (open.is_empty(), excess.iter().find_map(|e| e.reasons.first())) {
+            f.severity = Severity::Info;
+            f.expected = "allowed by an exception".to_owned();
+            f.remedy = format!("Nothing to do while the exception stands: {reason}.");
+            return Some(f);
+        }
+        f.remedy = format!("The policy gives {name} nothing in {schema}: revoke what is left.");
+        f.fix = open
+            .into_iter()
+            .map(|e| {
+                entries::revoke(
+                    context,
+                    Some(desired),
+                    &Revocation {
+                        who: Who::Role(role),
+                        position,
+                        kind: e.kind,
+                        privileges: e.privilege.into(),
+                        option_only: false,
+                        names: e.names.as_deref(),
+                        partial: e.excepted > 0,
+                    },
+                )
+            })
+            .collect::<Option<Vec<_>>>()
+            .map(|lists| lists.concat())
+            .filter(|c| !c.is_empty());
+    } else {
+        f.remedy = format!("Grant USAGE on schema {schema} to {name} if it should work there, else revoke the rest.");
+    }
+    Some(f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::fixture::Fixture, *};
+
+    fn base() -> Fixture {
+        Fixture::new()
+            .role("app")
+            .role("reader")
+            .schema("s", "app")
+            .table("s", "a", "app")
+            .grant("s.a", "reader", "SELECT")
+    }
+    const POLICY: &str = "[[service]]\nname='s'\nschema='s'\nrole='app'\ncreators=[]\n[[role]]\nname='reader'\n";
+
+    #[test]
+    fn a_grant_without_usage_is_dead_with_and_without_a_policy() {
+        let f = base().case().only("grant-dead");
+        assert_eq!((f.id.as_str(), f.fix), ("grant-dead:reader:s", None));
+        let declared = base().policy(&format!("{POLICY}access={{s=['read']}}\n")).case().only("grant-dead");
+        assert!(matches!(&declared.fix.unwrap()[0], Change::Grant { on: On::Schema(_), .. }));
+        let excess = base().policy(POLICY).case().only("grant-dead");
+        assert!(matches!(&excess.fix.unwrap()[0], Change::Revoke { .. }));
+    }
+
+    #[test]
+    fn usage_by_any_way_and_a_groups_members_keep_it_alive() {
+        assert!(base().grant_schema("s", "reader", "USAGE").case().of("grant-dead").is_empty());
+        assert!(base().grant_schema("s", "PUBLIC", "USAGE").case().of("grant-dead").is_empty());
+        let member = base().role("m").member("reader", "m").grant_schema("s", "m", "USAGE").case();
+        assert!(member.of("grant-dead").is_empty());
+    }
+}

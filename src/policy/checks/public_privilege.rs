@@ -1,0 +1,166 @@
+//! `public-privilege`: PUBLIC holds something in a named schema. What PostgreSQL gives PUBLIC by itself is left alone:
+//! EXECUTE on routines, and USAGE on the schema `public`. No policy can give PUBLIC anything, except by an exception.
+
+use super::{
+    Check, Code, Context,
+    entries::{self, Excess, Revocation},
+};
+use crate::{
+    domain::{ObjectKind, Privilege, Privileges, change::On, effective::Who},
+    policy::{
+        Finding, Group, Severity,
+        desired::{Desired, PUBLIC, Rights},
+    },
+    text,
+};
+
+pub const CODE: Code = Code {
+    code: "public-privilege",
+    group: Group::Grants,
+    severity: Severity::Error,
+    why: "PUBLIC is every role of the cluster, those of tomorrow too; revoking from a single role changes nothing while \
+          PUBLIC holds it.",
+};
+
+pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: false, run };
+
+fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
+    let Some(desired) = entries::desired(context) else { return };
+    for position in entries::named_schemas(desired) {
+        let Some(schema) = entries::schema(context, position) else { continue };
+        // `public` comes with USAGE for PUBLIC
+        let usage = if schema.name == "public" { Privileges::of(&[Privilege::Usage]) } else { Privileges::NONE };
+        let allowed = Rights { schema: usage, ..Rights::NONE };
+        let exceptions = entries::exceptions_of(desired, Who::Public, position);
+        for excess in entries::excess(context, Who::Public, position, &allowed, &exceptions) {
+            if excess.excepted > 0 {
+                out.push(excepted(context, desired, position, &schema.name, &excess));
+            }
+            if excess.count > 0 {
+                out.push(finding(context, desired, position, &schema.name, &excess));
+            }
+        }
+    }
+}
+
+fn finding(context: &Context<'_>, desired: &Desired, position: usize, schema: &str, excess: &Excess) -> Finding {
+    let mut f = draft(context, desired, position, schema, excess);
+    let share = entries::share(excess.count, excess.total, excess.kind);
+    if excess.kind == ObjectKind::Schema {
+        f.observed = excess.privilege.to_string();
+        f.message = format!("Every role of the cluster has {} on schema {schema}, through PUBLIC.", excess.privilege);
+    } else {
+        f.message =
+            format!("Every role of the cluster has {} on {share} of {schema}, through PUBLIC.", excess.privilege);
+        f.observed = share;
+        entries::list_objects(&mut f, schema, excess.names.as_deref(), u64::from(excess.count));
+    }
+    f.expected = "none".to_owned();
+    f.fix = fix(context, desired, position, schema, excess);
+    f.remedy = format!(
+        "Revoke it from PUBLIC; roles that the policy gives {} are granted it themselves first.",
+        excess.privilege
+    );
+    f
+}
+
+/// Those who need it are granted it first; then it goes.
+fn fix(
+    context: &Context<'_>,
+    desired: &Desired,
+    position: usize,
+    schema: &str,
+    excess: &Excess,
+) -> Option<Vec<crate::domain::change::Change>> {
+    let on = match entries::target(context, position, excess.kind, excess.names.as_deref(), excess.excepted == 0) {
+        Some(on) => on,
+        None if excess.kind == ObjectKind::Schema => On::Schema(schema.to_owned()),
+        None => return None,
+    };
+    let mut changes =
+        entries::grants_instead(context, desired, position, excess.kind, Who::Public, &on, excess.privilege.into());
+    changes.extend(entries::revoke(
+        context,
+        Some(desired),
+        &Revocation {
+            who: Who::Public,
+            position,
+            kind: excess.kind,
+            privileges: excess.privilege.into(),
+            option_only: false,
+            names: excess.names.as_deref(),
+            partial: excess.excepted > 0,
+        },
+    )?);
+    Some(changes)
+}
+
+fn excepted(context: &Context<'_>, desired: &Desired, position: usize, schema: &str, excess: &Excess) -> Finding {
+    let mut f = draft(context, desired, position, schema, excess);
+    f.id.push_str(":excepted");
+    f.severity = Severity::Info;
+    f.observed = format!("{} on {}", excess.privilege, entries::share(excess.excepted, excess.total, excess.kind));
+    f.expected = "allowed by an exception".to_owned();
+    f.message =
+        format!("PUBLIC has {} in {schema} by exception: {}.", excess.privilege, text::list(&excess.reasons, 3));
+    f.remedy = "Nothing to do while the exception stands.".to_owned();
+    f
+}
+
+fn draft(context: &Context<'_>, desired: &Desired, position: usize, schema: &str, excess: &Excess) -> Finding {
+    let mut f = context.draft(&CODE);
+    f.id = format!("{}:{PUBLIC}:{schema}:{}:{}", CODE.code, excess.kind.singular(), excess.privilege);
+    f.service = entries::service_of(context, desired, position);
+    f.schema = Some(schema.to_owned());
+    f.privilege = Some(excess.privilege);
+    f.via = Some(PUBLIC.to_owned());
+    f
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::fixture::Fixture, *};
+    use crate::domain::change::{Change, Grantee};
+
+    const POLICY: &str = "[[service]]\nname='s'\nschema='s'\nrole='app'\n[[schema]]\nname='public'\n";
+
+    fn base() -> Fixture {
+        Fixture::new().role("app").schema("s", "app").table("s", "a", "app").function("s", "f()", "app").policy(POLICY)
+    }
+
+    #[test]
+    fn what_postgres_gives_by_itself_is_left_alone() {
+        assert_eq!(base().case().codes(), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn create_on_public_and_select_on_a_table_are_reported() {
+        let case = base().grant_schema("public", "PUBLIC", "CREATE").grant("s.a", "PUBLIC", "SELECT").case();
+        let ids: Vec<_> = case.of("public-privilege").into_iter().map(|f| f.id).collect();
+        assert_eq!(ids, ["public-privilege:PUBLIC:public:schema:CREATE", "public-privilege:PUBLIC:s:table:SELECT"]);
+    }
+
+    #[test]
+    fn who_needs_it_is_granted_it_first() {
+        let policy = format!("{POLICY}[[role]]\nname='reader'\naccess={{s=['read']}}\n");
+        let case = base()
+            .role("reader")
+            .grant_schema("s", "reader", "USAGE")
+            .grant("s.a", "PUBLIC", "SELECT")
+            .policy(&policy)
+            .case();
+        let fix = case.only("public-privilege").fix.unwrap();
+        assert!(matches!(&fix[0], Change::Grant { to: Grantee::Role(r), .. } if r == "reader"), "{fix:?}");
+        assert!(matches!(&fix[1], Change::Revoke { from: Grantee::Public, .. }));
+        assert_eq!(fix.len(), 2, "the owner has its own: {fix:?}");
+    }
+
+    #[test]
+    fn an_exception_for_public_is_listed() {
+        let policy =
+            format!("{POLICY}[[exception]]\nrole='PUBLIC'\nschema='s'\nprivileges=['SELECT']\nreason='open data'\n");
+        let f = base().grant("s.a", "PUBLIC", "SELECT").policy(&policy).case().only("public-privilege");
+        assert_eq!(f.severity, Severity::Info);
+        assert!(f.message.contains("open data"));
+    }
+}

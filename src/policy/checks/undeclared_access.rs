@@ -1,0 +1,226 @@
+//! `undeclared-access`: a role or a schema that the policy does not name, with access. Per role and schema where the role
+//! has entries of its own or owns something; what it has only through memberships is one finding per role.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Check, Code, Context,
+    entries::{self, Revocation},
+};
+use crate::{
+    domain::{
+        ObjectKind, Privileges,
+        closure::{get, or_into},
+        effective::{Row, Rows, Via, Who},
+    },
+    policy::{
+        Finding, Group, Severity, Undeclared,
+        desired::{Desired, KINDS, Rights},
+    },
+    text,
+};
+
+pub const CODE: Code = Code {
+    code: "undeclared-access",
+    group: Group::Grants,
+    severity: Severity::Warning,
+    why: "Nobody has said that this should be; whoever reviews the policy cannot see it there.",
+};
+
+pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: false, run };
+
+fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
+    let Some(desired) = entries::desired(context).filter(|d| d.undeclared != Undeclared::Ignore) else { return };
+    let mut inherited: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let mut rows = Rows::default();
+    for position in 0..context.catalog.schemas.len() {
+        if !desired.is_judged(position) {
+            continue;
+        }
+        let named = desired.names_schema(position);
+        let all_named = desired.named_bits.iter().zip(&desired.compared).all(|(n, c)| c & !n == 0);
+        if named && all_named {
+            continue;
+        }
+        context.matrix.rows(context.catalog, position, &mut rows);
+        let mut bits = vec![0; desired.compared.len()];
+        for kind in KINDS {
+            for p in kind.all(context.matrix.version_num).iter() {
+                let row = if kind == ObjectKind::Schema { Row::Schema(p) } else { Row::Any(kind, p) };
+                or_into(&mut bits, rows.row(row));
+            }
+        }
+        for role in crate::domain::closure::ones(&bits) {
+            if !desired.compares(role) || (named && get(&desired.named_bits, role)) {
+                continue;
+            }
+            if own(context, role, position) {
+                out.extend(finding(context, desired, role, position));
+            } else if !desired.names_role(role) {
+                inherited.entry(role).or_default().push(position);
+            }
+        }
+    }
+    for (role, schemas) in inherited {
+        out.push(through_others(context, role, &schemas));
+    }
+}
+
+/// Entries for the role itself, as owner too.
+fn own(context: &Context<'_>, role: usize, position: usize) -> bool {
+    let oid = entries::oid_of(context, Who::Role(role));
+    entries::lists(context, position).any(|l| l.owner == oid || !entries::direct(context, &l, oid).is_empty())
+}
+
+fn finding(context: &Context<'_>, desired: &Desired, role: usize, position: usize) -> Option<Finding> {
+    let (schema, name) = (entries::schema(context, position)?, entries::role_name(context, role));
+    let oid = entries::oid_of(context, Who::Role(role));
+    let excess = entries::excess(context, Who::Role(role), position, &Rights::NONE, &[]);
+    let mut f = context.draft(&CODE);
+    f.id = format!("{}:{name}:{}", CODE.code, schema.name);
+    f.service = entries::service_of(context, desired, position);
+    let mut parts: Vec<String> = Vec::new();
+    if schema.owner == oid {
+        parts.push("owner of the schema".to_owned());
+    }
+    let owned: u32 = entries::lists(context, position)
+        .filter(|l| l.kind != ObjectKind::Schema && l.owner == oid)
+        .map(|l| l.count)
+        .sum();
+    if owned > 0 {
+        parts.push(format!("owner of {}", text::count(u64::from(owned), "object", "objects")));
+    }
+    for kind in KINDS {
+        let of: Privileges = excess.iter().filter(|e| e.kind == kind).map(|e| e.privilege).collect();
+        let most = excess.iter().filter(|e| e.kind == kind).map(|e| (e.count, e.total)).max();
+        if let Some((count, total)) = most {
+            parts.push(if kind == ObjectKind::Schema {
+                format!("{of} on the schema")
+            } else {
+                format!("{of} on {}", entries::share(count, total, kind))
+            });
+        }
+    }
+    f.observed = parts.join("; ");
+    f.expected = "a rule in the policy, or no access".to_owned();
+    let unnamed = match (desired.names_role(role), desired.names_schema(position)) {
+        (false, true) => format!("role {name}"),
+        (true, false) => format!("schema {}", schema.name),
+        _ => format!("role {name} and schema {}", schema.name),
+    };
+    f.message =
+        format!("{name} has access to {} ({}), and the policy does not name {unnamed}.", schema.name, f.observed);
+    let names: Option<Vec<String>> = excess
+        .iter()
+        .filter(|e| e.kind != ObjectKind::Schema)
+        .map(|e| e.names.clone())
+        .collect::<Option<Vec<_>>>()
+        .map(|lists| lists.into_iter().flatten().collect::<std::collections::BTreeSet<_>>().into_iter().collect());
+    let most = excess.iter().filter(|e| e.kind != ObjectKind::Schema).map(|e| e.count).max().unwrap_or(0);
+    let total = names.as_ref().map_or(u64::from(most), |n| n.len() as u64);
+    entries::list_objects(&mut f, &schema.name, names.as_deref(), total);
+    f.remedy = format!(
+        "Declare it (`pgmoat policy derive` writes what is there), or revoke it; with `undeclared = \"revoke\"` the plan of {} does.",
+        context.snapshot.instance
+    );
+    f.schema = Some(schema.name.clone());
+    f.role = Some(name);
+    f.via = Some(if excess.is_empty() { "owner" } else { "direct" }.to_owned());
+    if desired.undeclared == Undeclared::Revoke && schema.owner != oid && owned == 0 {
+        f.fix = excess
+            .iter()
+            .map(|e| {
+                entries::revoke(
+                    context,
+                    Some(desired),
+                    &Revocation {
+                        who: Who::Role(role),
+                        position,
+                        kind: e.kind,
+                        privileges: e.privilege.into(),
+                        option_only: false,
+                        names: e.names.as_deref(),
+                        partial: false,
+                    },
+                )
+            })
+            .collect::<Option<Vec<_>>>()
+            .map(|lists| lists.concat())
+            .filter(|c| !c.is_empty());
+    }
+    Some(f)
+}
+
+fn through_others(context: &Context<'_>, role: usize, schemas: &[usize]) -> Finding {
+    let name = entries::role_name(context, role);
+    let mut via: Vec<String> = Vec::new();
+    for position in schemas.iter().take(8) {
+        for source in context.matrix.cell(context.catalog, Who::Role(role), *position).via {
+            let word = source.to_string();
+            if source != Via::Public && !via.contains(&word) {
+                via.push(word);
+            }
+        }
+    }
+    let names: Vec<String> =
+        schemas.iter().filter_map(|s| entries::schema(context, *s)).map(|s| s.name.clone()).collect();
+    let mut f = context.draft(&CODE);
+    f.id = format!("{}:{name}", CODE.code);
+    f.observed = format!("access to {} through {}", text::list(&names, 5), text::list(&via, 3));
+    f.expected = "a rule in the policy, or no membership".to_owned();
+    f.message = format!(
+        "The policy does not name {name}, which has access to {} through {}.",
+        text::list(&names, 5),
+        text::list(&via, 3)
+    );
+    f.remedy = format!("Declare {name} as a [[role]] with its `member_of`, or end the membership.");
+    f.via = via.into_iter().next();
+    f.role = Some(name);
+    f
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::fixture::Fixture, *};
+
+    const POLICY: &str = "[[service]]\nname='s'\nschema='s'\nrole='app'\n";
+
+    fn base() -> Fixture {
+        Fixture::new().role("app").role("x").schema("s", "app").table("s", "a", "app").policy(POLICY)
+    }
+
+    #[test]
+    fn a_stranger_with_a_grant_is_reported_once_per_schema() {
+        let case = base().grant_schema("s", "x", "USAGE").grant("s.a", "x", "SELECT, INSERT").case();
+        let f = case.only("undeclared-access");
+        assert_eq!(f.id, "undeclared-access:x:s");
+        assert_eq!(f.observed, "USAGE on the schema; SELECT, INSERT on 1 of 1 table");
+        assert_eq!((f.fix, f.objects.as_slice()), (None, &["s.a".to_owned()][..]));
+    }
+
+    #[test]
+    fn revoke_has_a_fix_and_ignore_is_silent() {
+        let with = |word: &str| {
+            base()
+                .grant("s.a", "x", "SELECT")
+                .policy(&format!("undeclared='{word}'\n{POLICY}"))
+                .case()
+                .of("undeclared-access")
+        };
+        assert!(with("revoke")[0].fix.is_some());
+        assert!(with("ignore").is_empty());
+    }
+
+    #[test]
+    fn a_schema_nobody_named_and_memberships_are_told() {
+        let case = base().schema("scratch", "app").case();
+        assert_eq!(case.only("undeclared-access").id, "undeclared-access:app:scratch");
+        let case = base().schema("scratch", "postgres").member("app", "x").case();
+        assert_eq!(case.only("undeclared-access").id, "undeclared-access:x");
+    }
+
+    #[test]
+    fn who_has_nothing_is_not_mentioned() {
+        assert!(base().case().of("undeclared-access").is_empty());
+    }
+}
