@@ -418,3 +418,215 @@ impl OwnCounts {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::checks::fixture::{Case, Fixture};
+
+    const POLICY: &str = r#"
+        [[service]]
+        name = "langflow"
+        schema = "langflow"
+        role = "langflow_app"
+        [[role]]
+        name = "reader"
+        access = { langflow = ["read"] }
+    "#;
+
+    /// A service as it should be: its schema with a table, a serial's sequence and a function; a reader.
+    fn settled() -> Fixture {
+        Fixture::new()
+            .role("langflow_app")
+            .role("reader")
+            .schema("langflow", "langflow_app")
+            .table("langflow", "flow", "langflow_app")
+            .table("langflow", "message", "langflow_app")
+            .sequence("langflow", "flow_id_seq", "langflow_app")
+            .function("langflow", "touch()", "langflow_app")
+            .grant_schema("langflow", "reader", "USAGE")
+            .grant("langflow.flow", "reader", "SELECT")
+            .grant("langflow.message", "reader", "SELECT")
+            .policy(POLICY)
+    }
+    fn cell(case: &Case, role: &str, schema: &str) -> Judged {
+        case.judge().cell(Who::Role(case.role(role)), case.schema(schema))
+    }
+
+    #[test]
+    fn what_is_as_declared_does_not_differ() {
+        let case = settled().case();
+        let own = cell(&case, "langflow_app", "langflow");
+        assert_eq!((own.level.as_slice(), own.drift), (&["own"][..], Some(Drift::None)));
+        let read = cell(&case, "reader", "langflow");
+        assert_eq!((read.level.as_slice(), read.drift), (&["read"][..], Some(Drift::None)));
+        assert_eq!(read.declared, Some(vec![Level::Read]));
+        assert_eq!(cell(&case, "postgres", "langflow").level, ["superuser"]);
+        let (compared, differ) = case.judge().cells().unwrap();
+        assert_eq!((compared, differ), (4, 0), "two roles, two schemas: public is compared too");
+    }
+
+    #[test]
+    fn what_is_missing_and_too_much_is_counted_by_object() {
+        let case = settled()
+            .revoke("langflow.message", "reader", "SELECT")
+            .grant("langflow.flow", "reader", "INSERT")
+            .revoke_schema("langflow", "langflow_app", "CREATE")
+            .case();
+        let reader = cell(&case, "reader", "langflow");
+        assert_eq!(reader.drift, Some(Drift::Both));
+        assert_eq!(reader.level, ["usage"]);
+        let diff = |privilege, count| Difference { kind: ObjectKind::Table, privilege, count, total: 2 };
+        assert_eq!(reader.missing, [diff(Privilege::Select, 1)]);
+        assert_eq!(reader.excess, [diff(Privilege::Insert, 1)]);
+        let owner = cell(&case, "langflow_app", "langflow");
+        assert_eq!((owner.drift, owner.missing.len()), (Some(Drift::Missing), 1));
+        assert_eq!(case.judge().cells().unwrap().1, 2);
+    }
+
+    #[test]
+    fn what_public_holds_satisfies_but_is_nobodys_excess() {
+        let case = settled()
+            .revoke("langflow.message", "reader", "SELECT")
+            .grant("langflow.message", "PUBLIC", "SELECT, INSERT")
+            .case();
+        assert_eq!(cell(&case, "reader", "langflow").drift, Some(Drift::None));
+        let public = case.judge().cell(Who::Public, case.schema("langflow"));
+        assert_eq!((public.declared, public.drift), (None, None));
+    }
+
+    #[test]
+    fn an_empty_schema_is_judged_by_its_own_rights() {
+        let empty = |f: Fixture| f.schema("s", "langflow_app").grant_schema("s", "reader", "USAGE");
+        let case = empty(settled()).case();
+        assert_eq!(cell(&case, "reader", "s").level, ["usage"]);
+        assert_eq!(cell(&case, "langflow_app", "s").level, ["own"]);
+        let case = empty(settled()).grant_schema("s", "reader", "CREATE").case();
+        assert_eq!(cell(&case, "reader", "s").level, ["all"]);
+    }
+
+    #[test]
+    fn execute_through_public_alone_is_no_level() {
+        let case = settled().case();
+        assert_eq!(cell(&case, "reader", "langflow").level, ["read"]);
+        let case = settled().grant("langflow.touch()", "reader", "EXECUTE").case();
+        assert_eq!(cell(&case, "reader", "langflow").level, ["read", "execute"]);
+        assert_eq!(cell(&case, "reader", "langflow").drift, Some(Drift::Excess));
+    }
+
+    #[test]
+    fn levels_are_maximal() {
+        let case = settled()
+            .grant("langflow.flow", "reader", "INSERT")
+            .grant("langflow.message", "reader", "INSERT")
+            .grant("langflow.flow_id_seq", "reader", "USAGE, SELECT")
+            .case();
+        assert_eq!(cell(&case, "reader", "langflow").level, ["read", "append"]);
+        let case = settled()
+            .grant("langflow.flow", "reader", "INSERT, UPDATE, DELETE")
+            .grant("langflow.message", "reader", "INSERT, UPDATE, DELETE")
+            .grant("langflow.flow_id_seq", "reader", "USAGE, SELECT")
+            .case();
+        assert_eq!(cell(&case, "reader", "langflow").level, ["write"]);
+    }
+
+    #[test]
+    fn extensions_are_left_out() {
+        let case = settled().table("langflow", "ext", "postgres").edit("langflow.ext", |o| o.extension = true).case();
+        assert_eq!(cell(&case, "langflow_app", "langflow").drift, Some(Drift::None));
+        assert_eq!(cell(&case, "langflow_app", "langflow").level, ["own"]);
+    }
+
+    #[test]
+    fn ownership_that_is_missing_is_drift() {
+        let case = settled().table("langflow", "stray", "postgres").case();
+        let own = cell(&case, "langflow_app", "langflow");
+        assert_eq!((own.unowned, own.drift), (1, Some(Drift::Missing)));
+        let case = settled()
+            .table("langflow", "stray", "postgres")
+            .grant("langflow.stray", "langflow_app", "SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER")
+            .case();
+        let own = cell(&case, "langflow_app", "langflow");
+        assert_eq!((own.level.as_slice(), own.unowned), (&["all"][..], 1));
+    }
+
+    #[test]
+    fn strangers_are_undeclared_and_can_be_ignored() {
+        let stranger = settled().role("stranger").grant("langflow.flow", "stranger", "SELECT");
+        let case = stranger.clone().case();
+        assert_eq!(cell(&case, "stranger", "langflow").drift, Some(Drift::Undeclared));
+        assert_eq!(cell(&case, "stranger", "public").drift, Some(Drift::None), "PUBLIC's USAGE is not the stranger's");
+        assert_eq!(case.judge().cells().unwrap(), (6, 1));
+        let case = stranger.policy(&format!("undeclared = \"ignore\"\n{POLICY}")).case();
+        assert_eq!(case.judge().cells().unwrap(), (2, 0), "only what is named");
+    }
+
+    #[test]
+    fn an_exception_takes_its_share_away() {
+        let base = settled().grant("langflow.flow", "reader", "INSERT").grant("langflow.message", "reader", "INSERT");
+        let exception = |objects: &str| {
+            format!(
+                "{POLICY}\n[[exception]]\nrole='reader'\nschema='langflow'\nprivileges=['INSERT']\nreason='x'\n{objects}"
+            )
+        };
+        let whole = base.clone().policy(&exception("")).case();
+        assert_eq!(cell(&whole, "reader", "langflow").drift, Some(Drift::None));
+        assert_eq!(whole.judge().cells().unwrap().1, 0);
+        let one = base.clone().policy(&exception("objects=['flow']")).case();
+        assert_eq!(cell(&one, "reader", "langflow").excess[0].count, 1);
+        let other = base.clone().policy(&exception("objects=['nothing']")).case();
+        assert_eq!(cell(&other, "reader", "langflow").excess[0].count, 2, "names are compared where they are known");
+        let unnamed = base.policy(&exception("objects=['flow', 'message']")).without_names().case();
+        assert_eq!(cell(&unnamed, "reader", "langflow").drift, Some(Drift::None));
+    }
+
+    #[test]
+    fn a_declared_membership_brings_what_the_group_may() {
+        let grouped = Fixture::new()
+            .role("langflow_app")
+            .group("app_ro")
+            .role("reader")
+            .member("app_ro", "reader")
+            .schema("langflow", "langflow_app")
+            .table("langflow", "flow", "langflow_app")
+            .grant_schema("langflow", "app_ro", "USAGE")
+            .grant("langflow.flow", "app_ro", "SELECT");
+        let rules = "[[service]]\nname='l'\nschema='langflow'\nrole='langflow_app'\n[[role]]\nname='app_ro'\naccess={langflow=['read']}\n[[role]]\nname='reader'\n";
+        let case = grouped.clone().policy(rules).case();
+        assert_eq!(cell(&case, "reader", "langflow").drift, Some(Drift::Excess));
+        let case = grouped.policy(&format!("{rules}member_of=['app_ro']\n")).case();
+        let judged = cell(&case, "reader", "langflow");
+        assert_eq!((judged.drift, judged.declared), (Some(Drift::None), Some(vec![Level::Read])));
+    }
+
+    #[test]
+    fn another_owner_owns_and_the_role_uses() {
+        let rules = "[[service]]\nname='l'\nschema='s'\nrole='app'\nowner='admin'\n";
+        let all = "SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER";
+        let base = Fixture::new()
+            .role("app")
+            .role("admin")
+            .schema("s", "admin")
+            .grant_schema("s", "app", "USAGE, CREATE")
+            .table("s", "t", "admin")
+            .table("s", "made_by_app", "app")
+            .policy(rules);
+        let case = base.clone().grant("s.t", "app", all).case();
+        for (role, level) in [("app", Level::All), ("admin", Level::Own)] {
+            let judged = cell(&case, role, "s");
+            assert_eq!((judged.drift, judged.declared), (Some(Drift::None), Some(vec![level])), "{role}");
+        }
+        let case = base.case();
+        assert_eq!(cell(&case, "app", "s").missing.len(), 7);
+    }
+
+    #[test]
+    fn pg_database_owner_is_the_databases_owner() {
+        let rules = "[[service]]\nname='e'\nschema='public'\nrole='engarde_user'\n";
+        let mut f = Fixture::new().role("engarde_user").policy(rules);
+        f.catalog.database.owner = f.role_oid("engarde_user");
+        let case = f.table("public", "users", "engarde_user").case();
+        let judged = cell(&case, "engarde_user", "public");
+        assert_eq!((judged.level.as_slice(), judged.drift), (&["own"][..], Some(Drift::None)));
+    }
+}
