@@ -1,10 +1,10 @@
-//! What people write: configuration, connection strings, the policy's place.
-pub mod target;
 //! What people write: connection strings, the configuration file, where files live, which servers are meant.
 //! Knows files and the environment; must not know a server, a screen or the command line's types.
 
 pub mod conninfo;
 pub mod env;
+pub mod revisions;
+pub mod target;
 
 use std::fmt;
 
