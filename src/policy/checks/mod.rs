@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 pub mod fixture;
+#[cfg(test)]
+pub(crate) mod sample;
 
 use std::sync::Arc;
 
