@@ -2,8 +2,6 @@
 
 #[cfg(test)]
 pub mod fixture;
-#[cfg(test)]
-pub(crate) mod sample;
 
 use std::sync::Arc;
 
