@@ -1,7 +1,13 @@
 //! The checks: one file per finding code (or a few codes that are one question), one line each in [`CHECKS`].
 
+pub mod declared;
 #[cfg(test)]
 pub mod fixture;
+mod membership;
+mod role_connection_limit;
+mod role_overprivileged;
+mod role_password_expiry;
+mod role_search_path;
 
 use std::sync::Arc;
 
@@ -87,7 +93,14 @@ impl Context<'_> {
 }
 
 /// Every check. Order is the order of the contract's table.
-pub const CHECKS: &[Check] = &[];
+pub const CHECKS: &[Check] = &[
+    // roles
+    role_overprivileged::CHECK,
+    membership::CHECK,
+    role_search_path::CHECK,
+    role_connection_limit::CHECK,
+    role_password_expiry::CHECK,
+];
 
 /// Runs every check that can run; findings worst first. Also the groups whose slow part has not arrived.
 #[must_use]
