@@ -11,6 +11,12 @@ mod grant_missing;
 mod grant_option_excess;
 mod public_privilege;
 mod undeclared_access;
+pub mod declared;
+mod membership;
+mod role_connection_limit;
+mod role_overprivileged;
+mod role_password_expiry;
+mod role_search_path;
 
 use std::sync::Arc;
 
@@ -104,6 +110,12 @@ pub const CHECKS: &[Check] = &[
     undeclared_access::CHECK,
     grant_option_excess::CHECK,
     grant_fragile::CHECK,
+    // roles
+    role_overprivileged::CHECK,
+    membership::CHECK,
+    role_search_path::CHECK,
+    role_connection_limit::CHECK,
+    role_password_expiry::CHECK,
 ];
 
 /// Runs every check that can run; findings worst first. Also the groups whose slow part has not arrived.
