@@ -4,4 +4,7 @@ mod connect;
 mod demo;
 mod matrix_oracle;
 mod oracle;
+mod read;
+mod session;
 mod support;
+mod traps;
