@@ -174,8 +174,8 @@ pub fn is_compared(role: &Role) -> bool {
 
 /// `pg_database_owner` stands for the database's owner; every other role for itself.
 #[must_use]
-pub fn real_owner(catalog: &Catalog, owner: Oid) -> Oid {
-    match catalog.role(owner) {
+pub fn real_owner(catalog: &Catalog, matrix: &Matrix, owner: Oid) -> Oid {
+    match matrix.index.role(owner).and_then(|r| catalog.roles.get(r)) {
         Some(role) if role.name == "pg_database_owner" => catalog.database.owner,
         _ => owner,
     }
@@ -304,7 +304,7 @@ impl Builder<'_> {
     fn owner(&mut self, name: &str) -> Option<usize> {
         let role = self.name_role(name)?;
         let oid = self.catalog.roles.get(role)?.oid;
-        self.matrix.closure.position(real_owner(self.catalog, oid))
+        self.matrix.closure.position(real_owner(self.catalog, self.matrix, oid))
     }
 
     fn oid(&self, role: usize) -> Option<Oid> {
@@ -470,14 +470,15 @@ impl Builder<'_> {
 
     /// Named schemas without a declared owner: whoever owns them may use them, and creates objects there.
     fn unowned(&mut self) {
-        for schema in 0..self.catalog.schemas.len() {
-            let open = self.out.schemas.get(schema).is_some_and(|s| s.named && s.owner.is_none());
-            let Some(owner) = self.catalog.schemas.get(schema).map(|s| real_owner(self.catalog, s.owner)) else {
+        let all = Rights::all(self.version_num);
+        for (position, schema) in self.catalog.schemas.iter().enumerate() {
+            if !self.out.schemas.get(position).is_some_and(|s| s.named && s.owner.is_none()) {
                 continue;
-            };
-            let Some(owner) = self.matrix.closure.position(owner).filter(|_| open) else { continue };
-            let all = Rights::all(self.version_num);
-            self.want(owner, schema).allowed = all;
+            }
+            let owner = real_owner(self.catalog, self.matrix, schema.owner);
+            if let Some(owner) = self.matrix.closure.position(owner) {
+                self.want(owner, position).allowed = all;
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Cells compared with the policy: level, declared access, drift, and what exactly is missing or too much.
 //!
-//! One cell is judged exactly by [`Judge::cell`]. The whole matrix is compared by bit rows ([`Judge::differing`]): roles
-//! without anything declared in a schema are compared 64 at a time, the few declared ones bit by bit.
+//! One cell is judged exactly by [`Judge::cell`]. The whole matrix is compared without counting ([`Judge::differing`]):
+//! roles without anything declared in a schema 64 at a time, as one bit row; the few declared ones one by one.
 
 use std::{cell::OnceCell, sync::Arc};
 
@@ -12,9 +12,9 @@ use super::{
     desired::{Desired, Rights, Want, required},
 };
 use crate::domain::{
-    ObjectKind, Privilege, Privileges,
-    closure::{get, ones, or_into},
-    effective::{Cell, Matrix, Row, Rows, Who},
+    Acl, ObjectKind, Oid, Privilege, Privileges,
+    closure::{ones, or_into},
+    effective::{Cell, Matrix, Who},
     snapshot::{Group, Snapshot},
 };
 
@@ -247,11 +247,10 @@ impl<'a> Judge<'a> {
     pub fn cells(&self) -> Option<(u64, u64)> {
         let desired = self.desired()?;
         let (mut compared, mut differ) = (0, 0);
-        let mut rows = Rows::default();
-        let mut buffer = Vec::new();
+        let mut bits = Vec::new();
         for schema in 0..self.snapshot.catalog.schemas.len() {
-            compared += self.compare_schema(desired, schema, &mut rows, &mut buffer);
-            differ += buffer.iter().map(|word: &u64| u64::from(word.count_ones())).sum::<u64>();
+            compared += self.compare_schema(desired, schema, &mut bits);
+            differ += bits.iter().map(|word: &u64| u64::from(word.count_ones())).sum::<u64>();
         }
         Some((compared, differ))
     }
@@ -259,36 +258,61 @@ impl<'a> Judge<'a> {
     /// Every differing cell as (role, schema), positions in the catalog, schema by schema; empty without a policy.
     pub fn differing(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let desired = self.desired();
-        let mut rows = Rows::default();
         let schemas = if desired.is_some() { self.snapshot.catalog.schemas.len() } else { 0 };
         (0..schemas).flat_map(move |schema| {
-            let mut buffer = Vec::new();
+            let mut bits = Vec::new();
             if let Some(desired) = desired {
-                self.compare_schema(desired, schema, &mut rows, &mut buffer);
+                self.compare_schema(desired, schema, &mut bits);
             }
-            ones(&buffer).map(|role| (role, schema)).collect::<Vec<_>>()
+            ones(&bits).map(|role| (role, schema)).collect::<Vec<_>>()
         })
     }
 
+    /// Bits of the roles with any right in a schema that is not PUBLIC's; superusers only where an entry names them.
+    /// `out` is cleared first.
+    pub fn with_access(&self, schema: usize, out: &mut Vec<u64>) {
+        let closure = &self.matrix.closure;
+        out.clear();
+        out.resize(closure.len().div_ceil(64), 0);
+        let mut seen: Vec<Oid> = Vec::new();
+        let mut add = |kind: ObjectKind, owner: Oid, acl: &Acl| {
+            for entry in acl.in_force(kind, owner, self.matrix.version_num).entries() {
+                if !entry.is_public() && !entry.privileges.is_empty() && !seen.contains(&entry.grantee) {
+                    seen.push(entry.grantee);
+                    if let Some(group) = closure.position(entry.grantee) {
+                        or_into(out, closure.heirs(group));
+                    }
+                }
+            }
+        };
+        if let Some(of) = self.snapshot.catalog.schemas.get(schema) {
+            add(ObjectKind::Schema, of.owner, &of.acl);
+        }
+        let mut tables = false;
+        for group in self.judged_groups(schema) {
+            tables |= group.kind.object_kind() == ObjectKind::Table;
+            add(group.kind.object_kind(), group.owner, &group.acl);
+        }
+        for name in ["pg_read_all_data", "pg_write_all_data", "pg_maintain"] {
+            let role = self.matrix.index.role_named(name);
+            if let Some(role) = role.filter(|_| name != "pg_maintain" || tables) {
+                or_into(out, closure.heirs(role));
+            }
+        }
+    }
+
     /// Fills `out` with the bits of the roles whose cell differs, and returns how many were compared.
-    fn compare_schema(&self, desired: &Desired, schema: usize, rows: &mut Rows, out: &mut Vec<u64>) -> u64 {
+    ///
+    /// Roles without anything declared here differ when they have any access: one bit row for all of them. The few
+    /// declared ones are compared one by one, and counted only where an exception speaks of them.
+    fn compare_schema(&self, desired: &Desired, schema: usize, out: &mut Vec<u64>) -> u64 {
         out.clear();
         let Some(of) = desired.schemas.get(schema).filter(|s| s.judged) else { return 0 };
         let ignore = desired.undeclared == Undeclared::Ignore;
         if ignore && !of.named {
             return 0;
         }
-        let catalog = &self.snapshot.catalog;
-        self.matrix.rows(catalog, schema, rows);
-        out.resize(desired.compared.len(), 0);
-        for p in ObjectKind::Schema.all(self.matrix.version_num).iter() {
-            or_into(out, rows.row(Row::Schema(p)));
-        }
-        for kind in OBJECTS {
-            for p in kind.all(self.matrix.version_num).iter() {
-                or_into(out, rows.row(Row::Any(kind, p)));
-            }
-        }
+        self.with_access(schema, out);
         let mut compared = 0;
         for ((word, mask), named) in out.iter_mut().zip(&desired.compared).zip(&desired.named_bits) {
             let mask = if ignore { mask & named } else { *mask };
@@ -299,8 +323,7 @@ impl<'a> Judge<'a> {
             for role in desired.roles_of(schema).iter().copied().filter(|r| desired.compares(*r)) {
                 let Some(want) = desired.want(role, schema).filter(|_| desired.names_role(role)) else { continue };
                 let differs = if want.exceptions.is_empty() {
-                    differs(rows, role, want, self.matrix.version_num)
-                        || (want.owns && self.unowned(desired, role, schema) > 0)
+                    self.differs(role, schema, want) || (want.owns && self.unowned(desired, role, schema) > 0)
                 } else {
                     !matches!(self.cell(Who::Role(role), schema).drift, Some(Drift::None))
                 };
@@ -310,6 +333,20 @@ impl<'a> Judge<'a> {
             }
         }
         compared
+    }
+
+    /// Something is missing or too much, nothing counted.
+    fn differs(&self, role: usize, schema: usize, want: &Want) -> bool {
+        let catalog = &self.snapshot.catalog;
+        let bad = |kind: ObjectKind, owner: Oid, acl: &Acl| {
+            let (required, allowed) = (want.required.of(kind), want.allowed.of(kind));
+            let own = self.matrix.own_rights(role, kind, owner, acl);
+            !own.minus(allowed).is_empty()
+                || (!own.contains_all(required)
+                    && !self.matrix.rights(catalog, Who::Role(role), kind, owner, acl).contains_all(required))
+        };
+        catalog.schemas.get(schema).is_some_and(|s| bad(ObjectKind::Schema, s.owner, &s.acl))
+            || self.judged_groups(schema).any(|g| bad(g.kind.object_kind(), g.owner, &g.acl))
     }
 }
 
@@ -325,17 +362,6 @@ pub fn covers(exception: &Exception, name: &str) -> bool {
 
 fn privileges<'e>(exceptions: impl Iterator<Item = &'e &'e Exception>) -> Privileges {
     exceptions.flat_map(|e| e.privileges.iter().copied()).collect()
-}
-
-fn differs(rows: &Rows, role: usize, want: &Want, version_num: u32) -> bool {
-    let schema = ObjectKind::Schema.all(version_num);
-    schema.minus(want.allowed.schema).iter().any(|p| get(rows.row(Row::Schema(p)), role))
-        || want.required.schema.iter().any(|p| !get(rows.row(Row::SchemaWithPublic(p)), role))
-        || OBJECTS.iter().any(|kind| {
-            let too_much = kind.all(version_num).minus(want.allowed.of(*kind));
-            too_much.iter().any(|p| get(rows.row(Row::Any(*kind, p)), role))
-                || want.required.of(*kind).iter().any(|p| !get(rows.row(Row::All(*kind, p)), role))
-        })
 }
 
 /// Required rights that a cell lacks.

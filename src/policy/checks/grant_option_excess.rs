@@ -116,7 +116,7 @@ fn finding(
 
 #[cfg(test)]
 mod tests {
-    use super::{super::fixture::Fixture, *};
+    use super::super::fixture::Fixture;
     use crate::domain::change::Change;
 
     fn base() -> Fixture {

@@ -1,15 +1,21 @@
 //! The checks: one file per finding code (or a few codes that are one question), one line each in [`CHECKS`].
 
+mod database_privileges;
+mod default_privileges;
 mod entries;
+mod existence;
 #[cfg(test)]
 pub mod fixture;
-
+mod grant_column_excess;
 mod grant_dead;
 mod grant_excess;
 mod grant_fragile;
 mod grant_missing;
 mod grant_option_excess;
+mod misplaced;
+mod owners;
 mod public_privilege;
+mod setup;
 mod undeclared_access;
 pub mod declared;
 mod membership;
@@ -103,12 +109,23 @@ impl Context<'_> {
 
 /// Every check. Order is the order of the contract's table.
 pub const CHECKS: &[Check] = &[
+    // existence
+    existence::SCHEMA_MISSING_CHECK,
+    existence::ROLE_MISSING_CHECK,
+    existence::CANNOT_LOGIN_CHECK,
+    database_privileges::CONNECT_CHECK,
+    existence::UNUSED_CHECK,
+    // grants
     grant_missing::CHECK,
     grant_excess::CHECK,
     grant_dead::CHECK,
+    default_privileges::MISSING_CHECK,
+    default_privileges::EXCESS_CHECK,
     public_privilege::CHECK,
     undeclared_access::CHECK,
     grant_option_excess::CHECK,
+    database_privileges::EXCESS_CHECK,
+    grant_column_excess::CHECK,
     grant_fragile::CHECK,
     // roles
     role_overprivileged::CHECK,
@@ -116,6 +133,11 @@ pub const CHECKS: &[Check] = &[
     role_search_path::CHECK,
     role_connection_limit::CHECK,
     role_password_expiry::CHECK,
+    // ownership, place
+    owners::SCHEMA_CHECK,
+    owners::OBJECT_CHECK,
+    misplaced::OBJECT_CHECK,
+    misplaced::EXTENSION_CHECK,
 ];
 
 /// Runs every check that can run; findings worst first. Also the groups whose slow part has not arrived.

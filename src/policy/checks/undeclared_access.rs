@@ -10,8 +10,8 @@ use super::{
 use crate::{
     domain::{
         ObjectKind, Privileges,
-        closure::{get, or_into},
-        effective::{Row, Rows, Via, Who},
+        closure::{get, ones},
+        effective::{Via, Who},
     },
     policy::{
         Finding, Group, Severity, Undeclared,
@@ -32,7 +32,7 @@ pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: fa
 fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(desired) = entries::desired(context).filter(|d| d.undeclared != Undeclared::Ignore) else { return };
     let mut inherited: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    let mut rows = Rows::default();
+    let mut bits = Vec::new();
     for position in 0..context.catalog.schemas.len() {
         if !desired.is_judged(position) {
             continue;
@@ -42,15 +42,8 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
         if named && all_named {
             continue;
         }
-        context.matrix.rows(context.catalog, position, &mut rows);
-        let mut bits = vec![0; desired.compared.len()];
-        for kind in KINDS {
-            for p in kind.all(context.matrix.version_num).iter() {
-                let row = if kind == ObjectKind::Schema { Row::Schema(p) } else { Row::Any(kind, p) };
-                or_into(&mut bits, rows.row(row));
-            }
-        }
-        for role in crate::domain::closure::ones(&bits) {
+        context.judge.with_access(position, &mut bits);
+        for role in ones(&bits) {
             if !desired.compares(role) || (named && get(&desired.named_bits, role)) {
                 continue;
             }
@@ -181,7 +174,7 @@ fn through_others(context: &Context<'_>, role: usize, schemas: &[usize]) -> Find
 
 #[cfg(test)]
 mod tests {
-    use super::{super::fixture::Fixture, *};
+    use super::super::fixture::Fixture;
 
     const POLICY: &str = "[[service]]\nname='s'\nschema='s'\nrole='app'\n";
 

@@ -1,0 +1,161 @@
+//! `grant-column-excess`: a grant on single columns, which the table's own list does not show and no level speaks of.
+
+use std::collections::BTreeMap;
+
+use super::{Check, Code, Context, entries};
+use crate::{
+    domain::{
+        ObjectKind, Oid, Privilege,
+        change::{Change, On},
+        effective::Who,
+        snapshot::ColumnGrant,
+    },
+    policy::{Finding, Group, Severity, Undeclared, judge::covers},
+    text,
+};
+
+pub const CODE: Code = Code {
+    code: "grant-column-excess",
+    group: Group::Grants,
+    severity: Severity::Error,
+    why: "Column grants stand in a list of their own, invisible in \\dp's table line: a right that nobody sees.",
+};
+
+pub const CHECK: Check = Check { codes: &[CODE], slow: true, without_policy: false, run };
+
+fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
+    let (Some(desired), Some(shapes)) = (entries::desired(context), context.shapes) else { return };
+    let mut found: BTreeMap<(usize, Oid, Privilege, bool), Vec<(&ColumnGrant, Oid)>> = BTreeMap::new();
+    for grant in &shapes.column_grants {
+        let Some(position) = context.matrix.index.schema(grant.schema).filter(|s| desired.is_judged(*s)) else {
+            continue;
+        };
+        if !desired.names_schema(position) {
+            continue;
+        }
+        for entry in grant.acl.0.iter().flat_map(|e| e.iter()).filter(|e| e.grantee != grant.owner) {
+            let who = match context.matrix.closure.position(entry.grantee) {
+                Some(role) => Who::Role(role),
+                None if entry.is_public() => Who::Public,
+                None => continue,
+            };
+            let allowed = match who {
+                Who::Public => crate::domain::Privileges::NONE,
+                Who::Role(role) if !desired.compares(role) => continue,
+                Who::Role(role) if !desired.names_role(role) && desired.undeclared == Undeclared::Ignore => continue,
+                Who::Role(role) => entries::want(desired, role, position).allowed.of(ObjectKind::Table),
+            };
+            for privilege in entry.privileges.minus(allowed).iter() {
+                let excepted = desired
+                    .exceptions_of(who, position)
+                    .any(|e| e.privileges.contains(&privilege) && covers(e, &grant.relation));
+                let key = (position, entry.grantee, privilege, excepted);
+                found.entry(key).or_default().push((grant, entry.grantor));
+            }
+        }
+    }
+    for ((position, grantee, privilege, excepted), grants) in found {
+        out.extend(finding(context, position, grantee, privilege, excepted, &grants));
+    }
+}
+
+fn finding(
+    context: &Context<'_>,
+    position: usize,
+    grantee: Oid,
+    privilege: Privilege,
+    excepted: bool,
+    grants: &[(&ColumnGrant, Oid)],
+) -> Option<Finding> {
+    let desired = entries::desired(context)?;
+    let schema = entries::schema(context, position)?.name.clone();
+    let who = context.matrix.closure.position(grantee).map_or(Who::Public, Who::Role);
+    let holder = entries::grantee(context, who);
+    let mut f = context.draft(&CODE);
+    f.id = format!("{}:{}:{schema}:table:{privilege}", CODE.code, holder.name());
+    f.service = entries::service_of(context, desired, position);
+    let columns: Vec<String> = grants.iter().map(|(g, _)| format!("{}.{}", g.relation, g.column)).collect();
+    f.observed = format!("{privilege} on {}", text::count(columns.len() as u64, "column", "columns"));
+    f.expected = "none".to_owned();
+    f.message =
+        format!("{} has {privilege} on {} of {schema}, by column grants.", holder.name(), text::list(&columns, 4));
+    let mut names: Vec<String> = grants.iter().map(|(g, _)| g.relation.clone()).collect();
+    names.sort_unstable();
+    names.dedup();
+    entries::list_objects(&mut f, &schema, Some(&names), names.len() as u64);
+    f.privilege = Some(privilege);
+    f.via = Some(if who == Who::Public { "PUBLIC" } else { "direct" }.to_owned());
+    if let Who::Role(role) = who {
+        f.role = Some(entries::role_name(context, role));
+    }
+    f.schema = Some(schema.clone());
+    if excepted {
+        f.id.push_str(":excepted");
+        f.severity = Severity::Info;
+        f.expected = "allowed by an exception".to_owned();
+        f.remedy = "Nothing to do while the exception stands.".to_owned();
+        return Some(f);
+    }
+    f.remedy = "Revoke the privilege on the columns; a REVOKE on the table takes them along.".to_owned();
+    let stranger = matches!(who, Who::Role(role) if !desired.names_role(role));
+    if !stranger || desired.undeclared == Undeclared::Revoke {
+        let mut by: BTreeMap<(&str, Option<String>), Vec<String>> = BTreeMap::new();
+        for (grant, grantor) in grants {
+            let grantor = (*grantor != grant.owner).then(|| context.catalog.role_name(*grantor));
+            by.entry((&grant.relation, grantor)).or_default().push(grant.column.clone());
+        }
+        f.fix = Some(
+            by.into_iter()
+                .map(|((relation, grantor), columns)| Change::Revoke {
+                    privileges: privilege.into(),
+                    on: On::Columns { schema: schema.clone(), relation: relation.to_owned(), columns },
+                    from: holder.clone(),
+                    option_only: false,
+                    grantor,
+                })
+                .collect(),
+        );
+    }
+    Some(f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::fixture::Fixture, *};
+
+    fn base() -> Fixture {
+        Fixture::new()
+            .role("app")
+            .role("reader")
+            .schema("s", "app")
+            .table("s", "users", "app")
+            .grant_schema("s", "reader", "USAGE")
+            .grant("s.users", "reader", "SELECT")
+            .policy(
+                "[[service]]\nname='s'\nschema='s'\nrole='app'\ncreators=[]\n[[role]]\nname='reader'\naccess={s=['read']}\n",
+            )
+    }
+
+    #[test]
+    fn a_column_grant_beyond_the_level_is_found() {
+        let f = base().column_grant("s.users", "email", "reader", "UPDATE").case().only("grant-column-excess");
+        assert_eq!(
+            (f.id.as_str(), f.objects.as_slice()),
+            ("grant-column-excess:reader:s:table:UPDATE", &["s.users".to_owned()][..])
+        );
+        assert!(f.message.contains("users.email"));
+        assert!(
+            matches!(&f.fix.unwrap()[..], [Change::Revoke { on: On::Columns { columns, .. }, .. }] if columns == &["email"])
+        );
+    }
+
+    #[test]
+    fn within_the_level_or_for_a_superuser_it_is_not() {
+        assert!(
+            base().column_grant("s.users", "email", "reader", "SELECT").case().of("grant-column-excess").is_empty()
+        );
+        assert!(
+            base().column_grant("s.users", "email", "postgres", "UPDATE").case().of("grant-column-excess").is_empty()
+        );
+    }
+}

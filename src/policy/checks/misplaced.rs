@@ -1,0 +1,208 @@
+//! `object-misplaced` and `extension-misplaced`: a type, sequence or routine that only another schema uses, and an extension
+//! that stands in a service's own schema.
+
+use super::{Check, Code, Context, entries};
+use crate::{
+    domain::{
+        ObjectKind,
+        change::{Change, Grantee, ObjectRef, On},
+        snapshot::{ForeignUse, Kind},
+    },
+    policy::{
+        Finding, Group, Severity,
+        desired::{Desired, real_owner},
+    },
+    text,
+};
+
+pub const OBJECT: Code = Code {
+    code: "object-misplaced",
+    group: Group::Ownership,
+    severity: Severity::Error,
+    why: "The tables that use it break when its schema's service drops or changes it, and moving them leaves it behind.",
+};
+
+pub const EXTENSION: Code = Code {
+    code: "extension-misplaced",
+    group: Group::Ownership,
+    severity: Severity::Warning,
+    why: "Other services reach its functions and operators only with that schema in their search_path, where they then \
+          see its service's tables too.",
+};
+
+pub const OBJECT_CHECK: Check = Check { codes: &[OBJECT], slow: true, without_policy: false, run: run_objects };
+pub const EXTENSION_CHECK: Check =
+    Check { codes: &[EXTENSION], slow: false, without_policy: false, run: run_extensions };
+
+/// Extensions for administrators, which no application calls through its search_path.
+const ADMINISTRATION: &[&str] = &[
+    "amcheck",
+    "pageinspect",
+    "pg_buffercache",
+    "pg_cron",
+    "pg_freespacemap",
+    "pg_prewarm",
+    "pg_repack",
+    "pg_stat_statements",
+    "pg_visibility",
+    "pg_walinspect",
+    "pgaudit",
+    "pgrowlocks",
+    "pgstattuple",
+];
+
+fn run_objects(context: &Context<'_>, out: &mut Vec<Finding>) {
+    let (Some(desired), Some(shapes)) = (entries::desired(context), context.shapes) else { return };
+    for used in &shapes.foreign_uses {
+        let Some(position) = context.matrix.index.schema(used.schema).filter(|s| desired.names_schema(*s)) else {
+            continue;
+        };
+        if desired.is_judged(position) {
+            out.extend(object(context, desired, position, used));
+        }
+    }
+}
+
+fn object(context: &Context<'_>, desired: &Desired, position: usize, used: &ForeignUse) -> Option<Finding> {
+    let schema = entries::schema(context, position)?.name.clone();
+    let users: Vec<String> = used.used_by.iter().map(|s| context.catalog.schema_name(*s)).collect();
+    let mut f = context.draft(&OBJECT);
+    let noun = used.kind.word();
+    f.id = format!("{}:{schema}:{noun}:{}", OBJECT.code, used.name);
+    f.service = entries::service_of(context, desired, position);
+    f.object = Some(format!("{schema}.{}", used.name));
+    f.objects = f.object.clone().into_iter().collect();
+    f.observed = format!("used only by {}", text::list(&users, 3));
+    f.expected = match users.as_slice() {
+        [one] => format!("in schema {one}"),
+        _ => "in the schema that uses it".to_owned(),
+    };
+    f.message = format!(
+        "The {noun} {schema}.{} is used only by {} (for example by {}).",
+        used.name,
+        text::list(&users, 3),
+        used.example
+    );
+    f.schema = Some(schema.clone());
+    f.remedy = "Move it to the schema that uses it; `pgmoat move-objects` moves what belongs together.".to_owned();
+    // routines are called by name from bodies that a move does not follow
+    if let ([to], [target]) = (users.as_slice(), used.used_by.as_slice())
+        && matches!(used.kind, Kind::Type | Kind::Sequence)
+    {
+        f.fix = moved(context, desired, used, &schema, to, context.matrix.index.schema(*target)?);
+    }
+    Some(f)
+}
+
+/// The move, with the owner and the grants that its new schema wants.
+fn moved(
+    context: &Context<'_>,
+    desired: &Desired,
+    used: &ForeignUse,
+    from: &str,
+    to: &str,
+    target: usize,
+) -> Option<Vec<Change>> {
+    let want = desired.schemas.get(target).filter(|w| w.named && w.judged)?;
+    let object = |schema: &str| ObjectRef { kind: used.kind, schema: schema.to_owned(), name: used.name.clone() };
+    let mut changes = vec![Change::SetSchema { object: object(from), to: to.to_owned() }];
+    let accepted = want.accepted.contains(&real_owner(context.catalog, context.matrix, used.owner));
+    if let Some(owner) = want.owner.as_ref().filter(|_| !accepted && !want.accepted.is_empty()) {
+        changes.push(Change::SetOwner { object: object(to), owner: owner.clone() });
+    }
+    if used.kind == Kind::Sequence {
+        for role in desired.roles_of(target).iter().copied().filter(|r| desired.compares(*r)) {
+            let privileges = entries::want(desired, role, target).required.sequences;
+            if !privileges.is_empty() {
+                let names = vec![used.name.clone()];
+                let on = On::Objects { kind: ObjectKind::Sequence, schema: to.to_owned(), names };
+                changes.push(Change::Grant { privileges, on, to: Grantee::Role(entries::role_name(context, role)) });
+            }
+        }
+    }
+    Some(changes)
+}
+
+fn run_extensions(context: &Context<'_>, out: &mut Vec<Finding>) {
+    let (Some(policy), Some(desired)) = (context.policy, entries::desired(context)) else { return };
+    if policy.services.len() < 2 {
+        return;
+    }
+    for extension in &context.catalog.extensions {
+        let Some(position) = context.matrix.index.schema(extension.schema).filter(|s| desired.is_judged(*s)) else {
+            continue;
+        };
+        let Some(want) = desired.schemas.get(position).filter(|w| w.service.is_some()) else { continue };
+        // what the service made for itself, or what cannot move, or what only administrators use
+        if want.accepted.contains(&extension.owner)
+            || !extension.relocatable
+            || ADMINISTRATION.contains(&extension.name.as_str())
+        {
+            continue;
+        }
+        let Some(schema) = entries::schema(context, position) else { continue };
+        let service = entries::service_of(context, desired, position);
+        let mut f = context.draft(&EXTENSION);
+        f.id = format!("{}:{}", EXTENSION.code, extension.name);
+        f.object = Some(extension.name.clone());
+        f.schema = Some(schema.name.clone());
+        f.observed = format!("in schema {}", schema.name);
+        f.expected = "in a schema of its own, such as extensions".to_owned();
+        f.message = format!(
+            "Extension {} stands in schema {}, which belongs to service {}.",
+            extension.name,
+            schema.name,
+            service.as_deref().unwrap_or_default()
+        );
+        f.remedy = format!(
+            "ALTER EXTENSION … SET SCHEMA to a schema that everybody may use and that stands in the search_path of who needs {}; \
+             `pgmoat isolate --extensions-schema` does it with a service.",
+            extension.name
+        );
+        f.service = service;
+        out.push(f);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::fixture::Fixture, *};
+
+    const POLICY: &str =
+        "[[service]]\nname='a'\nschema='a'\nrole='app_a'\n[[service]]\nname='b'\nschema='b'\nrole='app_b'\n";
+
+    fn base() -> Fixture {
+        Fixture::new().role("app_a").role("app_b").schema("a", "app_a").schema("b", "app_b").policy(POLICY)
+    }
+
+    #[test]
+    fn a_type_that_only_another_schema_uses_moves_there() {
+        let mut f = base();
+        f.shapes.foreign_uses.push(ForeignUse {
+            kind: Kind::Type,
+            schema: f.schema_oid("a"),
+            name: "mood".into(),
+            owner: f.role_oid("app_a"),
+            used_by: vec![f.schema_oid("b")],
+            example: "table b.message".into(),
+        });
+        let f = f.case().only("object-misplaced");
+        assert_eq!((f.id.as_str(), f.object.as_deref()), ("object-misplaced:a:type:mood", Some("a.mood")));
+        let fix = f.fix.unwrap();
+        assert!(matches!(&fix[0], Change::SetSchema { to, .. } if to == "b"));
+        assert!(matches!(&fix[1], Change::SetOwner { owner, .. } if owner == "app_b"));
+        assert!(base().case().of("object-misplaced").is_empty());
+    }
+
+    #[test]
+    fn an_extension_in_a_services_schema_is_mentioned_unless_it_is_its_own() {
+        let f = base().extension("pg_trgm", "a", "postgres").case().only("extension-misplaced");
+        assert_eq!((f.severity, f.service.as_deref(), f.fix), (Severity::Warning, Some("a"), None));
+        let fine = base()
+            .schema("extensions", "postgres")
+            .extension("pg_trgm", "extensions", "postgres")
+            .extension("citext", "a", "app_a")
+            .extension("pg_stat_statements", "b", "postgres");
+        assert!(fine.case().of("extension-misplaced").is_empty());
+    }
+}
