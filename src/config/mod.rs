@@ -6,6 +6,7 @@ pub mod env;
 pub mod file;
 pub mod password;
 pub mod paths;
+pub mod revisions;
 pub mod target;
 
 use std::fmt;
