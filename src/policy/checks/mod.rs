@@ -3,6 +3,8 @@
 mod entries;
 #[cfg(test)]
 pub mod fixture;
+#[cfg(test)]
+pub(crate) mod sample;
 
 mod grant_dead;
 mod grant_excess;
