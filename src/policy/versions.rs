@@ -750,33 +750,64 @@ fn revisions(n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::checks::sample::Sample;
+    use crate::{
+        domain::alembic::tests::{lineage, lineages},
+        policy::checks::fixture::Fixture,
+    };
 
-    /// engarde in public, langflow in its own schema; both have tables.
-    fn fleet() -> Sample {
-        let mut s = Sample::new();
-        s.role("engarde_user").role("langflow_app").schema("langflow", "langflow_app");
-        s.tables("public", "engarde_user", 104).tables("langflow", "langflow_app", 9);
-        s.service("engarde", "public", "engarde_user").service("langflow", "langflow", "langflow_app");
-        s.path("engarde_user", "public").path("langflow_app", "langflow");
-        s.scripts("engarde", &["e1", "e2 < e1", "e3 < e1"]).scripts("langflow", &["l1", "l2 < l1", "l3 < l2"]);
-        s
+    const SERVICES: &str = "[[service]]\nname='engarde'\nschema='public'\nrole='engarde_user'\n\
+                            [[service]]\nname='langflow'\nschema='langflow'\nrole='langflow_app'\n";
+
+    /// engarde in public, langflow in its own schema; both have tables, and nobody's path is set.
+    fn pathless() -> Fixture {
+        let mut f = Fixture::new()
+            .role("engarde_user")
+            .role("langflow_app")
+            .schema("langflow", "langflow_app")
+            .table("public", "campaigns", "engarde_user")
+            .table("langflow", "flow", "langflow_app")
+            .policy(SERVICES);
+        f.lineages = lineages([
+            lineage("engarde", &["e1", "e2 < e1", "e3 < e1"]),
+            lineage("langflow", &["l1", "l2 < l1", "l3 < l2"]),
+        ]);
+        f
     }
-    fn classes(s: &Sample) -> Vec<Class> {
-        s.judged_versions().0.iter().map(|v| v.class).collect()
+    fn path(f: Fixture, role: &str, value: &str) -> Fixture {
+        f.setting(Some(role), true, "search_path", value)
     }
-    fn only(s: &Sample) -> VersionInfo {
-        let mut all = s.judged_versions().0;
+    fn fleet() -> Fixture {
+        path(path(pathless(), "engarde_user", "public"), "langflow_app", "langflow")
+    }
+    /// Everything on the first version table, to a role.
+    fn shared(mut f: Fixture, with: &str) -> Fixture {
+        let name = format!("{}.{}", "public", f.versions[0].name);
+        f = f.grant(&name, with, "SELECT, INSERT, UPDATE, DELETE");
+        f.versions[0].acl = f.objects.iter().find(|(_, o)| o.oid == f.versions[0].oid).unwrap().1.acl.clone();
+        f
+    }
+    fn all(f: &Fixture) -> Vec<VersionInfo> {
+        f.clone().case().versions.0
+    }
+    fn classes(f: &Fixture) -> Vec<Class> {
+        all(f).iter().map(|v| v.class).collect()
+    }
+    fn only(f: &Fixture) -> VersionInfo {
+        let mut all = all(f);
         assert_eq!(all.len(), 1);
         all.remove(0)
     }
+    const V: &str = "alembic_version";
 
     #[test]
     fn in_order_everything_is_own_and_says_so() {
-        let mut s = fleet();
-        s.version("public", "alembic_version", "engarde_user", &["e2", "e3"]);
-        s.version("langflow", "alembic_version", "langflow_app", &["l2"]);
-        let all = s.judged_versions().0;
+        let f = fleet().version_table("public", V, "engarde_user", Some(&["e2", "e3"])).version_table(
+            "langflow",
+            V,
+            "langflow_app",
+            Some(&["l2"]),
+        );
+        let all = all(&f);
         assert_eq!(all.iter().map(|v| v.class).collect::<Vec<_>>(), vec![Class::Own, Class::Own]);
         assert_eq!(all[0].rows.iter().map(|r| &r.place).collect::<Vec<_>>(), vec![&Place::Head, &Place::Head]);
         assert_eq!(all[1].rows[0].place, Place::Behind(1));
@@ -787,11 +818,9 @@ mod tests {
 
     #[test]
     fn two_lineages_in_one_table_are_shared_and_both_will_refuse() {
-        let mut s = fleet();
-        s.catalog.settings.clear();
-        s.path("langflow_app", "langflow, public");
-        s.version("public", "alembic_version", "engarde_user", &["e2", "e3", "l1"]).share_version("langflow_app");
-        let v = only(&s);
+        let f = path(pathless(), "langflow_app", "langflow, public");
+        let f = shared(f.version_table("public", V, "engarde_user", Some(&["e2", "e3", "l1"])), "langflow_app");
+        let v = only(&f);
         assert_eq!((v.class, v.service.as_deref()), (Class::Shared, Some("engarde")));
         assert_eq!(v.rows[2].settled(), Some("langflow"));
         assert_eq!(v.rows[2].place, Place::Behind(2));
@@ -808,110 +837,105 @@ mod tests {
 
     #[test]
     fn without_scripts_several_rows_and_several_users_are_evidence_of_sharing() {
-        let mut s = fleet();
-        s.lineages = Lineages::default();
-        s.path("langflow_app", "langflow, public");
-        s.catalog.settings.retain(|x| x.value != "langflow");
-        s.version("public", "alembic_version", "engarde_user", &["aa", "bb"]).share_version("langflow_app");
-        assert_eq!(classes(&s), vec![Class::Shared]);
+        let f = path(pathless(), "langflow_app", "langflow, public");
+        let mut f = shared(f.version_table("public", V, "engarde_user", Some(&["aa", "bb"])), "langflow_app");
+        f.lineages = Lineages::default();
+        assert_eq!(classes(&f), vec![Class::Shared]);
         // one row is not enough, nor a second user with rows of its own
-        s.versions.0[0].rows = VersionRows::Known(vec!["aa".into()]);
-        assert_eq!(classes(&s), vec![Class::Own]);
-        s.versions.0[0].rows = VersionRows::Known(vec!["aa".into(), "bb".into()]);
-        s.version("langflow", "alembic_version", "langflow_app", &["cc"]);
-        assert_eq!(classes(&s), vec![Class::Own, Class::Own], "two heads of one lineage are legitimate");
+        f.versions[0].rows = VersionRows::Known(vec!["aa".into()]);
+        assert_eq!(classes(&f), vec![Class::Own]);
+        f.versions[0].rows = VersionRows::Known(vec!["aa".into(), "bb".into()]);
+        let f = f.version_table("langflow", V, "langflow_app", Some(&["cc"]));
+        assert_eq!(classes(&f), vec![Class::Own, Class::Own], "two heads of one lineage are legitimate");
     }
 
     #[test]
     fn without_a_policy_the_catalog_alone_is_asked() {
-        let mut s = fleet();
-        s.policy = Policy::default();
-        s.lineages = Lineages::default();
-        s.catalog.settings.clear();
-        s.version("public", "alembic_version", "engarde_user", &["aa", "bb"]);
-        assert_eq!(classes(&s), vec![Class::Own]);
-        s.share_version("langflow_app");
-        assert_eq!(classes(&s), vec![Class::Shared]);
-        s.versions.0[0].rows = VersionRows::Known(vec![]);
-        assert_eq!(classes(&s), vec![Class::EmptyInUse]);
+        let mut f = pathless().version_table("public", V, "engarde_user", Some(&["aa", "bb"]));
+        f.policy = None;
+        f.lineages = Lineages::default();
+        assert_eq!(classes(&f), vec![Class::Own]);
+        f = shared(f, "langflow_app");
+        assert_eq!(classes(&f), vec![Class::Shared]);
+        f.versions[0].rows = VersionRows::Known(vec![]);
+        assert_eq!(classes(&f), vec![Class::EmptyInUse]);
     }
 
     #[test]
     fn a_revision_in_the_wrong_place_is_misplaced() {
-        let mut s = fleet();
-        s.version("public", "alembic_version", "engarde_user", &["l3"]);
-        let v = only(&s);
+        let v = only(&fleet().version_table("public", V, "engarde_user", Some(&["l3"])));
         assert_eq!((v.class, v.service.as_deref()), (Class::Misplaced, Some("langflow")));
         assert_eq!(v.next_start, vec!["engarde: Can't locate revision identified by 'l3'"]);
         // no declared place, one service resolves to it, no scripts
-        let mut s = fleet();
-        s.lineages = Lineages::default();
-        s.schema("old", "langflow_app").path("langflow_app", "old");
-        s.catalog.settings.retain(|x| x.value != "langflow");
-        s.version("old", "alembic_version", "langflow_app", &["aa"]);
-        assert_eq!((only(&s).class, only(&s).service.as_deref()), (Class::Misplaced, Some("langflow")));
+        let mut f = path(pathless().schema("old", "langflow_app"), "langflow_app", "old");
+        f.lineages = Lineages::default();
+        let v = only(&f.version_table("old", V, "langflow_app", Some(&["aa"])));
+        assert_eq!((v.class, v.service.as_deref()), (Class::Misplaced, Some("langflow")));
+        // under another name
+        let v = only(&fleet().version_table("public", "alembic_version_langflow", "langflow_app", Some(&["l3"])));
+        assert_eq!((v.class, v.service.as_deref()), (Class::Misplaced, Some("langflow")));
     }
 
     #[test]
     fn copies_are_listed_as_copies() {
-        let mut s = fleet();
-        s.version("public", "alembic_version", "engarde_user", &["e2", "e3"]);
-        s.version("public", "alembic_version_bak", "engarde_user", &["e1"]);
-        s.version("public", "alembic_version_20261102", "engarde_user", &["zz"]);
-        s.versions.0[2].primary_key = false;
-        s.schema("attic", "engarde_user").version("attic", "alembic_version", "engarde_user", &["e2"]);
-        assert_eq!(classes(&s), vec![Class::Own, Class::Copy, Class::Copy, Class::Copy]);
+        let mut f = fleet()
+            .version_table("public", V, "engarde_user", Some(&["e2", "e3"]))
+            .version_table("public", "alembic_version_bak", "engarde_user", Some(&["e1"]))
+            .version_table("public", "alembic_version_20261102", "engarde_user", Some(&["zz"]))
+            .schema("attic", "engarde_user")
+            .version_table("attic", V, "engarde_user", Some(&["e2"]));
+        f.versions[2].primary_key = false;
+        assert_eq!(classes(&f), vec![Class::Own, Class::Copy, Class::Copy, Class::Copy]);
         assert!(!copy_name("alembic_version_auth") && !copy_name("golden_version") && copy_name("Alembic_Version_OLD"));
         assert!(copy_name("v_2026_11_02") && !copy_name("alembic_version_2"));
     }
 
     #[test]
     fn empty_is_lost_or_new_by_what_stands_beside() {
-        let mut s = fleet();
-        s.lineage_mut("langflow").scripts.get_mut("l1").unwrap().creates = vec!["flow".into()];
-        s.version("langflow", "alembic_version", "langflow_app", &[]);
-        let v = only(&s);
+        let mut f = fleet().version_table("langflow", V, "langflow_app", Some(&[]));
+        let script = f.lineages.0.get_mut("langflow").unwrap().scripts.get_mut("l1").unwrap();
+        script.creates = vec!["flow".into()];
+        let v = only(&f);
         assert_eq!((v.class, v.service.as_deref()), (Class::EmptyInUse, Some("langflow")));
         assert!(v.next_start[0].ends_with("relation \"flow\" already exists"), "{:?}", v.next_start);
-        s.catalog.relations.retain(|g| g.count != 9);
-        assert_eq!(only(&s).class, Class::EmptyBase);
+        f.objects.retain(|(_, o)| o.name != "flow");
+        assert_eq!(only(&f).class, Class::EmptyBase);
         // its tables stand somewhere else, but they are its own
-        s.tables("public", "langflow_app", 3);
-        assert_eq!(only(&s).class, Class::EmptyInUse);
+        assert_eq!(only(&f.table("public", "vertex", "langflow_app")).class, Class::EmptyInUse);
     }
 
     #[test]
     fn an_id_of_two_projects_is_settled_by_tables_or_left_open() {
-        let mut s = fleet();
-        s.scripts("engarde", &["aa"]).scripts("langflow", &["aa", "l2 < aa"]);
-        s.lineage_mut("engarde").scripts.get_mut("aa").unwrap().creates = vec!["campaigns".into()];
-        s.lineage_mut("langflow").scripts.get_mut("aa").unwrap().creates = vec!["flow".into()];
-        s.version("public", "alembic_version", "engarde_user", &["aa"]);
-        assert_eq!(only(&s).class, Class::Ambiguous, "names of tables are not known yet");
-        assert_eq!(only(&s).rows[0].place, Place::Ambiguous);
-        s.named_tables("public", "engarde_user", &["campaigns"]).named_tables("langflow", "langflow_app", &["other"]);
-        assert_eq!((only(&s).class, only(&s).service.as_deref()), (Class::Own, Some("engarde")));
-        s.named_tables("langflow", "langflow_app", &["flow"]);
-        assert_eq!(only(&s).class, Class::Ambiguous, "both have their tables");
-        s.version("langflow", "alembic_version", "langflow_app", &["l2"]);
-        assert_eq!(classes(&s), vec![Class::Own, Class::Own], "langflow keeps its revision in its own place");
+        let mut f = fleet().version_table("public", V, "engarde_user", Some(&["aa"]));
+        f.lineages = lineages([lineage("engarde", &["aa"]), lineage("langflow", &["aa", "l2 < aa"])]);
+        for (service, table) in [("engarde", "campaigns"), ("langflow", "vertex")] {
+            let script = f.lineages.0.get_mut(service).unwrap().scripts.get_mut("aa").unwrap();
+            script.creates = vec![table.into()];
+        }
+        let blind = only(&f.clone().without_names());
+        assert_eq!(blind.class, Class::Ambiguous, "names of tables are not known");
+        assert_eq!(blind.rows[0].place, Place::Ambiguous);
+        assert_eq!((only(&f).class, only(&f).service.as_deref()), (Class::Own, Some("engarde")));
+        let f = f.table("langflow", "vertex", "langflow_app");
+        assert_eq!(only(&f).class, Class::Ambiguous, "both have their tables");
+        let f = f.version_table("langflow", V, "langflow_app", Some(&["l2"]));
+        assert_eq!(classes(&f), vec![Class::Own, Class::Own], "langflow keeps its revision in its own place");
     }
 
     #[test]
     fn what_is_not_alembics_or_not_readable_is_said() {
-        let mut s = fleet();
-        s.version("public", "alembic_version", "engarde_user", &["e2"]);
-        s.versions.0[0].plain = false;
-        assert_eq!(only(&s).class, Class::Foreign);
-        assert!(only(&s).rows.is_empty() && only(&s).next_start.is_empty());
-        s.versions.0[0].plain = true;
-        s.versions.0[0].rows = VersionRows::Denied;
-        let v = only(&s);
+        let mut f = fleet().version_table("public", V, "engarde_user", Some(&["e2"]));
+        f.versions[0].plain = false;
+        assert_eq!(only(&f).class, Class::Foreign);
+        assert!(only(&f).rows.is_empty() && only(&f).next_start.is_empty());
+        f.versions[0].plain = true;
+        f.versions[0].rows = VersionRows::Denied;
+        let v = only(&f);
         assert_eq!((v.class, v.service.as_deref()), (Class::Unknown, Some("engarde")));
         assert!(v.reason.contains("may not read"), "{}", v.reason);
-        s.versions.0[0].rows = VersionRows::Known(vec!["zz".into()]);
-        assert_eq!((only(&s).class, &only(&s).rows[0].place), (Class::Unknown, &Place::Unknown));
-        s.schema("other", "postgres").version("other", "alembic_version", "postgres", &["yy"]);
-        assert_eq!(classes(&s)[1], Class::Foreign);
+        f.versions[0].rows = VersionRows::Known(vec!["zz".into()]);
+        assert_eq!((only(&f).class, &only(&f).rows[0].place), (Class::Unknown, &Place::Unknown));
+        let f = f.schema("other", "postgres").version_table("other", V, "postgres", Some(&["yy"]));
+        assert_eq!(classes(&f)[1], Class::Foreign);
     }
 }

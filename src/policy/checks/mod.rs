@@ -3,8 +3,6 @@
 mod entries;
 #[cfg(test)]
 pub mod fixture;
-#[cfg(test)]
-pub(crate) mod sample;
 
 mod grant_dead;
 mod grant_excess;
