@@ -1,8 +1,14 @@
 //! The checks: one file per finding code (or a few codes that are one question), one line each in [`CHECKS`].
 
 mod entries;
+pub mod declared;
 #[cfg(test)]
 pub mod fixture;
+mod membership;
+mod role_connection_limit;
+mod role_overprivileged;
+mod role_password_expiry;
+mod role_search_path;
 
 mod grant_dead;
 mod grant_excess;
@@ -104,6 +110,12 @@ pub const CHECKS: &[Check] = &[
     undeclared_access::CHECK,
     grant_option_excess::CHECK,
     grant_fragile::CHECK,
+    // roles
+    role_overprivileged::CHECK,
+    membership::CHECK,
+    role_search_path::CHECK,
+    role_connection_limit::CHECK,
+    role_password_expiry::CHECK,
 ];
 
 /// Runs every check that can run; findings worst first. Also the groups whose slow part has not arrived.

@@ -1,0 +1,223 @@
+//! `role-overprivileged`: a declared role with an attribute or a membership that reaches past every grant.
+
+use super::{Check, Code, Context, declared::Declared};
+use crate::{
+    domain::{
+        change::{Change, RoleAttributes},
+        snapshot::Membership,
+    },
+    policy::{Finding, Group, Severity},
+};
+
+pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: false, run };
+
+const CODE: Code = Code {
+    code: "role-overprivileged",
+    group: Group::Roles,
+    severity: Severity::Error,
+    why: "Grants and schemas bind a role only as long as none of its attributes or memberships stands above them.",
+};
+
+/// Predefined roles that reach past grants (manual, "Predefined Roles"): data of every schema, files, programs.
+const DANGEROUS: &[(&str, &str)] = &[
+    ("pg_read_all_data", "reads every table of every schema"),
+    ("pg_write_all_data", "writes every table of every schema"),
+    ("pg_read_server_files", "reads files of the server"),
+    ("pg_write_server_files", "writes files of the server, and with that becomes superuser at will"),
+    ("pg_execute_server_program", "runs programs on the server, and with that becomes superuser at will"),
+    ("pg_maintain", "may VACUUM, REINDEX and LOCK every table"),
+    ("pg_create_subscription", "may subscribe to other servers"),
+];
+
+/// The superuser that initdb made; it cannot stop being one.
+const BOOTSTRAP: u32 = 10;
+
+fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
+    for of in ctx.declared() {
+        if of.role.superuser {
+            // a declared administrator is one; a service's role is never
+            if of.service.is_some() || of.role.oid.0 != BOOTSTRAP {
+                out.push(superuser(ctx, &of));
+            }
+            continue;
+        }
+        attributes(ctx, &of, out);
+        memberships(ctx, &of, out);
+    }
+}
+
+fn draft(ctx: &Context<'_>, of: &Declared<'_>, attribute: &str) -> Finding {
+    let mut finding = ctx.draft(&CODE);
+    finding.id = format!("{}:{}:{attribute}", CODE.code, of.name);
+    finding.service = of.service.map(|s| s.name.clone());
+    finding.role = Some(of.name.to_owned());
+    finding.attribute = Some(attribute.to_owned());
+    finding.expected = "an ordinary role".to_owned();
+    if attribute == "SUPERUSER" {
+        finding.severity = ctx.severity(CODE.code, Severity::Critical);
+    }
+    finding
+}
+
+fn superuser(ctx: &Context<'_>, of: &Declared<'_>) -> Finding {
+    let mut finding = draft(ctx, of, "SUPERUSER");
+    let who = of.service.map_or_else(|| format!("{} is", of.name), |s| format!("{} runs as {},", s.name, of.name));
+    finding.observed = "SUPERUSER".to_owned();
+    finding.message = format!("{who} a superuser: no grant, no owner and no row policy binds it.");
+    finding.remedy = format!(
+        "Give it an ordinary role of its own with `pgmoat replace-role {} {} NEW`, or take the attribute away once its \
+         rights are granted.",
+        ctx.snapshot.instance, of.name
+    );
+    finding
+}
+
+fn attributes(ctx: &Context<'_>, of: &Declared<'_>, out: &mut Vec<Finding>) {
+    let none = RoleAttributes::default;
+    let role = of.role;
+    let listed = [
+        (
+            role.bypass_rls,
+            "BYPASSRLS",
+            "row level security does not bind it",
+            RoleAttributes { bypass_rls: Some(false), ..none() },
+        ),
+        (
+            role.create_role,
+            "CREATEROLE",
+            "it may make roles and hand out memberships",
+            RoleAttributes { create_role: Some(false), ..none() },
+        ),
+        (
+            role.create_db,
+            "CREATEDB",
+            "it may make databases on this server",
+            RoleAttributes { create_db: Some(false), ..none() },
+        ),
+        (
+            // a role for replication alone needs it
+            role.replication && (of.service.is_some() || of.access),
+            "REPLICATION",
+            "it may copy the whole server, every schema included",
+            RoleAttributes { replication: Some(false), ..none() },
+        ),
+    ];
+    for (_, attribute, what, attributes) in listed.into_iter().filter(|(has, ..)| *has) {
+        let mut finding = draft(ctx, of, attribute);
+        finding.observed = attribute.to_owned();
+        finding.message = format!("{} has {attribute}: {what}.", of.name);
+        finding.remedy = format!("Take {attribute} away from {}.", of.name);
+        finding.fix = Some(vec![Change::AlterRole { name: of.name.to_owned(), attributes }]);
+        out.push(finding);
+    }
+}
+
+/// Undeclared memberships through which the role is, or can become, something that stands above grants.
+fn memberships(ctx: &Context<'_>, of: &Declared<'_>, out: &mut Vec<Finding>) {
+    for membership in ctx.catalog.memberships.iter().filter(|m| m.member == of.role.oid) {
+        let Some(group) = ctx.catalog.role(membership.role) else { continue };
+        if of.member_of.is_some_and(|declared| declared.contains(&group.name)) {
+            continue;
+        }
+        let Some((attribute, what)) = danger(ctx, membership) else { continue };
+        let mut finding = draft(ctx, of, &attribute);
+        finding.id = format!("{}:{}:{attribute}:{}", CODE.code, of.name, group.name);
+        finding.object = Some(group.name.clone());
+        finding.via = Some(format!("member:{}", group.name));
+        finding.observed = format!("member of {}", group.name);
+        finding.message = format!("{} is a member of {}: it {what}.", of.name, group.name);
+        finding.remedy = format!("Revoke {} from {}, or declare the membership under member_of.", group.name, of.name);
+        finding.fix = Some(vec![revoke(ctx, membership, &group.name, of.name)]);
+        out.push(finding);
+    }
+}
+
+/// What a membership makes possible that no grant would, itself or further up.
+pub(super) fn danger(ctx: &Context<'_>, membership: &Membership) -> Option<(String, String)> {
+    if !membership.inherit && !membership.set {
+        return None;
+    }
+    let closure = &ctx.matrix.closure;
+    let start = closure.position(membership.role)?;
+    let reached = closure.settable(start);
+    let reached = std::iter::once(start).chain(reached).filter_map(|i| ctx.catalog.roles.get(i));
+    let mut found = None;
+    for role in reached {
+        if role.superuser {
+            let what = format!("can become {}, a superuser, with SET ROLE", role.name);
+            return Some(("SUPERUSER".to_owned(), what));
+        }
+        if let Some((name, what)) = DANGEROUS.iter().find(|(name, _)| *name == role.name) {
+            found.get_or_insert_with(|| ((*name).to_owned(), (*what).to_owned()));
+        }
+    }
+    found
+}
+
+/// `REVOKE group FROM member`; from 16 on a membership belongs to its grantor.
+pub(super) fn revoke(ctx: &Context<'_>, membership: &Membership, group: &str, member: &str) -> Change {
+    let by_other = ctx.snapshot.server.version_num >= 160_000 && membership.grantor.0 != BOOTSTRAP;
+    let grantor = by_other.then(|| ctx.catalog.role(membership.grantor).map(|r| r.name.clone())).flatten();
+    Change::RevokeRole { role: group.to_owned(), member: member.to_owned(), grantor }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::checks::fixture::Fixture;
+
+    const POLICY: &str = "[[service]]\nname='langflow'\nschema='langflow'\nrole='app'\n\
+                          [[role]]\nname='reader'\naccess={langflow=['read']}\nmember_of=['team']\n\
+                          [[role]]\nname='postgres'\n[[role]]\nname='standby'\n";
+
+    fn fixture() -> Fixture {
+        let f = Fixture::new().role("app").role("reader").role("standby").group("team").schema("langflow", "app");
+        f.edit_role("standby", |r| r.replication = true).member("team", "reader").policy(POLICY)
+    }
+
+    #[test]
+    fn ordinary_roles_and_the_administrator_are_not_accused() {
+        assert_eq!(fixture().case().of(CODE.code), vec![]);
+    }
+
+    #[test]
+    fn a_service_as_superuser_is_critical_and_never_fixed_by_itself() {
+        let found = fixture().edit_role("app", |r| (r.superuser, r.bypass_rls) = (true, true)).case().only(CODE.code);
+        assert_eq!((found.severity, found.attribute.as_deref()), (Severity::Critical, Some("SUPERUSER")));
+        assert!(found.fix.is_none() && found.remedy.contains("replace-role"), "{found:#?}");
+    }
+
+    #[test]
+    fn every_attribute_is_one_finding_with_its_fix() {
+        let case = fixture()
+            .edit_role("app", |r| (r.bypass_rls, r.create_role) = (true, true))
+            .edit_role("reader", |r| (r.create_db, r.replication) = (true, true))
+            .case();
+        let found = case.of(CODE.code);
+        let ids: Vec<&str> = found.iter().map(|f| f.id.as_str()).collect();
+        assert_eq!(
+            ids,
+            [
+                "role-overprivileged:app:BYPASSRLS",
+                "role-overprivileged:app:CREATEROLE",
+                "role-overprivileged:reader:CREATEDB",
+                "role-overprivileged:reader:REPLICATION"
+            ]
+        );
+        assert!(found.iter().all(|f| f.severity == Severity::Error && f.fix.as_ref().is_some_and(|c| c.len() == 1)));
+    }
+
+    #[test]
+    fn memberships_that_stand_above_grants_are_found_along_the_way() {
+        let found = fixture().member("pg_read_all_data", "reader").case().only(CODE.code);
+        assert_eq!(found.attribute.as_deref(), Some("pg_read_all_data"));
+        assert_eq!(
+            found.fix,
+            Some(vec![Change::RevokeRole { role: "pg_read_all_data".into(), member: "reader".into(), grantor: None }])
+        );
+        let f = fixture().group("admins").member("postgres", "admins").member("admins", "app");
+        let found = f.case().only(CODE.code);
+        assert_eq!((found.severity, found.via.as_deref()), (Severity::Critical, Some("member:admins")));
+        assert_eq!(fixture().member("pg_monitor", "app").case().of(CODE.code), vec![]);
+    }
+}
