@@ -700,7 +700,7 @@ fn copied(rows: &[Revision]) -> Option<String> {
 }
 
 /// A word for copies (`alembic_version_bak`, `alembic_version_old`), or a date in the name.
-fn copy_name(name: &str) -> bool {
+pub(crate) fn copy_name(name: &str) -> bool {
     let lower = name.to_lowercase();
     let words = lower.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty());
     let mut digits = 0;

@@ -9,6 +9,15 @@ mod role_connection_limit;
 mod role_overprivileged;
 mod role_password_expiry;
 mod role_search_path;
+mod search_path_shared;
+mod version_revision;
+mod version_table_duplicate;
+mod version_table_empty;
+mod version_table_misplaced;
+mod version_table_missing;
+mod version_table_owner;
+mod version_table_shadowed;
+mod version_table_shared;
 
 mod grant_dead;
 mod grant_excess;
@@ -116,6 +125,16 @@ pub const CHECKS: &[Check] = &[
     role_search_path::CHECK,
     role_connection_limit::CHECK,
     role_password_expiry::CHECK,
+    // versions
+    version_table_missing::CHECK,
+    version_table_misplaced::CHECK,
+    version_table_shared::CHECK,
+    version_table_duplicate::CHECK,
+    version_table_shadowed::CHECK,
+    search_path_shared::CHECK,
+    version_table_owner::CHECK,
+    version_table_empty::CHECK,
+    version_revision::CHECK,
 ];
 
 /// Runs every check that can run; findings worst first. Also the groups whose slow part has not arrived.
