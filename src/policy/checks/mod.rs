@@ -1,15 +1,24 @@
 //! The checks: one file per finding code (or a few codes that are one question), one line each in [`CHECKS`].
 
 mod entries;
+pub mod audit_schema_missing;
 pub mod declared;
+mod definer;
 #[cfg(test)]
 pub mod fixture;
+mod foreign_key;
 mod membership;
+mod rls;
+mod rls_bypassed_by_view;
+mod rls_policy_ignores_tenant;
+mod role_bypasses_rls;
 mod role_connection_limit;
 mod role_overprivileged;
 mod role_password_expiry;
 mod role_search_path;
 mod search_path_shared;
+mod table_overlap;
+pub mod tenancy;
 mod version_revision;
 mod version_table_duplicate;
 mod version_table_empty;
@@ -18,6 +27,7 @@ mod version_table_missing;
 mod version_table_owner;
 mod version_table_shadowed;
 mod version_table_shared;
+mod view_crossing;
 
 mod grant_dead;
 mod grant_excess;
@@ -135,6 +145,18 @@ pub const CHECKS: &[Check] = &[
     version_table_owner::CHECK,
     version_table_empty::CHECK,
     version_revision::CHECK,
+    // isolation
+    table_overlap::CHECK,
+    foreign_key::CHECK,
+    view_crossing::CHECK,
+    definer::CHECK,
+    // tenancy
+    rls::CHECK,
+    rls_policy_ignores_tenant::CHECK,
+    rls_bypassed_by_view::CHECK,
+    role_bypasses_rls::CHECK,
+    // set-up
+    audit_schema_missing::CHECK,
 ];
 
 /// Runs every check that can run; findings worst first. Also the groups whose slow part has not arrived.
