@@ -1,6 +1,6 @@
 //! `membership-excess`, `membership-missing`: groups that a declared role is in and should not be, or the reverse.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     Check, Code, Context,
@@ -34,11 +34,15 @@ const MISSING: Code = Code {
     why: "What the policy gives through the group does not reach the role.",
 };
 
+/// Schemas whose cell differs from the policy, by role; positions in the catalog.
+type Differing = HashMap<usize, Vec<usize>>;
+
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
+    let mut differing = None;
     for of in ctx.declared() {
         for membership in ctx.catalog.memberships.iter().filter(|m| m.member == of.role.oid && !of.role.superuser) {
             if let Some(group) = ctx.catalog.role(membership.role) {
-                out.extend(excess(ctx, &of, membership, group));
+                out.extend(excess(ctx, &of, membership, group, &mut differing));
             }
         }
         for group in of.member_of.unwrap_or_default() {
@@ -48,12 +52,30 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
 }
 
 /// A membership that the policy rules out by its list, or that gives more than the policy allows.
-fn excess(ctx: &Context<'_>, of: &Declared<'_>, membership: &Membership, group: &Role) -> Option<Finding> {
+fn excess(
+    ctx: &Context<'_>,
+    of: &Declared<'_>,
+    membership: &Membership,
+    group: &Role,
+    differing: &mut Option<Differing>,
+) -> Option<Finding> {
     if of.member_of.is_some_and(|declared| declared.contains(&group.name)) || danger(ctx, membership).is_some() {
         return None;
     }
     let position = ctx.matrix.index.role(group.oid)?;
-    let gives = if membership.inherit { given(ctx, of.position, position) } else { Vec::new() };
+    let gives = if membership.inherit {
+        // the whole matrix is compared once, and only the cells that differ are counted
+        let differing = differing.get_or_insert_with(|| {
+            let mut by_role = Differing::new();
+            for (role, schema) in ctx.judge.differing() {
+                by_role.entry(role).or_default().push(schema);
+            }
+            by_role
+        });
+        given(ctx, of.position, position, differing.get(&of.position).map(Vec::as_slice).unwrap_or_default())
+    } else {
+        Vec::new()
+    };
     if of.member_of.is_none() && gives.is_empty() {
         return None;
     }
@@ -71,7 +93,6 @@ fn excess(ctx: &Context<'_>, of: &Declared<'_>, membership: &Membership, group: 
     let what = if gives.is_empty() { String::new() } else { format!(", which gives it {}", gives.join("; ")) };
     finding.observed = format!("member of {}{what}", group.name);
     finding.message = format!("{} is a member of {}{what}.", of.name, group.name);
-    finding.objects = Vec::new();
     if needed(ctx, of.position, position) {
         finding.remedy = format!(
             "Some of what {} needs comes only through {}: grant that first, then revoke the membership.",
@@ -85,9 +106,10 @@ fn excess(ctx: &Context<'_>, of: &Declared<'_>, membership: &Membership, group: 
 }
 
 /// What the role has beyond the policy that the group has too, a few words for each schema.
-fn given(ctx: &Context<'_>, role: usize, group: usize) -> Vec<String> {
+fn given(ctx: &Context<'_>, role: usize, group: usize, schemas: &[usize]) -> Vec<String> {
     let mut words = Vec::new();
-    for (i, schema) in ctx.catalog.schemas.iter().enumerate().filter(|(_, s)| !s.is_system()) {
+    for i in schemas.iter().copied() {
+        let Some(schema) = ctx.catalog.schemas.get(i) else { continue };
         let excess = ctx.judge.cell(Who::Role(role), i).excess;
         if excess.is_empty() {
             continue;

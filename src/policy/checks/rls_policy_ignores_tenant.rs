@@ -25,7 +25,8 @@ const CODE: Code = Code {
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut schemas: BTreeMap<&str, Vec<(String, String)>> = BTreeMap::new();
     let tables = tenant_tables(ctx);
-    for table in tables.iter().filter(|t| t.shape.rls) {
+    // switched off or not: what is wrong in a policy is wrong the moment it is switched on
+    for table in &tables {
         // one restrictive policy that asks for the tenant is enough
         let restricted =
             table.policies.iter().any(|p| !p.permissive && fault(ctx, table, p).is_none() && p.command == '*');

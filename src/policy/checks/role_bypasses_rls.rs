@@ -22,8 +22,10 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             .catalog
             .schemas
             .iter()
-            .filter(|s| !s.is_system() && !s.extension)
-            .filter(|s| ctx.catalog.relations.iter().any(|g| g.schema == s.oid && g.rls > 0))
+            .enumerate()
+            .filter(|(_, s)| !s.is_system() && !s.extension)
+            .filter(|(i, _)| ctx.matrix.groups(ctx.catalog, *i).any(|g| g.rls > 0))
+            .map(|(_, s)| s)
             .filter(|s| ctx.reaches_tables(of.position, s.oid))
             .map(|s| s.name.as_str())
             .collect();

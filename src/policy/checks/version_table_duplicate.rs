@@ -2,10 +2,10 @@
 
 use super::{Check, Code, Context};
 use crate::{
-    domain::snapshot::{Kind, VersionTable},
+    domain::snapshot::VersionTable,
     policy::{
         Finding, Group, Severity,
-        versions::{Class, VersionInfo, copy_name},
+        versions::{Class, TableCounts, VersionInfo, copy_name},
     },
 };
 
@@ -19,13 +19,14 @@ const CODE: Code = Code {
 };
 
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
+    let counts = TableCounts::new(ctx.snapshot);
     for info in &ctx.versions.0 {
         let Some(table) = ctx.snapshot.versions.0.get(info.table) else { continue };
         // a copy by hand is listed in the versions, not accused
         if copy_name(&table.name) || copy_name(&ctx.catalog.schema_name(table.schema)) {
             continue;
         }
-        let Some((original, service)) = original(ctx, info, table) else { continue };
+        let Some((original, service)) = original(ctx, &counts, info, table) else { continue };
         let object = name(ctx, table);
         let first = name(ctx, original);
         let rows: Vec<&str> = known(original).iter().map(String::as_str).collect();
@@ -52,6 +53,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
 /// The table that holds the same revision rightfully, and whose it is.
 fn original<'a>(
     ctx: &'a Context<'_>,
+    counts: &TableCounts,
     info: &VersionInfo,
     table: &VersionTable,
 ) -> Option<(&'a VersionTable, Option<String>)> {
@@ -70,14 +72,17 @@ fn original<'a>(
         && !rows.is_empty()
         && info.rows.iter().all(|r| r.settled().is_none())
         && matches!(info.class, Class::Own | Class::Foreign | Class::Misplaced)
-        && others_beside(ctx, table) == 0;
+        && counts.in_schema(table.schema) == 0;
+    if !bare {
+        return None;
+    }
     let original = ctx.versions.0.iter().find(|v| {
         v.table != info.table
             && all.get(v.table).is_some_and(|t| {
-                t.shape && t.plain && known(t) == rows && !copy_name(&t.name) && others_beside(ctx, t) > 0
+                t.shape && t.plain && known(t) == rows && !copy_name(&t.name) && counts.in_schema(t.schema) > 0
             })
     })?;
-    bare.then(|| all.get(original.table)).flatten().map(|t| (t, original.service.clone()))
+    all.get(original.table).map(|t| (t, original.service.clone()))
 }
 
 fn known(table: &VersionTable) -> &[String] {
@@ -86,14 +91,6 @@ fn known(table: &VersionTable) -> &[String] {
 
 fn name(ctx: &Context<'_>, table: &VersionTable) -> String {
     format!("{}.{}", ctx.catalog.schema_name(table.schema), table.name)
-}
-
-/// Tables in the schema that are not version tables.
-fn others_beside(ctx: &Context<'_>, table: &VersionTable) -> u32 {
-    let groups = ctx.catalog.relations.iter().filter(|g| g.schema == table.schema && !g.extension);
-    let tables: u32 = groups.filter(|g| matches!(g.kind, Kind::Table | Kind::Partitioned)).map(|g| g.count).sum();
-    let versions = ctx.snapshot.versions.0.iter().filter(|t| t.plain && t.schema == table.schema).count();
-    tables.saturating_sub(versions as u32)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::{
     domain::change::Change,
     policy::{
         Finding, Group, Severity,
-        versions::{Class, declared_place, in_use},
+        versions::{Class, TableCounts, declared_place},
     },
 };
 
@@ -19,6 +19,7 @@ const CODE: Code = Code {
 };
 
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
+    let mut counts = None;
     for service in ctx.services() {
         let (Some(name), Some(schema)) = (&service.version_table, service.schemas.first()) else { continue };
         // a missing schema or role is one finding of its own, with the whole set-up
@@ -36,7 +37,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         if elsewhere {
             continue;
         }
-        let used = in_use(ctx.snapshot, service);
+        let used = counts.get_or_insert_with(|| TableCounts::new(ctx.snapshot)).in_use(ctx.catalog, service);
         let place = declared_place(service);
         let mut finding = ctx.draft(&CODE);
         finding.id = format!("{}:{}", CODE.code, service.name);
