@@ -193,6 +193,46 @@ pub fn in_use(snapshot: &Snapshot, service: &Service) -> bool {
         }
     }
     tables.into_iter().any(|((schema, owner), count)| count > version_tables(schema, owner))
+/// How many tables stand where and whose they are, version tables left out. Built once for many questions.
+#[derive(Debug, Default)]
+pub struct TableCounts {
+    by_schema: HashMap<Oid, Vec<(Oid, u32)>>,
+    by_owner: HashMap<Oid, u32>,
+}
+
+impl TableCounts {
+    #[must_use]
+    pub fn new(snapshot: &Snapshot) -> TableCounts {
+        let mut tables: HashMap<(Oid, Oid), u32> = HashMap::new();
+        for group in snapshot.catalog.relations.iter().filter(|g| is_table(g.kind) && !g.extension) {
+            *tables.entry((group.schema, group.owner)).or_default() += group.count;
+        for table in snapshot.versions.0.iter().filter(|t| t.plain && t.shape) {
+            if let Some(count) = tables.get_mut(&(table.schema, table.owner)) {
+                *count = count.saturating_sub(1);
+            }
+        let mut counts = TableCounts::default();
+        for ((schema, owner), count) in tables.into_iter().filter(|(_, count)| *count > 0) {
+            counts.by_schema.entry(schema).or_default().push((owner, count));
+            *counts.by_owner.entry(owner).or_default() += count;
+        counts
+
+    /// Tables of a schema.
+    #[must_use]
+    pub fn in_schema(&self, schema: Oid) -> u32 {
+        self.by_schema.get(&schema).into_iter().flatten().map(|(_, count)| count).sum()
+
+    /// Tables of an owner, in whatever schema.
+    #[must_use]
+    pub fn of_owner(&self, owner: Oid) -> u32 {
+        self.by_owner.get(&owner).copied().unwrap_or(0)
+
+    /// A service has tables: in its schemas, or anywhere when its role or owner, no superuser, owns them.
+    #[must_use]
+    pub fn in_use(&self, catalog: &Catalog, service: &Service) -> bool {
+        let people = [&service.role, &service.owner];
+        let mut people = people.into_iter().filter_map(|r| catalog.role_named(r)).filter(|r| !r.superuser);
+        let mut schemas = service.schemas.iter().filter_map(|s| catalog.schema_named(s));
+        schemas.any(|s| self.in_schema(s.oid) > 0) || people.any(|r| self.of_owner(r.oid) > 0)
 }
 
 fn is_table(kind: Kind) -> bool {
@@ -219,6 +259,7 @@ struct Reading<'a> {
     lineages: &'a Lineages,
     matrix: &'a Matrix,
     services: Vec<Of<'a>>,
+    counts: TableCounts,
     /// By table: names of login roles, service roles first.
     resolved_by: Vec<Vec<String>>,
 }
@@ -236,6 +277,7 @@ impl<'a> Reading<'a> {
             of.iter().copied().find(|i| tables.get(*i).is_some_and(|t| t.name == name))
         };
         let paths = Paths::new(catalog, &snapshot.server);
+        let counts = TableCounts::new(snapshot);
         let services: Vec<Of<'a>> = services
             .iter()
             .map(|service| {
@@ -249,6 +291,7 @@ impl<'a> Reading<'a> {
                 });
                 let lineage = lineages.of(&service.name);
                 Of { service, role, lineage, home, claims, in_use: in_use(snapshot, service) }
+                Of { service, role, lineage, home, claims, in_use: counts.in_use(catalog, service) }
             })
             .collect();
 
@@ -275,6 +318,7 @@ impl<'a> Reading<'a> {
             }
         }
         Reading { snapshot, catalog, tables, lineages, matrix, services, resolved_by }
+        Reading { snapshot, catalog, tables, lineages, matrix, services, counts, resolved_by }
     }
 
     fn versions(&self) -> Versions {
@@ -521,6 +565,7 @@ impl<'a> Reading<'a> {
         let used = match of {
             Some(of) => of.in_use,
             None => self.tables_beside(table) > 0,
+            None => self.counts.in_schema(table.schema) > 0,
         };
         if used {
             let whose = service.as_deref().map_or_else(|| format!("schema {schema}"), str::to_owned);
@@ -582,6 +627,7 @@ impl<'a> Reading<'a> {
                         .sum();
                     let versions = self.tables.iter().filter(|t| t.owner == oid).count();
                     rights.contains_all(writes) && owned > versions
+                    rights.contains_all(writes) && self.counts.of_owner(oid) > 0
                 })
                 .cloned()
                 .collect()
@@ -701,6 +747,7 @@ fn copied(rows: &[Revision]) -> Option<String> {
 
 /// A word for copies (`alembic_version_bak`, `alembic_version_old`), or a date in the name.
 fn copy_name(name: &str) -> bool {
+pub(crate) fn copy_name(name: &str) -> bool {
     let lower = name.to_lowercase();
     let words = lower.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty());
     let mut digits = 0;

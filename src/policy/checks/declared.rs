@@ -1,6 +1,8 @@
 //! What several checks ask of the policy and the catalog in the same words: who is declared, whose a schema is, where a
 //! role looks. Says nothing by itself.
 
+use std::collections::HashSet;
+
 use super::Context;
 use crate::{
     domain::{
@@ -78,6 +80,8 @@ impl<'a> Context<'a> {
             seen.push(d.position);
             first
         });
+        let mut seen = HashSet::new();
+        all.retain(|d| seen.insert(d.position));
         all
     }
 
@@ -85,6 +89,15 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn service_of(&self, schema: &str) -> Option<&'a Service> {
         self.services().iter().find(|s| s.schemas.iter().any(|n| n == schema))
+        let position = self.matrix.index.schema_named(schema);
+        match (position, self.judge.desired()) {
+            (Some(position), Some(desired)) => {
+                let service = desired.schemas.get(position)?.service?;
+                self.services().get(service)
+            }
+            // a schema that is not there is found by its name alone
+            _ => self.services().iter().find(|s| s.schemas.iter().any(|n| n == schema)),
+        }
     }
 
     /// A role is one of those that may own a service's things: its role, its owner, its creators.
@@ -133,6 +146,8 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn tables_in(&self, schema: Oid, owner: impl Fn(Oid) -> bool) -> u32 {
         let groups = self.catalog.relations.iter().filter(|g| g.schema == schema && !g.extension);
+        let Some(position) = self.matrix.index.schema(schema) else { return 0 };
+        let groups = self.matrix.groups(self.catalog, position).filter(|g| !g.extension);
         groups.filter(|g| matches!(g.kind, Kind::Table | Kind::Partitioned) && owner(g.owner)).map(|g| g.count).sum()
     }
 

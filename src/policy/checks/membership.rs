@@ -1,6 +1,7 @@
 //! `membership-excess`, `membership-missing`: groups that a declared role is in and should not be, or the reverse.
 
 use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     Check, Code, Context,
@@ -39,6 +40,11 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         for membership in ctx.catalog.memberships.iter().filter(|m| m.member == of.role.oid && !of.role.superuser) {
             if let Some(group) = ctx.catalog.role(membership.role) {
                 out.extend(excess(ctx, &of, membership, group));
+/// Schemas whose cell differs from the policy, by role; positions in the catalog.
+type Differing = HashMap<usize, Vec<usize>>;
+
+    let mut differing = None;
+                out.extend(excess(ctx, &of, membership, group, &mut differing));
             }
         }
         for group in of.member_of.unwrap_or_default() {
@@ -49,11 +55,31 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
 
 /// A membership that the policy rules out by its list, or that gives more than the policy allows.
 fn excess(ctx: &Context<'_>, of: &Declared<'_>, membership: &Membership, group: &Role) -> Option<Finding> {
+fn excess(
+    ctx: &Context<'_>,
+    of: &Declared<'_>,
+    membership: &Membership,
+    group: &Role,
+    differing: &mut Option<Differing>,
+) -> Option<Finding> {
     if of.member_of.is_some_and(|declared| declared.contains(&group.name)) || danger(ctx, membership).is_some() {
         return None;
     }
     let position = ctx.matrix.index.role(group.oid)?;
     let gives = if membership.inherit { given(ctx, of.position, position) } else { Vec::new() };
+    let gives = if membership.inherit {
+        // the whole matrix is compared once, and only the cells that differ are counted
+        let differing = differing.get_or_insert_with(|| {
+            let mut by_role = Differing::new();
+            for (role, schema) in ctx.judge.differing() {
+                by_role.entry(role).or_default().push(schema);
+            }
+            by_role
+        });
+        given(ctx, of.position, position, differing.get(&of.position).map(Vec::as_slice).unwrap_or_default())
+    } else {
+        Vec::new()
+    };
     if of.member_of.is_none() && gives.is_empty() {
         return None;
     }
@@ -88,6 +114,9 @@ fn excess(ctx: &Context<'_>, of: &Declared<'_>, membership: &Membership, group: 
 fn given(ctx: &Context<'_>, role: usize, group: usize) -> Vec<String> {
     let mut words = Vec::new();
     for (i, schema) in ctx.catalog.schemas.iter().enumerate().filter(|(_, s)| !s.is_system()) {
+fn given(ctx: &Context<'_>, role: usize, group: usize, schemas: &[usize]) -> Vec<String> {
+    for i in schemas.iter().copied() {
+        let Some(schema) = ctx.catalog.schemas.get(i) else { continue };
         let excess = ctx.judge.cell(Who::Role(role), i).excess;
         if excess.is_empty() {
             continue;

@@ -7,6 +7,32 @@ mod existence;
 #[cfg(test)]
 pub mod fixture;
 mod grant_column_excess;
+pub mod audit_schema_missing;
+pub mod declared;
+mod definer;
+mod foreign_key;
+mod membership;
+mod rls;
+mod rls_bypassed_by_view;
+mod rls_policy_ignores_tenant;
+mod role_bypasses_rls;
+mod role_connection_limit;
+mod role_overprivileged;
+mod role_password_expiry;
+mod role_search_path;
+mod search_path_shared;
+mod table_overlap;
+pub mod tenancy;
+mod version_revision;
+mod version_table_duplicate;
+mod version_table_empty;
+mod version_table_misplaced;
+mod version_table_missing;
+mod version_table_owner;
+mod version_table_shadowed;
+mod version_table_shared;
+mod view_crossing;
+
 mod grant_dead;
 mod grant_excess;
 mod grant_fragile;
@@ -138,6 +164,28 @@ pub const CHECKS: &[Check] = &[
     owners::OBJECT_CHECK,
     misplaced::OBJECT_CHECK,
     misplaced::EXTENSION_CHECK,
+    // versions
+    version_table_missing::CHECK,
+    version_table_misplaced::CHECK,
+    version_table_shared::CHECK,
+    version_table_duplicate::CHECK,
+    version_table_shadowed::CHECK,
+    search_path_shared::CHECK,
+    version_table_owner::CHECK,
+    version_table_empty::CHECK,
+    version_revision::CHECK,
+    // isolation
+    table_overlap::CHECK,
+    foreign_key::CHECK,
+    view_crossing::CHECK,
+    definer::CHECK,
+    // tenancy
+    rls::CHECK,
+    rls_policy_ignores_tenant::CHECK,
+    rls_bypassed_by_view::CHECK,
+    role_bypasses_rls::CHECK,
+    // set-up
+    audit_schema_missing::CHECK,
 ];
 
 /// Runs every check that can run; findings worst first. Also the groups whose slow part has not arrived.

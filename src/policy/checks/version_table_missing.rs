@@ -1,0 +1,104 @@
+//! `version-table-missing`: a service without a version table in its declared place.
+
+use super::{Check, Code, Context};
+use crate::{
+    domain::change::Change,
+    policy::{
+        Finding, Group, Severity,
+        versions::{Class, TableCounts, declared_place},
+    },
+};
+
+pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: false, run };
+
+const CODE: Code = Code {
+    code: "version-table-missing",
+    group: Group::Versions,
+    severity: Severity::Error,
+    why: "An application that finds no version table takes the database for a new one, or adopts a neighbour's.",
+};
+
+fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
+    let mut counts = None;
+    for service in ctx.services() {
+        let (Some(name), Some(schema)) = (&service.version_table, service.schemas.first()) else { continue };
+        // a missing schema or role is one finding of its own, with the whole set-up
+        let Some(oid) = ctx.catalog.schema_named(schema).map(|s| s.oid) else { continue };
+        if ctx.catalog.role_named(&service.role).is_none() || ctx.versions.home_of(&service.name).is_some() {
+            continue;
+        }
+        // moving what is known to stand elsewhere ends both
+        let elsewhere = ctx.versions.0.iter().any(|v| match v.class {
+            Class::Misplaced => v.service.as_deref() == Some(&service.name),
+            Class::Shared => v.rows.iter().any(|r| r.settled() == Some(&service.name)),
+            Class::Own | Class::Copy | Class::EmptyInUse | Class::EmptyBase => false,
+            Class::Ambiguous | Class::Unknown | Class::Foreign => false,
+        });
+        if elsewhere {
+            continue;
+        }
+        let used = counts.get_or_insert_with(|| TableCounts::new(ctx.snapshot)).in_use(ctx.catalog, service);
+        let place = declared_place(service);
+        let mut finding = ctx.draft(&CODE);
+        finding.id = format!("{}:{}", CODE.code, service.name);
+        finding.service = Some(service.name.clone());
+        finding.schema = Some(schema.clone());
+        finding.role = Some(service.role.clone());
+        finding.object = Some(place.clone());
+        finding.observed = if used { "missing, its tables exist" } else { "missing, no table yet" }.to_owned();
+        finding.expected = place.clone();
+        finding.message = format!("{} has no version table: {place} does not exist.", service.name);
+        let beside = ctx.snapshot.versions.0.iter().find(|t| t.schema == oid && t.shape && t.plain);
+        finding.remedy = if let Some(other) = beside {
+            format!(
+                "{schema}.{} is one: if it is this service's, say version_table = \"{}\" in the policy.",
+                other.name, other.name
+            )
+        } else if used {
+            "Its tables exist, so its revision is lost, and an empty table would make it start from zero: find the \
+             revision (backup, another environment), then stamp it with the application's own Alembic."
+                .to_owned()
+        } else {
+            finding.fix = Some(vec![Change::CreateVersionTable {
+                schema: schema.clone(),
+                name: name.clone(),
+                owner: service.owner.clone(),
+            }]);
+            format!("Create {place}, owned by {}, before the first migration.", service.owner)
+        };
+        out.push(finding);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::checks::fixture::Fixture;
+
+    fn fixture(more: &str) -> Fixture {
+        let policy = format!("[[service]]\nname='langflow'\nschema='langflow'\nrole='app'\n{more}\n");
+        Fixture::new().role("app").schema("langflow", "app").policy(&policy)
+    }
+
+    #[test]
+    fn it_is_created_before_the_first_migration_and_never_over_tables() {
+        let found = fixture("").case().only(CODE.code);
+        let create = Change::CreateVersionTable {
+            schema: "langflow".into(),
+            name: "alembic_version".into(),
+            owner: "app".into(),
+        };
+        assert_eq!(found.fix, Some(vec![create]));
+        let found = fixture("").table("langflow", "flow", "app").case().only(CODE.code);
+        assert!(found.fix.is_none() && found.remedy.contains("revision is lost"), "{found:#?}");
+    }
+
+    #[test]
+    fn one_that_is_there_or_not_wanted_is_not_missed() {
+        assert_eq!(fixture("version_table=false").case().of(CODE.code), vec![]);
+        let f = fixture("").version_table("langflow", "alembic_version", "app", Some(&["a"]));
+        assert_eq!(f.case().of(CODE.code), vec![]);
+        let found = fixture("").version_table("langflow", "my_versions", "app", Some(&["a"])).case().only(CODE.code);
+        assert!(found.remedy.contains("version_table = \"my_versions\""), "{}", found.remedy);
+    }
+}
