@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    io::Write as _,
     path::PathBuf,
     sync::{
         Arc, Mutex, OnceLock,
@@ -81,7 +82,7 @@ pub fn server(major: u32) -> Option<Server> {
             let demanded = std::env::var("PGMOAT_TEST_MAJORS").unwrap_or_default();
             let demanded = demanded.split([',', ' ']).any(|word| word.parse() == Ok(major));
             assert!(!demanded, "PGMOAT_TEST_MAJORS asks for {major}: {error}");
-            eprintln!("SKIPPED: no PostgreSQL {major} on this machine ({}).", error.remedy);
+            skipped(major);
             None
         }
     }
@@ -89,14 +90,26 @@ pub fn server(major: u32) -> Option<Server> {
 
 /// The majors that this machine has, at least one.
 pub fn majors() -> Vec<u32> {
-    let here: Vec<u32> = MAJORS.into_iter().filter(|major| server(*major).is_some()).collect();
+    static HERE: OnceLock<Vec<u32>> = OnceLock::new();
+    let here = HERE.get_or_init(|| MAJORS.into_iter().filter(|major| server(*major).is_some()).collect());
     assert!(!here.is_empty(), "no PostgreSQL server on this machine: set PGMOAT_PG_BIN, or install one");
-    here
+    here.clone()
 }
 
 /// The newest of [`majors`].
 pub fn newest() -> u32 {
     majors().into_iter().max().unwrap()
+}
+
+/// Says it once per major, past the capture of the test harness.
+fn skipped(major: u32) {
+    static SAID: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if !said.contains(&major) {
+        said.push(major);
+        let hint = "name its programs in PGMOAT_PG_BIN, or fetch it";
+        let _ = writeln!(std::io::stderr(), "SKIPPED ({} so far): no PostgreSQL {major} here; {hint}", said.len());
+    }
 }
 
 /// A session; its connection lives as long as the runtime.
