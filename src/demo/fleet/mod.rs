@@ -163,3 +163,29 @@ pub fn write_files(dir: &Path) -> io::Result<PathBuf> {
     revisions::write(&dir.join("alembic"))?;
     Ok(policy)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_is_valid_and_speaks_of_both_instances() {
+        let policy = crate::policy::file::parse(POLICY, Path::new("/demo/engarde.policy.toml")).unwrap();
+        assert_eq!(policy.services.len(), 7);
+        for instance in INSTANCES {
+            let here = policy.for_instance(instance.name, instance == ENGARDE);
+            assert!(!here.services.is_empty(), "{}", instance.name);
+        }
+    }
+
+    #[test]
+    fn every_revision_directory_of_the_policy_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = write_files(dir.path()).unwrap();
+        let policy = crate::policy::file::load(&path).unwrap();
+        for service in &policy.services {
+            let revisions = service.revisions.as_ref().unwrap();
+            assert!(fs::read_dir(revisions).unwrap().count() > 0, "{}", revisions.display());
+        }
+    }
+}
