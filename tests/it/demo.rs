@@ -98,8 +98,8 @@ const STORY: &[(&str, &str)] = &[
     ),
     ("Capilytics has none", "select to_regclass('capilytics.alembic_version') is null"),
     (
-        "104 tables in public",
-        "select count(*) = 104 from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'",
+        "104 tables and views in public",
+        "select count(*) = 104 and count(*) filter (where has_table_privilege('langflow_app', oid, 'select')) = 97 from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'm')",
     ),
     ("onside_user is in engarde_user", "select pg_has_role('onside_user', 'engarde_user', 'usage')"),
     (
