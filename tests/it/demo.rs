@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pgmoat::config::{Env, file::Config};
 use pgmoat::demo::{
     Demo, DemoOptions,
     cluster::{Cluster, ClusterOptions},
@@ -170,6 +171,25 @@ fn the_fleet_as_declared_is_in_order_on_every_major() {
             }
         });
     }
+}
+
+#[test]
+fn the_console_can_use_what_the_demo_writes() {
+    runtime().block_on(async {
+        let demo = demo(cluster::newest(), State::Broken).await;
+        let env = Env::from_process();
+        let config = Config::load(Some(demo.config_path()), &env).unwrap();
+        assert_eq!(config.warnings, Vec::<String>::new());
+        let names: Vec<&str> = config.instances.iter().map(|instance| instance.name.as_str()).collect();
+        assert_eq!(names, ["engarde", "flowdb"]);
+        let named = config.instances[0].policy.as_deref().unwrap();
+        let policy = pgmoat::policy::file::load(&config.resolve_path(named, &env)).unwrap();
+        assert_eq!(policy.name, "engarde");
+        for (instance, target) in config.instances.iter().zip(demo.targets()) {
+            assert_eq!(instance.url, target.url);
+            tokio_postgres::connect(&instance.url, tokio_postgres::NoTls).await.map(drop).unwrap();
+        }
+    });
 }
 
 #[test]
