@@ -14,6 +14,7 @@ use std::{
     },
 };
 
+use pgmoat::config::{Conninfo, Env};
 use pgmoat::demo::{
     binaries::{self, Wanted},
     cluster::{Cluster, ClusterOptions, SUPERUSER, Server},
@@ -136,6 +137,11 @@ pub async fn connect(cluster: &Cluster, user: &str, database: &str) -> tokio_pos
     let (client, connection) = cluster.config(user, database).connect(tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client
+}
+
+/// The same as the program's own readers want it; nothing of the test's environment gets in.
+pub fn conninfo(cluster: &Cluster, user: &str, database: &str) -> Conninfo {
+    Conninfo::parse(&cluster.url(user, database), &Env::default()).unwrap()
 }
 
 fn quoted(name: &str) -> String {
