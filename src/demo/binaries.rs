@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::error::{DemoError, Kind};
+use crate::config::{Env, paths};
 
 /// Names one or several directories (separated as in `PATH`) with server programs; they come before installed ones.
 pub const VARIABLE: &str = "PGMOAT_PG_BIN";
@@ -120,7 +121,7 @@ pub fn found() -> Vec<Binaries> {
 /// The directories under which fetched servers are kept, ours first. As root the server runs as another user, who may
 /// not enter root's home: then they are kept in the system's cache.
 pub fn caches() -> Vec<PathBuf> {
-    let own = directories::ProjectDirs::from("", "", "pgmoat").map(|dirs| dirs.cache_dir().join("servers"));
+    let own = paths::cache_dir(&Env::from_process()).map(|dir| dir.join("servers"));
     let system = PathBuf::from("/var/cache/pgmoat/servers");
     if rustix::process::geteuid().is_root() && env::var_os("XDG_CACHE_HOME").is_none() {
         [Some(system), own].into_iter().flatten().collect()

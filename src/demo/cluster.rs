@@ -97,12 +97,12 @@ impl Cluster {
             None => Server::Programs(binaries::find(&Wanted { dir: None, major: options.major })?),
         };
         match server {
-            Server::Programs(binaries) => Self::start_programs(binaries, &options),
-            Server::Container { major } => Self::start_container(major, &options),
+            Server::Programs(binaries) => Self::start_programs(binaries, options),
+            Server::Container { major } => Self::start_container(major, options),
         }
     }
 
-    fn start_programs(binaries: Binaries, options: &ClusterOptions) -> Result<Self, DemoError> {
+    fn start_programs(binaries: Binaries, options: ClusterOptions) -> Result<Self, DemoError> {
         let user = server_user()?;
         if let Some(user) = &user
             && let Some(closed) = closed_to(&binaries.dir, user)
@@ -120,15 +120,16 @@ impl Cluster {
         let body = Body::Programs { binaries, user };
         let mut cluster = Self { guard, root, port: options.port, password: new_password(), body };
         cluster.initialise(ids)?;
+        let port = options.port;
         cluster.configure(options, ids)?;
-        cluster.start_on_a_free_port(options.port)?;
+        cluster.start_on_a_free_port(port)?;
         Ok(cluster)
     }
 
     fn initialise(&mut self, ids: Option<Ids>) -> Result<(), DemoError> {
         let what = "make a database cluster";
         let password_file = self.root.join("password");
-        self.private_file(&password_file, self.password.clone().as_bytes(), ids)?;
+        private_file(&password_file, self.password.clone().as_bytes(), ids)?;
         let socket_dir = self.socket_dir();
         fs::create_dir(&socket_dir).map_err(|error| setup(what, &socket_dir, &error))?;
         give(&socket_dir, ids).map_err(|error| setup(what, &socket_dir, &error))?;
@@ -151,12 +152,12 @@ impl Cluster {
         Ok(())
     }
 
-    fn configure(&mut self, options: &ClusterOptions, ids: Option<Ids>) -> Result<(), DemoError> {
+    fn configure(&mut self, options: ClusterOptions, ids: Option<Ids>) -> Result<(), DemoError> {
         use std::fmt::Write as _;
         let what = "configure the cluster";
         let data = self.data_dir();
-        for (name, content) in &options.files {
-            self.private_file(&data.join(name), content, ids)?;
+        for (name, content) in options.files {
+            private_file(&data.join(name), &content, ids)?;
         }
         let path = data.join("postgresql.conf");
         let failed = |error: io::Error| setup(what, &path, &error);
@@ -165,7 +166,7 @@ impl Cluster {
         for (name, value) in SETTINGS {
             let _ = writeln!(text, "{name} = {value}");
         }
-        for (name, value) in &options.settings {
+        for (name, value) in options.settings {
             let _ = writeln!(text, "{name} = {value}");
         }
         fs::write(&path, text).map_err(failed)?;
@@ -257,7 +258,7 @@ impl Cluster {
         }
     }
 
-    fn start_container(major: u32, options: &ClusterOptions) -> Result<Self, DemoError> {
+    fn start_container(major: u32, options: ClusterOptions) -> Result<Self, DemoError> {
         let what = format!("run PostgreSQL {major} in a container");
         let failed = |cause: String| DemoError::new(Kind::Server, &what, cause, "");
         let mut guard = Guard::start(options.guard.as_deref())?;
@@ -274,8 +275,9 @@ impl Cluster {
         let mut args: Vec<String> = ["run", "--detach", "--rm", "--name"].map(String::from).into();
         args.extend([name.clone(), "--publish".into(), format!("127.0.0.1:{port}:5432")]);
         args.extend(["--env-file".into(), environment.display().to_string(), format!("postgres:{major}")]);
-        let own = SETTINGS.iter().filter(|(name, _)| *name != "listen_addresses").map(|(n, v)| (*n, *v));
-        for (name, value) in own.chain(options.settings.iter().map(|(n, v)| (n.as_str(), v.as_str()))) {
+        let own = SETTINGS.iter().filter(|(name, _)| *name != "listen_addresses");
+        let own = own.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        for (name, value) in own.chain(options.settings) {
             args.extend(["-c".into(), format!("{name}={}", value.trim_matches('\''))]);
         }
         let request = Request::Run { program: docker, args, ids: None, log: root.join("docker.log") };
@@ -370,10 +372,10 @@ impl Cluster {
             Body::Container { .. } => PathBuf::from(name),
         }
     }
+}
 
-    fn private_file(&self, path: &Path, content: &[u8], ids: Option<Ids>) -> Result<(), DemoError> {
-        write_private(path, content, ids).map_err(|error| setup("write a file of the cluster", path, &error))
-    }
+fn private_file(path: &Path, content: &[u8], ids: Option<Ids>) -> Result<(), DemoError> {
+    write_private(path, content, ids).map_err(|error| setup("write a file of the cluster", path, &error))
 }
 
 fn setup(what: &str, path: &Path, error: &io::Error) -> DemoError {
@@ -434,7 +436,7 @@ fn check_port(port: u16) -> Result<u16, DemoError> {
 fn wait_for_port(port: u16) -> Result<(), String> {
     use std::io::{Read as _, Write as _};
     const TLS_QUESTION: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-    let limit = Duration::from_mins(1);
+    let limit = Duration::from_secs(60);
     let start = Instant::now();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let answers = || -> io::Result<()> {

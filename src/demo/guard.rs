@@ -32,7 +32,7 @@ pub const ARGUMENT: &str = "__guard";
 /// How often a running child is looked at.
 const POLL: Duration = Duration::from_millis(4);
 /// How long a server may take to accept connections.
-const START_LIMIT: Duration = Duration::from_mins(1);
+const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long a server may take to stop before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How long the removal of a directory is tried again while dying processes still write into it.

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pgmoat::config::{Env, file::Config};
 use pgmoat::demo::{
     Demo, DemoOptions,
     cluster::{Cluster, ClusterOptions},
@@ -98,8 +99,8 @@ const STORY: &[(&str, &str)] = &[
     ),
     ("Capilytics has none", "select to_regclass('capilytics.alembic_version') is null"),
     (
-        "104 tables in public",
-        "select count(*) = 104 from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'",
+        "104 tables and views in public",
+        "select count(*) = 104 and count(*) filter (where has_table_privilege('langflow_app', oid, 'select')) = 97 from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'm')",
     ),
     ("onside_user is in engarde_user", "select pg_has_role('onside_user', 'engarde_user', 'usage')"),
     (
@@ -173,6 +174,25 @@ fn the_fleet_as_declared_is_in_order_on_every_major() {
 }
 
 #[test]
+fn the_console_can_use_what_the_demo_writes() {
+    runtime().block_on(async {
+        let demo = demo(cluster::newest(), State::Broken).await;
+        let env = Env::from_process();
+        let config = Config::load(Some(demo.config_path()), &env).unwrap();
+        assert_eq!(config.warnings, Vec::<String>::new());
+        let names: Vec<&str> = config.instances.iter().map(|instance| instance.name.as_str()).collect();
+        assert_eq!(names, ["engarde", "flowdb"]);
+        let named = config.instances[0].policy.as_deref().unwrap();
+        let policy = pgmoat::policy::file::load(&config.resolve_path(named, &env)).unwrap();
+        assert_eq!(policy.name, "engarde");
+        for (instance, target) in config.instances.iter().zip(demo.targets()) {
+            assert_eq!(instance.url, target.url);
+            tokio_postgres::connect(&instance.url, tokio_postgres::NoTls).await.map(drop).unwrap();
+        }
+    });
+}
+
+#[test]
 fn every_role_of_the_policy_logs_in_over_the_loopback_port() {
     runtime().block_on(async {
         let demo = demo(cluster::newest(), State::AsDeclared).await;
@@ -180,10 +200,8 @@ fn every_role_of_the_policy_logs_in_over_the_loopback_port() {
         for role in ["engarde_user", "sankore_user", "onside_user", "analytics_readonly", "audit_user", "monitor_user"]
         {
             let url = cluster.tcp_url(role, "engarde");
-            tokio_postgres::connect(&url, tokio_postgres::NoTls)
-                .await
-                .map(drop)
-                .unwrap_or_else(|e| panic!("{role}: {e:?}"));
+            let result = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.map(drop);
+            assert!(result.is_ok(), "{role}: {result:?}");
         }
     });
 }

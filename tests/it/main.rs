@@ -1,5 +1,15 @@
 //! The integration tests: one binary, so that the crate is linked once. Each module is one piece of the outside.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "everything here is a test; the lint's own exception knows only functions marked as one"
+)]
+
 mod connect;
 mod demo;
 mod matrix_oracle;

@@ -20,6 +20,7 @@ revoke create on schema public from langflow_app;
 alter table sankore.alembic_version rename constraint alembic_version_pkc to alembic_version_sankore_pkc;
 alter table sankore.alembic_version rename to alembic_version_sankore;
 alter table sankore.alembic_version_sankore set schema public;
+revoke select on public.alembic_version_sankore from analytics_readonly;
 
 -- version-behind-head, version-table-duplicate: MadanSara is two revisions behind, and the same row stands twice.
 update madansara.alembic_version set version_num = 'a5c7e9b1d3f0';
@@ -177,6 +178,10 @@ alter policy tenant_isolation on public.platform_connections using (tenant_id::t
 -- rls-bypassed-by-view
 create view public.spend_overview as select tenant_id, count(*) as accounts from public.ad_accounts group by tenant_id;
 create materialized view public.tenant_usage as select tenant_id, count(*) as entries from public.usage_records group by tenant_id;
+-- The readers of public and of madansara got these by hand.
+grant select on public.alembic_version_sankore, public.alembic_version_madansara, public.alembic_version_backup_20261103,
+  public.flow_overview, public.spend_overview, public.tenant_usage to langflow_app, audit_user;
+grant select on madansara.trend_overview to analytics_readonly;
 
 -- dead-tuples: half of a table rewritten, and nobody vacuums it
 update sankore.ad_trends set score = score + 1 where id % 2 = 0;

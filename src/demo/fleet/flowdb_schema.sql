@@ -29,6 +29,8 @@ create table public.alembic_version (
   version_num varchar(32) not null, constraint alembic_version_pkc primary key (version_num)
 );
 reset role;
+-- The rows below are consistent: checking each foreign key once more takes seconds.
+set local session_replication_role = replica;
 
 insert into public."user" select md5('user ' || n)::uuid, 'flow-user-' || n from generate_series(1, 25) n;
 insert into public.folder select md5('folder ' || n)::uuid, 'Folder ' || n, md5('user ' || 1 + n % 25)::uuid from generate_series(1, 40) n;

@@ -43,6 +43,8 @@ create table langflow.alembic_version (
 
 reset role;
 revoke references on public.tenants, public.campaigns from langflow_app;
+-- The rows below are consistent: checking each foreign key once more takes seconds.
+set local session_replication_role = replica;
 
 insert into langflow."user" select md5('user ' || n)::uuid, 'flow-user-' || n from generate_series(1, 40) n;
 insert into langflow.folder select md5('folder ' || n)::uuid, 'Folder ' || n, md5('user ' || 1 + n % 40)::uuid from generate_series(1, 90) n;

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::try_join_all;
 use tokio_postgres::{Client, Config, NoTls, error::SqlState};
 
 use super::{
@@ -28,6 +29,9 @@ pub enum State {
     Broken,
 }
 
+/// A file's name and its statements.
+type File = (&'static str, &'static str);
+
 /// One instance of the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Instance {
@@ -38,9 +42,9 @@ pub struct Instance {
     /// Run in the maintenance database, before the database is made.
     roles: &'static str,
     create_database: &'static str,
-    /// Run in the database, one after the other.
-    schema: &'static [(&'static str, &'static str)],
-    broken: (&'static str, &'static str),
+    /// Run in the database: stages one after the other, the files of one stage side by side.
+    stages: &'static [&'static [File]],
+    broken: File,
 }
 
 /// The database that the services share.
@@ -49,12 +53,11 @@ pub const ENGARDE: Instance = Instance {
     database: "engarde",
     roles: include_str!("roles.sql"),
     create_database: "create database engarde",
-    schema: &[
-        ("schemas.sql", include_str!("schemas.sql")),
-        ("public.sql", include_str!("public.sql")),
-        ("langflow.sql", include_str!("langflow.sql")),
-        ("services.sql", include_str!("services.sql")),
-        ("tenancy.sql", include_str!("tenancy.sql")),
+    stages: &[
+        &[("schemas.sql", include_str!("schemas.sql"))],
+        &[("public.sql", include_str!("public.sql"))],
+        &[("langflow.sql", include_str!("langflow.sql")), ("services.sql", include_str!("services.sql"))],
+        &[("tenancy.sql", include_str!("tenancy.sql"))],
     ],
     broken: ("broken.sql", include_str!("broken.sql")),
 };
@@ -65,7 +68,7 @@ pub const FLOWDB: Instance = Instance {
     database: "En-Garde-FlowDB",
     roles: include_str!("flowdb.sql"),
     create_database: "create database \"En-Garde-FlowDB\"",
-    schema: &[("flowdb_schema.sql", include_str!("flowdb_schema.sql"))],
+    stages: &[&[("flowdb_schema.sql", include_str!("flowdb_schema.sql"))]],
     broken: ("flowdb_broken.sql", include_str!("flowdb_broken.sql")),
 };
 
@@ -76,7 +79,8 @@ pub const INSTANCES: [Instance; 2] = [ENGARDE, FLOWDB];
 pub const POLICY: &str = include_str!("engarde.policy.toml");
 
 const PASSWORDS: &str = include_str!("passwords.sql");
-const STATISTICS: &str = "analyze";
+/// Row estimates for every table; the smallest sample keeps it short.
+const STATISTICS: &str = "set default_statistics_target = 1; analyze";
 
 /// Settings of the fleet's clusters: bulk loads need no log to replay.
 pub const SETTINGS: &[(&str, &str)] = &[("wal_level", "minimal"), ("max_wal_senders", "0")];
@@ -96,8 +100,10 @@ pub async fn fill(cluster: &Cluster, instance: &Instance, state: State) -> Resul
     let mut config = cluster.config(SUPERUSER, instance.database);
     config.options(format!("-c client_min_messages=warning -c demo.password={}", cluster.password()));
     let client = connect(&config).await?;
-    for (file, sql) in instance.schema {
-        run(&client, file, sql).await?;
+    for stage in instance.stages {
+        let Some(((file, sql), others)) = stage.split_first() else { continue };
+        let beside = try_join_all(others.iter().map(|(file, sql)| run_apart(&config, file, sql)));
+        tokio::try_join!(run(&client, file, sql), beside)?;
     }
     match state {
         State::AsDeclared => {}
@@ -105,6 +111,10 @@ pub async fn fill(cluster: &Cluster, instance: &Instance, state: State) -> Resul
     }
     run(&client, "the passwords", PASSWORDS).await?;
     run(&client, "the statistics", STATISTICS).await
+}
+
+async fn run_apart(config: &Config, what: &str, sql: &str) -> Result<(), DemoError> {
+    run(&connect(config).await?, what, sql).await
 }
 
 async fn run(client: &Client, what: &str, sql: &str) -> Result<(), DemoError> {
@@ -152,4 +162,30 @@ pub fn write_files(dir: &Path) -> io::Result<PathBuf> {
     fs::write(&policy, POLICY)?;
     revisions::write(&dir.join("alembic"))?;
     Ok(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_is_valid_and_speaks_of_both_instances() {
+        let policy = crate::policy::file::parse(POLICY, Path::new("/demo/engarde.policy.toml")).unwrap();
+        assert_eq!(policy.services.len(), 7);
+        for instance in INSTANCES {
+            let here = policy.for_instance(instance.name, instance == ENGARDE);
+            assert!(!here.services.is_empty(), "{}", instance.name);
+        }
+    }
+
+    #[test]
+    fn every_revision_directory_of_the_policy_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = write_files(dir.path()).unwrap();
+        let policy = crate::policy::file::load(&path).unwrap();
+        for service in &policy.services {
+            let revisions = service.revisions.as_ref().unwrap();
+            assert!(fs::read_dir(revisions).unwrap().count() > 0, "{}", revisions.display());
+        }
+    }
 }

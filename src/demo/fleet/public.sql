@@ -66,6 +66,12 @@ create table public.audience_segments (
 create table public.plans (code text primary key, name text not null, monthly_price numeric(8, 2) not null);
 create table public.platforms (code text primary key, name text not null);
 create table public.feature_flags (name text primary key, enabled boolean not null);
+create table public.job_queue (
+  id serial primary key,
+  kind text not null,
+  status text not null,
+  attempts integer not null default 0
+);
 create table public.alembic_version (
   version_num varchar(32) not null,
   constraint alembic_version_pkc primary key (version_num)
@@ -82,11 +88,11 @@ begin
      calendar_events campaign_assets campaign_budgets campaign_channels campaign_goals campaign_metrics campaign_tags
      comments companies consent_records contact_lists contacts content_calendars content_templates conversions
      creative_assets creative_variants credit_transactions csv_imports custom_fields customer_profiles dashboards
-     data_exports deals email_templates event_subscriptions experiments experiment_variants feature_usage forms
-     form_submissions goals insights integrations invoices invoice_items keyword_groups keywords landing_pages
+     data_exports deals email_templates event_subscriptions experiments experiment_variants feature_usage
+     form_submissions insights integrations invoices invoice_items keyword_groups keywords landing_pages
      lead_scores leads media_plans notifications oauth_tokens onboarding_steps organizations payment_methods personas
      reports report_schedules saved_filters scheduled_jobs sms_templates social_accounts social_posts subscriptions
-     tasks team_members teams usage_records webhook_deliveries webhooks workflow_runs', '\s+')
+     tasks team_members usage_records webhook_deliveries workflow_runs', '\s+')
   loop
     execute format(
       'create table public.%1$I (
@@ -103,12 +109,16 @@ create function public.current_tenant() returns uuid language sql stable set sea
   as $$ select nullif(current_setting('app.current_tenant_id', true), '')::uuid $$;
 
 reset role;
+-- The rows below are consistent: checking each foreign key once more takes seconds.
+set local session_replication_role = replica;
 
 insert into public.tenants (id, name)
   select md5('tenant ' || n)::uuid, 'Tenant ' || n from generate_series(1, 12) n;
 insert into public.plans values ('free', 'Free', 0), ('team', 'Team', 49), ('agency', 'Agency', 249);
 insert into public.platforms values ('meta', 'Meta'), ('google', 'Google Ads'), ('tiktok', 'TikTok');
 insert into public.feature_flags values ('new_editor', true), ('ai_briefs', true), ('bulk_export', false);
+insert into public.job_queue (kind, status)
+  select (array['sync', 'report', 'import'])[1 + n % 3], (array['done', 'done', 'waiting'])[1 + n % 3] from generate_series(1, 4000) n;
 insert into public.users (tenant_id, email, name, last_seen_at)
   select md5('tenant ' || 1 + (n - 1) % 12)::uuid, 'user' || n || '@example.com', 'User ' || n, now() - n * interval '1 minute'
   from generate_series(1, 4000) n;

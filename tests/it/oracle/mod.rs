@@ -19,6 +19,8 @@ use pgmoat::{
 };
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
+use crate::support::cluster::conninfo;
+
 /// What one graph showed.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Report {
@@ -101,7 +103,7 @@ async fn compare(
     seed: u64,
     log: &mut String,
 ) {
-    let mut reader = Reader::open(&cluster.config(SUPERUSER, database), "oracle").await.unwrap();
+    let mut reader = Reader::open(&conninfo(cluster, SUPERUSER, database), "oracle").await.unwrap();
     let snapshot = reader.snapshot(&Want::default()).await.unwrap();
     let version = snapshot.server.version_num;
     let matrix = Matrix::new(&snapshot.catalog, &snapshot.server);

