@@ -171,3 +171,13 @@ pub trait Pane: Send {
         None
     }
 }
+
+pub mod marks;
+pub mod reach;
+pub mod roles;
+#[cfg(test)]
+mod sample;
+pub mod schemas;
+pub mod sessions;
+pub mod sizes;
+pub mod versions;
