@@ -1,7 +1,10 @@
 //! Sentences of toned words: built piece by piece from our words and strangers' names, and folded to a width.
 //! Knows lines and spans, nothing of what they speak of.
 
-use crate::app::view::{Line, Span, Tone};
+use crate::{
+    app::view::{Line, Span, Tone},
+    text,
+};
 
 /// Cells a name may take inside a sentence: room for every honest name (63 bytes), not for hundreds of escapes.
 const NAME_CELLS: usize = 64;
@@ -32,8 +35,9 @@ impl Prose {
     }
     /// A name of the server: strong, escaped, cut when it is made of escapes.
     #[must_use]
-    pub fn name(self, name: &str) -> Prose {
-        self.span(Span::new(name, Tone::Strong).fitted(NAME_CELLS))
+    pub fn name(mut self, name: &str) -> Prose {
+        self.0.0.extend(fitted(Span::new(name, Tone::Strong), NAME_CELLS));
+        self
     }
     /// Names with commas and `and`; beyond `most` they are counted.
     #[must_use]
@@ -92,7 +96,7 @@ pub fn fold(line: &Line, width: usize, hang: usize) -> Vec<Line> {
     let mut word: Vec<Span> = Vec::new();
     let mut put = |word: &mut Vec<Span>| {
         let cells: usize = word.iter().map(Span::width).sum();
-        let trailing = word.last().map_or(0, |s| s.width() - s.clone().trimmed().width());
+        let trailing = word.last().map_or(0, |s| s.width() - trimmed(s.clone()).width());
         if used > 0 && used + cells - trailing > width {
             lines.push(trim(std::mem::take(&mut now)));
             used = if hang > 0 && !lines.is_empty() {
@@ -104,11 +108,11 @@ pub fn fold(line: &Line, width: usize, hang: usize) -> Vec<Line> {
         }
         for span in word.drain(..) {
             let room = width.saturating_sub(used);
-            if span.clone().trimmed().width() > room {
+            if trimmed(span.clone()).width() > room {
                 if room > 0 {
-                    let span = span.trimmed().fitted(room);
-                    used += span.width();
-                    now.0.push(span);
+                    let fits = fitted(trimmed(span), room);
+                    used += fits.iter().map(Span::width).sum::<usize>();
+                    now.0.extend(fits);
                 }
             } else {
                 used += span.width();
@@ -117,7 +121,7 @@ pub fn fold(line: &Line, width: usize, hang: usize) -> Vec<Line> {
         }
     };
     for span in &line.0 {
-        for piece in span.split_words() {
+        for piece in words(span) {
             let ends = piece.text().ends_with(' ');
             word.push(piece);
             if ends {
@@ -160,16 +164,44 @@ pub fn cut(line: Line, cells: usize) -> Line {
         if room == 0 {
             break;
         }
-        let span = span.fitted(room);
-        room = room.saturating_sub(span.width());
-        out.0.push(span);
+        for span in fitted(span, room) {
+            room = room.saturating_sub(span.width());
+            out.0.push(span);
+        }
     }
     out
 }
 
+/// The span cut to at most `cells` cells, with `…` for what is missing.
+fn fitted(span: Span, cells: usize) -> Vec<Span> {
+    if span.width() <= cells {
+        return vec![span];
+    }
+    let bytes = text::fit(span.text(), cells).trim_end_matches('…').len();
+    let mut out = vec![span.part(0..bytes)];
+    if cells > 0 {
+        out.push(Span::known("…", span.tone));
+    }
+    out
+}
+
+/// Its words, each with the blanks behind it.
+fn words(span: &Span) -> impl Iterator<Item = Span> {
+    let mut at = 0;
+    span.text().split_inclusive(' ').map(move |word| {
+        at += word.len();
+        span.part(at - word.len()..at)
+    })
+}
+
+/// The span without blanks at its end.
+fn trimmed(span: Span) -> Span {
+    if span.text().ends_with(' ') { span.part(0..span.text().trim_end_matches(' ').len()) } else { span }
+}
+
 fn trim(mut line: Line) -> Line {
     if let Some(last) = line.0.pop() {
-        line.0.push(last.trimmed());
+        line.0.push(trimmed(last));
     }
     line
 }
@@ -185,7 +217,7 @@ mod tests {
         assert!(folded.iter().all(|l| l.width() <= 20), "{folded:?}");
         let plain: Vec<String> = folded.iter().map(Line::plain).collect();
         assert_eq!(plain, ["the schema langflow,", "  owned by", "  langflow_app"], "a comma stays with its word");
-        assert!(folded[1].0.iter().any(|s| s.tone == Tone::Strong && s.text() == "langflow"));
+        assert!(folded[2].0.iter().any(|s| s.tone == Tone::Strong && s.text() == "langflow_app"));
     }
 
     #[test]

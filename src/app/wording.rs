@@ -89,25 +89,28 @@ pub const fn verb(kind: ObjectKind, privilege: Privilege) -> &'static str {
         Privilege::Insert => "insert",
         Privilege::Update => match kind {
             ObjectKind::Sequence => "set",
-            ObjectKind::Database
-            | ObjectKind::Schema
-            | ObjectKind::Table
-            | ObjectKind::Routine
-            | ObjectKind::Type => "update",
+            ObjectKind::Database | ObjectKind::Schema | ObjectKind::Table | ObjectKind::Routine | ObjectKind::Type => {
+                "update"
+            }
         },
         Privilege::Delete => "delete",
         Privilege::Truncate => "truncate",
         Privilege::References => "reference",
         Privilege::Trigger => "add triggers",
         Privilege::Maintain => "maintain",
-        Privilege::Usage => "use",
-        Privilege::Create => match kind {
-            ObjectKind::Database => "create schemas",
-            ObjectKind::Schema
+        Privilege::Usage => match kind {
+            ObjectKind::Schema => "use it",
+            ObjectKind::Database
             | ObjectKind::Table
             | ObjectKind::Sequence
             | ObjectKind::Routine
-            | ObjectKind::Type => "create in it",
+            | ObjectKind::Type => "use",
+        },
+        Privilege::Create => match kind {
+            ObjectKind::Database => "create schemas",
+            ObjectKind::Schema | ObjectKind::Table | ObjectKind::Sequence | ObjectKind::Routine | ObjectKind::Type => {
+                "create in it"
+            }
         },
         Privilege::Execute => "execute",
         Privilege::Connect => "connect",
@@ -202,12 +205,12 @@ pub fn access_list(j: &Judgement, kind: ObjectKind, owner: Oid, acl: &Acl) -> Ve
     let version = j.matrix.version_num;
     let mut lines = Vec::new();
     match &acl.0 {
-        None => lines.push(Line(vec![Span::known(
-            "No list of its own: PostgreSQL's default holds.",
-            Tone::Dim,
-        )])),
+        None => lines.push(Line(vec![Span::known("No list of its own: PostgreSQL's default holds.", Tone::Dim)])),
         Some(entries) if entries.is_empty() => {
-            lines.push(Line(vec![Span::known("The list is empty: nobody may do anything, not even the owner.", Tone::Warning)]));
+            lines.push(Line(vec![Span::known(
+                "The list is empty: nobody may do anything, not even the owner.",
+                Tone::Warning,
+            )]));
         }
         Some(_) => {}
     }
@@ -224,10 +227,7 @@ pub fn access_list(j: &Judgement, kind: ObjectKind, owner: Oid, acl: &Acl) -> Ve
             line = line.dim(", granted by ").and(&role_name(j, entry.grantor), Tone::Dim);
         }
         if entry.grantee != owner && !entry.grantable.is_empty() {
-            line = line.and(
-                &format!(", and may pass on: {}", rights(kind, entry.grantable, version)),
-                Tone::Warning,
-            );
+            line = line.and(&format!(", and may pass on: {}", rights(kind, entry.grantable, version)), Tone::Warning);
         }
         lines.push(line.line());
     }
@@ -308,7 +308,8 @@ pub fn access_raw(j: &Judgement, acl: &Acl) -> String {
 pub fn path(j: &Judgement, role: usize, edges: &[Edge]) -> Prose {
     let mut prose = Prose::new().name(role_at(j, role));
     for edge in edges {
-        prose = prose.dim(if edge.implicit { " ──owns the database──▶ " } else { " ──member of──▶ " });
+        prose =
+            prose.dim(if edge.implicit { " ──owns the database──▶ " } else { " ──member of──▶ " });
         prose = prose.name(role_at(j, edge.role));
     }
     prose
@@ -338,9 +339,11 @@ pub fn paths(j: &Judgement, role: usize, kind: ObjectKind, owner: Oid, acl: &Acl
         };
         lines.push(prose.line());
     }
-    for (name, may) in
-        [("pg_read_all_data", " ──may──▶ read"), ("pg_write_all_data", " ──may──▶ write"), ("pg_maintain", " ──may──▶ maintain")]
-    {
+    for (name, may) in [
+        ("pg_read_all_data", " ──may──▶ read"),
+        ("pg_write_all_data", " ──may──▶ write"),
+        ("pg_maintain", " ──may──▶ maintain"),
+    ] {
         let applies = match kind {
             ObjectKind::Table => true,
             ObjectKind::Sequence => name != "pg_maintain",
@@ -379,7 +382,7 @@ mod tests {
         assert_eq!(table(&[Insert, Update, Delete, Truncate]), "write and truncate");
         assert_eq!(table(&[Insert, Truncate]), "insert and truncate");
         assert_eq!(rights(ObjectKind::Table, Privileges::TABLE_16, 150_000), "everything");
-        assert_eq!(rights(ObjectKind::Schema, Privileges::SCHEMA, 150_000), "use and create in it");
+        assert_eq!(rights(ObjectKind::Schema, Privileges::SCHEMA, 150_000), "use it and create in it");
     }
 
     #[test]

@@ -4,6 +4,17 @@
 //! A pane turns judgements into entries when data changed ([`Pane::load`]), and entries into cells when they are on
 //! screen ([`Pane::cells`]); it never draws, never asks a server, never blocks.
 
+pub mod marks;
+mod objects;
+pub mod reach;
+pub mod roles;
+#[cfg(test)]
+pub(crate) mod sample;
+pub mod schemas;
+pub mod sessions;
+pub mod sizes;
+pub mod versions;
+
 use crate::{
     app::{
         instance::Instance,
@@ -171,13 +182,3 @@ pub trait Pane: Send {
         None
     }
 }
-
-pub mod marks;
-pub mod reach;
-pub mod roles;
-#[cfg(test)]
-mod sample;
-pub mod schemas;
-pub mod sessions;
-pub mod sizes;
-pub mod versions;

@@ -19,8 +19,14 @@ use crate::{
 };
 
 /// Names that no screen may take literally.
-pub const HOSTILE: [&str; 6] =
-    ["a\u{1b}[2J\u{1b}]0;x\u{7}", "x\u{202e}nimda", "two\nlines", "q\"uo'te\\", "日本語のとても長い名前日本語のとても", " "];
+pub const HOSTILE: [&str; 6] = [
+    "a\u{1b}[2J\u{1b}]0;x\u{7}",
+    "x\u{202e}nimda",
+    "two\nlines",
+    "q\"uo'te\\",
+    "日本語のとても長い名前日本語のとても",
+    " ",
+];
 
 /// See the module.
 pub struct Sample {
@@ -106,8 +112,7 @@ impl Sample {
 
     pub fn role(&mut self, name: &str) -> Oid {
         let oid = self.number();
-        let role =
-            Role { oid, name: name.into(), inherit: true, login: true, connection_limit: -1, ..Role::default() };
+        let role = Role { oid, name: name.into(), inherit: true, login: true, connection_limit: -1, ..Role::default() };
         self.catalog.roles.push(role);
         oid
     }
@@ -143,12 +148,9 @@ impl Sample {
         match kind {
             Kind::Function | Kind::Procedure | Kind::Aggregate | Kind::Window => self.catalog.routines.push(group),
             Kind::Type => self.catalog.types.push(group),
-            Kind::Table
-            | Kind::Partitioned
-            | Kind::View
-            | Kind::MaterializedView
-            | Kind::Foreign
-            | Kind::Sequence => self.catalog.relations.push(group),
+            Kind::Table | Kind::Partitioned | Kind::View | Kind::MaterializedView | Kind::Foreign | Kind::Sequence => {
+                self.catalog.relations.push(group)
+            }
         }
     }
 
