@@ -7,6 +7,7 @@
 pub mod marks;
 mod objects;
 pub mod reach;
+mod role_story;
 pub mod roles;
 #[cfg(test)]
 pub(crate) mod sample;
