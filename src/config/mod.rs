@@ -3,6 +3,7 @@
 
 pub mod conninfo;
 pub mod env;
+pub mod revisions;
 pub mod target;
 
 use std::fmt;

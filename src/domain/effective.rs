@@ -306,6 +306,22 @@ impl Matrix {
         held | self.predefined(role, kind)
     }
 
+    /// As [`Matrix::rights`] for a role, with PUBLIC's share left out and a superuser treated like anybody: what is the
+    /// role's own, by entries for it, by inheritance and by predefined roles.
+    #[must_use]
+    pub fn own_rights(&self, role: usize, kind: ObjectKind, owner: Oid, acl: &Acl) -> Privileges {
+        let mut held = self.predefined(role, kind);
+        for entry in acl.in_force(kind, owner, self.version_num).entries() {
+            if !entry.is_public()
+                && !held.contains_all(entry.privileges)
+                && self.closure.position(entry.grantee).is_some_and(|g| self.closure.inherits(role, g))
+            {
+                held = held | entry.privileges;
+            }
+        }
+        held
+    }
+
     /// What predefined roles give on every object of a kind (`aclchk.c`: pg_class_aclmask_ext, object_aclmask_ext).
     fn predefined(&self, role: usize, kind: ObjectKind) -> Privileges {
         let mut held = Privileges::NONE;

@@ -1,12 +1,21 @@
 //! Cells compared with the policy: level, declared access, drift, and what exactly is missing or too much.
+//!
+//! One cell is judged exactly by [`Judge::cell`]. The whole matrix is compared by bit rows ([`Judge::differing`]): roles
+//! without anything declared in a schema are compared 64 at a time, the few declared ones bit by bit.
+
+use std::{cell::OnceCell, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Level, Policy};
+use super::{
+    Exception, Level, Policy, Undeclared,
+    desired::{Desired, Rights, Want, required},
+};
 use crate::domain::{
-    ObjectKind, Privilege,
-    effective::{Cell, Matrix, Who},
-    snapshot::Snapshot,
+    ObjectKind, Privilege, Privileges,
+    closure::{get, ones, or_into},
+    effective::{Cell, Matrix, Row, Rows, Who},
+    snapshot::{Group, Snapshot},
 };
 
 /// How a cell relates to the policy (contract, section 4).
@@ -44,6 +53,8 @@ pub struct Judged {
     pub drift: Option<Drift>,
     pub missing: Vec<Difference>,
     pub excess: Vec<Difference>,
+    /// Where `own` is declared: what the role should own and does not, the schema itself counted as one.
+    pub unowned: u32,
 }
 
 /// Compares cells of one snapshot with a policy.
@@ -51,25 +62,571 @@ pub struct Judge<'a> {
     snapshot: &'a Snapshot,
     matrix: &'a Matrix,
     policy: Option<&'a Policy>,
+    desired: OnceCell<Arc<Desired>>,
 }
+
+const OBJECTS: [ObjectKind; 3] = [ObjectKind::Table, ObjectKind::Sequence, ObjectKind::Routine];
 
 impl<'a> Judge<'a> {
     #[must_use]
     pub fn new(snapshot: &'a Snapshot, matrix: &'a Matrix, policy: Option<&'a Policy>) -> Judge<'a> {
-        Judge { snapshot, matrix, policy }
+        Judge { snapshot, matrix, policy, desired: OnceCell::new() }
+    }
+
+    /// As [`Judge::new`] with the policy already resolved against this catalog, so that it is not done again.
+    #[must_use]
+    pub fn with(
+        snapshot: &'a Snapshot,
+        matrix: &'a Matrix,
+        policy: Option<&'a Policy>,
+        desired: Option<Arc<Desired>>,
+    ) -> Judge<'a> {
+        let judge = Judge::new(snapshot, matrix, policy);
+        if let Some(desired) = desired {
+            let _ = judge.desired.set(desired);
+        }
+        judge
+    }
+
+    /// The policy resolved against the catalog; `None` without one.
+    #[must_use]
+    pub fn desired(&self) -> Option<&Arc<Desired>> {
+        let policy = self.policy?;
+        Some(self.desired.get_or_init(|| Arc::new(Desired::new(policy, &self.snapshot.catalog, self.matrix))))
     }
 
     /// Counts and compares one cell; `schema` is a position in the catalog.
     #[must_use]
     pub fn cell(&self, who: Who, schema: usize) -> Judged {
         let cell = self.matrix.cell(&self.snapshot.catalog, who, schema);
-        let _ = self.policy;
-        Judged { cell, level: Vec::new(), declared: None, drift: None, missing: Vec::new(), excess: Vec::new() }
+        let level = self.levels(who, &cell, schema);
+        let mut judged =
+            Judged { cell, level, declared: None, drift: None, missing: Vec::new(), excess: Vec::new(), unowned: 0 };
+        if let (Who::Role(role), Some(desired)) = (who, self.desired()) {
+            self.compare(desired, role, schema, &mut judged);
+        }
+        judged
+    }
+
+    fn compare(&self, desired: &Desired, role: usize, schema: usize, judged: &mut Judged) {
+        let nothing = Want::default();
+        let want = desired.want(role, schema).unwrap_or(&nothing);
+        judged.declared = Some(want.levels.clone());
+        if !desired.compares(role) || !desired.is_judged(schema) {
+            judged.drift = Some(Drift::None);
+            return;
+        }
+        let own = self.own_counts(role, schema, &Rights::NONE, &[]);
+        if !desired.names_role(role) || !desired.names_schema(schema) {
+            let access = !(own.schema.is_empty() && own.objects.iter().all(|c| c.on_any().is_empty()));
+            judged.drift = Some(if access { Drift::Undeclared } else { Drift::None });
+            return;
+        }
+        judged.missing = missing(&judged.cell, &want.required);
+        let exceptions: Vec<&Exception> = want.exceptions.iter().filter_map(|i| desired.exceptions.get(*i)).collect();
+        judged.excess = self.own_counts(role, schema, &want.allowed, &exceptions).differences();
+        if want.owns {
+            judged.unowned = self.unowned(desired, role, schema);
+        }
+        let missing = !judged.missing.is_empty() || judged.unowned > 0;
+        judged.drift = Some(match (missing, judged.excess.is_empty()) {
+            (false, true) => Drift::None,
+            (true, true) => Drift::Missing,
+            (false, false) => Drift::Excess,
+            (true, false) => Drift::Both,
+        });
+    }
+
+    /// Groups of a schema that levels are judged by: no members of extensions.
+    fn judged_groups(&self, schema: usize) -> impl Iterator<Item = &Group> {
+        self.matrix.groups(&self.snapshot.catalog, schema).filter(|g| !g.extension)
+    }
+
+    /// What `role` holds other than through PUBLIC, beyond `allowed` and the exceptions.
+    fn own_counts(&self, role: usize, schema: usize, allowed: &Rights, exceptions: &[&Exception]) -> OwnCounts {
+        let mut out = OwnCounts::default();
+        let catalog = &self.snapshot.catalog;
+        let whole = privileges(exceptions.iter().filter(|e| e.objects.is_empty()));
+        let Some(of) = catalog.schemas.get(schema) else { return out };
+        let held = self.matrix.own_rights(role, ObjectKind::Schema, of.owner, &of.acl);
+        out.schema = held.minus(allowed.schema).minus(whole);
+        for group in self.judged_groups(schema) {
+            let kind = group.kind.object_kind();
+            let held = self.matrix.own_rights(role, kind, group.owner, &group.acl);
+            out.add(kind, group.count, held.minus(allowed.of(kind)).minus(whole));
+        }
+        let single: Vec<&Exception> = exceptions.iter().filter(|e| !e.objects.is_empty()).copied().collect();
+        if single.is_empty() {
+            return out;
+        }
+        // by name where the names were read, else at most as many as are named
+        if let Some(names) = self.snapshot.objects.0.get(&of.oid) {
+            for object in names.all().filter(|o| !o.extension) {
+                let kind = object.kind.object_kind();
+                let covered = privileges(single.iter().filter(|e| covers(e, &object.name)));
+                let held = self.matrix.own_rights(role, kind, object.owner, &object.acl);
+                out.subtract(kind, 1, held.minus(allowed.of(kind)).minus(whole).and(covered));
+            }
+        } else {
+            for privilege in privileges(single.iter()).iter() {
+                let of_it = single.iter().filter(|e| e.privileges.contains(&privilege));
+                let names: std::collections::BTreeSet<&str> =
+                    of_it.flat_map(|e| e.objects.iter().map(String::as_str)).collect();
+                for kind in OBJECTS {
+                    out.subtract(kind, names.len() as u32, privilege.into());
+                }
+            }
+        }
+        out
+    }
+
+    /// What a role that must own does not: see [`Judged::unowned`].
+    fn unowned(&self, desired: &Desired, role: usize, schema: usize) -> u32 {
+        let catalog = &self.snapshot.catalog;
+        let Some(of) = catalog.schemas.get(schema) else { return 0 };
+        let accepted = desired.schemas.get(schema).map(|s| s.accepted.as_slice()).unwrap_or_default();
+        let itself = u32::from(!self.matrix.owns(Who::Role(role), of.owner));
+        let others = self
+            .judged_groups(schema)
+            .chain(self.matrix.types(catalog, schema).filter(|g| !g.extension))
+            .filter(|g| !self.matrix.owns(Who::Role(role), g.owner) && !accepted.contains(&g.owner))
+            .map(|g| g.count)
+            .sum::<u32>();
+        itself + others
+    }
+
+    /// Maximal satisfied levels. Levels over objects are claimed only where there are such objects, and `execute` only
+    /// where it is held other than through PUBLIC, which PostgreSQL gives to everybody.
+    fn levels(&self, who: Who, cell: &Cell, schema: usize) -> Vec<&'static str> {
+        if cell.superuser {
+            return vec!["superuser"];
+        }
+        if !cell.usage {
+            return Vec::new();
+        }
+        let version = self.matrix.version_num;
+        let catalog = &self.snapshot.catalog;
+        let holds = |level: Level| missing(cell, &required(level, version)).is_empty();
+        if holds(Level::All) {
+            let owns = cell.owner
+                && self
+                    .judged_groups(schema)
+                    .chain(self.matrix.types(catalog, schema).filter(|g| !g.extension))
+                    .all(|g| self.matrix.owns(who, g.owner));
+            return vec![if owns { Level::Own.word() } else { Level::All.word() }];
+        }
+        let tables = cell.judged_tables.total > 0;
+        let data = tables || cell.judged_sequences.total > 0;
+        let mut levels = Vec::new();
+        if data && holds(Level::Write) {
+            levels.push(Level::Write);
+        } else {
+            levels.extend((tables && holds(Level::Read)).then_some(Level::Read));
+            levels.extend((data && holds(Level::Append)).then_some(Level::Append));
+        }
+        levels.extend((tables && holds(Level::Reference)).then_some(Level::Reference));
+        if cell.judged_routines.total > 0 && self.executes(who, schema) {
+            levels.push(Level::Execute);
+        }
+        if levels.is_empty() {
+            levels.push(Level::Usage);
+        }
+        levels.into_iter().map(Level::word).collect()
+    }
+
+    /// EXECUTE on every routine, other than through PUBLIC.
+    fn executes(&self, who: Who, schema: usize) -> bool {
+        let Who::Role(role) = who else { return false };
+        self.judged_groups(schema)
+            .filter(|g| g.kind.object_kind() == ObjectKind::Routine)
+            .all(|g| self.matrix.own_rights(role, ObjectKind::Routine, g.owner, &g.acl).contains(Privilege::Execute))
     }
 
     /// Cells compared and cells that differ, over the whole matrix; `None` without a policy.
     #[must_use]
     pub fn cells(&self) -> Option<(u64, u64)> {
-        None
+        let desired = self.desired()?;
+        let (mut compared, mut differ) = (0, 0);
+        let mut rows = Rows::default();
+        let mut buffer = Vec::new();
+        for schema in 0..self.snapshot.catalog.schemas.len() {
+            compared += self.compare_schema(desired, schema, &mut rows, &mut buffer);
+            differ += buffer.iter().map(|word: &u64| u64::from(word.count_ones())).sum::<u64>();
+        }
+        Some((compared, differ))
+    }
+
+    /// Every differing cell as (role, schema), positions in the catalog, schema by schema; empty without a policy.
+    pub fn differing(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let desired = self.desired();
+        let mut rows = Rows::default();
+        let schemas = if desired.is_some() { self.snapshot.catalog.schemas.len() } else { 0 };
+        (0..schemas).flat_map(move |schema| {
+            let mut buffer = Vec::new();
+            if let Some(desired) = desired {
+                self.compare_schema(desired, schema, &mut rows, &mut buffer);
+            }
+            ones(&buffer).map(|role| (role, schema)).collect::<Vec<_>>()
+        })
+    }
+
+    /// Fills `out` with the bits of the roles whose cell differs, and returns how many were compared.
+    fn compare_schema(&self, desired: &Desired, schema: usize, rows: &mut Rows, out: &mut Vec<u64>) -> u64 {
+        out.clear();
+        let Some(of) = desired.schemas.get(schema).filter(|s| s.judged) else { return 0 };
+        let ignore = desired.undeclared == Undeclared::Ignore;
+        if ignore && !of.named {
+            return 0;
+        }
+        let catalog = &self.snapshot.catalog;
+        self.matrix.rows(catalog, schema, rows);
+        out.resize(desired.compared.len(), 0);
+        for p in ObjectKind::Schema.all(self.matrix.version_num).iter() {
+            or_into(out, rows.row(Row::Schema(p)));
+        }
+        for kind in OBJECTS {
+            for p in kind.all(self.matrix.version_num).iter() {
+                or_into(out, rows.row(Row::Any(kind, p)));
+            }
+        }
+        let mut compared = 0;
+        for ((word, mask), named) in out.iter_mut().zip(&desired.compared).zip(&desired.named_bits) {
+            let mask = if ignore { mask & named } else { *mask };
+            compared += u64::from(mask.count_ones());
+            *word &= mask;
+        }
+        if of.named {
+            for role in desired.roles_of(schema).iter().copied().filter(|r| desired.compares(*r)) {
+                let Some(want) = desired.want(role, schema).filter(|_| desired.names_role(role)) else { continue };
+                let differs = if want.exceptions.is_empty() {
+                    differs(rows, role, want, self.matrix.version_num)
+                        || (want.owns && self.unowned(desired, role, schema) > 0)
+                } else {
+                    !matches!(self.cell(Who::Role(role), schema).drift, Some(Drift::None))
+                };
+                if let Some(word) = out.get_mut(role / 64) {
+                    *word = *word & !(1 << (role % 64)) | u64::from(differs) << (role % 64);
+                }
+            }
+        }
+        compared
+    }
+}
+
+/// True when the exception names the object: its whole name, or a routine's without the argument types.
+#[must_use]
+pub fn covers(exception: &Exception, name: &str) -> bool {
+    exception.objects.is_empty()
+        || exception
+            .objects
+            .iter()
+            .any(|o| o == name || name.strip_prefix(o.as_str()).is_some_and(|r| r.starts_with('(')))
+}
+
+fn privileges<'e>(exceptions: impl Iterator<Item = &'e &'e Exception>) -> Privileges {
+    exceptions.flat_map(|e| e.privileges.iter().copied()).collect()
+}
+
+fn differs(rows: &Rows, role: usize, want: &Want, version_num: u32) -> bool {
+    let schema = ObjectKind::Schema.all(version_num);
+    schema.minus(want.allowed.schema).iter().any(|p| get(rows.row(Row::Schema(p)), role))
+        || want.required.schema.iter().any(|p| !get(rows.row(Row::SchemaWithPublic(p)), role))
+        || OBJECTS.iter().any(|kind| {
+            let too_much = kind.all(version_num).minus(want.allowed.of(*kind));
+            too_much.iter().any(|p| get(rows.row(Row::Any(*kind, p)), role))
+                || want.required.of(*kind).iter().any(|p| !get(rows.row(Row::All(*kind, p)), role))
+        })
+}
+
+/// Required rights that a cell lacks.
+fn missing(cell: &Cell, required: &Rights) -> Vec<Difference> {
+    let mut out: Vec<Difference> = required
+        .schema
+        .minus(cell.schema())
+        .iter()
+        .map(|privilege| Difference { kind: ObjectKind::Schema, privilege, count: 1, total: 1 })
+        .collect();
+    for kind in OBJECTS {
+        let counts = cell.judged(kind);
+        for privilege in required.of(kind).iter().filter(|p| counts.of(*p) < counts.total) {
+            let count = counts.total - counts.of(privilege);
+            out.push(Difference { kind, privilege, count, total: counts.total });
+        }
+    }
+    out
+}
+
+/// What is held beyond something: on the schema, and by kind on how many objects.
+#[derive(Debug, Default)]
+struct OwnCounts {
+    schema: Privileges,
+    objects: [Tally; 3],
+}
+
+/// Counts by privilege.
+#[derive(Debug, Default, Clone, Copy)]
+struct Tally {
+    total: u32,
+    each: [u32; 16],
+}
+
+impl Tally {
+    fn on_any(&self) -> Privileges {
+        Privilege::ALL.into_iter().filter(|p| self.of(*p) > 0).collect()
+    }
+    fn of(&self, privilege: Privilege) -> u32 {
+        self.each.get(privilege as usize).copied().unwrap_or(0)
+    }
+    fn subtract(&mut self, count: u32, privileges: Privileges) {
+        for p in privileges.iter() {
+            if let Some(n) = self.each.get_mut(p as usize) {
+                *n = n.saturating_sub(count);
+            }
+        }
+    }
+}
+
+impl OwnCounts {
+    fn add(&mut self, kind: ObjectKind, count: u32, held: Privileges) {
+        let Some(tally) = OBJECTS.iter().position(|k| *k == kind).and_then(|i| self.objects.get_mut(i)) else { return };
+        tally.total += count;
+        for p in held.iter() {
+            if let Some(n) = tally.each.get_mut(p as usize) {
+                *n += count;
+            }
+        }
+    }
+    fn subtract(&mut self, kind: ObjectKind, count: u32, privileges: Privileges) {
+        if let Some(tally) = OBJECTS.iter().position(|k| *k == kind).and_then(|i| self.objects.get_mut(i)) {
+            tally.subtract(count, privileges);
+        }
+    }
+    fn differences(&self) -> Vec<Difference> {
+        let mut out: Vec<Difference> = self
+            .schema
+            .iter()
+            .map(|privilege| Difference { kind: ObjectKind::Schema, privilege, count: 1, total: 1 })
+            .collect();
+        for (kind, tally) in OBJECTS.into_iter().zip(&self.objects) {
+            out.extend(tally.on_any().iter().map(|privilege| Difference {
+                kind,
+                privilege,
+                count: tally.of(privilege),
+                total: tally.total,
+            }));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::checks::fixture::{Case, Fixture};
+
+    const POLICY: &str = r#"
+        [[service]]
+        name = "langflow"
+        schema = "langflow"
+        role = "langflow_app"
+        [[role]]
+        name = "reader"
+        access = { langflow = ["read"] }
+    "#;
+
+    /// A service as it should be: its schema with a table, a serial's sequence and a function; a reader.
+    fn settled() -> Fixture {
+        Fixture::new()
+            .role("langflow_app")
+            .role("reader")
+            .schema("langflow", "langflow_app")
+            .table("langflow", "flow", "langflow_app")
+            .table("langflow", "message", "langflow_app")
+            .sequence("langflow", "flow_id_seq", "langflow_app")
+            .function("langflow", "touch()", "langflow_app")
+            .grant_schema("langflow", "reader", "USAGE")
+            .grant("langflow.flow", "reader", "SELECT")
+            .grant("langflow.message", "reader", "SELECT")
+            .policy(POLICY)
+    }
+    fn cell(case: &Case, role: &str, schema: &str) -> Judged {
+        case.judge().cell(Who::Role(case.role(role)), case.schema(schema))
+    }
+
+    #[test]
+    fn what_is_as_declared_does_not_differ() {
+        let case = settled().case();
+        let own = cell(&case, "langflow_app", "langflow");
+        assert_eq!((own.level.as_slice(), own.drift), (&["own"][..], Some(Drift::None)));
+        let read = cell(&case, "reader", "langflow");
+        assert_eq!((read.level.as_slice(), read.drift), (&["read"][..], Some(Drift::None)));
+        assert_eq!(read.declared, Some(vec![Level::Read]));
+        assert_eq!(cell(&case, "postgres", "langflow").level, ["superuser"]);
+        let (compared, differ) = case.judge().cells().unwrap();
+        assert_eq!((compared, differ), (4, 0), "two roles, two schemas: public is compared too");
+    }
+
+    #[test]
+    fn what_is_missing_and_too_much_is_counted_by_object() {
+        let case = settled()
+            .revoke("langflow.message", "reader", "SELECT")
+            .grant("langflow.flow", "reader", "INSERT")
+            .revoke_schema("langflow", "langflow_app", "CREATE")
+            .case();
+        let reader = cell(&case, "reader", "langflow");
+        assert_eq!(reader.drift, Some(Drift::Both));
+        assert_eq!(reader.level, ["usage"]);
+        let diff = |privilege, count| Difference { kind: ObjectKind::Table, privilege, count, total: 2 };
+        assert_eq!(reader.missing, [diff(Privilege::Select, 1)]);
+        assert_eq!(reader.excess, [diff(Privilege::Insert, 1)]);
+        let owner = cell(&case, "langflow_app", "langflow");
+        assert_eq!((owner.drift, owner.missing.len()), (Some(Drift::Missing), 1));
+        assert_eq!(case.judge().cells().unwrap().1, 2);
+    }
+
+    #[test]
+    fn what_public_holds_satisfies_but_is_nobodys_excess() {
+        let case = settled()
+            .revoke("langflow.message", "reader", "SELECT")
+            .grant("langflow.message", "PUBLIC", "SELECT, INSERT")
+            .case();
+        assert_eq!(cell(&case, "reader", "langflow").drift, Some(Drift::None));
+        let public = case.judge().cell(Who::Public, case.schema("langflow"));
+        assert_eq!((public.declared, public.drift), (None, None));
+    }
+
+    #[test]
+    fn an_empty_schema_is_judged_by_its_own_rights() {
+        let empty = |f: Fixture| f.schema("s", "langflow_app").grant_schema("s", "reader", "USAGE");
+        let case = empty(settled()).case();
+        assert_eq!(cell(&case, "reader", "s").level, ["usage"]);
+        assert_eq!(cell(&case, "langflow_app", "s").level, ["own"]);
+        let case = empty(settled()).grant_schema("s", "reader", "CREATE").case();
+        assert_eq!(cell(&case, "reader", "s").level, ["all"]);
+    }
+
+    #[test]
+    fn execute_through_public_alone_is_no_level() {
+        let case = settled().case();
+        assert_eq!(cell(&case, "reader", "langflow").level, ["read"]);
+        let case = settled().grant("langflow.touch()", "reader", "EXECUTE").case();
+        assert_eq!(cell(&case, "reader", "langflow").level, ["read", "execute"]);
+        assert_eq!(cell(&case, "reader", "langflow").drift, Some(Drift::Excess));
+    }
+
+    #[test]
+    fn levels_are_maximal() {
+        let case = settled()
+            .grant("langflow.flow", "reader", "INSERT")
+            .grant("langflow.message", "reader", "INSERT")
+            .grant("langflow.flow_id_seq", "reader", "USAGE, SELECT")
+            .case();
+        assert_eq!(cell(&case, "reader", "langflow").level, ["read", "append"]);
+        let case = settled()
+            .grant("langflow.flow", "reader", "INSERT, UPDATE, DELETE")
+            .grant("langflow.message", "reader", "INSERT, UPDATE, DELETE")
+            .grant("langflow.flow_id_seq", "reader", "USAGE, SELECT")
+            .case();
+        assert_eq!(cell(&case, "reader", "langflow").level, ["write"]);
+    }
+
+    #[test]
+    fn extensions_are_left_out() {
+        let case = settled().table("langflow", "ext", "postgres").edit("langflow.ext", |o| o.extension = true).case();
+        assert_eq!(cell(&case, "langflow_app", "langflow").drift, Some(Drift::None));
+        assert_eq!(cell(&case, "langflow_app", "langflow").level, ["own"]);
+    }
+
+    #[test]
+    fn ownership_that_is_missing_is_drift() {
+        let case = settled().table("langflow", "stray", "postgres").case();
+        let own = cell(&case, "langflow_app", "langflow");
+        assert_eq!((own.unowned, own.drift), (1, Some(Drift::Missing)));
+        let case = settled()
+            .table("langflow", "stray", "postgres")
+            .grant("langflow.stray", "langflow_app", "SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER")
+            .case();
+        let own = cell(&case, "langflow_app", "langflow");
+        assert_eq!((own.level.as_slice(), own.unowned), (&["all"][..], 1));
+    }
+
+    #[test]
+    fn strangers_are_undeclared_and_can_be_ignored() {
+        let stranger = settled().role("stranger").grant("langflow.flow", "stranger", "SELECT");
+        let case = stranger.clone().case();
+        assert_eq!(cell(&case, "stranger", "langflow").drift, Some(Drift::Undeclared));
+        assert_eq!(cell(&case, "stranger", "public").drift, Some(Drift::None), "PUBLIC's USAGE is not the stranger's");
+        assert_eq!(case.judge().cells().unwrap(), (6, 1));
+        let case = stranger.policy(&format!("undeclared = \"ignore\"\n{POLICY}")).case();
+        assert_eq!(case.judge().cells().unwrap(), (2, 0), "only what is named");
+    }
+
+    #[test]
+    fn an_exception_takes_its_share_away() {
+        let base = settled().grant("langflow.flow", "reader", "INSERT").grant("langflow.message", "reader", "INSERT");
+        let exception = |objects: &str| {
+            format!(
+                "{POLICY}\n[[exception]]\nrole='reader'\nschema='langflow'\nprivileges=['INSERT']\nreason='x'\n{objects}"
+            )
+        };
+        let whole = base.clone().policy(&exception("")).case();
+        assert_eq!(cell(&whole, "reader", "langflow").drift, Some(Drift::None));
+        assert_eq!(whole.judge().cells().unwrap().1, 0);
+        let one = base.clone().policy(&exception("objects=['flow']")).case();
+        assert_eq!(cell(&one, "reader", "langflow").excess[0].count, 1);
+        let other = base.clone().policy(&exception("objects=['nothing']")).case();
+        assert_eq!(cell(&other, "reader", "langflow").excess[0].count, 2, "names are compared where they are known");
+        let unnamed = base.policy(&exception("objects=['flow', 'message']")).without_names().case();
+        assert_eq!(cell(&unnamed, "reader", "langflow").drift, Some(Drift::None));
+    }
+
+    #[test]
+    fn a_declared_membership_brings_what_the_group_may() {
+        let grouped = Fixture::new()
+            .role("langflow_app")
+            .group("app_ro")
+            .role("reader")
+            .member("app_ro", "reader")
+            .schema("langflow", "langflow_app")
+            .table("langflow", "flow", "langflow_app")
+            .grant_schema("langflow", "app_ro", "USAGE")
+            .grant("langflow.flow", "app_ro", "SELECT");
+        let rules = "[[service]]\nname='l'\nschema='langflow'\nrole='langflow_app'\n[[role]]\nname='app_ro'\naccess={langflow=['read']}\n[[role]]\nname='reader'\n";
+        let case = grouped.clone().policy(rules).case();
+        assert_eq!(cell(&case, "reader", "langflow").drift, Some(Drift::Excess));
+        let case = grouped.policy(&format!("{rules}member_of=['app_ro']\n")).case();
+        let judged = cell(&case, "reader", "langflow");
+        assert_eq!((judged.drift, judged.declared), (Some(Drift::None), Some(vec![Level::Read])));
+    }
+
+    #[test]
+    fn another_owner_owns_and_the_role_uses() {
+        let rules = "[[service]]\nname='l'\nschema='s'\nrole='app'\nowner='admin'\n";
+        let all = "SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER";
+        let base = Fixture::new()
+            .role("app")
+            .role("admin")
+            .schema("s", "admin")
+            .grant_schema("s", "app", "USAGE, CREATE")
+            .table("s", "t", "admin")
+            .table("s", "made_by_app", "app")
+            .policy(rules);
+        let case = base.clone().grant("s.t", "app", all).case();
+        for (role, level) in [("app", Level::All), ("admin", Level::Own)] {
+            let judged = cell(&case, role, "s");
+            assert_eq!((judged.drift, judged.declared), (Some(Drift::None), Some(vec![level])), "{role}");
+        }
+        let case = base.case();
+        assert_eq!(cell(&case, "app", "s").missing.len(), 7);
+    }
+
+    #[test]
+    fn pg_database_owner_is_the_databases_owner() {
+        let rules = "[[service]]\nname='e'\nschema='public'\nrole='engarde_user'\n";
+        let mut f = Fixture::new().role("engarde_user").policy(rules);
+        f.catalog.database.owner = f.role_oid("engarde_user");
+        let case = f.table("public", "users", "engarde_user").case();
+        let judged = cell(&case, "engarde_user", "public");
+        assert_eq!((judged.level.as_slice(), judged.drift), (&["own"][..], Some(Drift::None)));
     }
 }

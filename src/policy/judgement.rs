@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
-use super::{Finding, Policy, checks, judge::Judge, versions::Versions};
+use super::{Finding, Policy, checks, desired::Desired, judge::Judge, versions::Versions};
 use crate::domain::{alembic::Lineages, effective::Matrix, snapshot::Snapshot};
 
 /// See the module.
 pub struct Judgement {
     pub snapshot: Arc<Snapshot>,
     pub policy: Option<Arc<Policy>>,
+    /// The policy resolved against the catalog; `None` without one.
+    pub desired: Option<Arc<Desired>>,
     pub lineages: Arc<Lineages>,
     pub matrix: Arc<Matrix>,
     pub versions: Versions,
@@ -32,17 +34,17 @@ impl Judgement {
     ) -> Judgement {
         let matrix = matrix.unwrap_or_else(|| Arc::new(Matrix::new(&snapshot.catalog, &snapshot.server)));
         let versions = Versions::new(&snapshot, policy.as_deref(), &lineages, &matrix);
-        let (findings, checking, cells) = {
+        let (findings, checking, cells, desired) = {
             let judge = Judge::new(&snapshot, &matrix, policy.as_deref());
             let (findings, checking) = checks::run(&snapshot, &matrix, &judge, policy.as_deref(), &lineages, &versions);
-            (findings, checking, judge.cells())
+            (findings, checking, judge.cells(), judge.desired().cloned())
         };
-        Judgement { snapshot, policy, lineages, matrix, versions, findings, checking, cells }
+        Judgement { snapshot, policy, desired, lineages, matrix, versions, findings, checking, cells }
     }
 
     /// The compared cells of this judgement.
     #[must_use]
     pub fn judge(&self) -> Judge<'_> {
-        Judge::new(&self.snapshot, &self.matrix, self.policy.as_deref())
+        Judge::with(&self.snapshot, &self.matrix, self.policy.as_deref(), self.desired.clone())
     }
 }

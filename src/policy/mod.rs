@@ -4,7 +4,10 @@
 //! expected access, `judge` compares cells, `checks` finds what is wrong, `derive` writes a policy from a database.
 
 pub mod checks;
+pub mod desired;
+pub mod file;
 pub mod finding;
+pub mod instance;
 pub mod judge;
 pub mod judgement;
 pub mod versions;

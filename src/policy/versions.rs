@@ -1,24 +1,77 @@
 //! Every Alembic version table with its class, the service it belongs to, where its revisions stand, and which roles'
-//! search paths resolve to it.
+//! search paths resolve to it. Reads names and rows, never what a revision does; says nothing about grants.
+//!
+//! Nothing is guessed: a row that two lineages know and nothing decides is ambiguous, one that none knows is unknown.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::Policy;
-use crate::domain::{Oid, alembic::Lineages, effective::Matrix, snapshot::Snapshot};
+use super::{Policy, Service};
+use crate::domain::{
+    Oid,
+    alembic::{Evidence, Lineage, Lineages, owners},
+    effective::{Matrix, Who},
+    privilege::{ObjectKind, Privilege, Privileges},
+    search_path::Paths,
+    snapshot::{Catalog, Kind, Snapshot, VersionRows, VersionTable},
+};
 
 /// What a version table is (contract, section 7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
+    /// Where its service should have it, holding nothing of others.
     Own,
+    /// One service's, in another place than its own.
     Misplaced,
+    /// Of two applications at least.
     Shared,
+    /// A hand-made copy, or the rows of a service that has them in its own place too.
     Copy,
+    /// Empty although the application's tables exist: the revision is lost.
     EmptyInUse,
+    /// Empty, and no table yet: before the first migration.
     EmptyBase,
+    /// Several applications know the revision and nothing decides.
     Ambiguous,
+    /// No scripts know the revision, or the rows could not be read.
     Unknown,
+    /// Not Alembic's, or of an application that the policy does not name.
     Foreign,
+}
+
+impl Class {
+    pub const ALL: [Class; 9] = [
+        Class::Own,
+        Class::Misplaced,
+        Class::Shared,
+        Class::Copy,
+        Class::EmptyInUse,
+        Class::EmptyBase,
+        Class::Ambiguous,
+        Class::Unknown,
+        Class::Foreign,
+    ];
+
+    /// As JSON writes it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Class::Own => "own",
+            Class::Misplaced => "misplaced",
+            Class::Shared => "shared",
+            Class::Copy => "copy",
+            Class::EmptyInUse => "empty-in-use",
+            Class::EmptyBase => "empty-base",
+            Class::Ambiguous => "ambiguous",
+            Class::Unknown => "unknown",
+            Class::Foreign => "foreign",
+        }
+    }
 }
 
 /// Where one row stands in a lineage.
@@ -40,9 +93,20 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
     pub revision: String,
-    /// Services whose lineage it belongs to; one when it is settled.
+    /// Services whose lineage it belongs to; one when it is settled. Without scripts, the service whose table it is.
     pub services: Vec<String>,
     pub place: Place,
+}
+
+impl Revision {
+    /// The service it belongs to, when scripts settle that.
+    #[must_use]
+    pub fn settled(&self) -> Option<&str> {
+        match (&self.place, self.services.as_slice()) {
+            (Place::Head | Place::Behind(_), [one]) => Some(one),
+            _ => None,
+        }
+    }
 }
 
 /// One version table.
@@ -54,12 +118,21 @@ pub struct VersionInfo {
     pub class: Class,
     /// The service it serves, when one does.
     pub service: Option<String>,
+    /// The service whose declared place this is, whoever's rows it holds.
+    #[serde(default)]
+    pub home: Option<String>,
     /// Empty when the rows are unknown.
     pub rows: Vec<Revision>,
     /// Login roles (service roles first) whose effective search path resolves the unqualified name to this table.
     pub resolved_by: Vec<String>,
+    /// Services that will take it for theirs: their role's path resolves their version table's name to it.
+    #[serde(default)]
+    pub claimed_by: Vec<String>,
     /// Sentences: what each application will say at its next start.
     pub next_start: Vec<String>,
+    /// One sentence: why it has this class.
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// All of them, in the order of the snapshot.
@@ -68,8 +141,801 @@ pub struct VersionInfo {
 pub struct Versions(pub Vec<VersionInfo>);
 
 impl Versions {
+    /// Classifies the version tables of one snapshot.
     #[must_use]
-    pub fn new(_snapshot: &Snapshot, _policy: Option<&Policy>, _lineages: &Lineages, _matrix: &Matrix) -> Versions {
-        Versions::default()
+    pub fn new(snapshot: &Snapshot, policy: Option<&Policy>, lineages: &Lineages, matrix: &Matrix) -> Versions {
+        if snapshot.versions.0.is_empty() {
+            return Versions::default();
+        }
+        let services = policy.map(|p| p.services.as_slice()).unwrap_or_default();
+        let foreign = |name: &String| !services.is_empty() && !services.iter().any(|s| s.name == *name);
+        let lineages = if lineages.0.keys().any(foreign) {
+            // scripts of services that live on another instance explain nothing here
+            let here = lineages.0.iter().filter(|(name, _)| !foreign(name));
+            Cow::Owned(Lineages(here.map(|(name, l)| (name.clone(), l.clone())).collect()))
+        } else {
+            Cow::Borrowed(lineages)
+        };
+        Reading::new(snapshot, services, &lineages, matrix).versions()
+    }
+
+    /// The table in a service's declared place.
+    #[must_use]
+    pub fn home_of(&self, service: &str) -> Option<&VersionInfo> {
+        self.0.iter().find(|v| v.home.as_deref() == Some(service))
+    }
+
+    /// The table that a service will take for its own at its next start.
+    #[must_use]
+    pub fn claimed_by(&self, service: &str) -> Option<&VersionInfo> {
+        self.0.iter().find(|v| v.claimed_by.iter().any(|s| s == service))
+    }
+}
+
+/// Tables of a service besides version tables: in its schemas, or anywhere when its role or owner owns them.
+#[must_use]
+pub fn in_use(snapshot: &Snapshot, service: &Service) -> bool {
+    let catalog = &snapshot.catalog;
+    let schemas: Vec<Oid> = service.schemas.iter().filter_map(|s| catalog.schema_named(s)).map(|s| s.oid).collect();
+    let people: Vec<Oid> = [&service.role, &service.owner]
+        .into_iter()
+        .filter_map(|r| catalog.role_named(r))
+        .filter(|r| !r.superuser)
+        .map(|r| r.oid)
+        .collect();
+    let version_tables = |schema: Oid, owner: Oid| {
+        snapshot.versions.0.iter().filter(|t| t.plain && t.shape && t.schema == schema && t.owner == owner).count()
+    };
+    let mut tables: HashMap<(Oid, Oid), usize> = HashMap::new();
+    for group in catalog.relations.iter().filter(|g| is_table(g.kind) && !g.extension) {
+        if schemas.contains(&group.schema) || people.contains(&group.owner) {
+            *tables.entry((group.schema, group.owner)).or_default() += group.count as usize;
+        }
+    }
+    tables.into_iter().any(|((schema, owner), count)| count > version_tables(schema, owner))
+}
+
+fn is_table(kind: Kind) -> bool {
+    matches!(kind, Kind::Table | Kind::Partitioned)
+}
+
+/// A declared service with what the catalog says of it.
+struct Of<'a> {
+    service: &'a Service,
+    /// Position in [`Catalog::roles`].
+    role: Option<usize>,
+    lineage: Option<&'a Lineage>,
+    /// Position of the version table in its declared place.
+    home: Option<usize>,
+    /// Position of the version table that its role's path resolves to.
+    claims: Option<usize>,
+    in_use: bool,
+}
+
+struct Reading<'a> {
+    snapshot: &'a Snapshot,
+    catalog: &'a Catalog,
+    tables: &'a [VersionTable],
+    lineages: &'a Lineages,
+    matrix: &'a Matrix,
+    services: Vec<Of<'a>>,
+    /// By table: names of login roles, service roles first.
+    resolved_by: Vec<Vec<String>>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(snapshot: &'a Snapshot, services: &'a [Service], lineages: &'a Lineages, matrix: &'a Matrix) -> Reading<'a> {
+        let catalog = &*snapshot.catalog;
+        let tables = snapshot.versions.0.as_slice();
+        let mut by_schema: HashMap<Oid, Vec<usize>> = HashMap::new();
+        for (i, table) in tables.iter().enumerate() {
+            by_schema.entry(table.schema).or_default().push(i);
+        }
+        let at = |schema: Oid, name: &str| {
+            let of = by_schema.get(&schema)?;
+            of.iter().copied().find(|i| tables.get(*i).is_some_and(|t| t.name == name))
+        };
+        let paths = Paths::new(catalog, &snapshot.server);
+        let services: Vec<Of<'a>> = services
+            .iter()
+            .map(|service| {
+                let role = matrix.index.role_named(&service.role);
+                let name = service.version_table.as_deref();
+                let home = service.schemas.first().and_then(|s| catalog.schema_named(s));
+                let home = name.and_then(|n| at(home?.oid, n));
+                let claims = name.and_then(|n| {
+                    let path = paths.of(catalog, matrix, role?);
+                    path.resolve(|schema| at(schema, n)).map(|(_, table)| table)
+                });
+                let lineage = lineages.of(&service.name);
+                Of { service, role, lineage, home, claims, in_use: in_use(snapshot, service) }
+            })
+            .collect();
+
+        let of_services: BTreeSet<usize> = services.iter().filter_map(|s| s.role).collect();
+        let others = catalog
+            .roles
+            .iter()
+            .enumerate()
+            .filter(|(i, r)| r.login && !r.superuser && !r.is_platform() && !of_services.contains(i))
+            .map(|(i, _)| i);
+        let mut resolved_by = vec![Vec::new(); tables.len()];
+        for role in of_services.iter().copied().chain(others) {
+            let Some(name) = catalog.roles.get(role).map(|r| &r.name) else { continue };
+            let path = paths.of(catalog, matrix, role);
+            let mut names: Vec<&str> = Vec::new();
+            for i in path.schemas().filter_map(|s| by_schema.get(&s)).flatten() {
+                let Some(table) = tables.get(*i) else { continue };
+                if !names.contains(&table.name.as_str()) {
+                    names.push(&table.name);
+                    if let Some(list) = resolved_by.get_mut(*i) {
+                        list.push(name.clone());
+                    }
+                }
+            }
+        }
+        Reading { snapshot, catalog, tables, lineages, matrix, services, resolved_by }
+    }
+
+    fn versions(&self) -> Versions {
+        Versions(self.tables.iter().enumerate().map(|(i, table)| self.info(i, table)).collect())
+    }
+
+    fn home(&self, table: usize) -> Option<&Of<'a>> {
+        self.services.iter().find(|s| s.home == Some(table))
+    }
+
+    fn claimants(&self, table: usize) -> impl Iterator<Item = &Of<'a>> {
+        self.services.iter().filter(move |s| s.claims == Some(table))
+    }
+
+    fn info(&self, i: usize, table: &VersionTable) -> VersionInfo {
+        let home = self.home(i);
+        let rows = self.revisions(i, table);
+        let (class, service, reason) = self.class(i, table, &rows);
+        VersionInfo {
+            table: i,
+            oid: table.oid,
+            class,
+            service,
+            home: home.map(|s| s.service.name.clone()),
+            resolved_by: self.resolved_by.get(i).cloned().unwrap_or_default(),
+            claimed_by: self.claimants(i).map(|s| s.service.name.clone()).collect(),
+            next_start: self.next_start(i, table, &rows),
+            rows,
+            reason,
+        }
+    }
+
+    /// The rows with their owners and places.
+    fn revisions(&self, i: usize, table: &VersionTable) -> Vec<Revision> {
+        let rows = if table.plain && table.shape { table.rows.known().unwrap_or_default() } else { &[] };
+        let home = self.home(i);
+        let names = owners(self.lineages, rows, home.map(|s| s.service.name.as_str()), |service, row| {
+            self.evidence(i, table, service, row)
+        });
+        let of = |service: &str| -> Vec<&str> {
+            let mine = rows.iter().zip(&names).filter(|(_, n)| n.as_slice() == [service]);
+            mine.map(|(row, _)| row.as_str()).collect()
+        };
+        rows.iter()
+            .zip(&names)
+            .map(|(row, services)| {
+                let place = match services.as_slice() {
+                    [one] => {
+                        let behind = self.lineages.of(one).and_then(|l| l.behind(row, &of(one)));
+                        behind.map_or(Place::Unknown, |n| if n == 0 { Place::Head } else { Place::Behind(n) })
+                    }
+                    [] => {
+                        let asked = home.into_iter().chain(self.claimants(i)).any(|s| s.lineage.is_some());
+                        let silent = home.is_some_and(|s| s.lineage.is_none());
+                        if asked && !silent { Place::Unknown } else { Place::NoScripts }
+                    }
+                    _ => Place::Ambiguous,
+                };
+                let mut services = services.clone();
+                if place == Place::NoScripts {
+                    services.extend(home.map(|s| s.service.name.clone()));
+                }
+                Revision { revision: row.clone(), services, place }
+            })
+            .collect()
+    }
+
+    /// What the catalog says against a candidate for a row that several lineages know.
+    fn evidence(&self, i: usize, table: &VersionTable, service: &str, row: &str) -> Evidence {
+        let (Some(of), Some(lineage)) =
+            (self.services.iter().find(|s| s.service.name == service), self.lineages.of(service))
+        else {
+            return Evidence::Open;
+        };
+        // it keeps its revision in its own place
+        let elsewhere = of.home.filter(|h| *h != i).and_then(|h| self.tables.get(h)).and_then(|t| t.rows.known());
+        if elsewhere.is_some_and(|rows| rows.iter().any(|r| lineage.contains(r))) {
+            return Evidence::Against;
+        }
+        // the tables it must have at that revision
+        let wanted = lineage.tables_at(row);
+        if wanted.is_empty() {
+            return Evidence::Open;
+        }
+        let mut schemas: BTreeSet<Oid> = [table.schema].into();
+        schemas.extend(of.service.schemas.iter().filter_map(|s| self.catalog.schema_named(s)).map(|s| s.oid));
+        let mut owners = Vec::new();
+        for schema in &schemas {
+            let Some(objects) = self.snapshot.objects.0.get(schema) else { return Evidence::Open };
+            owners.extend(
+                objects
+                    .relations
+                    .iter()
+                    .filter(|o| is_table(o.kind) && wanted.contains(o.name.as_str()))
+                    .map(|o| o.owner),
+            );
+        }
+        let belongs = |owner: Oid, to: &Service| {
+            let name = self.catalog.role_name(owner);
+            to.role == name || to.owner == name || to.creators.contains(&name)
+        };
+        let of_others = owners.iter().all(|o| {
+            !belongs(*o, of.service)
+                && self.services.iter().any(|s| s.service.name != service && belongs(*o, s.service))
+        });
+        if of_others { Evidence::Against } else { Evidence::Open }
+    }
+
+    fn class(&self, i: usize, table: &VersionTable, rows: &[Revision]) -> (Class, Option<String>, String) {
+        let home = self.home(i);
+        let home_name = || home.map(|s| s.service.name.clone());
+        let schema = self.catalog.schema_name(table.schema);
+        if !table.plain {
+            return (Class::Foreign, None, "It has the name of a version table but is not an ordinary table.".into());
+        }
+        if !table.shape {
+            return (Class::Foreign, None, "It has other columns than Alembic's version_num: not Alembic's.".into());
+        }
+        let Some(known) = table.rows.known() else {
+            return (Class::Unknown, home_name(), format!("Its rows are unknown: {}.", unread(&table.rows)));
+        };
+        if home.is_none() && self.claimants(i).next().is_none() && self.is_copy(i, table, &schema, known) {
+            let reason = "A copy made by hand, going by its name: no application will look at it.";
+            return (Class::Copy, copied(rows), reason.into());
+        }
+        if known.is_empty() {
+            return self.class_of_empty(i, table, &schema);
+        }
+        let mut settled: Vec<&str> = rows.iter().filter_map(Revision::settled).collect();
+        settled.sort_unstable();
+        settled.dedup();
+        let others = rows.iter().filter(|r| r.settled().is_none()).count();
+        if settled.len() > 1 {
+            let reason = format!("It holds revisions of {}.", and(&settled));
+            return (Class::Shared, home_name(), reason);
+        }
+        if let (Some(home), [one]) = (home, settled.as_slice())
+            && home.service.name != *one
+            && others > 0
+            && home.lineage.is_none()
+        {
+            let reason = format!(
+                "It holds {} of {one}, and {} that can only be {}'s, whose place this is.",
+                revisions(rows.len() - others),
+                revisions(others),
+                home.service.name
+            );
+            return (Class::Shared, home_name(), reason);
+        }
+        if rows.len() > 1
+            && (others > 0 || settled.is_empty())
+            && let Some(who) = self.sharers(i, table)
+        {
+            let names: Vec<&str> = who.iter().map(String::as_str).collect();
+            let reason = format!(
+                "It holds {} rows, and {} all keep their revision here: none of them has a version table of its own.",
+                rows.len(),
+                and(&names)
+            );
+            return (Class::Shared, home_name(), reason);
+        }
+        if let Some(row) = rows.iter().find(|r| r.place == Place::Ambiguous) {
+            let names: Vec<&str> = row.services.iter().map(String::as_str).collect();
+            let reason =
+                format!("Revision {} is known to {}, and nothing decides whose it is.", row.revision, and(&names));
+            return (Class::Ambiguous, home_name(), reason);
+        }
+        if let Some(row) = rows.iter().find(|r| r.place == Place::Unknown) {
+            let service = home_name().or_else(|| self.claimants(i).next().map(|s| s.service.name.clone()));
+            let reason = format!(
+                "No revision script knows {}: a newer release, a squashed history, or another application.",
+                row.revision
+            );
+            return (Class::Unknown, service, reason);
+        }
+        match settled.as_slice() {
+            [one] => self.class_of_settled(i, &schema, one, known),
+            _ => self.class_without_scripts(i, &schema),
+        }
+    }
+
+    /// All rows belong to one service.
+    fn class_of_settled(&self, i: usize, schema: &str, one: &str, rows: &[String]) -> (Class, Option<String>, String) {
+        let service = Some(one.to_owned());
+        let Some(of) = self.services.iter().find(|s| s.service.name == one) else {
+            return (Class::Own, service, format!("Its revisions are {one}'s."));
+        };
+        if of.home == Some(i) {
+            return (Class::Own, service, format!("{one}'s, where the policy puts it."));
+        }
+        let own = of.home.and_then(|h| self.tables.get(h)).and_then(|t| t.rows.known());
+        let place = declared_place(of.service);
+        if self.home(i).is_none() && own.is_some_and(|own| rows.iter().all(|r| own.contains(r))) {
+            return (Class::Copy, service, format!("{one} has the same revision in its own place, {place}."));
+        }
+        let reason = match self.home(i) {
+            Some(home) => format!(
+                "The place of {}, but what it holds is {one}'s revision, which belongs in {place}.",
+                home.service.name
+            ),
+            None => format!("{one}'s revision stands in {schema}, it belongs in {place}."),
+        };
+        (Class::Misplaced, service, reason)
+    }
+
+    /// There are rows, and no scripts that could tell whose they are.
+    fn class_without_scripts(&self, i: usize, schema: &str) -> (Class, Option<String>, String) {
+        if let Some(home) = self.home(i) {
+            let name = &home.service.name;
+            let reason =
+                format!("Where the policy puts the version table of {name}; there are no scripts to compare with.");
+            return (Class::Own, Some(name.clone()), reason);
+        }
+        if self.services.is_empty() {
+            return (Class::Own, None, "Nothing else uses it, as far as the catalog shows.".into());
+        }
+        let claimants: Vec<&str> = self.claimants(i).map(|s| s.service.name.as_str()).collect();
+        match claimants.as_slice() {
+            [] => (
+                Class::Foreign,
+                None,
+                "No declared service keeps its revision here: another application's, or a leftover.".into(),
+            ),
+            [one] => {
+                let place = self.services.iter().find(|s| s.service.name == *one).map(|s| declared_place(s.service));
+                let reason = format!("{one} resolves to it in {schema}; it belongs in {}.", place.unwrap_or_default());
+                (Class::Misplaced, Some((*one).to_owned()), reason)
+            }
+            several => (
+                Class::Ambiguous,
+                None,
+                format!("{} resolve to it, and there are no scripts to tell whose the revision is.", and(several)),
+            ),
+        }
+    }
+
+    fn class_of_empty(&self, i: usize, table: &VersionTable, schema: &str) -> (Class, Option<String>, String) {
+        let claimants: Vec<&Of<'_>> = self.claimants(i).collect();
+        let of = self.home(i).or(match claimants.as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        });
+        let service = of.map(|s| s.service.name.clone());
+        let used = match of {
+            Some(of) => of.in_use,
+            None => self.tables_beside(table) > 0,
+        };
+        if used {
+            let whose = service.as_deref().map_or_else(|| format!("schema {schema}"), str::to_owned);
+            let reason = format!("It is empty although {whose} has tables: the revision is lost.");
+            (Class::EmptyInUse, service, reason)
+        } else {
+            (Class::EmptyBase, service, "It is empty and so is its application: before the first migration.".into())
+        }
+    }
+
+    /// Tables of the same schema that are not version tables.
+    fn tables_beside(&self, table: &VersionTable) -> usize {
+        let all: usize = self
+            .catalog
+            .relations
+            .iter()
+            .filter(|g| g.schema == table.schema && is_table(g.kind) && !g.extension)
+            .map(|g| g.count as usize)
+            .sum();
+        let versions = self.tables.iter().filter(|t| t.plain && t.schema == table.schema).count();
+        all.saturating_sub(versions)
+    }
+
+    /// A name that people give to copies, and rows that stand elsewhere too, or no primary key.
+    fn is_copy(&self, i: usize, table: &VersionTable, schema: &str, rows: &[String]) -> bool {
+        let declared = self.services.iter().any(|s| s.service.schemas.iter().any(|n| n == schema));
+        let named = copy_name(&table.name) || (copy_name(schema) && !declared);
+        let elsewhere = |row: &String| {
+            !self.lineages.holding(row).is_empty()
+                || self
+                    .tables
+                    .iter()
+                    .enumerate()
+                    .any(|(j, t)| j != i && t.rows.known().is_some_and(|r| r.contains(row)))
+        };
+        named && (!table.primary_key || (!rows.is_empty() && rows.iter().all(elsewhere)))
+    }
+
+    /// Who keeps a revision in this table by the evidence of paths and tables alone, when they are several: services
+    /// (or, without any declared, login roles that may write it) that own tables and have no version table with rows of
+    /// their own.
+    fn sharers(&self, i: usize, table: &VersionTable) -> Option<Vec<String>> {
+        let who: Vec<String> = if self.services.is_empty() {
+            let writes = Privileges::of(&[Privilege::Insert, Privilege::Update]);
+            let names = self.resolved_by.get(i)?;
+            names
+                .iter()
+                .filter(|name| {
+                    let Some(role) = self.matrix.index.role_named(name) else { return false };
+                    let Some(oid) = self.catalog.roles.get(role).map(|r| r.oid) else { return false };
+                    let rights =
+                        self.matrix.rights(self.catalog, Who::Role(role), ObjectKind::Table, table.owner, &table.acl);
+                    let owned: usize = self
+                        .catalog
+                        .relations
+                        .iter()
+                        .filter(|g| g.owner == oid && is_table(g.kind))
+                        .map(|g| g.count as usize)
+                        .sum();
+                    let versions = self.tables.iter().filter(|t| t.owner == oid).count();
+                    rights.contains_all(writes) && owned > versions
+                })
+                .cloned()
+                .collect()
+        } else {
+            self.claimants(i)
+                .filter(|s| {
+                    let own = s.home.filter(|h| *h != i).and_then(|h| self.tables.get(h));
+                    s.in_use && own.is_none_or(|t| t.rows.known().is_some_and(<[String]>::is_empty))
+                })
+                .map(|s| s.service.name.clone())
+                .collect()
+        };
+        (who.len() > 1).then_some(who)
+    }
+
+    /// What every service that takes this table for its own will do when it starts.
+    fn next_start(&self, i: usize, table: &VersionTable, rows: &[Revision]) -> Vec<String> {
+        let mut sentences = Vec::new();
+        if !(table.plain && table.shape) {
+            return sentences;
+        }
+        for of in self.claimants(i) {
+            let name = &of.service.name;
+            let mut say = |what: String| sentences.push(format!("{name}: {what}"));
+            let Some(role) = of.role else { continue };
+            let rights = self.matrix.rights(self.catalog, Who::Role(role), ObjectKind::Table, table.owner, &table.acl);
+            if !rights.contains(Privilege::Select) {
+                say(format!("permission denied for table {}", table.name));
+                continue;
+            }
+            if table.rows.known().is_none() {
+                continue;
+            }
+            if rows.is_empty() {
+                if of.in_use {
+                    say(format!(
+                        "takes the database for a new one and starts from its first revision: {}",
+                        self.exists(of)
+                    ));
+                } else {
+                    say("starts from its first revision and creates its tables".to_owned());
+                }
+                continue;
+            }
+            let strange = rows.iter().find(|r| match (of.lineage, r.settled()) {
+                (Some(lineage), _) => !lineage.contains(&r.revision),
+                (None, Some(owner)) => owner != name,
+                (None, None) => false,
+            });
+            if let Some(row) = strange {
+                say(format!("Can't locate revision identified by '{}'", row.revision));
+                if name.contains("langflow") || of.lineage.is_some_and(|l| l.contains("e5a7c9b1d3f2")) {
+                    // seen in 1.13.0: the answer to that error is DROP TABLE and a fresh start
+                    say(if self.matrix.owns(Who::Role(role), table.owner) {
+                        "newer releases then drop this table and migrate anew: every other revision in it is lost"
+                            .to_owned()
+                    } else {
+                        format!("newer releases then try to drop it: must be owner of table {}", table.name)
+                    });
+                }
+                continue;
+            }
+            let Some(lineage) = of.lineage else { continue };
+            let ids: Vec<&str> = rows.iter().map(|r| r.revision.as_str()).collect();
+            let overlap = ids.iter().find_map(|a| ids.iter().find(|b| lineage.related(a, b)).map(|b| (*a, *b)));
+            if let Some((a, b)) = overlap {
+                say(format!("Requested revision {a} overlaps with other requested revisions {b}"));
+                continue;
+            }
+            let behind: u32 = ids.iter().filter_map(|r| lineage.behind(r, &ids)).max().unwrap_or(0);
+            if behind == 0 {
+                say("has nothing to migrate".to_owned());
+            } else {
+                say(format!("will run {} up to {}", revisions(behind as usize), lineage.heads().join(", ")));
+            }
+        }
+        sentences
+    }
+
+    /// The server's words when the first revision of a service meets its own tables.
+    fn exists(&self, of: &Of<'_>) -> String {
+        let first = of.lineage.and_then(|l| {
+            l.bases().into_iter().filter_map(|b| l.scripts.get(b)).find_map(|s| s.creates.first().cloned())
+        });
+        first.map_or_else(
+            || "it will find that its tables already exist".to_owned(),
+            |table| format!("relation \"{table}\" already exists"),
+        )
+    }
+}
+
+/// `schema.table` where a service's version table belongs.
+#[must_use]
+pub fn declared_place(service: &Service) -> String {
+    let schema = service.schemas.first().map(String::as_str).unwrap_or_default();
+    format!("{schema}.{}", service.version_table.as_deref().unwrap_or("alembic_version"))
+}
+
+/// Why rows are unknown, in words.
+#[must_use]
+pub fn unread(rows: &VersionRows) -> String {
+    match rows {
+        VersionRows::Known(_) | VersionRows::Locked(Some(_)) => "they are known".to_owned(),
+        VersionRows::Locked(None) => "a migration holds the table at the moment".to_owned(),
+        VersionRows::Denied => "this login may not read the table".to_owned(),
+        VersionRows::Refused(why) => why.clone(),
+        VersionRows::Pending => "they have not been read yet".to_owned(),
+    }
+}
+
+/// The one service whose rows a copy holds.
+fn copied(rows: &[Revision]) -> Option<String> {
+    let mut names = rows.iter().filter_map(Revision::settled);
+    let first = names.next()?;
+    names.all(|n| n == first).then(|| first.to_owned())
+}
+
+/// A word for copies (`alembic_version_bak`, `alembic_version_old`), or a date in the name.
+fn copy_name(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty());
+    let mut digits = 0;
+    let dated = lower.chars().filter(|c| *c != '_' && *c != '-').any(|c| {
+        digits = if c.is_ascii_digit() { digits + 1 } else { 0 };
+        digits >= 6
+    });
+    dated
+        || words.into_iter().any(|w| {
+            matches!(
+                w,
+                "bak"
+                    | "bck"
+                    | "bkp"
+                    | "backup"
+                    | "backups"
+                    | "old"
+                    | "copy"
+                    | "orig"
+                    | "original"
+                    | "save"
+                    | "saved"
+                    | "prev"
+                    | "previous"
+                    | "before"
+                    | "archive"
+                    | "archived"
+                    | "tmp"
+                    | "temp"
+            )
+        })
+}
+
+/// `a, b and c`.
+pub(crate) fn and(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+fn revisions(n: usize) -> String {
+    if n == 1 { "1 revision".to_owned() } else { format!("{n} revisions") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::alembic::tests::{lineage, lineages},
+        policy::checks::fixture::Fixture,
+    };
+
+    const SERVICES: &str = "[[service]]\nname='engarde'\nschema='public'\nrole='engarde_user'\n\
+                            [[service]]\nname='langflow'\nschema='langflow'\nrole='langflow_app'\n";
+
+    /// engarde in public, langflow in its own schema; both have tables, and nobody's path is set.
+    fn pathless() -> Fixture {
+        let mut f = Fixture::new()
+            .role("engarde_user")
+            .role("langflow_app")
+            .schema("langflow", "langflow_app")
+            .table("public", "campaigns", "engarde_user")
+            .table("langflow", "flow", "langflow_app")
+            .policy(SERVICES);
+        f.lineages = lineages([
+            lineage("engarde", &["e1", "e2 < e1", "e3 < e1"]),
+            lineage("langflow", &["l1", "l2 < l1", "l3 < l2"]),
+        ]);
+        f
+    }
+    fn path(f: Fixture, role: &str, value: &str) -> Fixture {
+        f.setting(Some(role), true, "search_path", value)
+    }
+    fn fleet() -> Fixture {
+        path(path(pathless(), "engarde_user", "public"), "langflow_app", "langflow")
+    }
+    /// Everything on the first version table, to a role.
+    fn shared(mut f: Fixture, with: &str) -> Fixture {
+        let name = format!("{}.{}", "public", f.versions[0].name);
+        f = f.grant(&name, with, "SELECT, INSERT, UPDATE, DELETE");
+        f.versions[0].acl = f.objects.iter().find(|(_, o)| o.oid == f.versions[0].oid).unwrap().1.acl.clone();
+        f
+    }
+    fn all(f: &Fixture) -> Vec<VersionInfo> {
+        f.clone().case().versions.0
+    }
+    fn classes(f: &Fixture) -> Vec<Class> {
+        all(f).iter().map(|v| v.class).collect()
+    }
+    fn only(f: &Fixture) -> VersionInfo {
+        let mut all = all(f);
+        assert_eq!(all.len(), 1);
+        all.remove(0)
+    }
+    const V: &str = "alembic_version";
+
+    #[test]
+    fn in_order_everything_is_own_and_says_so() {
+        let f = fleet().version_table("public", V, "engarde_user", Some(&["e2", "e3"])).version_table(
+            "langflow",
+            V,
+            "langflow_app",
+            Some(&["l2"]),
+        );
+        let all = all(&f);
+        assert_eq!(all.iter().map(|v| v.class).collect::<Vec<_>>(), vec![Class::Own, Class::Own]);
+        assert_eq!(all[0].rows.iter().map(|r| &r.place).collect::<Vec<_>>(), vec![&Place::Head, &Place::Head]);
+        assert_eq!(all[1].rows[0].place, Place::Behind(1));
+        assert_eq!(all[0].next_start, vec!["engarde: has nothing to migrate"]);
+        assert_eq!(all[1].next_start, vec!["langflow: will run 1 revision up to l3"]);
+        assert_eq!(all[1].resolved_by, vec!["langflow_app"]);
+    }
+
+    #[test]
+    fn two_lineages_in_one_table_are_shared_and_both_will_refuse() {
+        let f = path(pathless(), "langflow_app", "langflow, public");
+        let f = shared(f.version_table("public", V, "engarde_user", Some(&["e2", "e3", "l1"])), "langflow_app");
+        let v = only(&f);
+        assert_eq!((v.class, v.service.as_deref()), (Class::Shared, Some("engarde")));
+        assert_eq!(v.rows[2].settled(), Some("langflow"));
+        assert_eq!(v.rows[2].place, Place::Behind(2));
+        assert_eq!(v.claimed_by, vec!["engarde", "langflow"]);
+        assert_eq!(
+            v.next_start,
+            vec![
+                "engarde: Can't locate revision identified by 'l1'",
+                "langflow: Can't locate revision identified by 'e2'",
+                "langflow: newer releases then try to drop it: must be owner of table alembic_version",
+            ]
+        );
+    }
+
+    #[test]
+    fn without_scripts_several_rows_and_several_users_are_evidence_of_sharing() {
+        let f = path(pathless(), "langflow_app", "langflow, public");
+        let mut f = shared(f.version_table("public", V, "engarde_user", Some(&["aa", "bb"])), "langflow_app");
+        f.lineages = Lineages::default();
+        assert_eq!(classes(&f), vec![Class::Shared]);
+        // one row is not enough, nor a second user with rows of its own
+        f.versions[0].rows = VersionRows::Known(vec!["aa".into()]);
+        assert_eq!(classes(&f), vec![Class::Own]);
+        f.versions[0].rows = VersionRows::Known(vec!["aa".into(), "bb".into()]);
+        let f = f.version_table("langflow", V, "langflow_app", Some(&["cc"]));
+        assert_eq!(classes(&f), vec![Class::Own, Class::Own], "two heads of one lineage are legitimate");
+    }
+
+    #[test]
+    fn without_a_policy_the_catalog_alone_is_asked() {
+        let mut f = pathless().version_table("public", V, "engarde_user", Some(&["aa", "bb"]));
+        f.policy = None;
+        f.lineages = Lineages::default();
+        assert_eq!(classes(&f), vec![Class::Own]);
+        f = shared(f, "langflow_app");
+        assert_eq!(classes(&f), vec![Class::Shared]);
+        f.versions[0].rows = VersionRows::Known(vec![]);
+        assert_eq!(classes(&f), vec![Class::EmptyInUse]);
+    }
+
+    #[test]
+    fn a_revision_in_the_wrong_place_is_misplaced() {
+        let v = only(&fleet().version_table("public", V, "engarde_user", Some(&["l3"])));
+        assert_eq!((v.class, v.service.as_deref()), (Class::Misplaced, Some("langflow")));
+        assert_eq!(v.next_start, vec!["engarde: Can't locate revision identified by 'l3'"]);
+        // no declared place, one service resolves to it, no scripts
+        let mut f = path(pathless().schema("old", "langflow_app"), "langflow_app", "old");
+        f.lineages = Lineages::default();
+        let v = only(&f.version_table("old", V, "langflow_app", Some(&["aa"])));
+        assert_eq!((v.class, v.service.as_deref()), (Class::Misplaced, Some("langflow")));
+        // under another name
+        let v = only(&fleet().version_table("public", "alembic_version_langflow", "langflow_app", Some(&["l3"])));
+        assert_eq!((v.class, v.service.as_deref()), (Class::Misplaced, Some("langflow")));
+    }
+
+    #[test]
+    fn copies_are_listed_as_copies() {
+        let mut f = fleet()
+            .version_table("public", V, "engarde_user", Some(&["e2", "e3"]))
+            .version_table("public", "alembic_version_bak", "engarde_user", Some(&["e1"]))
+            .version_table("public", "alembic_version_20261102", "engarde_user", Some(&["zz"]))
+            .schema("attic", "engarde_user")
+            .version_table("attic", V, "engarde_user", Some(&["e2"]));
+        f.versions[2].primary_key = false;
+        assert_eq!(classes(&f), vec![Class::Own, Class::Copy, Class::Copy, Class::Copy]);
+        assert!(!copy_name("alembic_version_auth") && !copy_name("golden_version") && copy_name("Alembic_Version_OLD"));
+        assert!(copy_name("v_2026_11_02") && !copy_name("alembic_version_2"));
+    }
+
+    #[test]
+    fn empty_is_lost_or_new_by_what_stands_beside() {
+        let mut f = fleet().version_table("langflow", V, "langflow_app", Some(&[]));
+        let script = f.lineages.0.get_mut("langflow").unwrap().scripts.get_mut("l1").unwrap();
+        script.creates = vec!["flow".into()];
+        let v = only(&f);
+        assert_eq!((v.class, v.service.as_deref()), (Class::EmptyInUse, Some("langflow")));
+        assert!(v.next_start[0].ends_with("relation \"flow\" already exists"), "{:?}", v.next_start);
+        f.objects.retain(|(_, o)| o.name != "flow");
+        assert_eq!(only(&f).class, Class::EmptyBase);
+        // its tables stand somewhere else, but they are its own
+        assert_eq!(only(&f.table("public", "vertex", "langflow_app")).class, Class::EmptyInUse);
+    }
+
+    #[test]
+    fn an_id_of_two_projects_is_settled_by_tables_or_left_open() {
+        let mut f = fleet().version_table("public", V, "engarde_user", Some(&["aa"]));
+        f.lineages = lineages([lineage("engarde", &["aa"]), lineage("langflow", &["aa", "l2 < aa"])]);
+        for (service, table) in [("engarde", "campaigns"), ("langflow", "vertex")] {
+            let script = f.lineages.0.get_mut(service).unwrap().scripts.get_mut("aa").unwrap();
+            script.creates = vec![table.into()];
+        }
+        let blind = only(&f.clone().without_names());
+        assert_eq!(blind.class, Class::Ambiguous, "names of tables are not known");
+        assert_eq!(blind.rows[0].place, Place::Ambiguous);
+        assert_eq!((only(&f).class, only(&f).service.as_deref()), (Class::Own, Some("engarde")));
+        let f = f.table("langflow", "vertex", "langflow_app");
+        assert_eq!(only(&f).class, Class::Ambiguous, "both have their tables");
+        let f = f.version_table("langflow", V, "langflow_app", Some(&["l2"]));
+        assert_eq!(classes(&f), vec![Class::Own, Class::Own], "langflow keeps its revision in its own place");
+    }
+
+    #[test]
+    fn what_is_not_alembics_or_not_readable_is_said() {
+        let mut f = fleet().version_table("public", V, "engarde_user", Some(&["e2"]));
+        f.versions[0].plain = false;
+        assert_eq!(only(&f).class, Class::Foreign);
+        assert!(only(&f).rows.is_empty() && only(&f).next_start.is_empty());
+        f.versions[0].plain = true;
+        f.versions[0].rows = VersionRows::Denied;
+        let v = only(&f);
+        assert_eq!((v.class, v.service.as_deref()), (Class::Unknown, Some("engarde")));
+        assert!(v.reason.contains("may not read"), "{}", v.reason);
+        f.versions[0].rows = VersionRows::Known(vec!["zz".into()]);
+        assert_eq!((only(&f).class, &only(&f).rows[0].place), (Class::Unknown, &Place::Unknown));
+        let f = f.schema("other", "postgres").version_table("other", V, "postgres", Some(&["yy"]));
+        assert_eq!(classes(&f)[1], Class::Foreign);
     }
 }

@@ -1,5 +1,8 @@
 //! The checks: one file per finding code (or a few codes that are one question), one line each in [`CHECKS`].
 
+#[cfg(test)]
+pub mod fixture;
+
 use std::sync::Arc;
 
 use super::{Finding, Group, Policy, Severity, judge::Judge, versions::Versions};
@@ -44,6 +47,43 @@ pub struct Context<'a> {
     pub versions: &'a Versions,
     /// Microseconds since the Unix epoch, by the server's clock.
     pub now_us: i64,
+}
+
+impl Context<'_> {
+    /// A finding of `code` with what every finding has: group, severity (the policy's where it overrides it), instance,
+    /// database, and why it matters. The check fills in the rest; `id` is the code until it does.
+    #[must_use]
+    pub fn draft(&self, code: &Code) -> Finding {
+        Finding {
+            id: code.code.to_owned(),
+            code: code.code,
+            group: code.group,
+            severity: self.severity(code.code, code.severity),
+            instance: self.snapshot.instance.clone(),
+            database: self.catalog.database.name.clone(),
+            service: None,
+            schema: None,
+            role: None,
+            object: None,
+            privilege: None,
+            attribute: None,
+            observed: String::new(),
+            expected: String::new(),
+            via: None,
+            message: String::new(),
+            why: code.why.to_owned(),
+            remedy: String::new(),
+            fix: None,
+            objects: Vec::new(),
+            objects_total: None,
+        }
+    }
+
+    /// What the policy says about the severity of a code, else `otherwise`.
+    #[must_use]
+    pub fn severity(&self, code: &str, otherwise: Severity) -> Severity {
+        self.policy.and_then(|p| p.severity.get(code)).copied().unwrap_or(otherwise)
+    }
 }
 
 /// Every check. Order is the order of the contract's table.

@@ -1,0 +1,525 @@
+//! What a policy wants of one catalog: for every declared (role, schema) the rights that must be effective and those
+//! that may be, who owns what, who creates objects. Names are resolved to positions once; what the catalog does not hold
+//! is left to the checks of group *existence*. Knows nothing of findings.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{Exception, Level, Policy, Undeclared};
+use crate::domain::{
+    ObjectKind, Oid, Privilege, Privileges,
+    closure::{get, set},
+    effective::{Matrix, Who},
+    snapshot::{Catalog, Role, Schema},
+};
+
+/// Rights in one schema, by what they are on. Types are not judged by levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rights {
+    pub schema: Privileges,
+    pub tables: Privileges,
+    pub sequences: Privileges,
+    pub routines: Privileges,
+}
+
+/// The kinds that [`Rights`] speaks of, in listing order.
+pub const KINDS: [ObjectKind; 4] = [ObjectKind::Schema, ObjectKind::Table, ObjectKind::Sequence, ObjectKind::Routine];
+
+impl Rights {
+    pub const NONE: Rights = Rights {
+        schema: Privileges::NONE,
+        tables: Privileges::NONE,
+        sequences: Privileges::NONE,
+        routines: Privileges::NONE,
+    };
+
+    /// Every right that a server of that version knows.
+    #[must_use]
+    pub const fn all(version_num: u32) -> Rights {
+        Rights {
+            schema: ObjectKind::Schema.all(version_num),
+            tables: ObjectKind::Table.all(version_num),
+            sequences: ObjectKind::Sequence.all(version_num),
+            routines: ObjectKind::Routine.all(version_num),
+        }
+    }
+
+    #[must_use]
+    pub const fn of(&self, kind: ObjectKind) -> Privileges {
+        match kind {
+            ObjectKind::Schema => self.schema,
+            ObjectKind::Table => self.tables,
+            ObjectKind::Sequence => self.sequences,
+            ObjectKind::Routine => self.routines,
+            ObjectKind::Database | ObjectKind::Type => Privileges::NONE,
+        }
+    }
+
+    #[must_use]
+    pub const fn union(self, other: Rights) -> Rights {
+        Rights {
+            schema: self.schema.union(other.schema),
+            tables: self.tables.union(other.tables),
+            sequences: self.sequences.union(other.sequences),
+            routines: self.routines.union(other.routines),
+        }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        KINDS.iter().all(|k| self.of(*k).is_empty())
+    }
+}
+
+/// What a level requires (contract, section 3). `own` requires what `all` does; that the role owns is apart.
+#[must_use]
+pub const fn required(level: Level, version_num: u32) -> Rights {
+    match level {
+        Level::Usage => of(&[], &[], &[]),
+        Level::Read => of(&[Privilege::Select], &[], &[]),
+        Level::Append => of(&[Privilege::Insert], &[Privilege::Usage], &[]),
+        Level::Write => of(
+            &[Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::Delete],
+            &[Privilege::Usage, Privilege::Select],
+            &[],
+        ),
+        Level::Reference => of(&[Privilege::References], &[], &[]),
+        Level::Execute => of(&[], &[], &[Privilege::Execute]),
+        Level::All | Level::Own => Rights::all(version_num),
+    }
+}
+
+const fn of(tables: &[Privilege], sequences: &[Privilege], routines: &[Privilege]) -> Rights {
+    Rights {
+        schema: Privileges::of(&[Privilege::Usage]),
+        tables: Privileges::of(tables),
+        sequences: Privileges::of(sequences),
+        routines: Privileges::of(routines),
+    }
+}
+
+/// What a level allows, its requirement included.
+#[must_use]
+pub const fn allowed(level: Level, version_num: u32) -> Rights {
+    let besides: &[Privilege] = match level {
+        Level::Usage | Level::Reference | Level::Execute => &[],
+        Level::Read | Level::Append => &[Privilege::Select],
+        Level::Write => &[Privilege::Update],
+        Level::All | Level::Own => return Rights::all(version_num),
+    };
+    required(level, version_num).union(Rights { sequences: Privileges::of(besides), ..Rights::NONE })
+}
+
+/// What the policy says of one role in one schema.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Want {
+    /// Declared levels, sorted; those of declared memberships included.
+    pub levels: Vec<Level>,
+    /// Must be effective.
+    pub required: Rights,
+    /// May be effective, `required` included.
+    pub allowed: Rights,
+    /// The role must own the schema and its objects (see [`SchemaWant::accepted`]).
+    pub owns: bool,
+    /// Positions in [`Desired::exceptions`] that speak of this role and schema.
+    pub exceptions: Vec<usize>,
+}
+
+/// What the policy says of one schema.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SchemaWant {
+    /// The policy names it.
+    pub named: bool,
+    /// It is compared at all: not the system's, not an extension's.
+    pub judged: bool,
+    /// Position in [`Policy::services`] of the service that owns it.
+    pub service: Option<usize>,
+    /// Declared owner: its name, whether the catalog knows it or not.
+    pub owner: Option<String>,
+    /// Owners that objects may have; empty when none is declared (then no ownership is judged).
+    pub accepted: Vec<Oid>,
+    /// Roles that create objects there: default privileges are kept for each. Positions in the catalog.
+    pub creators: Vec<usize>,
+}
+
+/// A policy resolved against one catalog.
+#[derive(Debug, Clone, Default)]
+pub struct Desired {
+    wants: HashMap<(usize, usize), Want>,
+    /// Roles with a [`Want`], by schema, ascending.
+    by_schema: Vec<Vec<usize>>,
+    pub schemas: Vec<SchemaWant>,
+    named: Vec<bool>,
+    /// Bits of the roles that are compared: no superuser, no role of the server or the platform.
+    pub compared: Vec<u64>,
+    /// Bits of the roles that the policy names.
+    pub named_bits: Vec<u64>,
+    pub exceptions: Vec<Exception>,
+    /// Exceptions of PUBLIC by schema.
+    public_exceptions: HashMap<usize, Vec<usize>>,
+    /// Exceptions on the database (`schema = "database:NAME"`).
+    pub database_exceptions: Vec<usize>,
+    pub undeclared: Undeclared,
+}
+
+/// How an `[[exception]]` names PUBLIC.
+pub const PUBLIC: &str = "PUBLIC";
+/// How an `[[exception]]` names a database in place of a schema, as `explain` does.
+pub const DATABASE_PREFIX: &str = "database:";
+
+/// True for a role that is compared with the policy and may be changed.
+#[must_use]
+pub fn is_compared(role: &Role) -> bool {
+    !role.superuser && !role.is_platform()
+}
+
+/// `pg_database_owner` stands for the database's owner; every other role for itself.
+#[must_use]
+pub fn real_owner(catalog: &Catalog, owner: Oid) -> Oid {
+    match catalog.role(owner) {
+        Some(role) if role.name == "pg_database_owner" => catalog.database.owner,
+        _ => owner,
+    }
+}
+
+struct Builder<'a> {
+    catalog: &'a Catalog,
+    matrix: &'a Matrix,
+    version_num: u32,
+    out: Desired,
+}
+
+impl Desired {
+    /// Resolves `policy` (entries of other instances already left out).
+    #[must_use]
+    pub fn new(policy: &Policy, catalog: &Catalog, matrix: &Matrix) -> Desired {
+        let words = catalog.roles.len().div_ceil(64);
+        let out = Desired {
+            by_schema: vec![Vec::new(); catalog.schemas.len()],
+            schemas: catalog
+                .schemas
+                .iter()
+                .map(|s| SchemaWant { judged: is_judged(s), ..SchemaWant::default() })
+                .collect(),
+            named: vec![false; catalog.roles.len()],
+            compared: vec![0; words],
+            named_bits: vec![0; words],
+            exceptions: policy.exceptions.clone(),
+            undeclared: policy.undeclared,
+            ..Desired::default()
+        };
+        let mut builder = Builder { catalog, matrix, version_num: matrix.version_num, out };
+        for (i, role) in catalog.roles.iter().enumerate() {
+            if is_compared(role) {
+                set(&mut builder.out.compared, i);
+            }
+        }
+        builder.services(policy);
+        builder.schemas(policy);
+        builder.roles(policy);
+        builder.memberships(policy);
+        builder.unowned();
+        builder.exceptions(policy);
+        builder.finish()
+    }
+
+    /// What is declared for a role in a schema; `None` is "no access".
+    #[must_use]
+    pub fn want(&self, role: usize, schema: usize) -> Option<&Want> {
+        self.wants.get(&(role, schema))
+    }
+
+    /// Roles with something declared in a schema, ascending.
+    #[must_use]
+    pub fn roles_of(&self, schema: usize) -> &[usize] {
+        self.by_schema.get(schema).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The policy names this role.
+    #[must_use]
+    pub fn names_role(&self, role: usize) -> bool {
+        self.named.get(role).copied().unwrap_or(false)
+    }
+
+    #[must_use]
+    pub fn names_schema(&self, schema: usize) -> bool {
+        self.schemas.get(schema).is_some_and(|s| s.named)
+    }
+
+    /// The role is compared with the policy: no superuser, no role of the server or the platform.
+    #[must_use]
+    pub fn compares(&self, role: usize) -> bool {
+        get(&self.compared, role)
+    }
+
+    #[must_use]
+    pub fn is_judged(&self, schema: usize) -> bool {
+        self.schemas.get(schema).is_some_and(|s| s.judged)
+    }
+
+    /// Exceptions for PUBLIC or a role in a schema.
+    pub fn exceptions_of(&self, who: Who, schema: usize) -> impl Iterator<Item = &Exception> {
+        let list = match who {
+            Who::Public => self.public_exceptions.get(&schema).map(Vec::as_slice),
+            Who::Role(role) => self.want(role, schema).map(|w| w.exceptions.as_slice()),
+        };
+        list.unwrap_or_default().iter().filter_map(|i| self.exceptions.get(*i))
+    }
+}
+
+fn is_judged(schema: &Schema) -> bool {
+    !schema.is_system() && !schema.extension
+}
+
+impl Builder<'_> {
+    fn name_role(&mut self, name: &str) -> Option<usize> {
+        let role = self.matrix.index.role_named(name)?;
+        if let Some(flag) = self.out.named.get_mut(role) {
+            *flag = true;
+        }
+        set(&mut self.out.named_bits, role);
+        Some(role)
+    }
+
+    fn name_schema(&mut self, name: &str) -> Option<usize> {
+        let schema = self.matrix.index.schema_named(name)?;
+        if let Some(want) = self.out.schemas.get_mut(schema) {
+            want.named = true;
+        }
+        Some(schema)
+    }
+
+    fn want(&mut self, role: usize, schema: usize) -> &mut Want {
+        self.out.wants.entry((role, schema)).or_default()
+    }
+
+    fn declare(&mut self, role: usize, schema: usize, level: Level) {
+        let version = self.version_num;
+        let want = self.want(role, schema);
+        want.levels.push(level);
+        want.required = want.required.union(required(level, version));
+        want.allowed = want.allowed.union(allowed(level, version));
+    }
+
+    /// A declared owner, `pg_database_owner` resolved.
+    fn owner(&mut self, name: &str) -> Option<usize> {
+        let role = self.name_role(name)?;
+        let oid = self.catalog.roles.get(role)?.oid;
+        self.matrix.closure.position(real_owner(self.catalog, oid))
+    }
+
+    fn oid(&self, role: usize) -> Option<Oid> {
+        self.catalog.roles.get(role).map(|r| r.oid)
+    }
+
+    fn creators(&mut self, schema: usize, names: &[String]) -> Vec<usize> {
+        let mut list: Vec<usize> = names.iter().filter_map(|n| self.name_role(n)).collect();
+        list.sort_unstable();
+        list.dedup();
+        if let Some(want) = self.out.schemas.get_mut(schema) {
+            want.creators.clone_from(&list);
+        }
+        list
+    }
+
+    fn services(&mut self, policy: &Policy) {
+        for (i, service) in policy.services.iter().enumerate() {
+            let role = self.name_role(&service.role);
+            let owner = self.owner(&service.owner);
+            for name in &service.schemas {
+                let Some(schema) = self.name_schema(name) else { continue };
+                let creators = self.creators(schema, &service.creators);
+                let same = service.owner == service.role || (role.is_some() && role == owner);
+                let mut accepted: Vec<Oid> = owner.and_then(|o| self.oid(o)).into_iter().collect();
+                if !same {
+                    accepted.extend(creators.iter().filter_map(|c| self.oid(*c)));
+                }
+                if let Some(want) = self.out.schemas.get_mut(schema) {
+                    want.service = Some(i);
+                    want.owner = Some(service.owner.clone());
+                    want.accepted = accepted;
+                }
+                if same {
+                    if let Some(role) = role.or(owner) {
+                        self.declare(role, schema, Level::Own);
+                        self.want(role, schema).owns = true;
+                    }
+                    continue;
+                }
+                if let Some(role) = role {
+                    self.declare(role, schema, Level::All);
+                }
+                if let Some(owner) = owner {
+                    self.own_without_use(owner, schema);
+                }
+            }
+            if let Some(role) = role {
+                self.access(role, &service.access);
+            }
+        }
+    }
+
+    /// An owner that is not the role that works there: it must own, and may do everything, but objects may be others'.
+    fn own_without_use(&mut self, owner: usize, schema: usize) {
+        let version = self.version_num;
+        let want = self.want(owner, schema);
+        want.levels.push(Level::Own);
+        want.owns = true;
+        want.required = want.required.union(Rights { schema: Privileges::SCHEMA, ..Rights::NONE });
+        want.allowed = Rights::all(version);
+    }
+
+    fn schemas(&mut self, policy: &Policy) {
+        for rule in &policy.schemas {
+            let owner = rule.owner.as_deref().and_then(|o| self.owner(o));
+            let Some(schema) = self.name_schema(&rule.name) else { continue };
+            let creators = self.creators(schema, &rule.creators);
+            let mut accepted: Vec<Oid> = owner.and_then(|o| self.oid(o)).into_iter().collect();
+            if rule.owner.is_some() {
+                accepted.extend(creators.iter().filter_map(|c| self.oid(*c)));
+            }
+            if let Some(want) = self.out.schemas.get_mut(schema) {
+                want.owner.clone_from(&rule.owner);
+                want.accepted = accepted;
+            }
+            if let Some(owner) = owner {
+                self.own_without_use(owner, schema);
+            }
+        }
+    }
+
+    fn access(&mut self, role: usize, access: &BTreeMap<String, Vec<Level>>) {
+        for (name, levels) in access {
+            let Some(schema) = self.name_schema(name) else { continue };
+            for level in levels {
+                self.declare(role, schema, *level);
+            }
+            self.want(role, schema);
+        }
+    }
+
+    fn roles(&mut self, policy: &Policy) {
+        for rule in &policy.roles {
+            if let Some(role) = self.name_role(&rule.name) {
+                self.access(role, &rule.access);
+            }
+        }
+    }
+
+    /// Declared memberships: what the group may do, its declared member may do. It is not required of the member, since
+    /// a missing membership is a finding of its own.
+    fn memberships(&mut self, policy: &Policy) {
+        let mut edges: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        let declared = policy
+            .services
+            .iter()
+            .map(|s| (&s.role, &s.member_of))
+            .chain(policy.roles.iter().map(|r| (&r.name, &r.member_of)));
+        for (member, groups) in declared {
+            let Some(member) = self.matrix.index.role_named(member) else { continue };
+            for group in groups.iter().flatten().filter_map(|g| self.matrix.index.role_named(g)) {
+                edges.entry(member).or_default().insert(group);
+            }
+        }
+        for member in edges.keys().copied().collect::<Vec<_>>() {
+            let mut seen = BTreeSet::from([member]);
+            let mut open = vec![member];
+            while let Some(at) = open.pop() {
+                for group in edges.get(&at).into_iter().flatten() {
+                    if seen.insert(*group) {
+                        open.push(*group);
+                    }
+                }
+            }
+            seen.remove(&member);
+            for group in seen {
+                self.inherit(member, group);
+            }
+        }
+    }
+
+    fn inherit(&mut self, member: usize, group: usize) {
+        let everywhere = match self.catalog.roles.get(group).map(|r| r.name.as_str()) {
+            Some("pg_read_all_data") => Some((Privileges::of(&[Privilege::Select]), Privilege::Usage.into())),
+            Some("pg_write_all_data") => Some((
+                Privileges::of(&[Privilege::Insert, Privilege::Update, Privilege::Delete]),
+                Privileges::of(&[Privilege::Usage]),
+            )),
+            Some("pg_maintain") => Some((Privileges::of(&[Privilege::Maintain]), Privileges::NONE)),
+            _ => None,
+        };
+        if let Some((objects, schema)) = everywhere {
+            let rights = Rights {
+                schema,
+                tables: objects,
+                sequences: objects.and(Privileges::SEQUENCE),
+                routines: Privileges::NONE,
+            };
+            for position in 0..self.catalog.schemas.len() {
+                let want = self.want(member, position);
+                want.allowed = want.allowed.union(rights);
+            }
+            return;
+        }
+        for schema in 0..self.catalog.schemas.len() {
+            let Some(of_group) = self.out.wants.get(&(group, schema)).cloned() else { continue };
+            let want = self.want(member, schema);
+            want.allowed = want.allowed.union(of_group.allowed);
+            want.levels.extend(of_group.levels.iter().filter(|l| **l != Level::Own));
+        }
+    }
+
+    /// Named schemas without a declared owner: whoever owns them may use them, and creates objects there.
+    fn unowned(&mut self) {
+        for schema in 0..self.catalog.schemas.len() {
+            let open = self.out.schemas.get(schema).is_some_and(|s| s.named && s.owner.is_none());
+            let Some(owner) = self.catalog.schemas.get(schema).map(|s| real_owner(self.catalog, s.owner)) else {
+                continue;
+            };
+            let Some(owner) = self.matrix.closure.position(owner).filter(|_| open) else { continue };
+            let all = Rights::all(self.version_num);
+            self.want(owner, schema).allowed = all;
+        }
+    }
+
+    fn exceptions(&mut self, policy: &Policy) {
+        for (i, exception) in policy.exceptions.iter().enumerate() {
+            if exception.schema.starts_with(DATABASE_PREFIX) {
+                if exception.role != PUBLIC {
+                    self.name_role(&exception.role);
+                }
+                self.out.database_exceptions.push(i);
+                continue;
+            }
+            let schema = self.name_schema(&exception.schema);
+            if exception.role == PUBLIC {
+                if let Some(schema) = schema {
+                    self.out.public_exceptions.entry(schema).or_default().push(i);
+                }
+                continue;
+            }
+            let role = self.name_role(&exception.role);
+            if let (Some(role), Some(schema)) = (role, schema) {
+                self.want(role, schema).exceptions.push(i);
+            }
+        }
+    }
+
+    fn finish(mut self) -> Desired {
+        for (role, schema) in self.out.wants.keys() {
+            if let Some(list) = self.out.by_schema.get_mut(*schema) {
+                list.push(*role);
+            }
+        }
+        for list in &mut self.out.by_schema {
+            list.sort_unstable();
+        }
+        for want in self.out.wants.values_mut() {
+            want.levels.sort_unstable();
+            want.levels.dedup();
+            if want.levels.len() > 1 {
+                want.levels.retain(|l| *l != Level::Usage);
+            }
+        }
+        self.out
+    }
+}

@@ -1,0 +1,138 @@
+//! Which part of a policy speaks of one instance. A policy may describe services of several instances; its entries
+//! without `instance` belong to the instance that names the policy, and an access key may be `instance/schema`.
+
+use std::collections::BTreeMap;
+
+use super::{Level, Policy, RoleRule};
+
+type Access = BTreeMap<String, Vec<Level>>;
+
+impl Policy {
+    /// The part of the policy that speaks of `instance`; `home` when that instance names the policy. Access that an
+    /// entry of another instance is given here (`instance/schema`) becomes a `[[role]]` of its own.
+    #[must_use]
+    pub fn for_instance(&self, instance: &str, home: bool) -> Policy {
+        let here = |of: Option<&String>| of.map_or(home, |name| name == instance);
+        let mut part = self.clone();
+        part.services.clear();
+        part.roles.clear();
+        part.schemas.retain(|s| here(s.instance.as_ref()));
+        part.exceptions.retain(|e| here(e.instance.as_ref()));
+        let mut guests: BTreeMap<&str, Access> = BTreeMap::new();
+        for service in &self.services {
+            let local = here(service.instance.as_ref());
+            let access = access_here(&service.access, instance, local);
+            if local {
+                part.services.push(super::Service { access, ..service.clone() });
+            } else if !access.is_empty() {
+                merge(guests.entry(&service.role).or_default(), access);
+            }
+        }
+        for rule in &self.roles {
+            let local = here(rule.instance.as_ref());
+            let access = access_here(&rule.access, instance, local);
+            if local {
+                part.roles.push(RoleRule { access, ..rule.clone() });
+            } else if !access.is_empty() {
+                merge(guests.entry(&rule.name).or_default(), access);
+            }
+        }
+        for (name, access) in guests {
+            if let Some(service) = part.services.iter_mut().find(|s| s.role == name) {
+                merge(&mut service.access, access);
+            } else if let Some(rule) = part.roles.iter_mut().find(|r| r.name == name) {
+                merge(&mut rule.access, access);
+            } else {
+                part.roles.push(RoleRule { access, ..RoleRule::named(name) });
+            }
+        }
+        part
+    }
+}
+
+impl RoleRule {
+    /// A rule that declares nothing but the name.
+    #[must_use]
+    pub fn named(name: &str) -> RoleRule {
+        RoleRule {
+            name: name.to_owned(),
+            access: BTreeMap::new(),
+            login: None,
+            member_of: None,
+            connection_limit: None,
+            search_path: None,
+            instance: None,
+        }
+    }
+}
+
+/// The access keys that speak of `instance`, without the prefix.
+fn access_here(access: &Access, instance: &str, local: bool) -> Access {
+    let mut out = Access::new();
+    for (key, levels) in access {
+        let schema = match key.split_once('/') {
+            Some((at, schema)) if at == instance => schema,
+            Some(_) => continue,
+            None if local => key,
+            None => continue,
+        };
+        merge(&mut out, BTreeMap::from([(schema.to_owned(), levels.clone())]));
+    }
+    out
+}
+
+fn merge(into: &mut Access, more: Access) {
+    for (schema, levels) in more {
+        let list = into.entry(schema).or_default();
+        list.extend(levels);
+        list.sort_unstable();
+        list.dedup();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::{Level, file};
+
+    const TEXT: &str = r#"
+        [[service]]
+        name = "backend"
+        schema = "public"
+        role = "engarde_user"
+        access = { audit = ["read"], "flowdb/public" = ["read"] }
+        [[service]]
+        name = "flow"
+        schema = "public"
+        role = "langflow_user"
+        instance = "flowdb"
+        access = { "engarde/audit" = ["append"] }
+        [[exception]]
+        role = "x"
+        schema = "public"
+        privileges = ["SELECT"]
+        reason = "r"
+    "#;
+
+    #[test]
+    fn each_instance_gets_its_own_part() {
+        let policy = file::parse(TEXT, "p.toml".as_ref()).unwrap();
+        let home = policy.for_instance("engarde", true);
+        assert_eq!(home.services.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["backend"]);
+        assert_eq!(home.services[0].access.keys().collect::<Vec<_>>(), ["audit"]);
+        assert_eq!(home.roles[0].name, "langflow_user");
+        assert_eq!(home.roles[0].access["audit"], vec![Level::Append]);
+        assert_eq!(home.exceptions.len(), 1);
+        let other = policy.for_instance("flowdb", false);
+        assert_eq!(other.services.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["flow"]);
+        assert_eq!(other.roles[0].name, "engarde_user");
+        assert_eq!(other.roles[0].access["public"], vec![Level::Read]);
+        assert!(other.exceptions.is_empty());
+    }
+
+    #[test]
+    fn an_instance_that_is_not_named_gets_nothing() {
+        let policy = file::parse(TEXT, "p.toml".as_ref()).unwrap();
+        let other = policy.for_instance("third", false);
+        assert!(other.services.is_empty() && other.roles.is_empty());
+    }
+}
