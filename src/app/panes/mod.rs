@@ -17,6 +17,7 @@ pub mod schemas;
 mod session_story;
 pub mod sessions;
 pub mod sizes;
+mod version_story;
 pub mod versions;
 
 use crate::{

@@ -409,7 +409,7 @@ mod tests {
         let small = plain(&pane.cells(&ctx, 1));
         assert_eq!(small[2], "~1.0 MB");
         assert_eq!(small[7], "?", "an estimate and a measurement are not compared");
-        assert_eq!(plain(&pane.top(&ctx, 120)), ["engarde  1 GB; the schemas below hold ~4 MB of it"]);
+        assert_eq!(plain(&pane.top(&ctx, 120)), ["engarde  1 GB; the schemas below hold ~4.0 MB of it"]);
     }
 
     #[test]
