@@ -3,4 +3,7 @@
 
 pub mod instance;
 pub mod panes;
+pub mod prose;
+pub mod sql_spans;
 pub mod view;
+pub mod wording;

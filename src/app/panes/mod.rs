@@ -4,6 +4,22 @@
 //! A pane turns judgements into entries when data changed ([`Pane::load`]), and entries into cells when they are on
 //! screen ([`Pane::cells`]); it never draws, never asks a server, never blocks.
 
+mod blocking;
+pub mod marks;
+mod objects;
+pub mod reach;
+mod relation_sizes;
+mod role_story;
+pub mod roles;
+#[cfg(test)]
+pub(crate) mod sample;
+pub mod schemas;
+mod session_story;
+pub mod sessions;
+pub mod sizes;
+mod version_story;
+pub mod versions;
+
 use crate::{
     app::{
         instance::Instance,
