@@ -385,6 +385,9 @@ impl App {
         while table.column_offset > 0 && !by_cell && whole(table.column_offset - 1, &table.widths) {
             table.column_offset -= 1;
         }
+        if by_cell && columns.get(table.column).is_some_and(|c| c.frozen) {
+            table.column_offset = 0;
+        }
         if by_cell && let Some(at) = movable.iter().position(|i| *i == table.column) {
             table.column_offset = table.column_offset.min(at);
             loop {
@@ -517,7 +520,7 @@ impl App {
 
     fn footer(&mut self, layout: &Layout, parts: &mut Vec<Part>) {
         let area = layout.footer;
-        let right = self.status();
+        let right = self.status(layout.shape != Shape::Wide);
         let count = self.slot().map_or_else(String::new, |s| format!("{} of {} ", s.order.len(), s.entries.len()));
         match self.overlays.last() {
             Some(Overlay::Filter { input, .. }) => {
@@ -537,15 +540,20 @@ impl App {
                         line.0.extend(notice.line.0.iter().cloned());
                         line
                     }
-                    None => self.keys(),
+                    // the age of the data stays; keys yield
+                    None => {
+                        let room = usize::from(area.width);
+                        let fits = |keys: &Line| keys.width() + right.width() < room;
+                        (2..=5).rev().map(|most| self.keys(most)).find(fits).unwrap_or_else(|| self.keys(2))
+                    }
                 };
                 parts.push(Part::Bar { area, face: Face::Footer, left, right });
             }
         }
     }
 
-    /// The five most useful keys here.
-    fn keys(&self) -> Line {
+    /// The most useful keys here, and help.
+    fn keys(&self, most: usize) -> Line {
         let story = matches!(self.overlays.last(), Some(Overlay::Story(_)));
         let picking = matches!(self.overlays.last(), Some(Overlay::Pick(_)));
         if picking {
@@ -568,7 +576,7 @@ impl App {
         let mut shown = 0;
         let specs = useful.iter().filter_map(|id| super::actions::ACTIONS.iter().find(|a| a.id == *id));
         let help = super::actions::ACTIONS.iter().filter(|a| a.id == "help");
-        for action in specs.filter(|a| (a.enabled)(self).is_ok()).take(4).chain(help) {
+        for action in specs.filter(|a| (a.enabled)(self).is_ok()).take(most - 1).chain(help) {
             let key = self.keymap.first(action.id);
             if key.is_empty() {
                 continue;
@@ -587,16 +595,17 @@ impl App {
     }
 
     /// `read in 21 ms, 0.4 s ago · 2 s`, of the instance in focus.
-    fn status(&self) -> Line {
+    fn status(&self, short: bool) -> Line {
         let Some(instance) = self.focus().and_then(|i| self.instances.get(i)) else { return Line::empty() };
         if instance.recorded {
-            return Line::empty().known("a recording: nothing here changes ", Tone::Dim);
+            return Line::empty()
+                .known(if short { "a recording " } else { "a recording: nothing here changes " }, Tone::Dim);
         }
         let link = &instance.link;
         let Some(answered) = link.answered_at_ms else { return Line::empty() };
         let age = self.now_ms.saturating_sub(answered);
         let mut line = Line::empty();
-        if let Some(read) = link.read_ms {
+        if let Some(read) = link.read_ms.filter(|_| !short) {
             line = line.and(&format!("read in {read} ms, "), Tone::Dim);
         }
         let old = age > 2 * link.interval_ms.max(500) && !self.paused;

@@ -45,37 +45,6 @@ impl Fuzzy {
     }
 }
 
-/// The candidate nearest to a mistyped word: at most two edits away.
-#[must_use]
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word: Vec<char> = word.to_lowercase().chars().collect();
-    candidates
-        .into_iter()
-        .map(|c| (edits(&word, c), c))
-        .filter(|(d, _)| *d <= 2)
-        .min_by_key(|(d, _)| *d)
-        .map(|(_, c)| c)
-}
-
-/// Insertions, deletions and substitutions between two words.
-fn edits(a: &[char], b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, ca) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, cb) in row.iter_mut().skip(1).zip(b.chars()) {
-            let above = *cell;
-            left = (above + 1).min(left + 1).min(diagonal + usize::from(*ca != cb));
-            diagonal = above;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,7 +60,7 @@ mod tests {
         assert!(hits("public lang", "langflow_app can write to public"));
         assert!(hits("", "anything"));
         assert!(!hits("sankore", "langflow_app can write to public"));
-        assert!(!hits("apic", "langflow_a can write to p u b l i c"), "letters scattered over a sentence");
+        assert!(!hits("aoit", "langflow_app can write to public"), "letters scattered over a sentence");
         assert!(hits("ENG", "ENGARDE") && !hits("ENG", "engarde"), "capitals are meant");
     }
 
@@ -99,12 +68,5 @@ mod tests {
     fn the_beginning_of_a_word_beats_its_middle() {
         let mut fuzzy = Fuzzy::new("ro");
         assert!(fuzzy.score("Roles") > fuzzy.score("macro"));
-    }
-
-    #[test]
-    fn a_mistyped_word_finds_its_neighbour() {
-        assert_eq!(nearest("sorrt", ["quit", "sort"]), Some("sort"));
-        assert_eq!(nearest("zzzzzz", ["quit", "sort"]), None);
-        assert_eq!(edits(&['a', 'b', 'c'], "abd"), 1);
     }
 }

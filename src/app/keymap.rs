@@ -196,7 +196,7 @@ impl Keymap {
         for (id, names) in overrides {
             let slot = ACTIONS.iter().position(|a| a.id == id).and_then(|i| keys.get_mut(i));
             let Some(slot) = slot else {
-                let near = crate::app::fuzzy::nearest(id, ACTIONS.iter().map(|a| a.id));
+                let near = crate::config::nearest(id, ACTIONS.iter().map(|a| a.id));
                 return Err(KeyError::Action { id: id.to_owned(), near: near.map(str::to_owned) });
             };
             *slot = names.split_whitespace().map(str::parse).collect::<Result<Vec<Key>, _>>()?;

@@ -14,8 +14,6 @@ mod palette;
 pub mod panes;
 pub mod screen;
 mod table;
-#[cfg(test)]
-mod tests;
 mod update;
 pub mod view;
 mod wrap;

@@ -135,14 +135,15 @@ impl Picker {
             return;
         }
         let mut fuzzy = Fuzzy::new(typed);
-        let mut scored: Vec<(bool, u32, usize)> = Vec::new();
+        let mut scored: Vec<(bool, u32, usize, usize)> = Vec::new();
         for (i, item) in self.items.iter().enumerate() {
             if let Some(score) = fuzzy.score(&item.search) {
-                scored.push((item.id.eq_ignore_ascii_case(typed), score, i));
+                // of two that match alike, the one with less besides
+                scored.push((item.id.eq_ignore_ascii_case(typed), score, item.search.len(), i));
             }
         }
         scored.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.cmp(&a.1)).then(a.2.cmp(&b.2)));
-        self.shown = scored.into_iter().take(MOST).map(|(_, _, i)| i).collect();
+        self.shown = scored.into_iter().take(MOST).map(|(.., i)| i).collect();
     }
 
     /// The selected item's choice.

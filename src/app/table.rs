@@ -193,18 +193,26 @@ pub fn places(columns: &[Column], kept: &[usize], needs: &[u16], offset: usize, 
             false
         })
         .collect();
-    // least widths first, then what is left goes to those that need more, left to right, then to the widest column
+    let need = |i: usize, column: &Column| {
+        needs.get(i).copied().unwrap_or(column.min).clamp(column.min, column.max.max(column.min))
+    };
+    // when even the least widths do not fit, the table scrolls: then every column gets what it needs, and those that
+    // have no room are a few keys away; else least widths first, and what is left goes to those that need more
+    let all: usize = kept.iter().filter_map(|i| columns.get(*i)).map(|c| usize::from(c.min) + usize::from(GAP)).sum();
+    let scrolling = all > usize::from(width) + usize::from(GAP);
     let mut widths: Vec<(usize, u16, u16)> = Vec::new();
     let mut used: u16 = 0;
     for i in shown {
         let Some(column) = columns.get(i) else { continue };
-        if used >= width {
+        let need = need(i, column);
+        let now = if scrolling { need } else { column.min };
+        let room = width.saturating_sub(used);
+        if room == 0 || (room < column.min && !widths.is_empty()) {
             break;
         }
-        let need = needs.get(i).copied().unwrap_or(column.min).clamp(column.min, column.max.max(column.min));
-        let least = column.min.min(width - used);
-        widths.push((i, least, need));
-        used = used.saturating_add(least).saturating_add(GAP);
+        let now = now.min(room);
+        widths.push((i, now, need));
+        used = used.saturating_add(now).saturating_add(GAP);
     }
     let mut spare = width.saturating_sub(used.saturating_sub(GAP));
     // columns of a fixed most width are served before one that takes whatever is left

@@ -110,6 +110,9 @@ impl App {
                 self.overlays.pop();
                 self.set_filter(before);
             }
+            (Overlay::Filter { .. }, Code::Enter) | (Overlay::Save { .. } | Overlay::Pick(_), Code::Esc) => {
+                self.overlays.pop();
+            }
             // the rows can be looked through while one types
             (Overlay::Filter { .. }, Code::Up) => self.move_cursor(-1),
             (Overlay::Filter { .. }, Code::Down) => self.move_cursor(1),
@@ -118,9 +121,6 @@ impl App {
                     let filter = Filter(input.value().to_owned());
                     self.set_filter(filter);
                 }
-            }
-            (Overlay::Filter { .. }, Code::Enter) | (Overlay::Save { .. } | Overlay::Pick(_), Code::Esc) => {
-                self.overlays.pop();
             }
             (Overlay::Save { input, text }, Code::Enter) => {
                 let (path, text) = (input.value().trim().to_owned(), std::mem::take(text));

@@ -125,10 +125,9 @@ impl Theme {
             let mut key = scope;
             loop {
                 if let Some((value, name)) = scopes.get(key) {
-                    return value.style(&palette, depth).map_err(|cause| ThemeError::Read {
-                        name: name.clone(),
-                        cause: format!("`{key}`: {cause}"),
-                    });
+                    return value
+                        .style(&palette, depth)
+                        .map_err(|cause| ThemeError::Read { name: name.clone(), cause: format!("`{key}`: {cause}") });
                 }
                 match key.rsplit_once('.') {
                     Some((parent, _)) => key = parent,
@@ -206,10 +205,10 @@ impl File {
             }
         };
         let file: File = toml::from_str(&text).map_err(|e| failed(e.message().to_owned()))?;
-        let known: Vec<&str> =
-            Tone::ALL.iter().map(|t| t.scope()).chain(Face::ALL.iter().map(|f| f.scope())).collect();
+        let known: Vec<&str> = Tone::ALL.iter().map(|t| t.scope()).chain(Face::ALL.iter().map(|f| f.scope())).collect();
         for key in file.scopes.keys() {
-            let prefix = known.iter().any(|k| k == key || k.strip_prefix(key.as_str()).is_some_and(|r| r.starts_with('.')));
+            let prefix =
+                known.iter().any(|k| k == key || k.strip_prefix(key.as_str()).is_some_and(|r| r.starts_with('.')));
             if !prefix {
                 let near = nearest(key, known.iter().copied());
                 let near = near.map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
@@ -340,7 +339,10 @@ mod tests {
                 let theme = Theme::load(name, None, depth).unwrap();
                 assert_eq!((theme.tones.len(), theme.faces.len()), (Tone::ALL.len(), Face::ALL.len()));
                 let selection = theme.face(Face::Selection);
-                assert!(selection.bg.is_some() || selection.add_modifier.contains(Modifier::REVERSED), "{name} {depth:?}");
+                assert!(
+                    selection.bg.is_some() || selection.add_modifier.contains(Modifier::REVERSED),
+                    "{name} {depth:?}"
+                );
             }
         }
         for (i, tone) in Tone::ALL.iter().enumerate() {
@@ -356,7 +358,9 @@ mod tests {
         for (name, least) in [("dark", 4.5), ("light", 4.5), ("contrast", 7.0)] {
             let theme = Theme::load(name, None, Depth::Full).unwrap();
             let ground = theme.face(Face::Ground).bg.unwrap();
-            for face in [Face::Ground, Face::Header, Face::Footer, Face::Popup, Face::Selection, Face::Crosshair, Face::Tab] {
+            for face in
+                [Face::Ground, Face::Header, Face::Footer, Face::Popup, Face::Selection, Face::Crosshair, Face::Tab]
+            {
                 let bg = theme.face(face).bg.unwrap_or(ground);
                 for tone in Tone::ALL {
                     let style = theme.tone(tone);
