@@ -2,6 +2,7 @@
 //! never a server.
 
 pub mod draw;
+pub mod input;
 #[cfg(test)]
 mod tests;
 pub mod theme;
