@@ -3,6 +3,7 @@
 
 pub mod draw;
 pub mod input;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod theme;
