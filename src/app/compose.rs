@@ -534,18 +534,15 @@ impl App {
                 parts.push(field(area, Line::empty().known(" write to: ", Tone::Key), input, hint, Face::Footer));
             }
             Some(Overlay::Pick(_) | Overlay::Story(_)) | None => {
-                let left = match &self.notice {
-                    Some(notice) => {
-                        let mut line = Line::empty().known(" ", Tone::Text);
-                        line.0.extend(notice.line.0.iter().cloned());
-                        line
-                    }
+                let left = if let Some(notice) = &self.notice {
+                    let mut line = Line::empty().known(" ", Tone::Text);
+                    line.0.extend(notice.line.0.iter().cloned());
+                    line
+                } else {
                     // the age of the data stays; keys yield
-                    None => {
-                        let room = usize::from(area.width);
-                        let fits = |keys: &Line| keys.width() + right.width() < room;
-                        (2..=5).rev().map(|most| self.keys(most)).find(fits).unwrap_or_else(|| self.keys(2))
-                    }
+                    let room = usize::from(area.width);
+                    let fits = |keys: &Line| keys.width() + right.width() < room;
+                    (2..=5).rev().map(|most| self.keys(most)).find(fits).unwrap_or_else(|| self.keys(2))
                 };
                 parts.push(Part::Bar { area, face: Face::Footer, left, right });
             }

@@ -17,7 +17,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
     time::{Duration, Instant},
@@ -245,12 +245,7 @@ pub fn frame(shown: Option<&Buffer>, next: &Buffer) -> io::Result<Vec<u8>> {
 /// The writer thread: one write for each job; ends with its queue, or with the terminal.
 fn write_all(mut output: File, queue: &Receiver<Job>, pending: &Mutex<usize>, events: &mpsc::Sender<TerminalEvent>) {
     let mut alive = true;
-    loop {
-        let job = match queue.recv_timeout(Duration::from_mins(1)) {
-            Ok(job) => job,
-            Err(RecvTimeoutError::Timeout) => continue,
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
+    while let Ok(job) = queue.recv() {
         match job {
             Job::Bytes(bytes) => {
                 if alive && output.write_all(&bytes).is_err() {
