@@ -118,6 +118,10 @@ impl Span {
     pub const fn known(text: &'static str, tone: Tone) -> Span {
         Span { text: Cow::Borrowed(text), tone }
     }
+    /// From a text that went through [`text::safe`] already.
+    pub(super) fn safe(text: String, tone: Tone) -> Span {
+        Span { text: Cow::Owned(text), tone }
+    }
     /// A piece of a text that is already safe, by bytes; empty when the range is not one of whole characters.
     #[must_use]
     pub fn part(&self, range: std::ops::Range<usize>) -> Span {

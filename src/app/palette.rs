@@ -1,0 +1,148 @@
+//! The lists one chooses from: the command palette, the columns to sort by, the instances.
+
+use std::collections::HashSet;
+
+use super::{
+    App,
+    actions::{ACTIONS, Context},
+    overlay::{Choice, Item, Picker},
+    panes::RowId,
+    view::{Line, Tone},
+};
+use crate::domain::link::LinkState;
+
+/// Everything that can be gone to or done: panes, actions and instances at once; roles, schemas and findings by typing.
+pub fn palette(app: &App) -> Picker {
+    let mut items = Vec::new();
+    for (i, slot) in app.slots.iter().enumerate() {
+        items.push(Item {
+            label: Line::new(slot.spec.title, Tone::Text).known("  ", Tone::Dim).and(slot.spec.doc, Tone::Dim),
+            hint: Line::new(&number(i), Tone::Key),
+            search: format!("{} {}", slot.spec.title, slot.spec.id),
+            id: slot.spec.id.to_owned(),
+            at_once: true,
+            choice: Choice::Pane(i),
+        });
+    }
+    for action in ACTIONS {
+        // panes are listed above, and moving about is not looked for in a list
+        if action.id.starts_with("pane-") || MOVES.contains(&action.id) {
+            continue;
+        }
+        let why =
+            if action.context == Context::Pane || app.overlays.is_empty() { (action.enabled)(app).err() } else { None };
+        let label = match why {
+            None => Line::new(action.title, Tone::Text).known("  ", Tone::Dim).and(action.doc, Tone::Dim),
+            Some(why) => Line::new(action.title, Tone::Dim).known("  not now: ", Tone::Dim).and(why, Tone::Dim),
+        };
+        items.push(Item {
+            label,
+            hint: Line::new(&app.keymap.all(action.id), Tone::Key),
+            search: format!("{} {}", action.title, action.id),
+            id: action.id.to_owned(),
+            at_once: true,
+            choice: Choice::Action(action.id),
+        });
+    }
+    items.extend(instances(app).items.into_iter().filter(|_| app.instances.len() > 1));
+    objects(app, &mut items);
+    Picker::new(Line::new("Go to, or do", Tone::Title), items, 0)
+}
+
+const MOVES: [&str; 10] = ["up", "down", "left", "right", "page-up", "page-down", "top", "bottom", "open", "palette"];
+
+fn number(i: usize) -> String {
+    if i < 9 { (i + 1).to_string() } else { String::new() }
+}
+
+/// Roles, schemas and findings of the instances in scope.
+fn objects(app: &App, items: &mut Vec<Item>) {
+    let there: HashSet<&str> = app.slots.iter().map(|s| s.spec.id).collect();
+    let several = app.instances.len() > 1 && app.only.is_none();
+    let mut add = |pane: &'static str, kind: &'static str, instance: usize, text: &str, id: &str, name: &str| {
+        if there.contains(pane) {
+            let hint = if several { Line::new(name, Tone::Dim).known("  ", Tone::Dim) } else { Line::empty() };
+            items.push(Item {
+                label: Line::new(text, Tone::Text),
+                hint: hint.known(kind, Tone::Dim),
+                search: format!("{text} {kind}"),
+                id: text.to_owned(),
+                at_once: false,
+                choice: Choice::Row { pane, row: RowId(instance, id.to_owned()) },
+            });
+        }
+    };
+    for (i, instance) in app.instances.iter().enumerate().filter(|(i, _)| app.only.is_none_or(|o| o == *i)) {
+        let Some(judgement) = &instance.judgement else { continue };
+        let catalog = &judgement.snapshot.catalog;
+        for role in catalog.roles.iter().filter(|r| !r.is_predefined()) {
+            add("roles", "role", i, &role.name, &role.name, &instance.name);
+        }
+        for schema in catalog.schemas.iter().filter(|s| !s.is_system()) {
+            add("schemas", "schema", i, &schema.name, &schema.name, &instance.name);
+        }
+        for finding in &judgement.findings {
+            add("findings", "finding", i, &finding.message, &finding.id, &instance.name);
+        }
+    }
+}
+
+/// The columns one can sort by.
+pub fn sort(app: &App) -> Picker {
+    let mut items = Vec::new();
+    let mut at = 0;
+    if let Some(slot) = app.slot() {
+        for (i, column) in slot.columns.iter().enumerate().filter(|(_, c)| c.sorts) {
+            let now = slot.table.sort.filter(|(c, _)| *c == i);
+            if now.is_some() {
+                at = items.len();
+            }
+            let hint = match now {
+                None => Line::empty(),
+                Some((_, true)) => Line::empty().known("▼ now; again for ▲", Tone::Dim),
+                Some((_, false)) => Line::empty().known("▲ now; again for ▼", Tone::Dim),
+            };
+            items.push(Item {
+                label: Line::new(&column.title, Tone::Text),
+                hint,
+                search: column.title.to_string(),
+                id: column.title.to_string(),
+                at_once: true,
+                choice: Choice::Sort(i),
+            });
+        }
+    }
+    Picker::new(Line::new("Sort by", Tone::Title), items, at)
+}
+
+/// All instances, and each.
+pub fn instances(app: &App) -> Picker {
+    let mut items = vec![Item {
+        label: Line::new("all instances", Tone::Text),
+        hint: Line::empty(),
+        search: "all instances".to_owned(),
+        id: "all".to_owned(),
+        at_once: true,
+        choice: Choice::Instance(None),
+    }];
+    for (i, instance) in app.instances.iter().enumerate() {
+        let (word, tone) = match &instance.link.state {
+            _ if instance.recorded => ("recording", Tone::Dim),
+            LinkState::Connecting => ("connecting", Tone::Dim),
+            LinkState::Ready => ("ready", Tone::Good),
+            LinkState::Lost { .. } => ("lost", Tone::Error),
+        };
+        let database = instance.judgement.as_ref().map_or("", |j| j.snapshot.server.database.as_str());
+        items.push(Item {
+            label: Line::new(&instance.name, Tone::Text).known("  ", Tone::Dim).and(database, Tone::Dim),
+            hint: Line::new(instance.environment.word(), super::compose::environment(instance.environment))
+                .known("  ", Tone::Dim)
+                .known(word, tone),
+            search: format!("{} {database} instance", instance.name),
+            id: instance.name.clone(),
+            at_once: true,
+            choice: Choice::Instance(Some(i)),
+        });
+    }
+    Picker::new(Line::new("Look at", Tone::Title), items, app.only.map_or(0, |o| o + 1))
+}

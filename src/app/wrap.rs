@@ -1,0 +1,132 @@
+//! Long lines broken at blanks, with their indentation kept. Knows toned text only.
+
+use unicode_width::UnicodeWidthChar;
+
+use super::view::{Line, Span, Tone};
+
+/// Breaks a line into lines of at most `width` cells; what continues is indented as the line began. A word that is
+/// wider than the line is cut.
+#[must_use]
+pub fn wrap(line: &Line, width: usize) -> Vec<Line> {
+    if line.width() <= width || width == 0 {
+        return vec![line.clone()];
+    }
+    let indent = indent(line).min(width / 2);
+    let mut out = Vec::new();
+    let mut now = Line::empty();
+    let mut used = 0;
+    for (span, word) in words(line) {
+        let piece = span.part(word);
+        let mut wide = piece.width();
+        let blank = piece.text().starts_with(' ');
+        if used + wide > width {
+            if blank && used > 0 {
+                continue;
+            }
+            if used > indent || (used > 0 && out.is_empty()) {
+                out.push(std::mem::take(&mut now));
+                used = indent;
+                now.0.extend((indent > 0).then(|| Span::new(&" ".repeat(indent), Tone::Text)));
+            }
+            // wider than a whole line
+            let mut rest = piece;
+            while used + wide > width {
+                let cut = cut_at(rest.text(), (width - used).max(1));
+                now.0.push(rest.part(0..cut));
+                out.push(std::mem::take(&mut now));
+                used = indent;
+                now.0.extend((indent > 0).then(|| Span::new(&" ".repeat(indent), Tone::Text)));
+                rest = rest.part(cut..rest.text().len());
+                wide = rest.width();
+            }
+            if wide > 0 {
+                now.0.push(rest);
+            }
+        } else if !(blank && used == indent && !out.is_empty()) {
+            now.0.push(piece);
+        } else {
+            continue;
+        }
+        used += wide;
+    }
+    if !now.0.is_empty() {
+        out.push(now);
+    }
+    out
+}
+
+fn indent(line: &Line) -> usize {
+    let mut n = 0;
+    for span in &line.0 {
+        let blanks = span.text().len() - span.text().trim_start_matches(' ').len();
+        n += blanks;
+        if blanks < span.text().len() {
+            break;
+        }
+    }
+    n
+}
+
+/// Runs of blanks and runs of others, with their spans.
+fn words(line: &Line) -> impl Iterator<Item = (&Span, std::ops::Range<usize>)> {
+    line.0.iter().flat_map(|span| {
+        let mut start = 0;
+        let mut out = Vec::new();
+        let mut last: Option<bool> = None;
+        for (i, c) in span.text().char_indices() {
+            if last.is_some_and(|l| l != (c == ' ')) {
+                out.push((span, start..i));
+                start = i;
+            }
+            last = Some(c == ' ');
+        }
+        if start < span.text().len() {
+            out.push((span, start..span.text().len()));
+        }
+        out
+    })
+}
+
+/// Bytes of the longest beginning of at most `cells` cells, at least one character.
+fn cut_at(text: &str, cells: usize) -> usize {
+    let mut used = 0;
+    for (i, c) in text.char_indices() {
+        used += c.width().unwrap_or(0);
+        if used > cells && i > 0 {
+            return i;
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrapped(text: &str, width: usize) -> Vec<String> {
+        wrap(&Line::new(text, Tone::Text), width).iter().map(Line::plain).collect()
+    }
+
+    #[test]
+    fn lines_break_at_blanks_and_keep_their_indentation() {
+        assert_eq!(wrapped("one two three", 20), ["one two three"]);
+        assert_eq!(wrapped("one two three", 8), ["one two ", "three"]);
+        assert_eq!(wrapped("  one two three", 8), ["  one ", "  two ", "  three"]);
+        assert_eq!(wrapped("abcdefghij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrapped("日本語日本語", 5), ["日本", "語日", "本語"]);
+    }
+
+    #[test]
+    fn nothing_is_lost_and_nothing_is_too_wide_whatever_the_width() {
+        let line = Line::new("  SELECT relation, 日本語 FROM ", Tone::Text)
+            .and("pg_class", Tone::SqlName)
+            .and(" WHERE x", Tone::Text);
+        let letters = |s: &str| s.chars().filter(|c| *c != ' ').collect::<String>();
+        for width in 3..60 {
+            let out = wrap(&line, width);
+            let all: String = out.iter().map(Line::plain).collect();
+            assert_eq!(letters(&all), letters(&line.plain()), "{width}");
+            assert!(out.iter().all(|l| l.width() <= width), "{width}: {out:?}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Judging, on threads of its own: of the snapshots of an instance the newest wins, one is judged at a time, and the
+//! matrix is kept while the catalog stays the same. The rules are read here too, and again when their files change.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::sync::mpsc;
+
+use super::rules::{LoadRules, Rules, Times, times};
+use crate::{
+    domain::{
+        effective::Matrix,
+        snapshot::{Catalog, Snapshot},
+    },
+    policy::judgement::Judgement,
+};
+
+/// What a thread came to.
+pub(super) enum Judged {
+    Judgement(Arc<Judgement>),
+    Rules(Rules, Times),
+}
+
+/// See the module.
+pub(super) struct Judges {
+    all: Vec<Judge>,
+    tell: mpsc::UnboundedSender<(usize, Judged)>,
+}
+
+#[derive(Default)]
+struct Judge {
+    load: Option<LoadRules>,
+    /// `None` until they were read.
+    rules: Option<Rules>,
+    /// When their files were changed, as of the last reading.
+    seen: Times,
+    loading: bool,
+    /// The newest snapshot that is not judged yet.
+    waiting: Option<Arc<Snapshot>>,
+    /// The last one, to be judged again by other rules.
+    last: Option<Arc<Snapshot>>,
+    judging: bool,
+    matrix: Option<(Arc<Catalog>, u32, Arc<Matrix>)>,
+}
+
+impl Judges {
+    pub(super) fn new(tell: mpsc::UnboundedSender<(usize, Judged)>) -> Judges {
+        Judges { all: Vec::new(), tell }
+    }
+
+    /// The next instance, and how to read its rules.
+    pub(super) fn add(&mut self, load: Option<LoadRules>) {
+        let rules = load.is_none().then(Rules::default);
+        self.all.push(Judge { load, rules, ..Judge::default() });
+        self.load(self.all.len() - 1);
+    }
+
+    /// A new picture.
+    pub(super) fn snapshot(&mut self, index: usize, snapshot: Arc<Snapshot>) {
+        if let Some(judge) = self.all.get_mut(index) {
+            judge.waiting = Some(snapshot);
+        }
+        self.start(index);
+    }
+
+    /// A judgement has arrived.
+    pub(super) fn done(&mut self, index: usize, judgement: &Judgement) {
+        if let Some(judge) = self.all.get_mut(index) {
+            judge.judging = false;
+            let snapshot = &judgement.snapshot;
+            judge.matrix = Some((snapshot.catalog.clone(), snapshot.server.version_num, Arc::clone(&judgement.matrix)));
+        }
+        self.start(index);
+    }
+
+    /// Rules have arrived. When they could not be read the last policy stays in force, and the files are watched on.
+    pub(super) fn rules(&mut self, index: usize, mut rules: Rules, seen: Times) {
+        if let Some(judge) = self.all.get_mut(index) {
+            judge.loading = false;
+            judge.seen = seen;
+            if let (Some(before), true) = (&judge.rules, rules.problem.is_some()) {
+                rules.policy.clone_from(&before.policy);
+                rules.lineages = Arc::clone(&before.lineages);
+            }
+            judge.rules = Some(rules);
+            if judge.waiting.is_none() {
+                judge.waiting.clone_from(&judge.last);
+            }
+        }
+        self.start(index);
+    }
+
+    /// Looks whether files of rules changed, and reads them again.
+    pub(super) fn look(&mut self) {
+        for index in 0..self.all.len() {
+            self.load(index);
+        }
+    }
+
+    /// Reads the rules of an instance when they were not read yet, or their files changed.
+    fn load(&mut self, index: usize) {
+        let Some(judge) = self.all.get_mut(index).filter(|j| !j.loading) else { return };
+        let Some(load) = judge.load.clone() else { return };
+        if judge.rules.is_some() && times(judge.seen.keys().map(PathBuf::as_path)) == judge.seen {
+            return;
+        }
+        judge.loading = true;
+        let tell = self.tell.clone();
+        tokio::task::spawn_blocking(move || {
+            let rules = load();
+            let seen = times(rules.files.iter().map(PathBuf::as_path));
+            // nobody listens when the console is over
+            let _ = tell.send((index, Judged::Rules(rules, seen)));
+        });
+    }
+
+    /// Judges what waits, if the rules are there and nothing is being judged.
+    fn start(&mut self, index: usize) {
+        let Some(judge) = self.all.get_mut(index).filter(|j| !j.judging) else { return };
+        let Some(rules) = judge.rules.clone() else { return };
+        let Some(snapshot) = judge.waiting.take() else { return };
+        judge.judging = true;
+        judge.last = Some(Arc::clone(&snapshot));
+        let kept = judge.matrix.as_ref().filter(|(catalog, version, _)| {
+            Arc::ptr_eq(catalog, &snapshot.catalog) && *version == snapshot.server.version_num
+        });
+        let matrix = kept.map(|(.., matrix)| Arc::clone(matrix));
+        let tell = self.tell.clone();
+        tokio::task::spawn_blocking(move || {
+            let judgement = Judgement::new(snapshot, rules.policy, rules.lineages, matrix);
+            let _ = tell.send((index, Judged::Judgement(Arc::new(judgement))));
+        });
+    }
+}
