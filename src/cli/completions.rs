@@ -18,6 +18,7 @@ pub fn completions(report: &mut Report, shell: Shell) -> Outcome {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "pgmoat", &mut text);
     report.raw(&String::from_utf8_lossy(&text))?;
+    report.flush()?;
     Ok(Exit::Done)
 }
 
@@ -28,6 +29,7 @@ pub fn completions(report: &mut Report, shell: Shell) -> Outcome {
 pub fn man(report: &mut Report) -> Outcome {
     let page = page()?;
     report.raw(&page)?;
+    report.flush()?;
     Ok(Exit::Done)
 }
 

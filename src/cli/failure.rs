@@ -2,6 +2,7 @@
 //! by `cli::main`. Holds no password: messages of configuration and server are made without them.
 
 use super::exit_code::Exit;
+use crate::config;
 
 /// What every command returns: how it ended, or why it could not.
 pub type Outcome = Result<Exit, Failure>;
@@ -31,6 +32,12 @@ impl Failure {
     /// A file could not be read or written.
     pub fn file(verb: &str, path: &std::path::Path, cause: &std::io::Error, remedy: &str) -> Failure {
         Failure::usage(format!("could not {verb} {}: {cause}", path.display()), remedy)
+    }
+}
+
+impl From<config::Error> for Failure {
+    fn from(error: config::Error) -> Failure {
+        Failure::usage(error.message, error.remedy)
     }
 }
 

@@ -5,8 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{
     failure::Failure,
-    resolve::{Plan, Source, Target},
-    snapshot,
+    resolve::{Source, Target},
 };
 use crate::{
     domain::snapshot::Snapshot,
@@ -24,9 +23,9 @@ pub struct Reading {
 }
 
 /// Reads and judges every target, in the order of the targets.
-pub async fn readings(plan: Plan, want: &Want) -> Vec<Reading> {
+pub async fn readings(targets: Vec<Target>, want: &Want) -> Vec<Reading> {
     let mut tasks = Vec::new();
-    for target in plan.targets {
+    for target in targets {
         let want = Want { tenant_columns: target.tenant_columns(), ..want.clone() };
         let (name, policy_path) = (target.name.clone(), target.policy_path.clone());
         tasks.push((name, policy_path, tokio::spawn(reading(target, want))));
@@ -73,7 +72,7 @@ async fn reading(target: Target, want: Want) -> Result<Judgement, Failure> {
 /// The picture of one target, from its server or from a file. The connection comes along for what is asked for later.
 pub async fn take(target: &Target, want: &Want) -> Result<(Snapshot, Option<Reader>), Failure> {
     match &target.source {
-        Source::File(path) => Ok((snapshot::load(path)?, None)),
+        Source::Recording(snapshot) => Ok(((**snapshot).clone(), None)),
         Source::Server(conninfo) => {
             let connected = crate::server::connect(conninfo, &target.name).await;
             let mut reader = connected.map_err(|e| refused(&e))?;
