@@ -32,13 +32,8 @@ pub async fn run(report: &mut Report, global: &Global, args: &args::Demo, env: E
     };
     let mut say = |line: &str| report::note(line);
     let demo = Demo::start(options, &mut say).await.map_err(|e| failed(&e))?;
-    let global = Global {
-        config: Some(demo.config_path().to_owned()),
-        port: None,
-        policy: None,
-        snapshot: None,
-        ..global.clone()
-    };
+    let mut global = global.clone();
+    (global.config, global.port) = (Some(demo.config_path().to_owned()), None);
     let shown = show(report, &global, args, env).await;
     if args.keep {
         let words = demo.keep().map_err(|e| failed(&e))?;

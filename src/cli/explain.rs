@@ -85,7 +85,7 @@ fn privilege_named(word: &str) -> Result<Privilege, Failure> {
 /// No connection; an unknown role or object; a privilege that the object does not have.
 pub async fn run(report: &mut Report, target: &Target, question: &Question, format: TextFormat) -> Outcome {
     let want = Want { shapes: true, tenant_columns: target.tenant_columns(), ..Want::default() };
-    let (mut snapshot, reader) = gather::take(target, &want).await?;
+    let (mut snapshot, reader) = gather::take(target, &want, &gather::Asking::default()).await?;
     // An unknown name is a slip of the finger, found before more is read.
     who(&snapshot.catalog, &question.role)?;
     if let (Found::In(schema), Some(mut reader)) = (question.object.place(&snapshot.catalog)?, reader) {

@@ -8,9 +8,10 @@ use super::{
     resolve::{Source, Target},
 };
 use crate::{
+    config::{self, target::Ask},
     domain::snapshot::Snapshot,
     policy::judgement::Judgement,
-    server::{ObjectsWanted, Reader, ServerError, Want},
+    server::{ObjectsWanted, Reader, ServerError, Want, connect::ConnectErrorKind},
 };
 
 /// One target, read and judged, or why that was not possible.
@@ -24,11 +25,12 @@ pub struct Reading {
 
 /// Reads and judges every target, in the order of the targets.
 pub async fn readings(targets: Vec<Target>, want: &Want) -> Vec<Reading> {
+    let asking = Asking::default();
     let mut tasks = Vec::new();
     for target in targets {
         let want = Want { tenant_columns: target.tenant_columns(), ..want.clone() };
         let (name, policy_path) = (target.name.clone(), target.policy_path.clone());
-        tasks.push((name, policy_path, tokio::spawn(reading(target, want))));
+        tasks.push((name, policy_path, tokio::spawn(reading(target, want, asking.clone()))));
     }
     let mut readings = Vec::new();
     for (name, policy_path, task) in tasks {
@@ -45,8 +47,8 @@ pub async fn readings(targets: Vec<Target>, want: &Want) -> Vec<Reading> {
     readings
 }
 
-async fn reading(target: Target, want: Want) -> Result<Judgement, Failure> {
-    let (snapshot, reader) = take(&target, &want).await?;
+async fn reading(target: Target, want: Want, asking: Asking) -> Result<Judgement, Failure> {
+    let (snapshot, reader) = take(&target, &want, &asking).await?;
     let judged = judge(&target, snapshot).await?;
     // Findings list the objects they speak of: names are read for those schemas only, and only where there are any.
     let Some(mut reader) = reader.filter(|_| want.shapes && want.objects == ObjectsWanted::None) else {
@@ -70,16 +72,46 @@ async fn reading(target: Target, want: Want) -> Result<Judgement, Failure> {
 }
 
 /// The picture of one target, from its server or from a file. The connection comes along for what is asked for later.
-pub async fn take(target: &Target, want: &Want) -> Result<(Snapshot, Option<Reader>), Failure> {
+///
+/// # Errors
+/// No connection, or nothing could be read on it.
+pub async fn take(target: &Target, want: &Want, asking: &Asking) -> Result<(Snapshot, Option<Reader>), Failure> {
     match &target.source {
         Source::Recording(snapshot) => Ok(((**snapshot).clone(), None)),
-        Source::Server(conninfo) => {
-            let connected = crate::server::connect(conninfo, &target.name).await;
-            let mut reader = connected.map_err(|e| refused(&e))?;
+        Source::Server(server) => {
+            let mut reader = connect(server, asking).await?;
             let snapshot = reader.snapshot(want).await.map_err(|e| refused(&e))?;
             Ok((snapshot, Some(reader)))
         }
     }
+}
+
+/// One question at a time on the terminal, however many servers want a password.
+#[derive(Clone, Default)]
+pub struct Asking(Arc<tokio::sync::Mutex<()>>);
+
+/// Connects; a person is asked for a password when the server wants one and none is at hand.
+async fn connect(target: &config::Target, asking: &Asking) -> Result<Reader, Failure> {
+    let turn = if target.ask == Ask::First { Some(asking.0.lock().await) } else { None };
+    let target = on_a_thread({
+        let mut target = target.clone();
+        move || target.obtain_password().map(|()| target)
+    })
+    .await??;
+    drop(turn);
+    let error = match Reader::open(&target.conninfo, &target.name).await {
+        Ok(reader) => return Ok(reader),
+        Err(error) => error,
+    };
+    let wanted = matches!(&error, ServerError::Connect(e) if e.kind == ConnectErrorKind::PasswordNeeded);
+    if !wanted || target.ask != Ask::WhenNeeded {
+        return Err(refused(&error));
+    }
+    let _turn = asking.0.lock().await;
+    let mut asked = target;
+    // Where nobody can be asked, it stays what it was: a server that wants a password.
+    let asked = on_a_thread(move || asked.ask_password().map(|()| asked)).await?.map_err(|_| refused(&error))?;
+    Reader::open(&asked.conninfo, &asked.name).await.map_err(|e| refused(&e))
 }
 
 /// Judging a large database is work for a thread of its own: the others' answers are not to wait for it.

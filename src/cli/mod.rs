@@ -18,6 +18,8 @@ mod object;
 mod policy;
 pub mod report;
 pub mod resolve;
+#[cfg(test)]
+mod sample;
 mod sessions;
 mod snapshot;
 mod terminal;
@@ -154,7 +156,8 @@ async fn dispatch(cli: Cli, env: Env) -> Outcome {
         }
         Command::Snapshot(args) => {
             let target = Context::new(global, env)?.target(args.target.as_ref())?;
-            let (snapshot, _) = gather::take(&target, &Want::everything(target.tenant_columns())).await?;
+            let want = Want::everything(target.tenant_columns());
+            let (snapshot, _) = gather::take(&target, &want, &gather::Asking::default()).await?;
             snapshot::run(report, snapshot, args.output.as_deref())
         }
         Command::Versions(args) => {
@@ -178,6 +181,6 @@ async fn dispatch(cli: Cli, env: Env) -> Outcome {
         Command::Completions { shell } => completions::completions(report, shell),
         Command::Man => completions::man(report),
         Command::Keys { format } => keys::run(report, format),
-        Command::Themes => themes::run(report),
+        Command::Themes => themes::run(report, &env),
     }
 }

@@ -43,7 +43,7 @@ pub async fn derive(report: &mut Report, target: &Target, output: Option<&Path>)
         return Err(Failure::usage(cause, "Name another file with -o, or move that one away."));
     }
     let want = Want { shapes: true, versions: true, objects: ObjectsWanted::All, ..Want::default() };
-    let (snapshot, _) = gather::take(target, &want).await?;
+    let (snapshot, _) = gather::take(target, &want, &gather::Asking::default()).await?;
     let matrix = Matrix::new(&snapshot.catalog, &snapshot.server);
     let text = policy::derive::derive(&snapshot, &matrix);
     match output {

@@ -99,36 +99,3 @@ fn cell<'a>(role: Option<&'a str>, schema: &'a str, judged: &'a Judged, version_
         dead: judged.cell.dead,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn keys(value: &Value) -> Vec<&str> {
-        let mut keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
-        keys.sort_unstable();
-        keys
-    }
-
-    #[test]
-    fn a_cell_has_the_keys_of_the_contract() {
-        let judged = Judged { level: vec!["read"], declared: Some(vec![Level::Read]), ..Judged::default() };
-        let value = serde_json::to_value(cell(None, "public", &judged, 160_000)).unwrap();
-        for key in ["role", "schema", "usage", "create", "owner", "tables", "sequences", "routines", "level", "declared"] {
-            assert!(value.get(key).is_some(), "{key}");
-        }
-        assert_eq!(value.pointer("/role"), Some(&Value::Null));
-        assert_eq!(
-            keys(&value["tables"]),
-            ["delete", "insert", "maintain", "references", "select", "total", "trigger", "truncate", "update"]
-        );
-        assert_eq!(keys(&value["sequences"]), ["select", "total", "update", "usage"]);
-        assert_eq!(keys(&value["routines"]), ["execute", "total"]);
-        assert_eq!(value.pointer("/tables/maintain"), Some(&Value::Null), "unknown before 17");
-        assert_eq!(value.pointer("/declared"), Some(&json!(["read"])));
-        let value = serde_json::to_value(cell(Some("x"), "public", &judged, 170_000)).unwrap();
-        assert_eq!(value.pointer("/tables/maintain"), Some(&json!(0)));
-    }
-}

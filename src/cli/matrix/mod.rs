@@ -139,3 +139,118 @@ impl<'a> Grid<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cli::sample::{dead, fixture, printed, reading};
+
+    fn args(format: MatrixFormat) -> args::Matrix {
+        args::Matrix { targets: Vec::new(), roles: Vec::new(), schemas: Vec::new(), format, compact: false }
+    }
+
+    fn cell<'a>(cells: &'a [Value], role: &Value, schema: &str) -> &'a Value {
+        cells.iter().find(|c| c["role"] == *role && c["schema"] == schema).unwrap()
+    }
+
+    fn keys(value: &Value) -> Vec<&str> {
+        let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    #[test]
+    fn json_is_as_the_contract_has_it() {
+        let readings = [reading(fixture())];
+        let (text, exit) = printed(|r| run(r, &readings, &args(MatrixFormat::Json)));
+        assert_eq!(exit, Exit::Done);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["schema_version"], 1);
+        let instance = &value["instances"][0];
+        for key in ["instance", "database", "server_version_num", "taken_at", "cells"] {
+            assert!(instance.get(key).is_some(), "{key}");
+        }
+        let cells = instance["cells"].as_array().unwrap();
+        // postgres, langflow_app, reader, the odd one and PUBLIC in public, langflow and audit
+        assert_eq!(cells.len(), 15);
+        let reader = cell(cells, &json!("reader"), "langflow");
+        for key in ["usage", "create", "owner", "tables", "sequences", "routines", "level", "declared", "drift", "via"] {
+            assert!(reader.get(key).is_some(), "{key}");
+        }
+        assert_eq!(
+            keys(&reader["tables"]),
+            ["delete", "insert", "maintain", "references", "select", "total", "trigger", "truncate", "update"]
+        );
+        assert_eq!(keys(&reader["sequences"]), ["select", "total", "update", "usage"]);
+        assert_eq!(keys(&reader["routines"]), ["execute", "total"]);
+        assert_eq!(reader["tables"]["maintain"], Value::Null, "15 does not know it");
+        assert_eq!((&reader["tables"]["select"], &reader["tables"]["insert"]), (&json!(2), &json!(1)));
+        assert_eq!((&reader["declared"], &reader["drift"]), (&json!(["read"]), &json!("excess")));
+        assert_eq!(reader["via"], json!(["direct"]));
+        let own = cell(cells, &json!("langflow_app"), "langflow");
+        assert_eq!((&own["level"], &own["drift"], &own["owner"]), (&json!(["own"]), &json!("none"), &json!(true)));
+        let public = cell(cells, &Value::Null, "public");
+        assert_eq!((&public["usage"], &public["declared"], &public["drift"]), (&json!(true), &Value::Null, &Value::Null));
+        assert_eq!(cell(cells, &json!("postgres"), "audit")["level"], json!(["superuser"]));
+    }
+
+    #[test]
+    fn maintain_is_counted_where_the_server_knows_it() {
+        let readings = [reading(fixture().version(170_000))];
+        let (text, _) = printed(|r| run(r, &readings, &args(MatrixFormat::Json)));
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let cells = value["instances"][0]["cells"].as_array().unwrap();
+        assert_eq!(cell(cells, &json!("reader"), "langflow")["tables"]["maintain"], 0);
+    }
+
+    #[test]
+    fn filters_and_compact_leave_cells_out() {
+        let readings = [reading(fixture())];
+        let some = args::Matrix {
+            roles: vec!["reader".into(), "PUBLIC".into()],
+            schemas: vec!["langflow".into(), "audit".into()],
+            compact: true,
+            ..args(MatrixFormat::Json)
+        };
+        let (text, _) = printed(|r| run(r, &readings, &some));
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let cells = value["instances"][0]["cells"].as_array().unwrap();
+        let shown: Vec<_> = cells.iter().map(|c| (c["role"].clone(), c["schema"].clone())).collect();
+        assert_eq!(shown, [(json!("reader"), json!("audit")), (json!("reader"), json!("langflow"))], "declared stays");
+    }
+
+    #[test]
+    fn an_unknown_name_in_a_filter_is_wrong_use() {
+        let readings = [reading(fixture())];
+        let wrong = args::Matrix { roles: vec!["raeder".into()], ..args(MatrixFormat::Text) };
+        let failure = run(&mut Report::to(Vec::new()), &readings, &wrong).unwrap_err();
+        assert_eq!((failure.exit, failure.remedy.as_deref()), (Exit::Usage, Some("Did you mean reader?")));
+    }
+
+    #[test]
+    fn csv_and_markdown_keep_odd_names_in_their_cells() {
+        let readings = [reading(fixture())];
+        let (csv, _) = printed(|r| run(r, &readings, &args(MatrixFormat::Csv)));
+        let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
+        assert_eq!(lines.len(), 16);
+        assert!(lines[0].starts_with("instance,database,role,schema,usage,create,owner,tables_total,tables_select"));
+        assert!(csv.contains(r#","od\u{202e}d,""|",langflow,"#), "{csv}");
+        let (markdown, _) = printed(|r| run(r, &readings, &args(MatrixFormat::Markdown)));
+        assert!(markdown.contains("| role | audit | langflow | public |\n|---|---|---|---|\n"), "{markdown}");
+        assert!(markdown.lines().filter(|l| l.starts_with('|')).all(|l| l.replace("\\|", "").matches('|').count() == 5));
+    }
+
+    #[test]
+    fn text_says_what_differs_in_words() {
+        let readings = [reading(fixture()), dead()];
+        let (text, exit) = printed(|r| run(r, &readings, &args(MatrixFormat::Text)));
+        assert_eq!(exit, Exit::Server, "one that could not be read counts");
+        let line = text.lines().find(|l| l.starts_with("reader")).unwrap();
+        let words: Vec<&str> = line.split("  ").map(str::trim).filter(|w| !w.is_empty()).collect();
+        assert_eq!(words[..3], ["reader", "read −1", "read +1"], "audit has no tables: USAGE is missing; {text}");
+        assert!(text.lines().any(|l| l.starts_with("postgres") && l.contains("su")));
+        assert!(!text.contains('\u{202e}'));
+    }
+}
