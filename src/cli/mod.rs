@@ -1,7 +1,186 @@
 //! The command line: parse first, then resolve, then one file per subcommand.
 
-/// Runs the program and returns its exit code.
+pub mod args;
+mod check;
+mod completions;
+mod console;
+mod demo;
+pub mod exit_code;
+mod explain;
+pub mod failure;
+mod fault;
+mod gather;
+mod info;
+mod keys;
+mod logging;
+mod matrix;
+mod object;
+mod policy;
+pub mod report;
+pub mod resolve;
+#[cfg(test)]
+mod sample;
+mod sessions;
+mod snapshot;
+mod terminal;
+mod themes;
+mod time;
+mod versions;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use self::{
+    args::{Cli, Command, Global, PolicyCommand},
+    exit_code::Exit,
+    failure::{Failure, Outcome},
+    report::Report,
+    resolve::Context,
+};
+use crate::{config::Env, server::Want};
+
+/// Runs the program and returns its exit code. An error is printed here, once.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    fault::set_hook();
+    fault::no_core_files();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers; everything else is wrong use. A closed pipe changes neither.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    match start(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            report::failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn start(cli: Cli) -> Outcome {
+    fitting(&cli)?;
+    let env = Env::from_process();
+    let shows = matches!(&cli.command, None) || matches!(&cli.command, Some(Command::Demo(d)) if !d.check);
+    let log = info::log_file(&env).filter(|_| shows);
+    let _log = logging::start(&cli.global, log.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
+        Failure::usage(format!("could not start: {e}"), "The system has too few threads or file descriptors left.")
+    })?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = dispatch(cli, env) => outcome,
+            () = interrupted() => Ok(Exit::Interrupted),
+        }
+    });
+    // What still waits for a server is not worth waiting for.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Ctrl-C, hang-up and termination, so that what was started is removed on the way out.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut hangup), Ok(mut terminate)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = hangup.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Flags that say what to read have no meaning for commands that read nothing, and targets none beside a command.
+fn fitting(cli: &Cli) -> Result<(), Failure> {
+    let Some(command) = &cli.command else { return Ok(()) };
+    let name = command.name();
+    if let Some(target) = cli.targets.first() {
+        let cause = format!("could not read the command line: the target {target} stands before the command");
+        return Err(Failure::usage(cause, format!("Write it behind: pgmoat {name} {target}")));
+    }
+    if command.reads() {
+        return Ok(());
+    }
+    let global = &cli.global;
+    let demo = matches!(command, Command::Demo(_));
+    let flags = [
+        (global.host.is_some(), "-h"),
+        (global.port.is_some() && !demo, "-p"),
+        (global.user.is_some(), "-U"),
+        (global.dbname.is_some(), "-d"),
+        (global.snapshot.is_some(), "--snapshot"),
+        (global.policy.is_some(), "--policy"),
+    ];
+    match flags.iter().find(|(given, _)| *given) {
+        Some((_, flag)) => {
+            let cause = format!("could not use {flag} with {name}: it reads no database that you name");
+            Err(Failure::usage(cause, format!("Leave it out; `pgmoat {name} --help` lists what it takes.")))
+        }
+        None => Ok(()),
+    }
+}
+
+async fn dispatch(cli: Cli, env: Env) -> Outcome {
+    let global: &Global = &cli.global;
+    let report = &mut Report::stdout(global.no_color);
+    let Some(command) = cli.command else {
+        terminal::required("check")?;
+        return console::run(&Context::new(global, env)?, &cli.targets).await;
+    };
+    match command {
+        Command::Demo(args) => demo::run(report, global, &args, env).await,
+        Command::Check(args) => {
+            let context = Context::new(global, env)?;
+            let want = Want { shapes: true, versions: true, activity: true, ..Want::default() };
+            let readings = gather::readings(context.targets(&args.targets)?, &want).await;
+            check::run(report, &readings, args.format, args.fail_on)
+        }
+        Command::Matrix(args) => {
+            let context = Context::new(global, env)?;
+            let readings = gather::readings(context.targets(&args.targets)?, &Want::default()).await;
+            matrix::run(report, &readings, &args)
+        }
+        Command::Explain(args) => {
+            let context = Context::new(global, env)?;
+            let (target, question) = explain::question(&args.words, context.by_flags())?;
+            explain::run(report, &context.target(target.as_ref())?, &question, args.format).await
+        }
+        Command::Snapshot(args) => {
+            let target = Context::new(global, env)?.target(args.target.as_ref())?;
+            let want = Want::everything(target.tenant_columns());
+            let (snapshot, _) = gather::take(&target, &want, &gather::Asking::default()).await?;
+            snapshot::run(report, snapshot, args.output.as_deref())
+        }
+        Command::Versions(args) => {
+            let context = Context::new(global, env)?;
+            let want = Want { versions: true, ..Want::default() };
+            let readings = gather::readings(context.targets(&args.targets)?, &want).await;
+            versions::run(report, &readings, args.format)
+        }
+        Command::Sessions(args) => {
+            let context = Context::new(global, env)?;
+            let want = Want { activity: true, ..Want::default() };
+            let readings = gather::readings(context.targets(&args.targets)?, &want).await;
+            sessions::run(report, &readings, args.format)
+        }
+        Command::Policy(PolicyCommand::Derive(args)) => {
+            let target = Context::new(global, env)?.target(args.target.as_ref())?;
+            policy::derive(report, &target, args.output.as_deref()).await
+        }
+        Command::Policy(PolicyCommand::Check { file }) => policy::check(report, &file),
+        Command::Info(args) => info::run(report, &Context::new(global, env)?, args.format),
+        Command::Completions { shell } => completions::completions(report, shell),
+        Command::Man => completions::man(report),
+        Command::Keys { format } => keys::run(report, format),
+        Command::Themes => themes::run(report, &env),
+    }
 }

@@ -1,0 +1,419 @@
+//! What can be typed: commands, flags and their help, once. Help, completions and the manual page are derived from here;
+//! what the words mean for a run is decided in `resolve`.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::policy::Severity;
+
+/// See the module.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pgmoat",
+    bin_name = "pgmoat",
+    version,
+    disable_help_flag = true,
+    disable_help_subcommand = true,
+    about = "A terminal console for PostgreSQL databases that several services share by schema",
+    long_about = "A terminal console for PostgreSQL databases that several services share by schema: who may do what, \
+                  which Alembic version table belongs to whom, and what differs from the policy.\n\n\
+                  A TARGET is the name of an instance in the configuration, or a connection string as libpq takes them. \
+                  Without one, all instances of the configuration are meant; without a configuration, libpq's \
+                  environment (PGHOST, PGSERVICE and so on).",
+    after_help = "Exit codes: 0 clean or done, 1 findings, 2 usage, configuration or policy error, 3 could not connect or \
+                  the server failed, 130 interrupted.",
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Instances of the configuration, or connection strings; the console opens on them
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Print help
+    #[arg(long, short = '?', action = ArgAction::Help, global = true)]
+    help: Option<bool>,
+
+    /// Host name, address, or directory of a Unix socket
+    #[arg(short = 'h', long, value_name = "HOST", global = true, help_heading = "Connection, in place of a TARGET")]
+    pub host: Option<String>,
+    /// Port of the server; for the demo, the port it shall listen on
+    #[arg(short = 'p', long, value_name = "PORT", global = true, help_heading = "Connection, in place of a TARGET")]
+    pub port: Option<u16>,
+    /// Role to log in as
+    #[arg(
+        short = 'U',
+        long = "username",
+        alias = "user",
+        value_name = "USER",
+        global = true,
+        help_heading = "Connection, in place of a TARGET"
+    )]
+    pub user: Option<String>,
+    /// Database, or a connection string
+    #[arg(short = 'd', long, value_name = "DBNAME", global = true, help_heading = "Connection, in place of a TARGET")]
+    pub dbname: Option<String>,
+    /// Never ask for a password
+    #[arg(short = 'w', long, global = true, help_heading = "Connection, in place of a TARGET")]
+    pub no_password: bool,
+    /// Ask for a password before connecting
+    #[arg(
+        short = 'W',
+        long,
+        global = true,
+        conflicts_with = "no_password",
+        help_heading = "Connection, in place of a TARGET"
+    )]
+    pub password: bool,
+    /// Read a recording made by `pgmoat snapshot` in place of a server
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Connection, in place of a TARGET")]
+    pub snapshot: Option<PathBuf>,
+
+    /// Policy to compare with, in place of the configured one
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
+    pub policy: Option<PathBuf>,
+    /// Configuration file [env: PGMOAT_CONFIG]
+    #[arg(short = 'c', long, value_name = "FILE", global = true, help_heading = "Global options")]
+    pub config: Option<PathBuf>,
+    /// Change nothing, and end no session
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub read_only: bool,
+    /// Theme of the console; `pgmoat themes` lists them
+    #[arg(long, value_name = "NAME", global = true, help_heading = "Global options")]
+    pub theme: Option<String>,
+    /// No colours (also: NO_COLOR)
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub no_color: bool,
+    /// Say more in the log; twice for details
+    #[arg(short = 'v', long, action = ArgAction::Count, global = true, help_heading = "Global options")]
+    pub verbose: u8,
+    /// Write the log to this file
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
+    pub log: Option<PathBuf>,
+}
+
+/// The commands, in the order of help.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a throwaway server with a broken fleet of services, and look around
+    Demo(Demo),
+    /// What is wrong: findings, worst first; exit 1 when there are any
+    Check(Check),
+    /// The effective grant matrix: what every role may do in every schema
+    Matrix(Matrix),
+    /// Why a role may, or may not, do something: every path, or the missing link
+    Explain(Explain),
+    /// Everything read from one database, as JSON; readers take it back with --snapshot
+    Snapshot(SnapshotOut),
+    /// Every Alembic version table, under any name, with its rows, owner and class
+    Versions(Rows),
+    /// Connections with the tree of who blocks whom
+    Sessions(Rows),
+    /// Write a policy from a live database, or validate one
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Every path in use, and the server binaries found
+    Info(Info),
+    /// Completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// The manual page, as roff: pgmoat man | man -l -
+    Man,
+    /// Every key of the console
+    Keys {
+        /// Form of the answer
+        #[arg(long, value_enum, default_value_t)]
+        format: KeysFormat,
+    },
+    /// The themes to choose from
+    Themes,
+}
+
+impl Command {
+    /// As it is typed.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Command::Demo(_) => "demo",
+            Command::Check(_) => "check",
+            Command::Matrix(_) => "matrix",
+            Command::Explain(_) => "explain",
+            Command::Snapshot(_) => "snapshot",
+            Command::Versions(_) => "versions",
+            Command::Sessions(_) => "sessions",
+            Command::Policy(PolicyCommand::Derive(_)) => "policy derive",
+            Command::Policy(PolicyCommand::Check { .. }) => "policy check",
+            Command::Info(_) => "info",
+            Command::Completions { .. } => "completions",
+            Command::Man => "man",
+            Command::Keys { .. } => "keys",
+            Command::Themes => "themes",
+        }
+    }
+
+    /// True for those that read databases: the others take neither connection flags nor `--snapshot` nor `--policy`.
+    #[must_use]
+    pub const fn reads(&self) -> bool {
+        match self {
+            Command::Check(_)
+            | Command::Matrix(_)
+            | Command::Explain(_)
+            | Command::Snapshot(_)
+            | Command::Versions(_)
+            | Command::Sessions(_)
+            | Command::Policy(PolicyCommand::Derive(_)) => true,
+            Command::Demo(_)
+            | Command::Policy(PolicyCommand::Check { .. })
+            | Command::Info(_)
+            | Command::Completions { .. }
+            | Command::Man
+            | Command::Keys { .. }
+            | Command::Themes => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// Print the findings instead of opening the console; exits as `check` does
+    #[arg(long)]
+    pub check: bool,
+    /// Form of the findings
+    #[arg(long, value_enum, requires = "check")]
+    pub format: Option<CheckFormat>,
+    /// Leave everything running at the end, and say how to reach and how to stop it
+    #[arg(long)]
+    pub keep: bool,
+    /// Directory of the server's binaries (initdb, postgres) [env: PGMOAT_PG_BIN]
+    #[arg(long, value_name = "DIR")]
+    pub pg_bin: Option<PathBuf>,
+    /// Do not ask before server binaries are fetched
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Check {
+    /// Instances of the configuration, or connection strings
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CheckFormat,
+    /// Severity from which on the exit code is 1
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = FailOn::Warning)]
+    pub fail_on: FailOn,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Matrix {
+    /// Instances of the configuration, or connection strings
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Only these roles; PUBLIC is one
+    #[arg(long = "role", value_name = "ROLE")]
+    pub roles: Vec<String>,
+    /// Only these schemas
+    #[arg(long = "schema", value_name = "SCHEMA")]
+    pub schemas: Vec<String>,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub format: MatrixFormat,
+    /// Leave out cells without access that the policy does not name
+    #[arg(long)]
+    pub compact: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(override_usage = "pgmoat explain [OPTIONS] TARGET ROLE [PRIVILEGE] OBJECT\n       \
+                            pgmoat explain (-h HOST … | --snapshot FILE) ROLE [PRIVILEGE] OBJECT")]
+pub struct Explain {
+    /// TARGET ROLE [PRIVILEGE] OBJECT; OBJECT is schema, schema.relation, schema.function(args) or database:NAME, with
+    /// odd names in double quotes
+    #[arg(value_name = "WORD", required = true, num_args = 2..=4)]
+    pub words: Vec<String>,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextFormat,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SnapshotOut {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Write to this file, readable by its owner only
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Commands that list rows of every target.
+#[derive(Debug, Clone, Args)]
+pub struct Rows {
+    /// Instances of the configuration, or connection strings
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Write a policy that declares a database as it is
+    Derive(Derive),
+    /// Validate a policy file
+    Check {
+        /// The policy file
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Derive {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Write to this file instead of standard output; an existing file is never overwritten
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Info {
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum TextFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum KeysFormat {
+    #[default]
+    Text,
+    Markdown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum CheckFormat {
+    #[default]
+    Text,
+    Json,
+    Sarif,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum MatrixFormat {
+    #[default]
+    Text,
+    Json,
+    Csv,
+    Markdown,
+}
+
+/// A severity as a flag's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    Info,
+    Warning,
+    Error,
+    Critical,
+}
+
+impl From<FailOn> for Severity {
+    fn from(level: FailOn) -> Severity {
+        match level {
+            FailOn::Info => Severity::Info,
+            FailOn::Warning => Severity::Warning,
+            FailOn::Error => Severity::Error,
+            FailOn::Critical => Severity::Critical,
+        }
+    }
+}
+
+impl Global {
+    /// A connection flag that was given, by its letter; they stand in place of a TARGET.
+    #[must_use]
+    pub fn connection_flag(&self) -> Option<&'static str> {
+        let given = [
+            (self.host.is_some(), "-h"),
+            (self.port.is_some(), "-p"),
+            (self.user.is_some(), "-U"),
+            (self.dbname.is_some(), "-d"),
+        ];
+        given.into_iter().find(|(is, _)| *is).map(|(_, flag)| flag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn psql_letters_and_targets_are_understood() {
+        let cli = parse("pgmoat -h db -p 5433 -U ann -d engarde").unwrap();
+        assert_eq!((cli.global.host.as_deref(), cli.global.port), (Some("db"), Some(5433)));
+        assert_eq!((cli.global.user.as_deref(), cli.global.dbname.as_deref()), (Some("ann"), Some("engarde")));
+        assert!(cli.command.is_none());
+        let cli = parse("pgmoat local staging").unwrap();
+        assert_eq!(cli.targets, ["local", "staging"]);
+        let cli = parse("pgmoat check -h db --format json --fail-on error").unwrap();
+        assert_eq!(cli.global.host.as_deref(), Some("db"));
+        let Some(Command::Check(check)) = cli.command else { panic!() };
+        assert_eq!((check.format, check.fail_on), (CheckFormat::Json, FailOn::Error));
+        let cli = parse("pgmoat -c x.toml --read-only check local").unwrap();
+        assert_eq!(cli.global.config, Some("x.toml".into()));
+        assert!(cli.global.read_only && matches!(cli.command, Some(Command::Check(c)) if c.targets == ["local"]));
+        assert!(parse("pgmoat -w -W").is_err());
+    }
+
+    #[test]
+    fn help_is_a_question_mark_and_h_is_a_host() {
+        for line in ["pgmoat -?", "pgmoat --help", "pgmoat check -?"] {
+            assert_eq!(parse(line).unwrap_err().kind(), clap::error::ErrorKind::DisplayHelp, "{line}");
+        }
+        assert!(parse("pgmoat -h").is_err(), "-h wants a host");
+    }
+
+    #[test]
+    fn the_demo_takes_its_port_and_a_format_only_with_check() {
+        let cli = parse("pgmoat demo --check --format sarif --port 5555").unwrap();
+        assert_eq!(cli.global.port, Some(5555));
+        assert!(parse("pgmoat demo --format json").is_err());
+    }
+
+    #[test]
+    fn commands_of_later_stages_are_not_offered() {
+        let command = Cli::command();
+        for later in ["init", "discover", "plan", "apply", "create-schema", "undo", "cancel", "terminate"] {
+            assert!(command.find_subcommand(later).is_none(), "{later}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The findings for people:
+//!
+//! ```text
+//! local · engarde     PostgreSQL 15.20     policy engarde     read 2026-11-20 18:02:59 UTC
+//!
+//! versions
+//!   ‼ critical  version-table-shared  public.alembic_version
+//!       Two applications share public.alembic_version: …
+//!       Why: …                                       (once per code)
+//!       Do:  …
+//!       Fix: ALTER TABLE …
+//! ```
+//! Knows how it looks; what is wrong and why was decided elsewhere.
+
+use std::collections::BTreeSet;
+
+use super::{Reading, Report, tally};
+use crate::{
+    app::view::Tone,
+    cli::{failure::Failure, time},
+    policy::{Finding, Group, Severity, judgement::Judgement},
+    text,
+};
+
+/// How many object names are listed under a finding; JSON has up to a hundred.
+const OBJECTS: usize = 6;
+
+pub fn write(report: &mut Report, readings: &[Reading]) -> Result<(), Failure> {
+    for judgement in readings.iter().filter_map(|r| r.judgement.as_ref().ok()) {
+        instance(report, judgement)?;
+    }
+    let judged: Vec<_> = readings.iter().filter_map(|r| r.judgement.as_ref().ok()).collect();
+    if judged.is_empty() {
+        return Ok(());
+    }
+    let all = judged.iter().flat_map(|j| &j.findings);
+    let parts: Vec<String> = tally(all.clone()).filter(|(_, n)| *n > 0).map(|(s, n)| format!("{n} {s}")).collect();
+    let total = all.count() as u64;
+    let words = if total == 0 {
+        "Nothing is wrong.".to_owned()
+    } else {
+        format!("{}: {}.", text::count(total, "finding", "findings"), text::list(&parts, 4))
+    };
+    report.line().tone(&words, if total == 0 { Tone::Good } else { Tone::Strong }).end()
+}
+
+fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
+    let (snapshot, server) = (&judgement.snapshot, &judgement.snapshot.server);
+    let policy = judgement.policy.as_ref().map_or_else(|| "no policy".to_owned(), |p| format!("policy {}", p.name));
+    report
+        .line()
+        .tone(&snapshot.instance, Tone::Title)
+        .known(" · ")
+        .tone(&server.database, Tone::Title)
+        .tone(&format!("     PostgreSQL {}     {policy}", server.version), Tone::Dim)
+        .tone(&format!("     read {}", time::readable(server.taken_at_us)), Tone::Dim)
+        .end()?;
+    if judgement.policy.is_none() {
+        let words = "Only what is wrong in any database is looked for. `pgmoat policy derive` writes a policy to compare with.";
+        report.paragraph(2, "", words, Tone::Dim)?;
+    }
+    let mut explained = BTreeSet::new();
+    for group in Group::ALL {
+        let findings: Vec<&Finding> = judgement.findings.iter().filter(|f| f.group == group).collect();
+        if !findings.is_empty() {
+            report.blank()?;
+            report.line().painted(group.word(), Tone::Strong).end()?;
+        }
+        for finding in findings {
+            one(report, finding, server.version_num, explained.insert(finding.code))?;
+        }
+    }
+    if let Some((cells, differ)) = judgement.cells {
+        report.blank()?;
+        let words = format!("  {differ} of {cells} cells of the matrix differ from the policy.");
+        report.line().tone(&words, Tone::Dim).end()?;
+    }
+    for part in &snapshot.unavailable {
+        report.paragraph(2, "? ", &format!("Unknown: {} ({})", part.what, part.why), Tone::Unknown)?;
+        if let Some(grant) = &part.grant {
+            report.sql(6, grant)?;
+        }
+    }
+    for group in &judgement.checking {
+        report.paragraph(2, "? ", &format!("Not checked: {}; the server did not give what it needs", group.word()), Tone::Unknown)?;
+    }
+    report.blank()
+}
+
+fn one(report: &mut Report, finding: &Finding, version_num: u32, first: bool) -> Result<(), Failure> {
+    let tone = severity_tone(finding.severity);
+    report
+        .line()
+        .known("  ")
+        .painted(finding.severity.glyph(), tone)
+        .known(" ")
+        .cell(finding.severity.word(), 9, tone)
+        .known(finding.code)
+        .tone(&format!("  {}", about(finding)), Tone::Dim)
+        .end()?;
+    report.paragraph(6, "", &finding.message, Tone::Text)?;
+    if !finding.objects.is_empty() {
+        let rest = finding.objects_total.unwrap_or(0).saturating_sub(finding.objects.len() as u64);
+        let mut names = text::list(&finding.objects, OBJECTS);
+        if rest > 0 && finding.objects.len() <= OBJECTS {
+            names = format!("{names} and {rest} more");
+        } else if rest > 0 {
+            let shown = finding.objects.iter().take(OBJECTS).map(String::as_str).collect::<Vec<_>>().join(", ");
+            names = format!("{shown} and {} more", finding.objects_total.unwrap_or(0).saturating_sub(OBJECTS as u64));
+        }
+        report.paragraph(6, "On:  ", &names, Tone::Dim)?;
+    }
+    if first && !finding.why.is_empty() {
+        report.paragraph(6, "Why: ", &finding.why, Tone::Dim)?;
+    }
+    if !finding.remedy.is_empty() {
+        report.paragraph(6, "Do:  ", &finding.remedy, Tone::Text)?;
+    }
+    if let Some(statements) = super::fix(finding, version_num) {
+        report.line().known("      ").painted("Fix:", Tone::Dim).end()?;
+        for statement in statements {
+            report.sql(8, &statement)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a finding is about, in a few words: role, schema, object.
+fn about(finding: &Finding) -> String {
+    let place = finding.object.clone().or_else(|| finding.schema.clone());
+    match (&finding.role, place) {
+        (Some(role), Some(place)) => format!("{role} × {place}"),
+        (Some(role), None) => role.clone(),
+        (None, place) => place.unwrap_or_default(),
+    }
+}
+
+const fn severity_tone(severity: Severity) -> Tone {
+    match severity {
+        Severity::Info => Tone::Info,
+        Severity::Warning => Tone::Warning,
+        Severity::Error => Tone::Error,
+        Severity::Critical => Tone::Critical,
+    }
+}

@@ -1,0 +1,73 @@
+//! `demo`: throwaway servers with the fleet of services in its broken state, and the console (or the findings) on them.
+
+use super::{
+    args::{self, CheckFormat, FailOn, Global},
+    check, console,
+    exit_code::Exit,
+    failure::{Failure, Outcome},
+    gather,
+    report::{self, Report},
+    resolve::Context,
+    terminal,
+};
+use crate::{
+    config::Env,
+    demo::{Demo, DemoError, DemoOptions, Kind},
+    server::{SizesWanted, Want},
+};
+
+/// Starts the demo, shows it, and removes it.
+///
+/// # Errors
+/// No terminal for the console, no server programs, a server that does not start.
+pub async fn run(report: &mut Report, global: &Global, args: &args::Demo, env: Env) -> Outcome {
+    if !args.check && !args.keep {
+        terminal::required("demo --check")?;
+    }
+    let options = DemoOptions {
+        port: global.port,
+        pg_bin: args.pg_bin.clone(),
+        yes: args.yes,
+        ..DemoOptions::default()
+    };
+    let mut say = |line: &str| report::note(line);
+    let demo = Demo::start(options, &mut say).await.map_err(|e| failed(&e))?;
+    let mut global = global.clone();
+    (global.config, global.port) = (Some(demo.config_path().to_owned()), None);
+    let shown = show(report, &global, args, env).await;
+    if args.keep {
+        let words = demo.keep().map_err(|e| failed(&e))?;
+        if args.check {
+            words.lines().for_each(report::note);
+        } else {
+            words.lines().try_for_each(|line| report.say(line))?;
+        }
+        report.flush()?;
+    } else {
+        tokio::task::spawn_blocking(move || demo.stop()).await.ok();
+    }
+    shown
+}
+
+async fn show(report: &mut Report, global: &Global, args: &args::Demo, env: Env) -> Outcome {
+    let context = Context::new(global, env)?;
+    if args.check {
+        let want = Want { shapes: true, versions: true, sizes: SizesWanted::None, activity: true, ..Want::default() };
+        let readings = gather::readings(context.targets(&[])?, &want).await;
+        return check::run(report, &readings, args.format.unwrap_or(CheckFormat::Text), FailOn::Warning);
+    }
+    if args.keep && terminal::required("demo --check").is_err() {
+        return Ok(Exit::Done);
+    }
+    console::run(&context, &[]).await
+}
+
+fn failed(error: &DemoError) -> Failure {
+    let exit = match error.kind {
+        Kind::NoServer | Kind::Setup => Exit::Usage,
+        Kind::Declined => Exit::Refused,
+        Kind::Server => Exit::Server,
+    };
+    let remedy = Some(error.remedy.clone()).filter(|r| !r.is_empty());
+    Failure { exit, message: format!("could not {}: {}", error.what, error.cause), remedy }
+}

@@ -1,0 +1,337 @@
+//! `explain`: why a role may, or may not, do something. The answer itself is `domain::explain`'s; here words are turned
+//! into its question, and its answer into text or JSON.
+//!
+//! ```text
+//! May onside_user INSERT on public.campaigns?   Yes.
+//!   onside_user ── inherits ──▶ engarde_user ── owner ──▶ public.campaigns
+//!   To end it:
+//!     REVOKE engarde_user FROM onside_user;
+//! ```
+
+use serde::Serialize;
+
+use super::{
+    args::TextFormat,
+    exit_code::Exit,
+    failure::{Failure, Outcome},
+    gather,
+    object::{Found, Words},
+    report::Report,
+    resolve::Target,
+};
+use crate::{
+    app::view::Tone,
+    config,
+    domain::{
+        Privilege,
+        effective::{Matrix, Who},
+        explain::{Path, Source, Subject, Verdict, explain},
+        snapshot::{Catalog, Snapshot},
+    },
+    plan,
+    policy::{Level, judge::Judge},
+    server::Want,
+};
+
+/// What was asked, as typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    pub role: String,
+    /// `None`: every privilege that the object knows.
+    pub privilege: Option<Privilege>,
+    pub object: Words,
+}
+
+/// Splits the words into the target (unless flags name it) and the question.
+///
+/// # Errors
+/// Too few or too many words, an unknown privilege, an object that cannot be read.
+pub fn question(words: &[String], target_by_flags: bool) -> Result<(Option<String>, Question), Failure> {
+    let (target, rest) = match words {
+        rest if target_by_flags => (None, rest),
+        [target, rest @ ..] => (Some(target.clone()), rest),
+        [] => (None, words),
+    };
+    let (role, privilege, object) = match rest {
+        [role, object] => (role, None, object),
+        [role, privilege, object] => (role, Some(privilege), object),
+        _ => {
+            let (count, usage) = if target_by_flags {
+                ("two or three", "pgmoat explain (-h HOST … | --snapshot FILE) ROLE [PRIVILEGE] OBJECT")
+            } else {
+                ("three or four", "pgmoat explain TARGET ROLE [PRIVILEGE] OBJECT")
+            };
+            let cause = format!("could not read the question: {} words, expected {count}", words.len());
+            return Err(Failure::usage(cause, format!("Usage: {usage}")));
+        }
+    };
+    let privilege = privilege.map(|word| privilege_named(word)).transpose()?;
+    Ok((target, Question { role: role.clone(), privilege, object: Words::parse(object)? }))
+}
+
+fn privilege_named(word: &str) -> Result<Privilege, Failure> {
+    Privilege::from_keyword(word).ok_or_else(|| {
+        let names: Vec<&str> = Privilege::ALL.iter().map(|p| p.keyword()).collect();
+        let upper = word.to_uppercase();
+        let hint = config::nearest(&upper, names.iter().copied())
+            .map_or_else(|| format!("Privileges are {}.", names.join(", ")), |n| format!("Did you mean {n}?"));
+        Failure::usage(format!("could not read the privilege {word}: there is none of that name"), hint)
+    })
+}
+
+/// Reads what the question needs and answers it.
+///
+/// # Errors
+/// No connection; an unknown role or object; a privilege that the object does not have.
+pub async fn run(report: &mut Report, target: &Target, question: &Question, format: TextFormat) -> Outcome {
+    let want = Want { shapes: true, tenant_columns: target.tenant_columns(), ..Want::default() };
+    let (mut snapshot, reader) = gather::take(target, &want, &gather::Asking::default()).await?;
+    // An unknown name is a slip of the finger, found before more is read.
+    who(&snapshot.catalog, &question.role)?;
+    if let (Found::In(schema), Some(mut reader)) = (question.object.place(&snapshot.catalog)?, reader) {
+        let read = reader.objects(Some(&[schema.oid]), &snapshot.catalog).await;
+        snapshot.objects = read.map_err(|e| Failure::server(e.to_string(), e.remedy()))?;
+    }
+    let answer = Answer::new(target, &snapshot, question)?;
+    match format {
+        TextFormat::Text => answer.people(report)?,
+        TextFormat::Json => report.json(&answer.scripts())?,
+    }
+    report.flush()?;
+    Ok(if answer.verdicts.iter().any(|v| v.works) { Exit::Done } else { Exit::Findings })
+}
+
+fn who(catalog: &Catalog, role: &str) -> Result<Who, Failure> {
+    let position = |name: &str| catalog.roles.iter().position(|r| r.name == name).map(Who::Role);
+    let unquoted = role.strip_prefix('"').and_then(|r| r.strip_suffix('"')).map(|r| r.replace("\"\"", "\""));
+    position(role)
+        .or_else(|| unquoted.as_deref().and_then(position))
+        .or_else(|| role.eq_ignore_ascii_case("public").then_some(Who::Public))
+        .ok_or_else(|| {
+            let hint = config::nearest(role, catalog.roles.iter().map(|r| r.name.as_str()))
+                .map_or_else(|| "`pgmoat matrix` lists the roles.".to_owned(), |n| format!("Did you mean {n}?"));
+            Failure::usage(format!("could not find the role {role}"), hint)
+        })
+}
+
+struct Answer<'a> {
+    snapshot: &'a Snapshot,
+    role: String,
+    subject: Subject<'a>,
+    verdicts: Vec<Verdict>,
+    declared: Option<Vec<Level>>,
+}
+
+impl<'a> Answer<'a> {
+    fn new(target: &Target, snapshot: &'a Snapshot, question: &Question) -> Result<Answer<'a>, Failure> {
+        let catalog = &snapshot.catalog;
+        let who = who(catalog, &question.role)?;
+        let found = question.object.place(catalog)?;
+        let subject = match found {
+            Found::Database => Subject::Database,
+            Found::Schema(schema) => Subject::Schema(schema),
+            Found::In(schema) => Subject::Object(schema, question.object.object(schema, &snapshot.objects)?),
+        };
+        let known = subject.kind().all(snapshot.server.version_num);
+        if let Some(privilege) = question.privilege.filter(|p| !known.contains(*p)) {
+            let cause = format!("could not ask for {privilege}: a {} does not have it", subject.word());
+            return Err(Failure::usage(cause, format!("It has {known}.")));
+        }
+        let matrix = Matrix::new(catalog, &snapshot.server);
+        let verdicts = explain(catalog, &matrix, snapshot.shapes.as_deref(), who, &subject, question.privilege);
+        let schema = match found {
+            Found::Database => None,
+            Found::Schema(schema) | Found::In(schema) => matrix.index.schema(schema.oid),
+        };
+        let judge = Judge::new(snapshot, &matrix, target.policy.as_deref());
+        let declared = schema.and_then(|position| judge.cell(who, position).declared);
+        let role = match who {
+            Who::Public => "PUBLIC".to_owned(),
+            Who::Role(i) => catalog.roles.get(i).map(|r| r.name.clone()).unwrap_or_default(),
+        };
+        Ok(Answer { snapshot, role, subject, verdicts, declared })
+    }
+
+    fn object(&self) -> String {
+        self.subject.name(&self.snapshot.catalog)
+    }
+
+    fn people(&self, report: &mut Report) -> Result<(), Failure> {
+        for (i, verdict) in self.verdicts.iter().enumerate() {
+            if i > 0 {
+                report.blank()?;
+            }
+            self.verdict(report, verdict)?;
+        }
+        if let Some(declared) = &self.declared {
+            let words: Vec<&str> = declared.iter().map(|l| l.word()).collect();
+            let words = if words.is_empty() { "no access".to_owned() } else { words.join(", ") };
+            report.blank()?;
+            report.paragraph(0, "Declared: ", &words, Tone::Text)?;
+        }
+        Ok(())
+    }
+
+    fn verdict(&self, report: &mut Report, verdict: &Verdict) -> Result<(), Failure> {
+        let (answer, tone) = match (verdict.held, verdict.works) {
+            (_, true) => ("Yes.", Tone::Good),
+            (true, false) => ("No: it is granted, but does not work.", Tone::Warning),
+            (false, false) => ("No.", Tone::Error),
+        };
+        let asked = format!("May {} {} on {} {}?", self.role, verdict.privilege, self.subject.word(), self.object());
+        report.line().tone(&asked, Tone::Strong).known("   ").painted(answer, tone).end()?;
+        for path in &verdict.paths {
+            report.line().known("  ").tone(&self.path(path), Tone::Text).end()?;
+        }
+        if let Some(missing) = &verdict.missing {
+            report.paragraph(2, "", missing, Tone::Text)?;
+        }
+        for path in &verdict.by_set_role {
+            report.line().known("  ").tone("after SET ROLE only:  ", Tone::Dim).tone(&self.path(path), Tone::Dim).end()?;
+        }
+        for note in &verdict.notes {
+            report.paragraph(2, "· ", note, Tone::Dim)?;
+        }
+        let statements = plan::sql::statements(&verdict.fix, self.snapshot.server.version_num);
+        if !statements.is_empty() {
+            let label = if verdict.works { "To end it:" } else { "To give it:" };
+            report.line().known("  ").painted(label, Tone::Dim).end()?;
+            for statement in &statements {
+                report.sql(4, statement)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `onside_user ── inherits ──▶ engarde_user ── owner ──▶ public.campaigns`
+    fn path(&self, path: &Path) -> String {
+        let mut words = self.role.clone();
+        for hop in &path.groups {
+            let how = match (hop.implicit, hop.inherits) {
+                (true, _) => "is implicitly in",
+                (false, true) => "inherits",
+                (false, false) => "member of, does not inherit",
+            };
+            words.push_str(&format!(" ── {how} ──▶ {}", hop.role));
+        }
+        let how = match &path.source {
+            Source::Superuser => "superuser".to_owned(),
+            Source::OwnerByDefault => "owner".to_owned(),
+            Source::PublicByDefault => "PUBLIC, by PostgreSQL's default".to_owned(),
+            Source::Predefined(name) => format!("{name}, on every object"),
+            Source::Entry { owner: true, .. } => "owner".to_owned(),
+            Source::Entry { grantee, grantor, grantable, .. } => {
+                let to = if grantee == "PUBLIC" { "to PUBLIC " } else { "" };
+                let option = if *grantable { " with grant option" } else { "" };
+                format!("granted {to}by {grantor}{option}")
+            }
+        };
+        format!("{words} ── {how} ──▶ {}", self.object())
+    }
+
+    fn scripts(&self) -> Out<'_> {
+        let version_num = self.snapshot.server.version_num;
+        let answer = |v: &'_ Verdict| VerdictOut {
+            privilege: v.privilege.keyword(),
+            held: v.held,
+            works: v.works,
+            paths: v.paths.iter().map(path_out).collect(),
+            by_set_role: v.by_set_role.iter().map(path_out).collect(),
+            missing: v.missing.clone(),
+            fix: plan::sql::statements(&v.fix, version_num),
+            notes: v.notes.clone(),
+        };
+        Out {
+            schema_version: 1,
+            instance: &self.snapshot.instance,
+            database: &self.snapshot.server.database,
+            role: Some(self.role.as_str()).filter(|r| *r != "PUBLIC"),
+            kind: self.subject.word(),
+            object: self.object(),
+            declared: self.declared.as_deref(),
+            answers: self.verdicts.iter().map(answer).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Out<'a> {
+    schema_version: u32,
+    instance: &'a str,
+    database: &'a str,
+    /// `null` is PUBLIC.
+    role: Option<&'a str>,
+    kind: &'static str,
+    object: String,
+    declared: Option<&'a [Level]>,
+    answers: Vec<VerdictOut>,
+}
+
+#[derive(Serialize)]
+struct VerdictOut {
+    privilege: &'static str,
+    /// As `has_*_privilege` answers.
+    held: bool,
+    /// Held, and the schema may be used too.
+    works: bool,
+    paths: Vec<PathOut>,
+    by_set_role: Vec<PathOut>,
+    missing: Option<String>,
+    /// Gives what is missing, or ends what is there.
+    fix: Vec<String>,
+    notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct PathOut {
+    groups: Vec<HopOut>,
+    source: &'static str,
+    grantee: Option<String>,
+    grantor: Option<String>,
+    grantable: bool,
+}
+
+#[derive(Serialize)]
+struct HopOut {
+    role: String,
+    inherits: bool,
+    implicit: bool,
+}
+
+fn path_out(path: &Path) -> PathOut {
+    let hops = path.groups.iter();
+    let groups = hops.map(|h| HopOut { role: h.role.clone(), inherits: h.inherits, implicit: h.implicit }).collect();
+    let out = |source, grantee, grantor, grantable| PathOut { groups, source, grantee, grantor, grantable };
+    match &path.source {
+        Source::Superuser => out("superuser", None, None, false),
+        Source::OwnerByDefault => out("owner", None, None, true),
+        Source::PublicByDefault => out("public-default", Some("PUBLIC".to_owned()), None, false),
+        Source::Predefined(name) => out("predefined", Some(name.clone()), None, false),
+        Source::Entry { grantee, grantor, grantable, owner } => {
+            let source = if *owner { "owner" } else { "grant" };
+            out(source, Some(grantee.clone()), Some(grantor.clone()), *grantable)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_target_is_a_word_unless_flags_name_it() {
+        let (target, asked) = question(&words("local app select public.flow"), false).unwrap();
+        assert_eq!((target.as_deref(), asked.role.as_str()), (Some("local"), "app"));
+        assert_eq!(asked.privilege, Some(Privilege::Select));
+        let (target, asked) = question(&words("app public"), true).unwrap();
+        assert_eq!((target, asked.privilege), (None, None));
+        assert!(question(&words("local app"), false).is_err());
+        assert!(question(&words("local app SELECT public.flow"), true).is_err());
+        let failure = question(&words("local app SELCT public.flow"), false).unwrap_err();
+        assert_eq!(failure.remedy.as_deref(), Some("Did you mean SELECT?"));
+    }
+}

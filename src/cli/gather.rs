@@ -1,0 +1,139 @@
+//! What the readers work on: every target read (or recorded) and judged. Servers are asked concurrently and each has its
+//! own time limits, so one that is dead costs the others nothing but the end of the wait.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{
+    failure::Failure,
+    resolve::{Source, Target},
+};
+use crate::{
+    config::{self, target::Ask},
+    domain::snapshot::Snapshot,
+    policy::judgement::Judgement,
+    server::{ObjectsWanted, Reader, ServerError, Want, connect::ConnectErrorKind},
+};
+
+/// One target, read and judged, or why that was not possible.
+pub struct Reading {
+    /// Name of the instance.
+    pub name: String,
+    /// The policy's file, for those who point at it.
+    pub policy_path: Option<PathBuf>,
+    pub judgement: Result<Judgement, Failure>,
+}
+
+/// Reads and judges every target, in the order of the targets.
+pub async fn readings(targets: Vec<Target>, want: &Want) -> Vec<Reading> {
+    let asking = Asking::default();
+    let mut tasks = Vec::new();
+    for target in targets {
+        let want = Want { tenant_columns: target.tenant_columns(), ..want.clone() };
+        let (name, policy_path) = (target.name.clone(), target.policy_path.clone());
+        tasks.push((name, policy_path, tokio::spawn(reading(target, want, asking.clone()))));
+    }
+    let mut readings = Vec::new();
+    for (name, policy_path, task) in tasks {
+        let judgement = match task.await {
+            Ok(judgement) => judgement,
+            Err(error) => Err(Failure {
+                exit: super::exit_code::Exit::Panic,
+                message: format!("could not read {name}: {error}"),
+                remedy: Some("This is a fault of the program; please report it.".to_owned()),
+            }),
+        };
+        readings.push(Reading { name, policy_path, judgement });
+    }
+    readings
+}
+
+async fn reading(target: Target, want: Want, asking: Asking) -> Result<Judgement, Failure> {
+    let (snapshot, reader) = take(&target, &want, &asking).await?;
+    let judged = judge(&target, snapshot).await?;
+    // Findings list the objects they speak of: names are read for those schemas only, and only where there are any.
+    let Some(mut reader) = reader.filter(|_| want.shapes && want.objects == ObjectsWanted::None) else {
+        return Ok(judged);
+    };
+    let schemas = crate::policy::checks::wanted_objects(&judged.findings, &judged.snapshot.catalog);
+    if schemas.is_empty() {
+        return Ok(judged);
+    }
+    match reader.objects(Some(&schemas), &judged.snapshot.catalog).await {
+        Ok(objects) => {
+            let snapshot = Snapshot { objects, ..(*judged.snapshot).clone() };
+            judge_again(&target, judged, snapshot).await
+        }
+        // The findings stand without the names.
+        Err(error) => {
+            tracing::warn!(instance = %target.name, %error, "could not read the names of objects");
+            Ok(judged)
+        }
+    }
+}
+
+/// The picture of one target, from its server or from a file. The connection comes along for what is asked for later.
+///
+/// # Errors
+/// No connection, or nothing could be read on it.
+pub async fn take(target: &Target, want: &Want, asking: &Asking) -> Result<(Snapshot, Option<Reader>), Failure> {
+    match &target.source {
+        Source::Recording(snapshot) => Ok(((**snapshot).clone(), None)),
+        Source::Server(server) => {
+            let mut reader = connect(server, asking).await?;
+            let snapshot = reader.snapshot(want).await.map_err(|e| refused(&e))?;
+            Ok((snapshot, Some(reader)))
+        }
+    }
+}
+
+/// One question at a time on the terminal, however many servers want a password.
+#[derive(Clone, Default)]
+pub struct Asking(Arc<tokio::sync::Mutex<()>>);
+
+/// Connects; a person is asked for a password when the server wants one and none is at hand.
+async fn connect(target: &config::Target, asking: &Asking) -> Result<Reader, Failure> {
+    let turn = if target.ask == Ask::First { Some(asking.0.lock().await) } else { None };
+    let target = on_a_thread({
+        let mut target = target.clone();
+        move || target.obtain_password().map(|()| target)
+    })
+    .await??;
+    drop(turn);
+    let error = match Reader::open(&target.conninfo, &target.name).await {
+        Ok(reader) => return Ok(reader),
+        Err(error) => error,
+    };
+    let wanted = matches!(&error, ServerError::Connect(e) if e.kind == ConnectErrorKind::PasswordNeeded);
+    if !wanted || target.ask != Ask::WhenNeeded {
+        return Err(refused(&error));
+    }
+    let _turn = asking.0.lock().await;
+    let mut asked = target;
+    // Where nobody can be asked, it stays what it was: a server that wants a password.
+    let asked = on_a_thread(move || asked.ask_password().map(|()| asked)).await?.map_err(|_| refused(&error))?;
+    Reader::open(&asked.conninfo, &asked.name).await.map_err(|e| refused(&e))
+}
+
+/// Judging a large database is work for a thread of its own: the others' answers are not to wait for it.
+async fn judge(target: &Target, snapshot: Snapshot) -> Result<Judgement, Failure> {
+    let (policy, lineages) = (target.policy.clone(), Arc::clone(&target.lineages));
+    on_a_thread(move || Judgement::new(Arc::new(snapshot), policy, lineages, None)).await
+}
+
+async fn judge_again(target: &Target, before: Judgement, snapshot: Snapshot) -> Result<Judgement, Failure> {
+    let (policy, lineages) = (target.policy.clone(), Arc::clone(&target.lineages));
+    let matrix = Arc::clone(&before.matrix);
+    on_a_thread(move || Judgement::new(Arc::new(snapshot), policy, lineages, Some(matrix))).await
+}
+
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Failure {
+        exit: super::exit_code::Exit::Panic,
+        message: format!("could not judge what was read: {error}"),
+        remedy: Some("This is a fault of the program; please report it.".to_owned()),
+    })
+}
+
+fn refused(error: &ServerError) -> Failure {
+    Failure::server(error.to_string(), error.remedy())
+}

@@ -1,0 +1,222 @@
+//! From what was typed to what is meant: targets, the policy that speaks of each, the lineages of its services. Reads
+//! files, opens no connection.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{args::Global, failure::Failure, report, snapshot};
+use crate::{
+    config::{self, Config, Env, TargetOptions, revisions},
+    domain::{alembic::Lineages, snapshot::Snapshot},
+    policy::{self, Policy, file::PolicyError},
+};
+
+/// One database to look at.
+pub struct Target {
+    /// Name of the instance.
+    pub name: String,
+    pub source: Source,
+    /// The part of the policy that speaks of this instance.
+    pub policy: Option<Arc<Policy>>,
+    pub policy_path: Option<PathBuf>,
+    pub lineages: Arc<Lineages>,
+}
+
+/// Where its picture comes from.
+pub enum Source {
+    Server(Box<config::Target>),
+    /// A file that `snapshot` wrote.
+    Recording(Box<Snapshot>),
+}
+
+impl Target {
+    /// Columns that tell tenants apart, as the policy declares them.
+    #[must_use]
+    pub fn tenant_columns(&self) -> Vec<String> {
+        let services = self.policy.iter().flat_map(|p| &p.services);
+        let mut columns: Vec<String> = services.filter_map(|s| s.tenant_column.clone()).collect();
+        columns.sort();
+        columns.dedup();
+        columns
+    }
+}
+
+/// What is typed and set, before it is known which targets are meant.
+pub struct Context {
+    pub env: Env,
+    pub config: Config,
+    pub global: Global,
+}
+
+impl Context {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// It was named and is not there, or it is not valid.
+    pub fn new(global: &Global, env: Env) -> Result<Context, Failure> {
+        let config = Config::load(global.config.as_deref(), &env)?;
+        for warning in &config.warnings {
+            report::note(&format!("pgmoat: {warning}"));
+        }
+        Ok(Context { env, config, global: global.clone() })
+    }
+
+    /// Flags say which target is meant, so none is named.
+    #[must_use]
+    pub fn by_flags(&self) -> bool {
+        self.global.snapshot.is_some() || self.global.connection_flag().is_some()
+    }
+
+    /// Every target that is meant: those named, those of the configuration, or libpq's environment.
+    ///
+    /// # Errors
+    /// A target beside flags that stand in its place, an unknown name, a policy that cannot be used, or nothing at all.
+    pub fn targets(&self, words: &[String]) -> Result<Vec<Target>, Failure> {
+        if let Some(recording) = self.recording(words)? {
+            return Ok(vec![recording]);
+        }
+        let found = config::target::resolve(&self.options(words), &self.config, &self.env)?;
+        self.with_policies(found)
+    }
+
+    /// As [`Context::targets`], empty when nothing says any: the console then offers what else can be done.
+    ///
+    /// # Errors
+    /// As [`Context::targets`].
+    pub fn targets_or_none(&self, words: &[String]) -> Result<Vec<Target>, Failure> {
+        if let Some(recording) = self.recording(words)? {
+            return Ok(vec![recording]);
+        }
+        let found = config::target::find(&self.options(words), &self.config, &self.env)?;
+        self.with_policies(found)
+    }
+
+    /// As [`Context::targets`], for commands that work on exactly one.
+    ///
+    /// # Errors
+    /// As [`Context::targets`], and several that are meant.
+    pub fn target(&self, word: Option<&String>) -> Result<Target, Failure> {
+        let words: Vec<String> = word.into_iter().cloned().collect();
+        if let Some(recording) = self.recording(&words)? {
+            return Ok(recording);
+        }
+        let found = config::target::resolve_one(&self.options(&words), &self.config, &self.env)?;
+        let mut targets = self.with_policies(vec![found])?;
+        targets.pop().ok_or_else(|| Failure::from(config::target::nothing()))
+    }
+
+    fn options(&self, words: &[String]) -> TargetOptions {
+        TargetOptions {
+            targets: words.to_vec(),
+            host: self.global.host.clone(),
+            port: self.global.port.map(|p| p.to_string()),
+            user: self.global.user.clone(),
+            dbname: self.global.dbname.clone(),
+            no_password: self.global.no_password,
+            ask_password: self.global.password,
+            policy: self.global.policy.clone(),
+            read_only: self.global.read_only,
+        }
+    }
+
+    fn recording(&self, words: &[String]) -> Result<Option<Target>, Failure> {
+        let Some(file) = &self.global.snapshot else { return Ok(None) };
+        let beside = words.first().map(|_| "a TARGET").or_else(|| self.global.connection_flag());
+        if let Some(beside) = beside {
+            let cause = format!("could not combine --snapshot with {beside}");
+            return Err(Failure::usage(cause, "--snapshot stands in place of a server; give one or the other."));
+        }
+        let snapshot = snapshot::load(file)?;
+        let written = |text: &String| self.config.resolve_path(text, &self.env);
+        let of_instance = self.config.instance(&snapshot.instance).and_then(|i| i.policy.as_ref()).map(written);
+        let default = || self.config.default_policy.as_ref().map(written);
+        let path = self.global.policy.clone().or(of_instance).or_else(default);
+        let name = snapshot.instance.clone();
+        let mut policies = Policies::default();
+        let policy = path.as_deref().map(|p| policies.load(p)).transpose()?.map(|p| p.for_instance(&name, true));
+        Ok(Some(target(name, Source::Recording(Box::new(snapshot)), policy, path)))
+    }
+
+    /// Gives every target its part of a policy: of the one it names, or of one that another instance names and that
+    /// speaks of it.
+    fn with_policies(&self, found: Vec<config::Target>) -> Result<Vec<Target>, Failure> {
+        let mut policies = Policies::default();
+        let named: Vec<(String, PathBuf)> = self
+            .config
+            .instances
+            .iter()
+            .filter_map(|i| Some((i.name.clone(), self.config.resolve_path(i.policy.as_deref()?, &self.env))))
+            .collect();
+        let mut targets = Vec::new();
+        for one in found {
+            for warning in &one.conninfo.warnings {
+                report::note(&format!("pgmoat: {}: {warning}", one.name));
+            }
+            let (policy, path) = match &one.policy {
+                Some(path) => {
+                    let policy = policies.load(path)?;
+                    // A policy given for all belongs to the instance that the configuration gives it to, if any.
+                    let mut owners = named.iter().filter(|(_, p)| same(p, path)).peekable();
+                    let home = owners.peek().is_none() || owners.any(|(owner, _)| *owner == one.name);
+                    (Some(policy.for_instance(&one.name, home)), Some(path.clone()))
+                }
+                None => self.of_others(&one.name, &named, &mut policies)?,
+            };
+            let name = one.name.clone();
+            targets.push(target(name, Source::Server(Box::new(one)), policy, path));
+        }
+        Ok(targets)
+    }
+
+    fn of_others(
+        &self,
+        name: &str,
+        named: &[(String, PathBuf)],
+        policies: &mut Policies,
+    ) -> Result<(Option<Policy>, Option<PathBuf>), Failure> {
+        if self.config.instance(name).is_none() {
+            return Ok((None, None));
+        }
+        for (_, path) in named {
+            let part = policies.load(path)?.for_instance(name, false);
+            if !(part.services.is_empty() && part.roles.is_empty() && part.schemas.is_empty()) {
+                return Ok((Some(part), Some(path.clone())));
+            }
+        }
+        Ok((None, None))
+    }
+}
+
+/// Policies already read, by path: several instances often share one.
+#[derive(Default)]
+struct Policies(BTreeMap<PathBuf, Arc<Policy>>);
+
+impl Policies {
+    fn load(&mut self, path: &Path) -> Result<Arc<Policy>, Failure> {
+        if let Some(policy) = self.0.get(path) {
+            return Ok(Arc::clone(policy));
+        }
+        let policy = Arc::new(policy::file::load(path).map_err(|e| policy_failure(&e))?);
+        self.0.insert(path.to_owned(), Arc::clone(&policy));
+        Ok(policy)
+    }
+}
+
+fn target(name: String, source: Source, policy: Option<Policy>, policy_path: Option<PathBuf>) -> Target {
+    let services = policy.iter().flat_map(|p| &p.services);
+    let folders = services.filter_map(|s| Some((s.name.as_str(), s.revisions.as_deref()?)));
+    let lineages = Arc::new(revisions::lineages(folders));
+    Target { name, source, policy: policy.map(Arc::new), policy_path, lineages }
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    a == b || std::fs::canonicalize(a).ok().is_some_and(|a| std::fs::canonicalize(b).ok() == Some(a))
+}
+
+/// A policy that cannot be used: every problem, with its line.
+pub fn policy_failure(error: &PolicyError) -> Failure {
+    Failure::usage(error.to_string(), "")
+}
