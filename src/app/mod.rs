@@ -19,6 +19,7 @@ pub mod wording;
 pub mod screen;
 mod table;
 mod update;
+pub mod words;
 mod wrap;
 
 use std::sync::Arc;

@@ -172,27 +172,6 @@ impl Versions {
     }
 }
 
-/// Tables of a service besides version tables: in its schemas, or anywhere when its role or owner owns them.
-#[must_use]
-pub fn in_use(snapshot: &Snapshot, service: &Service) -> bool {
-    let catalog = &snapshot.catalog;
-    let schemas: Vec<Oid> = service.schemas.iter().filter_map(|s| catalog.schema_named(s)).map(|s| s.oid).collect();
-    let people: Vec<Oid> = [&service.role, &service.owner]
-        .into_iter()
-        .filter_map(|r| catalog.role_named(r))
-        .filter(|r| !r.superuser)
-        .map(|r| r.oid)
-        .collect();
-    let version_tables = |schema: Oid, owner: Oid| {
-        snapshot.versions.0.iter().filter(|t| t.plain && t.shape && t.schema == schema && t.owner == owner).count()
-    };
-    let mut tables: HashMap<(Oid, Oid), usize> = HashMap::new();
-    for group in catalog.relations.iter().filter(|g| is_table(g.kind) && !g.extension) {
-        if schemas.contains(&group.schema) || people.contains(&group.owner) {
-            *tables.entry((group.schema, group.owner)).or_default() += group.count as usize;
-        }
-    }
-    tables.into_iter().any(|((schema, owner), count)| count > version_tables(schema, owner))
 /// How many tables stand where and whose they are, version tables left out. Built once for many questions.
 #[derive(Debug, Default)]
 pub struct TableCounts {
@@ -206,25 +185,31 @@ impl TableCounts {
         let mut tables: HashMap<(Oid, Oid), u32> = HashMap::new();
         for group in snapshot.catalog.relations.iter().filter(|g| is_table(g.kind) && !g.extension) {
             *tables.entry((group.schema, group.owner)).or_default() += group.count;
+        }
         for table in snapshot.versions.0.iter().filter(|t| t.plain && t.shape) {
             if let Some(count) = tables.get_mut(&(table.schema, table.owner)) {
                 *count = count.saturating_sub(1);
             }
+        }
         let mut counts = TableCounts::default();
         for ((schema, owner), count) in tables.into_iter().filter(|(_, count)| *count > 0) {
             counts.by_schema.entry(schema).or_default().push((owner, count));
             *counts.by_owner.entry(owner).or_default() += count;
+        }
         counts
+    }
 
     /// Tables of a schema.
     #[must_use]
     pub fn in_schema(&self, schema: Oid) -> u32 {
         self.by_schema.get(&schema).into_iter().flatten().map(|(_, count)| count).sum()
+    }
 
     /// Tables of an owner, in whatever schema.
     #[must_use]
     pub fn of_owner(&self, owner: Oid) -> u32 {
         self.by_owner.get(&owner).copied().unwrap_or(0)
+    }
 
     /// A service has tables: in its schemas, or anywhere when its role or owner, no superuser, owns them.
     #[must_use]
@@ -233,6 +218,7 @@ impl TableCounts {
         let mut people = people.into_iter().filter_map(|r| catalog.role_named(r)).filter(|r| !r.superuser);
         let mut schemas = service.schemas.iter().filter_map(|s| catalog.schema_named(s));
         schemas.any(|s| self.in_schema(s.oid) > 0) || people.any(|r| self.of_owner(r.oid) > 0)
+    }
 }
 
 fn is_table(kind: Kind) -> bool {
@@ -290,7 +276,6 @@ impl<'a> Reading<'a> {
                     path.resolve(|schema| at(schema, n)).map(|(_, table)| table)
                 });
                 let lineage = lineages.of(&service.name);
-                Of { service, role, lineage, home, claims, in_use: in_use(snapshot, service) }
                 Of { service, role, lineage, home, claims, in_use: counts.in_use(catalog, service) }
             })
             .collect();
@@ -317,7 +302,6 @@ impl<'a> Reading<'a> {
                 }
             }
         }
-        Reading { snapshot, catalog, tables, lineages, matrix, services, resolved_by }
         Reading { snapshot, catalog, tables, lineages, matrix, services, counts, resolved_by }
     }
 
@@ -564,7 +548,6 @@ impl<'a> Reading<'a> {
         let service = of.map(|s| s.service.name.clone());
         let used = match of {
             Some(of) => of.in_use,
-            None => self.tables_beside(table) > 0,
             None => self.counts.in_schema(table.schema) > 0,
         };
         if used {
@@ -574,19 +557,6 @@ impl<'a> Reading<'a> {
         } else {
             (Class::EmptyBase, service, "It is empty and so is its application: before the first migration.".into())
         }
-    }
-
-    /// Tables of the same schema that are not version tables.
-    fn tables_beside(&self, table: &VersionTable) -> usize {
-        let all: usize = self
-            .catalog
-            .relations
-            .iter()
-            .filter(|g| g.schema == table.schema && is_table(g.kind) && !g.extension)
-            .map(|g| g.count as usize)
-            .sum();
-        let versions = self.tables.iter().filter(|t| t.plain && t.schema == table.schema).count();
-        all.saturating_sub(versions)
     }
 
     /// A name that people give to copies, and rows that stand elsewhere too, or no primary key.
@@ -618,15 +588,6 @@ impl<'a> Reading<'a> {
                     let Some(oid) = self.catalog.roles.get(role).map(|r| r.oid) else { return false };
                     let rights =
                         self.matrix.rights(self.catalog, Who::Role(role), ObjectKind::Table, table.owner, &table.acl);
-                    let owned: usize = self
-                        .catalog
-                        .relations
-                        .iter()
-                        .filter(|g| g.owner == oid && is_table(g.kind))
-                        .map(|g| g.count as usize)
-                        .sum();
-                    let versions = self.tables.iter().filter(|t| t.owner == oid).count();
-                    rights.contains_all(writes) && owned > versions
                     rights.contains_all(writes) && self.counts.of_owner(oid) > 0
                 })
                 .cloned()
@@ -746,7 +707,6 @@ fn copied(rows: &[Revision]) -> Option<String> {
 }
 
 /// A word for copies (`alembic_version_bak`, `alembic_version_old`), or a date in the name.
-fn copy_name(name: &str) -> bool {
 pub(crate) fn copy_name(name: &str) -> bool {
     let lower = name.to_lowercase();
     let words = lower.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty());

@@ -5,8 +5,11 @@
 //! screen ([`Pane::cells`]); it never draws, never asks a server, never blocks.
 
 mod blocking;
+pub mod findings;
+pub mod grants;
 pub mod marks;
 mod objects;
+pub mod overview;
 pub mod reach;
 mod relation_sizes;
 mod role_story;
@@ -121,7 +124,16 @@ pub type NewPane = fn() -> Box<dyn Pane>;
 
 /// Every pane, in the order of tabs and number keys: overview, schemas, roles, grants, sizes, sessions, versions,
 /// findings. One line each: `(&schemas::SPEC, || Box::new(schemas::Schemas::default())),`
-pub const PANES: &[(&PaneSpec, NewPane)] = &[];
+pub const PANES: &[(&PaneSpec, NewPane)] = &[
+    (&overview::SPEC, || Box::new(overview::Overview::default())),
+    (&schemas::SPEC, || Box::new(schemas::Schemas::default())),
+    (&roles::SPEC, || Box::new(roles::Roles::default())),
+    (&grants::SPEC, || Box::new(grants::Grants::default())),
+    (&sizes::SPEC, || Box::new(sizes::Sizes::default())),
+    (&sessions::SPEC, || Box::new(sessions::Sessions::default())),
+    (&versions::SPEC, || Box::new(versions::Versions::default())),
+    (&findings::SPEC, || Box::new(findings::Findings::default())),
+];
 
 /// A pane. See the module.
 ///

@@ -73,14 +73,8 @@ impl<'a> Context<'a> {
                 access: !r.access.is_empty(),
             })
         });
-        let mut seen = Vec::new();
-        let mut all: Vec<Declared<'a>> = services.chain(roles).collect();
-        all.retain(|d| {
-            let first = !seen.contains(&d.position);
-            seen.push(d.position);
-            first
-        });
         let mut seen = HashSet::new();
+        let mut all: Vec<Declared<'a>> = services.chain(roles).collect();
         all.retain(|d| seen.insert(d.position));
         all
     }
@@ -88,7 +82,6 @@ impl<'a> Context<'a> {
     /// The service that a schema belongs to.
     #[must_use]
     pub fn service_of(&self, schema: &str) -> Option<&'a Service> {
-        self.services().iter().find(|s| s.schemas.iter().any(|n| n == schema))
         let position = self.matrix.index.schema_named(schema);
         match (position, self.judge.desired()) {
             (Some(position), Some(desired)) => {
@@ -145,7 +138,6 @@ impl<'a> Context<'a> {
     /// Tables (partitioned ones too) of a schema whose owner is accepted, members of extensions left out.
     #[must_use]
     pub fn tables_in(&self, schema: Oid, owner: impl Fn(Oid) -> bool) -> u32 {
-        let groups = self.catalog.relations.iter().filter(|g| g.schema == schema && !g.extension);
         let Some(position) = self.matrix.index.schema(schema) else { return 0 };
         let groups = self.matrix.groups(self.catalog, position).filter(|g| !g.extension);
         groups.filter(|g| matches!(g.kind, Kind::Table | Kind::Partitioned) && owner(g.owner)).map(|g| g.count).sum()

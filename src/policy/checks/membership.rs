@@ -1,6 +1,5 @@
 //! `membership-excess`, `membership-missing`: groups that a declared role is in and should not be, or the reverse.
 
-use std::collections::BTreeMap;
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
@@ -35,15 +34,14 @@ const MISSING: Code = Code {
     why: "What the policy gives through the group does not reach the role.",
 };
 
-fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
-    for of in ctx.declared() {
-        for membership in ctx.catalog.memberships.iter().filter(|m| m.member == of.role.oid && !of.role.superuser) {
-            if let Some(group) = ctx.catalog.role(membership.role) {
-                out.extend(excess(ctx, &of, membership, group));
 /// Schemas whose cell differs from the policy, by role; positions in the catalog.
 type Differing = HashMap<usize, Vec<usize>>;
 
+fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut differing = None;
+    for of in ctx.declared() {
+        for membership in ctx.catalog.memberships.iter().filter(|m| m.member == of.role.oid && !of.role.superuser) {
+            if let Some(group) = ctx.catalog.role(membership.role) {
                 out.extend(excess(ctx, &of, membership, group, &mut differing));
             }
         }
@@ -54,7 +52,6 @@ type Differing = HashMap<usize, Vec<usize>>;
 }
 
 /// A membership that the policy rules out by its list, or that gives more than the policy allows.
-fn excess(ctx: &Context<'_>, of: &Declared<'_>, membership: &Membership, group: &Role) -> Option<Finding> {
 fn excess(
     ctx: &Context<'_>,
     of: &Declared<'_>,
@@ -66,7 +63,6 @@ fn excess(
         return None;
     }
     let position = ctx.matrix.index.role(group.oid)?;
-    let gives = if membership.inherit { given(ctx, of.position, position) } else { Vec::new() };
     let gives = if membership.inherit {
         // the whole matrix is compared once, and only the cells that differ are counted
         let differing = differing.get_or_insert_with(|| {
@@ -97,7 +93,6 @@ fn excess(
     let what = if gives.is_empty() { String::new() } else { format!(", which gives it {}", gives.join("; ")) };
     finding.observed = format!("member of {}{what}", group.name);
     finding.message = format!("{} is a member of {}{what}.", of.name, group.name);
-    finding.objects = Vec::new();
     if needed(ctx, of.position, position) {
         finding.remedy = format!(
             "Some of what {} needs comes only through {}: grant that first, then revoke the membership.",
@@ -111,10 +106,8 @@ fn excess(
 }
 
 /// What the role has beyond the policy that the group has too, a few words for each schema.
-fn given(ctx: &Context<'_>, role: usize, group: usize) -> Vec<String> {
-    let mut words = Vec::new();
-    for (i, schema) in ctx.catalog.schemas.iter().enumerate().filter(|(_, s)| !s.is_system()) {
 fn given(ctx: &Context<'_>, role: usize, group: usize, schemas: &[usize]) -> Vec<String> {
+    let mut words = Vec::new();
     for i in schemas.iter().copied() {
         let Some(schema) = ctx.catalog.schemas.get(i) else { continue };
         let excess = ctx.judge.cell(Who::Role(role), i).excess;

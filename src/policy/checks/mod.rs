@@ -1,17 +1,25 @@
 //! The checks: one file per finding code (or a few codes that are one question), one line each in [`CHECKS`].
 
+pub mod audit_schema_missing;
 mod database_privileges;
+pub mod declared;
 mod default_privileges;
+mod definer;
 mod entries;
 mod existence;
 #[cfg(test)]
 pub mod fixture;
-mod grant_column_excess;
-pub mod audit_schema_missing;
-pub mod declared;
-mod definer;
 mod foreign_key;
+mod grant_column_excess;
+mod grant_dead;
+mod grant_excess;
+mod grant_fragile;
+mod grant_missing;
+mod grant_option_excess;
 mod membership;
+mod misplaced;
+mod owners;
+mod public_privilege;
 mod rls;
 mod rls_bypassed_by_view;
 mod rls_policy_ignores_tenant;
@@ -21,8 +29,10 @@ mod role_overprivileged;
 mod role_password_expiry;
 mod role_search_path;
 mod search_path_shared;
+mod setup;
 mod table_overlap;
 pub mod tenancy;
+mod undeclared_access;
 mod version_revision;
 mod version_table_duplicate;
 mod version_table_empty;
@@ -32,23 +42,6 @@ mod version_table_owner;
 mod version_table_shadowed;
 mod version_table_shared;
 mod view_crossing;
-
-mod grant_dead;
-mod grant_excess;
-mod grant_fragile;
-mod grant_missing;
-mod grant_option_excess;
-mod misplaced;
-mod owners;
-mod public_privilege;
-mod setup;
-mod undeclared_access;
-pub mod declared;
-mod membership;
-mod role_connection_limit;
-mod role_overprivileged;
-mod role_password_expiry;
-mod role_search_path;
 
 use std::sync::Arc;
 

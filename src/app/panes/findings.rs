@@ -1,0 +1,285 @@
+//! Everything that is wrong or worth knowing, worst first: what, where, why it matters, what to do, the SQL.
+//!
+//! ```text
+//!      what is wrong                                                      where            code
+//!  ‼   Two services share public.alembic_version: engarde and langflow …  public           version-table-shared
+//!  ✖   madansara_user can write to sankore (6 privileges too many)        sankore          grant-excess
+//! ```
+
+use super::{Ctx, Enter, Entry, Pane, PaneSpec, RowId, SortKey, Story, Want};
+use crate::{
+    app::view::{Column, Line, Span, Tone},
+    domain::Oid,
+    policy::{Finding, Severity},
+};
+
+pub const SPEC: PaneSpec = PaneSpec {
+    id: "findings",
+    title: "Findings",
+    doc: "Everything that is wrong, worst first: why it matters, what to do, and the SQL that mends it.",
+};
+
+#[derive(Default)]
+pub struct Findings {
+    /// Instance and position in its findings.
+    rows: Vec<(usize, usize)>,
+    several: bool,
+}
+
+/// The colour of a severity.
+#[must_use]
+pub fn tone(severity: Severity) -> Tone {
+    match severity {
+        Severity::Info => Tone::Info,
+        Severity::Warning => Tone::Warning,
+        Severity::Error => Tone::Error,
+        Severity::Critical => Tone::Critical,
+    }
+}
+
+/// The finding at a row.
+fn at<'a>(ctx: &Ctx<'a>, row: Option<&(usize, usize)>) -> Option<&'a Finding> {
+    let (instance, position) = row?;
+    ctx.instances.get(*instance)?.judgement.as_ref()?.findings.get(*position)
+}
+
+/// Where a finding is, in a few words.
+#[must_use]
+pub fn place(finding: &Finding) -> String {
+    match (&finding.role, &finding.schema, &finding.object) {
+        (Some(role), Some(schema), _) => format!("{role} × {schema}"),
+        (None, Some(_), Some(object)) => object.clone(),
+        (None, Some(schema), None) => schema.clone(),
+        (Some(role), None, _) => role.clone(),
+        (None, None, Some(object)) => object.clone(),
+        (None, None, None) => finding.database.clone(),
+    }
+}
+
+/// The whole finding as a story.
+#[must_use]
+pub fn story(finding: &Finding) -> Story {
+    let mut lines = vec![
+        Line(vec![Span::known(finding.severity.glyph(), tone(finding.severity)), Span::known(" ", Tone::Text)])
+            .and(&finding.message, Tone::Strong),
+        Line::empty(),
+    ];
+    let mut part = |title: &'static str, text: &str| {
+        if !text.is_empty() {
+            lines.push(Line(vec![Span::known(title, Tone::Title)]));
+            lines.push(Line(vec![Span::known("  ", Tone::Text)]).and(text, Tone::Text));
+            lines.push(Line::empty());
+        }
+    };
+    part("Why it matters", &finding.why);
+    part("What is there", &finding.observed);
+    part("What should be", &finding.expected);
+    part("Through", finding.via.as_deref().unwrap_or_default());
+    part("What to do", &finding.remedy);
+    let sql = crate::plan::sql::fix_sql(finding).unwrap_or_default();
+    if !sql.is_empty() {
+        lines.push(Line(vec![Span::known("The SQL", Tone::Title)]));
+        for statement in &sql {
+            for text in statement.lines() {
+                lines.push(Line(vec![Span::known("  ", Tone::Text)]).and(text, Tone::SqlName));
+            }
+        }
+        lines.push(Line::empty());
+    }
+    if !finding.objects.is_empty() {
+        let total = finding.objects_total.unwrap_or(finding.objects.len() as u64);
+        lines.push(Line::new(&format!("Objects ({total})"), Tone::Title));
+        for object in &finding.objects {
+            lines.push(Line(vec![Span::known("  ", Tone::Text)]).and(object, Tone::Text));
+        }
+        let more = total.saturating_sub(finding.objects.len() as u64);
+        if more > 0 {
+            lines.push(Line::new(&format!("  … and {more} more"), Tone::Dim));
+        }
+    }
+    lines.push(
+        Line::new(finding.severity.word(), tone(finding.severity))
+            .known(" · ", Tone::Dim)
+            .and(finding.group.word(), Tone::Dim)
+            .known(" · ", Tone::Dim)
+            .and(finding.code, Tone::Dim)
+            .known(" · ", Tone::Dim)
+            .and(&finding.instance, Tone::Dim),
+    );
+    let copy = if sql.is_empty() {
+        lines.iter().map(Line::plain).collect::<Vec<_>>().join("\n")
+    } else {
+        sql.join("\n")
+    };
+    let title = Line::new(finding.code, Tone::Title).known("  ", Tone::Dim).and(&place(finding), Tone::Strong);
+    Story { title, lines, copy }
+}
+
+/// Why, remedy and SQL in a few lines.
+#[must_use]
+pub fn short(finding: &Finding, lines: usize) -> Vec<Line> {
+    let mut out = vec![
+        Line(vec![Span::known(finding.severity.glyph(), tone(finding.severity)), Span::known(" ", Tone::Text)])
+            .and(&finding.message, Tone::Strong),
+        Line(vec![Span::known("Why   ", Tone::Dim)]).and(&finding.why, Tone::Text),
+    ];
+    if !finding.observed.is_empty() || !finding.expected.is_empty() {
+        out.push(
+            Line(vec![Span::known("Is    ", Tone::Dim)])
+                .and(&finding.observed, Tone::Text)
+                .known("   should be: ", Tone::Dim)
+                .and(&finding.expected, Tone::Text),
+        );
+    }
+    out.push(Line(vec![Span::known("Do    ", Tone::Dim)]).and(&finding.remedy, Tone::Text));
+    if let Some(sql) = crate::plan::sql::fix_sql(finding) {
+        let room = lines.saturating_sub(out.len()).max(1);
+        let rest = sql.len().saturating_sub(room);
+        for (i, statement) in sql.iter().take(room).enumerate() {
+            let mut line =
+                Line(vec![Span::known(if i == 0 { "SQL   " } else { "      " }, Tone::Dim)]).and(statement, Tone::SqlName);
+            if i + 1 == room && rest > 0 {
+                line = line.and(&format!("  … {rest} more"), Tone::Dim);
+            }
+            out.push(line);
+        }
+    }
+    out
+}
+
+impl Pane for Findings {
+    fn spec(&self) -> &'static PaneSpec {
+        &SPEC
+    }
+
+    fn load(&mut self, ctx: &Ctx<'_>) -> Vec<Entry> {
+        self.several = ctx.several();
+        let mut rows: Vec<(usize, usize, &Finding)> = ctx
+            .shown()
+            .filter_map(|(i, instance)| instance.judgement.as_ref().map(|j| (i, j)))
+            .flat_map(|(i, j)| j.findings.iter().enumerate().map(move |(n, f)| (i, n, f)))
+            .collect();
+        // worst first; the order within an instance is the checks' own
+        rows.sort_by(|a, b| b.2.severity.cmp(&a.2.severity).then(a.2.group.cmp(&b.2.group)).then(a.0.cmp(&b.0)));
+        self.rows = rows.iter().map(|(i, n, _)| (*i, *n)).collect();
+        rows.iter()
+            .map(|(i, _, f)| {
+                let mut keys = vec![SortKey::Number(-(f.severity as i64))];
+                if self.several {
+                    keys.push(SortKey::Number(*i as i64));
+                }
+                keys.extend([
+                    SortKey::Text(f.message.clone()),
+                    SortKey::Text(place(f)),
+                    SortKey::Text(f.group.word().to_owned()),
+                    SortKey::Text(f.code.to_owned()),
+                ]);
+                Entry {
+                    id: RowId(*i, f.id.clone()),
+                    text: format!("{} {} {} {}", f.message, f.code, place(f), f.group.word()),
+                    keys,
+                }
+            })
+            .collect()
+    }
+
+    fn columns(&self, _ctx: &Ctx<'_>) -> Vec<Column> {
+        let mut columns = vec![Column::left("", 1, 1, 0)];
+        if self.several {
+            columns.push(Column::left("instance", 6, 12, 1));
+        }
+        columns.extend([
+            Column::left("what is wrong", 30, u16::MAX, 0),
+            Column::left("where", 12, 32, 2),
+            Column::left("group", 6, 10, 4),
+            Column::left("code", 12, 28, 3),
+        ]);
+        columns
+    }
+
+    fn cells(&self, ctx: &Ctx<'_>, index: usize) -> Vec<Line> {
+        let row = self.rows.get(index);
+        let Some(f) = at(ctx, row) else { return Vec::new() };
+        let mut cells = vec![Line(vec![Span::known(f.severity.glyph(), tone(f.severity))])];
+        if self.several {
+            cells.push(Line::new(&f.instance, Tone::Dim));
+        }
+        let text = if f.severity == Severity::Info { Tone::Dim } else { Tone::Text };
+        cells.extend([
+            Line::new(&f.message, text),
+            Line::new(&place(f), Tone::Text),
+            Line::new(f.group.word(), Tone::Dim),
+            Line::new(f.code, Tone::Dim),
+        ]);
+        cells
+    }
+
+    fn inspector(&self, ctx: &Ctx<'_>, index: usize, _column: usize, _width: u16) -> Vec<Line> {
+        at(ctx, self.rows.get(index)).map(|f| short(f, 7)).unwrap_or_default()
+    }
+
+    fn enter(&mut self, ctx: &Ctx<'_>, index: usize, _column: usize) -> Enter {
+        match at(ctx, self.rows.get(index)) {
+            Some(finding) => Enter::Story(story(finding)),
+            None => Enter::Nothing("no finding is selected"),
+        }
+    }
+
+    fn enter_word(&self) -> &'static str {
+        "evidence"
+    }
+
+    fn copy(&self, ctx: &Ctx<'_>, index: usize, _column: usize) -> String {
+        at(ctx, self.rows.get(index)).map(|f| story(f).copy).unwrap_or_default()
+    }
+
+    fn empty(&self, ctx: &Ctx<'_>) -> Vec<Line> {
+        let waiting = ctx.shown().filter(|(_, i)| i.judgement.is_none()).count();
+        if waiting > 0 {
+            return vec![Line::new("Waiting for the first answer of the server.", Tone::Dim)];
+        }
+        if ctx.shown().all(|(_, i)| i.judgement.as_ref().is_some_and(|j| j.policy.is_none())) {
+            return vec![
+                Line::new("Nothing is wrong that can be seen without a policy.", Tone::Good),
+                Line::new("A policy says which service owns which schema and who may read it. Write one from what is there:", Tone::Text),
+                Line::new("    pgmoat policy derive TARGET -o team.policy.toml", Tone::Strong),
+            ];
+        }
+        vec![Line::new("Nothing is wrong. Every check of the policy passed at the last reading.", Tone::Good)]
+    }
+
+    fn sorted(&self) -> Option<(usize, bool)> {
+        None
+    }
+
+    fn wants(&self, ctx: &Ctx<'_>, visible: &[usize]) -> Vec<Want> {
+        let mut wants: Vec<Want> = Vec::new();
+        for row in visible.iter().filter_map(|i| self.rows.get(*i)) {
+            let Some(finding) = at(ctx, Some(row)).filter(|f| f.objects.is_empty() && f.objects_total.is_some()) else {
+                continue;
+            };
+            let Some(j) = ctx.instances.get(row.0).and_then(|i| i.judgement.as_ref()) else { continue };
+            let oid: Option<Oid> = finding.schema.as_deref().and_then(|s| j.snapshot.catalog.schema_named(s)).map(|s| s.oid);
+            let Some(oid) = oid else { continue };
+            let place = wants.iter_mut().find_map(|w| match w {
+                Want::Objects { instance, schemas } if *instance == row.0 => Some(schemas),
+                Want::Objects { .. } | Want::Sizes { .. } => None,
+            });
+            match place {
+                Some(schemas) if !schemas.contains(&oid) => schemas.push(oid),
+                Some(_) => {}
+                None => wants.push(Want::Objects { instance: row.0, schemas: vec![oid] }),
+            }
+        }
+        wants
+    }
+
+    fn badge(&self, ctx: &Ctx<'_>) -> Option<u64> {
+        let n = ctx
+            .shown()
+            .filter_map(|(_, i)| i.judgement.as_ref())
+            .map(|j| j.findings.iter().filter(|f| f.severity > Severity::Info).count() as u64)
+            .sum();
+        (n > 0).then_some(n)
+    }
+}

@@ -1,0 +1,576 @@
+//! The effective matrix: roles down, schemas across, drift per cell. One level down, the objects behind a cell.
+//!
+//! ```text
+//!  role               public      langflow       madansara   sankore
+//!  engarde_user       own         read           ·           ·
+//!  madansara_user     ·           ·              own         write +6
+//!  PUBLIC             create +1   ·              ·           ·
+//! ```
+//! Cells are counted when they come on screen and kept until the data changes: 2,500 roles x 2,000 schemas cost nothing.
+
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use super::{Ctx, Enter, Entry, Pane, PaneSpec, RowId, SortKey, Story, Want};
+use crate::{
+    app::{
+        view::{Align, Column, Line, Span, Tone},
+        words,
+    },
+    domain::{
+        ObjectKind, Oid, Privileges,
+        closure::{ones, set},
+        effective::Who,
+        explain::{Subject, explain},
+        snapshot::{Catalog, Object, Schema},
+    },
+    policy::judgement::Judgement,
+};
+
+pub const SPEC: PaneSpec = PaneSpec {
+    id: "grants",
+    title: "Grants",
+    doc: "Who may effectively do what in which schema, and where that differs from the policy.",
+};
+
+/// One role of one instance.
+#[derive(Debug, Clone)]
+struct RoleRow {
+    instance: usize,
+    who: Who,
+    name: String,
+    mark: &'static str,
+}
+
+/// One object behind a cell.
+struct ObjectRow {
+    object: Object,
+}
+
+/// Below a cell.
+struct Below {
+    instance: usize,
+    who: Who,
+    role: String,
+    schema: usize,
+    schema_oid: Oid,
+    schema_name: String,
+    loaded: bool,
+}
+
+#[derive(Default)]
+pub struct Grants {
+    rows: Vec<RoleRow>,
+    /// Schema names across, with the position in each instance's catalog.
+    schemas: Vec<(String, HashMap<usize, usize>)>,
+    several: bool,
+    only_differences: bool,
+    below: Option<Below>,
+    objects: Vec<ObjectRow>,
+    /// Drawn cells by (row, schema column), until the data changes.
+    drawn: RefCell<HashMap<(usize, usize), Line>>,
+}
+
+fn judgement<'a>(ctx: &Ctx<'a>, instance: usize) -> Option<&'a Arc<Judgement>> {
+    ctx.instances.get(instance)?.judgement.as_ref()
+}
+
+/// Roles worth a row: named by the policy or with any access to a schema of people's; positions in the catalog.
+fn interesting(j: &Judgement) -> Vec<usize> {
+    let catalog = &j.snapshot.catalog;
+    let mut bits = vec![0; catalog.roles.len().div_ceil(64)];
+    for (i, _) in catalog.schemas.iter().enumerate().filter(|(_, s)| !s.is_system()) {
+        for role in j.matrix.touched(catalog, i) {
+            set(&mut bits, role);
+        }
+    }
+    if let Some(policy) = &j.policy {
+        let named = policy.services.iter().flat_map(|s| [&s.role, &s.owner]).chain(policy.roles.iter().map(|r| &r.name));
+        for position in named.filter_map(|n| j.matrix.index.role_named(n)) {
+            set(&mut bits, position);
+        }
+    }
+    ones(&bits).filter(|i| catalog.roles.get(*i).is_some_and(|r| !r.is_platform())).collect()
+}
+
+/// Order of rows: services, other declared roles, the rest, superusers, by name within.
+fn rank(j: &Judgement, name: &str, superuser: bool) -> (usize, usize) {
+    let Some(policy) = &j.policy else { return (usize::from(superuser), 0) };
+    if let Some(i) = policy.services.iter().position(|s| s.role == name) {
+        return (0, i);
+    }
+    if let Some(i) = policy.roles.iter().position(|r| r.name == name) {
+        return (1, i);
+    }
+    (if superuser { 3 } else { 2 }, 0)
+}
+
+impl Grants {
+    fn schema_column(&self, column: usize) -> Option<usize> {
+        column.checked_sub(2 + usize::from(self.several))
+    }
+
+    fn load_matrix(&mut self, ctx: &Ctx<'_>) -> Vec<Entry> {
+        self.rows.clear();
+        self.several = ctx.several();
+        let mut order: Vec<String> = Vec::new();
+        let mut places: HashMap<String, HashMap<usize, usize>> = HashMap::new();
+        for (i, instance) in ctx.shown() {
+            let Some(j) = &instance.judgement else { continue };
+            let catalog = &j.snapshot.catalog;
+            let differing: Option<(BTreeSet<usize>, BTreeSet<usize>)> =
+                self.only_differences.then(|| j.judge().differing().unzip());
+            let declared = j.policy.iter().flat_map(|p| {
+                p.services.iter().flat_map(|s| s.schemas.iter()).chain(p.schemas.iter().map(|s| &s.name)).cloned()
+            });
+            let names: Vec<String> = declared
+                .chain(catalog.schemas.iter().filter(|s| !s.is_system() && !s.extension).map(|s| s.name.clone()))
+                .collect();
+            for name in names {
+                let Some(position) = j.matrix.index.schema_named(&name) else { continue };
+                if differing.as_ref().is_some_and(|d| !d.1.contains(&position)) {
+                    continue;
+                }
+                let place = places.entry(name.clone()).or_default();
+                if place.is_empty() {
+                    order.push(name);
+                }
+                place.insert(i, position);
+            }
+            let mut rows: Vec<((usize, usize), RoleRow)> = interesting(j)
+                .into_iter()
+                .filter(|r| differing.as_ref().is_none_or(|d| d.0.contains(r)))
+                .filter_map(|position| {
+                    let role = catalog.roles.get(position)?;
+                    let mark = if role.superuser { "S" } else { "" };
+                    let row = RoleRow { instance: i, who: Who::Role(position), name: role.name.clone(), mark };
+                    Some((rank(j, &role.name, role.superuser), row))
+                })
+                .collect();
+            rows.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.name.cmp(&b.1.name)));
+            self.rows.extend(rows.into_iter().map(|(_, row)| row));
+            self.rows.push(RoleRow { instance: i, who: Who::Public, name: "PUBLIC".to_owned(), mark: "" });
+        }
+        self.schemas = order.into_iter().filter_map(|n| places.remove(&n).map(|p| (n, p))).collect();
+        let keys = |row: &RoleRow| {
+            let mut keys = vec![SortKey::Text(row.name.clone())];
+            if self.several {
+                keys.push(SortKey::Number(row.instance as i64));
+            }
+            keys
+        };
+        self.rows
+            .iter()
+            .map(|row| Entry {
+                id: RowId(row.instance, if row.who == Who::Public { "PUBLIC".into() } else { format!("r:{}", row.name) }),
+                text: row.name.clone(),
+                keys: keys(row),
+            })
+            .collect()
+    }
+
+    fn load_objects(&mut self, ctx: &Ctx<'_>) -> Vec<Entry> {
+        self.objects.clear();
+        let Some(below) = &mut self.below else { return Vec::new() };
+        let Some(j) = judgement(ctx, below.instance) else { return Vec::new() };
+        let loaded = j.snapshot.objects.0.get(&below.schema_oid);
+        below.loaded = loaded.is_some();
+        if let Some(position) = j.matrix.index.schema(below.schema_oid) {
+            below.schema = position;
+        }
+        let objects = loaded.iter().flat_map(|o| o.all()).filter(|o| o.kind.object_kind() != ObjectKind::Type);
+        self.objects.extend(objects.map(|o| ObjectRow { object: o.clone() }));
+        let instance = below.instance;
+        self.objects
+            .iter()
+            .map(|row| Entry {
+                id: RowId(instance, format!("o:{}:{}", row.object.kind.word(), row.object.name)),
+                text: row.object.name.clone(),
+                keys: vec![
+                    SortKey::Text(row.object.name.clone()),
+                    SortKey::Text(row.object.kind.word().to_owned()),
+                    SortKey::Text(String::new()),
+                ],
+            })
+            .collect()
+    }
+
+    fn object_cells(&self, ctx: &Ctx<'_>, index: usize) -> Vec<Line> {
+        let (Some(below), Some(row)) = (&self.below, self.objects.get(index)) else { return Vec::new() };
+        let Some(j) = judgement(ctx, below.instance) else { return Vec::new() };
+        let catalog = &j.snapshot.catalog;
+        let kind = row.object.kind.object_kind();
+        let held = j.matrix.rights(catalog, below.who, kind, row.object.owner, &row.object.acl);
+        let all = kind.all(j.matrix.version_num);
+        let (text, tone) = rights_words(held, all);
+        let mut notes = Line::empty();
+        if row.object.extension {
+            notes = notes.known("extension ", Tone::Dim);
+        }
+        if row.object.rls {
+            notes = notes.known("row level security ", Tone::Info);
+        }
+        if j.matrix.owns(below.who, row.object.owner) {
+            notes = notes.known("owns it ", Tone::Dim);
+        }
+        vec![
+            Line::new(&row.object.name, Tone::Strong),
+            Line::new(row.object.kind.word(), Tone::Dim),
+            Line::new(&text, tone),
+            Line::new(&catalog.role_name(row.object.owner), Tone::Text),
+            notes,
+        ]
+    }
+
+    fn object_story(&self, ctx: &Ctx<'_>, index: usize) -> Option<Story> {
+        let (below, row) = (self.below.as_ref()?, self.objects.get(index)?);
+        let j = judgement(ctx, below.instance)?;
+        let schema = j.snapshot.catalog.schemas.get(below.schema)?;
+        Some(why(j, below.who, &below.role, &Subject::Object(schema, &row.object)))
+    }
+
+    fn cell_lines(&self, ctx: &Ctx<'_>, row: &RoleRow, schema: usize, width: u16) -> Vec<Line> {
+        let Some(j) = judgement(ctx, row.instance) else { return Vec::new() };
+        let Some(of) = j.snapshot.catalog.schemas.get(schema) else { return Vec::new() };
+        let judged = j.judge().cell(row.who, schema);
+        let mut head = Line::new(&row.name, Tone::Strong).known(" × ", Tone::Dim).and(&of.name, Tone::Strong);
+        if let Some(declared) = &judged.declared {
+            head = head.known("   declared: ", Tone::Dim).and(&words::levels(declared), Tone::Text);
+        }
+        head = head.known("   observed: ", Tone::Dim).and(&words::observed(&judged.cell), Tone::Text);
+        let mut lines = wrapped(head, width);
+        for text in words::differences(&judged.missing) {
+            lines.push(Line(vec![Span::known("− missing: ", Tone::Missing)]).and(&text, Tone::Text));
+        }
+        for text in words::differences(&judged.excess) {
+            lines.push(Line(vec![Span::known("+ too much: ", Tone::Excess)]).and(&text, Tone::Text));
+        }
+        if judged.unowned > 0 {
+            let text = format!("− does not own {} of what it should own here", judged.unowned);
+            lines.push(Line::new(&text, Tone::Missing));
+        }
+        if judged.cell.dead {
+            let text = format!("Dead: it holds rights on objects, but no USAGE on schema {}, so none of them works.", of.name);
+            lines.push(Line::new(&text, Tone::Warning));
+        }
+        if !judged.cell.via.is_empty() {
+            lines.push(Line::new(&format!("Held {}.", words::via(&judged.cell.via)), Tone::Dim));
+        }
+        if judged.drift == Some(crate::policy::judge::Drift::Undeclared) {
+            lines.push(Line::new("The policy names no such access: declare it, or take it away.", Tone::Excess));
+        }
+        if judged.cell.bypasses_rls && !judged.cell.superuser {
+            lines.push(Line::new("Row level security does not bind this role (BYPASSRLS).", Tone::Warning));
+        }
+        if let (Who::Role(role), true) = (row.who, lines.len() < 7) {
+            let reach: Vec<String> = j
+                .matrix
+                .closure
+                .settable(role)
+                .into_iter()
+                .filter(|g| !j.matrix.closure.inherits(role, *g))
+                .filter_map(|g| j.snapshot.catalog.roles.get(g).map(|r| r.name.clone()))
+                .collect();
+            if !reach.is_empty() {
+                let text = format!("After SET ROLE it could also act as {}.", crate::text::list(&reach, 4));
+                lines.push(Line::new(&text, Tone::Dim));
+            }
+        }
+        let finding = j.findings.iter().find(|f| {
+            f.schema.as_deref() == Some(of.name.as_str()) && f.role.as_deref() == Some(row.name.as_str()) && f.fix.is_some()
+        });
+        if let Some(fix) = finding.and_then(crate::plan::sql::fix_sql)
+            && let Some(first) = fix.first()
+        {
+            let more = if fix.len() > 1 { format!("  … {} statements", fix.len()) } else { String::new() };
+            lines.push(
+                Line(vec![Span::known("Fix: ", Tone::Dim)]).and(first, Tone::SqlName).and(&more, Tone::Dim),
+            );
+        }
+        lines
+    }
+}
+
+/// `everything`, `SELECT, INSERT`, `nothing`.
+fn rights_words(held: Privileges, all: Privileges) -> (String, Tone) {
+    if held.is_empty() {
+        ("nothing".to_owned(), Tone::Dim)
+    } else if held.contains_all(all) && all.count() > 1 {
+        ("everything".to_owned(), Tone::Text)
+    } else {
+        (held.to_string(), Tone::Text)
+    }
+}
+
+/// Breaks a line at spans where it would not fit; never inside a word of another span.
+fn wrapped(line: Line, width: u16) -> Vec<Line> {
+    let mut lines = vec![Line::empty()];
+    let mut used = 0;
+    for span in line.0 {
+        let w = span.width();
+        if used > 0 && used + w > usize::from(width) {
+            lines.push(Line::empty());
+            used = 0;
+        }
+        used += w;
+        if let Some(last) = lines.last_mut() {
+            last.0.push(span);
+        }
+    }
+    lines
+}
+
+/// The whole answer for one role and one object: every privilege with its paths.
+#[must_use]
+pub fn why(j: &Judgement, who: Who, role: &str, subject: &Subject<'_>) -> Story {
+    let catalog: &Catalog = &j.snapshot.catalog;
+    let name = subject.name(catalog);
+    let verdicts = explain(catalog, &j.matrix, j.snapshot.shapes.as_deref(), who, subject, None);
+    let mut lines = Vec::new();
+    for verdict in &verdicts {
+        let sql: Vec<String> = verdict.fix.iter().flat_map(crate::plan::sql::statements).collect();
+        lines.extend(words::verdict(role, &name, verdict, &sql));
+        lines.push(Line::empty());
+    }
+    let copy = lines.iter().map(Line::plain).collect::<Vec<_>>().join("\n");
+    let title = Line::new(role, Tone::Strong).known(" and the ", Tone::Dim).and(subject.word(), Tone::Dim);
+    Story { title: title.known(" ", Tone::Dim).and(&name, Tone::Strong), lines, copy }
+}
+
+impl Pane for Grants {
+    fn spec(&self) -> &'static PaneSpec {
+        &SPEC
+    }
+
+    fn load(&mut self, ctx: &Ctx<'_>) -> Vec<Entry> {
+        self.drawn.borrow_mut().clear();
+        if self.below.as_ref().is_some_and(|b| judgement(ctx, b.instance).is_none()) {
+            self.below = None;
+        }
+        if self.below.is_some() { self.load_objects(ctx) } else { self.load_matrix(ctx) }
+    }
+
+    fn columns(&self, ctx: &Ctx<'_>) -> Vec<Column> {
+        if self.below.is_some() {
+            return vec![
+                Column::left("object", 16, 40, 0),
+                Column::left("kind", 8, 18, 3),
+                Column { sorts: true, ..Column::left("may", 12, u16::MAX, 0) },
+                Column { sorts: false, ..Column::left("owner", 8, 20, 2) },
+                Column { sorts: false, ..Column::left("", 0, 30, 4) },
+            ];
+        }
+        let mut columns = vec![Column { frozen: true, ..Column::left("role", 12, 24, 0) }];
+        if self.several {
+            columns.push(Column { frozen: true, ..Column::left("instance", 6, 12, 1) });
+        }
+        let mark = Column { frozen: true, sorts: false, ..Column::left("", 1, 1, 0) };
+        columns.push(mark);
+        let narrow = ctx.width < 100;
+        columns.extend(self.schemas.iter().map(|(name, _)| Column {
+            title: Cow::Owned(crate::text::safe(name).into_owned()),
+            min: if narrow { 9 } else { 12 },
+            max: 18,
+            align: Align::Left,
+            drop: 0,
+            frozen: false,
+            sorts: false,
+        }));
+        columns
+    }
+
+    fn cells(&self, ctx: &Ctx<'_>, index: usize) -> Vec<Line> {
+        let all: Vec<usize> = (0..self.columns(ctx).len()).collect();
+        self.cells_of(ctx, index, &all)
+    }
+
+    fn cells_of(&self, ctx: &Ctx<'_>, index: usize, columns: &[usize]) -> Vec<Line> {
+        if self.below.is_some() {
+            let mut cells = self.object_cells(ctx, index);
+            return columns.iter().map(|c| cells.get_mut(*c).map(std::mem::take).unwrap_or_default()).collect();
+        }
+        let Some(row) = self.rows.get(index) else { return vec![Line::empty(); columns.len()] };
+        let mark_column = 1 + usize::from(self.several);
+        columns
+            .iter()
+            .map(|column| {
+                if *column == 0 {
+                    let tone = if row.who == Who::Public { Tone::Accent } else { Tone::Strong };
+                    return Line::new(&row.name, tone);
+                }
+                if *column == mark_column {
+                    return Line::new(row.mark, Tone::Superuser);
+                }
+                let Some(schema) = self.schema_column(*column) else {
+                    return Line::new(ctx.instances.get(row.instance).map_or("", |i| &i.name), Tone::Dim);
+                };
+                if let Some(line) = self.drawn.borrow().get(&(index, schema)) {
+                    return line.clone();
+                }
+                let position = self.schemas.get(schema).and_then(|(_, places)| places.get(&row.instance));
+                let line = match (position, judgement(ctx, row.instance)) {
+                    (Some(position), Some(j)) => words::cell(&j.judge().cell(row.who, *position)),
+                    _ => Line::empty(),
+                };
+                self.drawn.borrow_mut().insert((index, schema), line.clone());
+                line
+            })
+            .collect()
+    }
+
+    fn inspector(&self, ctx: &Ctx<'_>, index: usize, column: usize, width: u16) -> Vec<Line> {
+        if self.below.is_some() {
+            let Some(story) = self.object_story(ctx, index) else { return Vec::new() };
+            return story.lines.into_iter().take(7).collect();
+        }
+        let Some(row) = self.rows.get(index) else { return Vec::new() };
+        let position = self
+            .schema_column(column)
+            .and_then(|c| self.schemas.get(c))
+            .and_then(|(_, places)| places.get(&row.instance));
+        match position {
+            Some(schema) => self.cell_lines(ctx, row, *schema, width),
+            None => role_lines(ctx, row),
+        }
+    }
+
+    fn enter(&mut self, ctx: &Ctx<'_>, index: usize, column: usize) -> Enter {
+        if self.below.is_some() {
+            return match self.object_story(ctx, index) {
+                Some(story) => Enter::Story(story),
+                None => Enter::Nothing("the object is gone"),
+            };
+        }
+        let Some(row) = self.rows.get(index).cloned() else { return Enter::Nothing("no cell is selected") };
+        let Some(place) = self.schema_column(column).and_then(|c| self.schemas.get(c)) else {
+            return Enter::Go { pane: "roles", row: Some(RowId(row.instance, row.name)) };
+        };
+        let (Some(schema), Some(j)) = (place.1.get(&row.instance).copied(), judgement(ctx, row.instance)) else {
+            return Enter::Nothing("this instance has no schema of that name");
+        };
+        let Some(Schema { oid, name, .. }) = j.snapshot.catalog.schemas.get(schema) else {
+            return Enter::Nothing("the schema is gone");
+        };
+        self.below = Some(Below {
+            instance: row.instance,
+            who: row.who,
+            role: row.name,
+            schema,
+            schema_oid: *oid,
+            schema_name: name.clone(),
+            loaded: false,
+        });
+        Enter::Down
+    }
+
+    fn enter_word(&self) -> &'static str {
+        "why"
+    }
+
+    fn back(&mut self) -> bool {
+        self.below.take().is_some()
+    }
+
+    fn crumbs(&self) -> Option<String> {
+        self.below.as_ref().map(|b| format!("{} × {}", b.role, b.schema_name))
+    }
+
+    fn copy(&self, ctx: &Ctx<'_>, index: usize, column: usize) -> String {
+        if self.below.is_some() {
+            return self.object_story(ctx, index).map(|s| s.copy).unwrap_or_default();
+        }
+        let lines = self.inspector(ctx, index, column, u16::MAX);
+        lines.iter().map(Line::plain).collect::<Vec<_>>().join("\n")
+    }
+
+    fn top(&self, ctx: &Ctx<'_>, _width: u16) -> Vec<Line> {
+        let Some(below) = &self.below else { return Vec::new() };
+        let Some(j) = judgement(ctx, below.instance) else { return Vec::new() };
+        let Some(schema) = j.snapshot.catalog.schemas.get(below.schema) else { return Vec::new() };
+        let usage = j.matrix.rights(&j.snapshot.catalog, below.who, ObjectKind::Schema, schema.owner, &schema.acl);
+        let head = Line::new(&below.role, Tone::Strong)
+            .known(" in schema ", Tone::Dim)
+            .and(&below.schema_name, Tone::Strong)
+            .known(": ", Tone::Dim);
+        let (text, tone) = if usage.is_empty() {
+            ("no right on the schema itself, so nothing below works".to_owned(), Tone::Warning)
+        } else {
+            (format!("{usage} on the schema"), Tone::Text)
+        };
+        vec![head.and(&text, tone)]
+    }
+
+    fn empty(&self, ctx: &Ctx<'_>) -> Vec<Line> {
+        if let Some(below) = &self.below {
+            return vec![if below.loaded {
+                Line::new("The schema holds no tables, sequences or routines.", Tone::Dim)
+            } else {
+                Line::new("Reading the names of its objects …", Tone::Dim)
+            }];
+        }
+        if ctx.shown().all(|(_, i)| i.judgement.is_none()) {
+            return vec![Line::new("Waiting for the first answer of the server.", Tone::Dim)];
+        }
+        if self.only_differences {
+            return vec![Line::new("Nothing differs from the policy. d shows every cell again.", Tone::Good)];
+        }
+        vec![Line::new("No role has any right in a schema of its own yet.", Tone::Dim)]
+    }
+
+    fn by_cell(&self) -> bool {
+        self.below.is_none()
+    }
+
+    fn wants(&self, _ctx: &Ctx<'_>, _visible: &[usize]) -> Vec<Want> {
+        match &self.below {
+            Some(b) => vec![Want::Objects { instance: b.instance, schemas: vec![b.schema_oid] }],
+            None => Vec::new(),
+        }
+    }
+
+    fn badge(&self, ctx: &Ctx<'_>) -> Option<u64> {
+        let differing: Option<u64> =
+            ctx.shown().filter_map(|(_, i)| i.judgement.as_ref()?.cells).map(|(_, differ)| differ).reduce(|a, b| a + b);
+        differing.filter(|n| *n > 0)
+    }
+
+    fn toggle_differences(&mut self) -> bool {
+        if self.below.is_some() {
+            return false;
+        }
+        self.only_differences = !self.only_differences;
+        true
+    }
+
+    fn differences(&self) -> Option<bool> {
+        self.below.is_none().then_some(self.only_differences)
+    }
+}
+
+fn role_lines(ctx: &Ctx<'_>, row: &RoleRow) -> Vec<Line> {
+    let Some(j) = judgement(ctx, row.instance) else { return Vec::new() };
+    let Who::Role(position) = row.who else {
+        return vec![
+            Line::new("PUBLIC is every role, those of tomorrow too.", Tone::Text),
+            Line::new("What PUBLIC may do, nobody can be kept from: move to a cell to see it.", Tone::Dim),
+        ];
+    };
+    let groups: Vec<String> = j
+        .matrix
+        .closure
+        .parents(position)
+        .iter()
+        .filter_map(|e| j.snapshot.catalog.roles.get(e.role).map(|r| r.name.clone()))
+        .collect();
+    let member = if groups.is_empty() { "no role".to_owned() } else { crate::text::list(&groups, 6) };
+    vec![
+        Line::new(&row.name, Tone::Strong)
+            .known(if row.mark.is_empty() { "" } else { "  is a superuser: everything is allowed" }, Tone::Superuser),
+        Line(vec![Span::known("Member of ", Tone::Dim)]).and(&member, Tone::Text),
+        Line::new("Move right to a cell; Enter here opens the role.", Tone::Dim),
+    ]
+}

@@ -1,0 +1,412 @@
+//! The answer first: how each instance is, and what is wrong, worst first, each with the pane that shows it.
+//!
+//! ```text
+//!  engarde · engarde   development   up 3 d   policy engarde
+//!    sessions   34 / 100 ▓▓▓▓▓▓░░░░   langflow_app 10/10 FULL   blocked 3 (longest 4 m 12 s)   idle in transaction 1 (11 m)
+//!    isolation  14 of 65 cells differ   versions  1 shared   tenancy  8 tables without row level security
+//!    size       1.2 GB   langflow 61 %   cache 99.1 %   wraparound 4 %
+//! ```
+
+use super::{Ctx, Enter, Entry, Pane, PaneSpec, RowId, SortKey};
+use crate::{
+    app::{
+        instance::Instance,
+        panes::findings,
+        view::{Column, Line, Span, Tone},
+    },
+    config::target::Environment,
+    domain::{link::LinkState, snapshot::Activity},
+    policy::{Finding, Group, Limits, Severity, judgement::Judgement, versions::Class},
+    text,
+};
+
+pub const SPEC: PaneSpec = PaneSpec {
+    id: "overview",
+    title: "Overview",
+    doc: "How each instance is, and what is wrong, worst first.",
+};
+
+/// One line of "what is wrong".
+enum Row {
+    Finding { instance: usize, position: usize },
+    /// Something of this moment: sessions, not the catalog.
+    Live { instance: usize, severity: Severity, message: String, why: &'static str, id: String },
+}
+
+#[derive(Default)]
+pub struct Overview {
+    rows: Vec<Row>,
+    /// Built when data changed: lines per instance.
+    heads: Vec<(usize, Vec<Line>)>,
+    several: bool,
+}
+
+/// How many findings the first screen lists; the rest is one line and the Findings pane.
+const LISTED: usize = 200;
+
+fn pane_of(group: Group) -> (&'static str, &'static str) {
+    match group {
+        Group::Grants => ("grants", "Grants"),
+        Group::Versions => ("versions", "Versions"),
+        Group::Roles => ("roles", "Roles"),
+        Group::Existence | Group::Ownership => ("schemas", "Schemas"),
+        Group::Isolation | Group::Tenancy | Group::Setup => ("findings", "Findings"),
+    }
+}
+
+/// What is wrong at this moment, from the sessions: limits of the policy, or their defaults.
+fn live(instance: usize, j: &Judgement) -> Vec<Row> {
+    let Some(activity) = &j.snapshot.activity else { return Vec::new() };
+    let defaults = Limits::default();
+    let limits = j.policy.as_ref().map_or(&defaults, |p| &p.limits);
+    let mut rows = Vec::new();
+    let mut add = |id: &str, severity, message: String, why| {
+        rows.push(Row::Live { instance, severity, message, why, id: format!("live:{id}") });
+    };
+    let blocked: Vec<_> = activity.sessions.iter().filter(|s| !s.blocked_by.is_empty()).collect();
+    let longest = blocked.iter().filter_map(|s| s.query_age_ms).max().unwrap_or(0);
+    if !blocked.is_empty() && longest >= i64::from(limits.blocked_seconds) * 1000 {
+        let n = text::count(blocked.len() as u64, "session waits", "sessions wait");
+        let message = format!("{n} for a lock, the longest for {}.", text::age(longest));
+        add("blocked", Severity::Error, message, "Whoever waits holds up everyone behind it. Sessions shows who blocks whom.");
+    }
+    let idle: Vec<_> = activity
+        .sessions
+        .iter()
+        .filter(|s| s.state.as_deref().is_some_and(|st| st.starts_with("idle in transaction")))
+        .filter_map(|s| s.state_age_ms.filter(|age| *age >= i64::from(limits.idle_in_transaction_seconds) * 1000))
+        .collect();
+    if let Some(longest) = idle.iter().max() {
+        let n = text::count(idle.len() as u64, "session sits", "sessions sit");
+        let message = format!("{n} idle in a transaction, the longest for {}.", text::age(*longest));
+        add("idle", Severity::Warning, message, "An open transaction keeps its locks and keeps VACUUM from cleaning up.");
+    }
+    for (role, used, limit) in full_roles(j, activity) {
+        let message = format!("{role} uses {used} of its {limit} connections.");
+        let severity = if used >= limit { Severity::Error } else { Severity::Warning };
+        add(&format!("limit:{role}"), severity, message, "At the limit every further log-in of the role is refused.");
+    }
+    let max = u32::try_from(j.snapshot.server.max_connections).unwrap_or(0);
+    if max > 0 && activity.connections * 100 >= max * u32::from(limits.connections_percent) {
+        let message = format!("{} of {max} connections are in use.", activity.connections);
+        add("connections", Severity::Error, message, "When they run out, nobody but a superuser gets in.");
+    }
+    rows
+}
+
+/// Roles near or at their connection limit: name, used, limit.
+fn full_roles(j: &Judgement, activity: &Activity) -> Vec<(String, u32, u32)> {
+    let percent = j.policy.as_ref().map_or(Limits::default().connections_percent, |p| p.limits.connections_percent);
+    let limited = j.snapshot.catalog.roles.iter().filter(|r| r.connection_limit > 0 && !r.superuser);
+    limited
+        .filter_map(|r| {
+            let limit = u32::try_from(r.connection_limit).ok()?;
+            let used = activity.sessions.iter().filter(|s| s.role.as_deref() == Some(&r.name)).count() as u32;
+            (used * 100 >= limit * u32::from(percent)).then(|| (r.name.clone(), used, limit))
+        })
+        .collect()
+}
+
+fn bar(part: u64, whole: u64, cells: usize) -> [Span; 2] {
+    let full = if whole == 0 { 0 } else { (part.min(whole) as usize * cells).div_ceil(whole.max(1) as usize).min(cells) };
+    [Span::new(&"▓".repeat(full), Tone::Bar), Span::new(&"░".repeat(cells - full), Tone::BarRest)]
+}
+
+fn environment_tone(environment: Environment) -> Tone {
+    match environment {
+        Environment::Development => Tone::Development,
+        Environment::Staging => Tone::Staging,
+        Environment::Production => Tone::Production,
+    }
+}
+
+fn title(instance: &Instance) -> Line {
+    let environment = match instance.environment {
+        Environment::Production => "PRODUCTION",
+        Environment::Staging => "staging",
+        Environment::Development => "development",
+    };
+    let mut line = Line::new(&instance.name, Tone::Strong);
+    if let Some(j) = &instance.judgement {
+        line = line.known(" · ", Tone::Dim).and(&j.snapshot.server.database, Tone::Strong);
+    }
+    line = line.known("   ", Tone::Text).known(environment, environment_tone(instance.environment));
+    if let Some(j) = &instance.judgement {
+        let server = &j.snapshot.server;
+        if let Some(started) = server.started_at_us {
+            let up = text::age((server.taken_at_us - started) / 1000);
+            line = line.and(&format!("   up {up}"), Tone::Dim);
+        }
+        if server.in_recovery {
+            line = line.known("   STANDBY", Tone::Warning);
+            if let Some(lag) = server.replay_lag_ms {
+                line = line.and(&format!(", {} behind", text::age(lag)), Tone::Warning);
+            }
+        }
+    }
+    match (&instance.policy_name, &instance.policy_problem) {
+        (_, Some(problem)) => line.known("   policy: ", Tone::Dim).and(problem, Tone::Error),
+        (Some(name), None) => line.known("   policy ", Tone::Dim).and(name, Tone::Text),
+        (None, None) => line.known("   no policy", Tone::Dim),
+    }
+}
+
+fn sessions_line(j: &Judgement) -> Line {
+    let head = Line(vec![Span::known("  sessions   ", Tone::Dim)]);
+    let Some(activity) = &j.snapshot.activity else { return head.known("not read yet", Tone::Dim) };
+    let max = u64::try_from(j.snapshot.server.max_connections).unwrap_or(0);
+    let mut line = head.and(&format!("{} / {max} ", activity.connections), Tone::Text);
+    line.0.extend(bar(u64::from(activity.connections), max, 20));
+    for (role, used, limit) in full_roles(j, activity).into_iter().take(2) {
+        let word = if used >= limit { " FULL" } else { "" };
+        line = line.and(&format!("   {role} {used}/{limit}{word}"), if used >= limit { Tone::Error } else { Tone::Warning });
+    }
+    let blocked = activity.sessions.iter().filter(|s| !s.blocked_by.is_empty());
+    let (n, longest) = blocked.fold((0, 0), |(n, l), s| (n + 1, l.max(s.query_age_ms.unwrap_or(0))));
+    if n > 0 {
+        line = line.and(&format!("   blocked {n} (longest {})", text::age(longest)), Tone::Error);
+    }
+    let idle = activity.sessions.iter().filter(|s| s.state.as_deref().is_some_and(|t| t.starts_with("idle in transaction")));
+    let (n, longest) = idle.fold((0, 0), |(n, l), s| (n + 1, l.max(s.state_age_ms.unwrap_or(0))));
+    if n > 0 {
+        line = line.and(&format!("   idle in transaction {n} ({})", text::age(longest)), Tone::Warning);
+    }
+    if activity.sessions.iter().any(|s| s.state.is_none() && !s.own) {
+        line = line.known("   some states hidden from this login", Tone::Unknown);
+    }
+    line
+}
+
+fn isolation_line(j: &Judgement) -> Line {
+    let mut line = Line(vec![Span::known("  isolation  ", Tone::Dim)]);
+    line = match j.cells {
+        Some((all, 0)) => line.and(&format!("all {all} cells as declared"), Tone::Good),
+        Some((all, differ)) => line.and(&format!("{differ} of {all} cells differ"), Tone::Error),
+        None => line.known("no policy to compare with", Tone::Dim),
+    };
+    line = line.known("    versions  ", Tone::Dim);
+    let shared = j.versions.0.iter().filter(|v| v.class == Class::Shared).count() as u64;
+    let tables = j.versions.0.len() as u64;
+    let wrong = j.findings.iter().filter(|f| f.group == Group::Versions && f.severity > Severity::Info).count() as u64;
+    line = match (shared, wrong) {
+        (0, 0) => line.and(&text::count(tables, "version table, in order", "version tables, in order"), Tone::Good),
+        (0, n) => line.and(&text::count(n, "problem", "problems"), Tone::Warning),
+        (n, _) => line.and(&text::count(n, "table shared by two applications", "tables shared by applications"), Tone::Critical),
+    };
+    line = line.known("    tenancy  ", Tone::Dim);
+    let unprotected: u64 = j
+        .findings
+        .iter()
+        .filter(|f| f.code == "rls-missing")
+        .map(|f| f.objects_total.unwrap_or(f.objects.len() as u64).max(1))
+        .sum();
+    if j.snapshot.shapes.is_none() {
+        line.known("checking", Tone::Dim)
+    } else if unprotected > 0 {
+        let text = text::count(unprotected, "table without row level security", "tables without row level security");
+        line.and(&text, Tone::Error)
+    } else if j.policy.as_ref().is_some_and(|p| p.services.iter().any(|s| s.tenant_column.is_some())) {
+        line.known("every tenant table is protected", Tone::Good)
+    } else {
+        line.known("no tenant column declared", Tone::Dim)
+    }
+}
+
+fn size_line(j: &Judgement) -> Line {
+    let mut line = Line(vec![Span::known("  size       ", Tone::Dim)]);
+    let sizes = &j.snapshot.sizes;
+    let sum: u64 = sizes.schemas.values().map(crate::domain::snapshot::SchemaSize::total_bytes).sum();
+    line = match sizes.database_bytes {
+        Some(bytes) => line.and(&text::size(bytes), Tone::Text),
+        None => line.and(&format!("~{}", text::size(sum)), Tone::Text),
+    };
+    if let Some((oid, size)) = sizes.schemas.iter().max_by_key(|(_, s)| s.total_bytes()).filter(|_| sum > 0) {
+        let share = size.total_bytes() * 100 / sum.max(1);
+        line = line.and(&format!("   {} {share} %", j.snapshot.catalog.schema_name(*oid)), Tone::Text);
+    }
+    if let Some(activity) = &j.snapshot.activity {
+        let reads = activity.blocks_hit + activity.blocks_read;
+        if reads > 0 {
+            let permille = activity.blocks_hit as f64 * 1000.0 / reads as f64;
+            let tone = if permille < 900.0 { Tone::Warning } else { Tone::Text };
+            line = line.and(&format!("   cache {:.1} %", permille / 10.0), tone);
+        }
+        if let Some(age) = activity.frozen_age {
+            let percent = age * 100 / 2_000_000_000;
+            let tone = if percent >= 50 { Tone::Error } else { Tone::Text };
+            line = line.and(&format!("   wraparound {percent} %"), tone);
+        }
+    }
+    line
+}
+
+fn head(instance: &Instance, short: bool) -> Vec<Line> {
+    let mut lines = vec![title(instance)];
+    if let LinkState::Lost { reason, remedy, .. } = &instance.link.state {
+        lines.push(Line(vec![Span::known("  ", Tone::Text)]).and(reason, Tone::Error));
+        if let Some(remedy) = remedy {
+            lines.push(Line(vec![Span::known("  ", Tone::Text)]).and(remedy, Tone::Text));
+        }
+    }
+    match &instance.judgement {
+        None if instance.link.state == LinkState::Connecting => lines.push(Line::new("  connecting …", Tone::Dim)),
+        None => {}
+        Some(j) if short => lines.push(sessions_line(j)),
+        Some(j) => lines.extend([sessions_line(j), isolation_line(j), size_line(j)]),
+    }
+    if let Some(j) = &instance.judgement {
+        for missing in j.snapshot.unavailable.iter().take(2) {
+            let mut line = Line(vec![Span::known("  unknown    ", Tone::Dim)]).and(&missing.what, Tone::Unknown);
+            if let Some(grant) = &missing.grant {
+                line = line.known(": this would show it: ", Tone::Dim).and(grant, Tone::Text);
+            }
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+impl Overview {
+    fn finding<'a>(&self, ctx: &Ctx<'a>, index: usize) -> Option<&'a Finding> {
+        match self.rows.get(index)? {
+            Row::Finding { instance, position } => {
+                ctx.instances.get(*instance)?.judgement.as_ref()?.findings.get(*position)
+            }
+            Row::Live { .. } => None,
+        }
+    }
+}
+
+impl Pane for Overview {
+    fn spec(&self) -> &'static PaneSpec {
+        &SPEC
+    }
+
+    fn load(&mut self, ctx: &Ctx<'_>) -> Vec<Entry> {
+        self.several = ctx.several();
+        let count = ctx.shown().count();
+        self.heads = ctx.shown().map(|(i, instance)| (i, head(instance, count > 3))).collect();
+        let mut ordered: Vec<(Severity, u8, Row)> = Vec::new();
+        for (i, instance) in ctx.shown() {
+            let Some(j) = &instance.judgement else { continue };
+            for row in live(i, j) {
+                let Row::Live { severity, .. } = &row else { continue };
+                ordered.push((*severity, 0, row));
+            }
+            let wrong = j.findings.iter().enumerate().filter(|(_, f)| f.severity > Severity::Info).take(LISTED);
+            ordered.extend(wrong.map(|(position, f)| (f.severity, 1, Row::Finding { instance: i, position })));
+        }
+        ordered.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        self.rows = ordered.into_iter().map(|(_, _, row)| row).collect();
+        (0..self.rows.len())
+            .filter_map(|index| {
+                let (id, text) = match self.rows.get(index)? {
+                    Row::Finding { instance, .. } => {
+                        let f = self.finding(ctx, index)?;
+                        (RowId(*instance, f.id.clone()), format!("{} {}", f.message, f.code))
+                    }
+                    Row::Live { instance, id, message, .. } => (RowId(*instance, id.clone()), message.clone()),
+                };
+                Some(Entry { id, keys: vec![SortKey::Number(index as i64)], text })
+            })
+            .collect()
+    }
+
+    fn columns(&self, _ctx: &Ctx<'_>) -> Vec<Column> {
+        let plain = |c: Column| Column { sorts: false, ..c };
+        let mut columns = vec![Column::left("", 1, 1, 0)];
+        if self.several {
+            columns.push(plain(Column::left("instance", 6, 12, 1)));
+        }
+        columns.push(plain(Column::left("What is wrong, worst first", 30, u16::MAX, 0)));
+        columns.push(plain(Column::left("look in", 8, 10, 1)));
+        columns
+    }
+
+    fn cells(&self, ctx: &Ctx<'_>, index: usize) -> Vec<Line> {
+        let (instance, severity, message, pane) = match self.rows.get(index) {
+            None => return Vec::new(),
+            Some(Row::Live { instance, severity, message, .. }) => (*instance, *severity, message.as_str(), "Sessions"),
+            Some(Row::Finding { instance, .. }) => match self.finding(ctx, index) {
+                Some(f) => (*instance, f.severity, f.message.as_str(), pane_of(f.group).1),
+                None => return Vec::new(),
+            },
+        };
+        let mut cells = vec![Line(vec![Span::known(severity.glyph(), findings::tone(severity))])];
+        if self.several {
+            cells.push(Line::new(ctx.instances.get(instance).map_or("", |i| &i.name), Tone::Dim));
+        }
+        cells.push(Line::new(message, Tone::Text));
+        cells.push(Line(vec![Span::known(pane, Tone::Accent)]));
+        cells
+    }
+
+    fn inspector(&self, ctx: &Ctx<'_>, index: usize, _column: usize, _width: u16) -> Vec<Line> {
+        match self.rows.get(index) {
+            Some(Row::Live { message, why, severity, .. }) => vec![
+                Line(vec![Span::known(severity.glyph(), findings::tone(*severity)), Span::known(" ", Tone::Text)])
+                    .and(message, Tone::Strong),
+                Line(vec![Span::known("Why   ", Tone::Dim), Span::known(why, Tone::Text)]),
+                Line(vec![Span::known("Do    Enter opens Sessions.", Tone::Dim)]),
+            ],
+            Some(Row::Finding { .. }) => self.finding(ctx, index).map(|f| findings::short(f, 7)).unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
+    fn enter(&mut self, ctx: &Ctx<'_>, index: usize, _column: usize) -> Enter {
+        match self.rows.get(index) {
+            Some(Row::Live { .. }) => Enter::Go { pane: "sessions", row: None },
+            Some(Row::Finding { .. }) => match self.finding(ctx, index) {
+                Some(finding) => Enter::Story(findings::story(finding)),
+                None => Enter::Nothing("the finding is gone"),
+            },
+            None => Enter::Nothing("nothing is selected"),
+        }
+    }
+
+    fn enter_word(&self) -> &'static str {
+        "evidence"
+    }
+
+    fn copy(&self, ctx: &Ctx<'_>, index: usize, _column: usize) -> String {
+        match self.rows.get(index) {
+            Some(Row::Live { message, .. }) => message.clone(),
+            Some(Row::Finding { .. }) => self.finding(ctx, index).map(|f| findings::story(f).copy).unwrap_or_default(),
+            None => String::new(),
+        }
+    }
+
+    fn top(&self, ctx: &Ctx<'_>, _width: u16) -> Vec<Line> {
+        // what was built from data, with the state of the link as it is now
+        let mut lines = Vec::new();
+        for (i, head) in &self.heads {
+            if !lines.is_empty() && self.heads.len() < 4 {
+                lines.push(Line::empty());
+            }
+            let lost = ctx.instances.get(*i).is_some_and(|n| matches!(n.link.state, LinkState::Lost { .. }));
+            match ctx.instances.get(*i) {
+                Some(instance) if lost || instance.judgement.is_none() => {
+                    lines.extend(self::head(instance, self.heads.len() > 3));
+                }
+                Some(_) | None => lines.extend(head.iter().cloned()),
+            }
+        }
+        lines.push(Line::empty());
+        lines
+    }
+
+    fn empty(&self, ctx: &Ctx<'_>) -> Vec<Line> {
+        if ctx.shown().any(|(_, i)| i.judgement.is_none()) {
+            return vec![Line::empty()];
+        }
+        let mut lines = vec![Line::new("Nothing is wrong.", Tone::Good)];
+        if ctx.shown().any(|(_, i)| i.policy_name.is_none()) {
+            lines.push(Line::new(
+                "Without a policy only what is wrong for everybody is checked. `pgmoat policy derive` writes one from what is there.",
+                Tone::Dim,
+            ));
+        }
+        lines
+    }
+}

@@ -1,0 +1,250 @@
+//! Rights and answers as sentences and toned lines, shared by panes: words before codes.
+
+use super::view::{Line, Span, Tone};
+use crate::{
+    domain::{
+        ObjectKind, Privilege, Privileges,
+        effective::{Cell, Via},
+        explain::{Path, Source, Verdict},
+    },
+    policy::{
+        Level,
+        judge::{Difference, Drift, Judged},
+    },
+};
+
+/// `read + append`, or `no access`.
+#[must_use]
+pub fn levels(levels: &[Level]) -> String {
+    if levels.is_empty() {
+        return "no access".to_owned();
+    }
+    let words: Vec<&str> = levels.iter().map(|l| l.word()).collect();
+    words.join(" + ")
+}
+
+/// What a cell observes: `USAGE, CREATE; SELECT on all 4 tables; INSERT on 1 of 4 tables`.
+#[must_use]
+pub fn observed(cell: &Cell) -> String {
+    if cell.superuser {
+        return "everything: superuser".to_owned();
+    }
+    let mut parts = Vec::new();
+    if !cell.schema().is_empty() {
+        parts.push(cell.schema().to_string());
+    }
+    for kind in [ObjectKind::Table, ObjectKind::Sequence, ObjectKind::Routine] {
+        let counts = cell.counts(kind);
+        let mut by_count: Vec<(u32, Privileges)> = Vec::new();
+        for p in counts.on_any().iter() {
+            let n = counts.of(p);
+            match by_count.iter_mut().find(|(count, _)| *count == n) {
+                Some((_, set)) => set.insert(p),
+                None => by_count.push((n, p.into())),
+            }
+        }
+        by_count.sort_by(|a, b| b.0.cmp(&a.0));
+        parts.extend(by_count.iter().map(|(n, set)| format!("{set} {}", on_count(*n, counts.total, kind))));
+    }
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join("; ") }
+}
+
+/// `on all 4 tables`, `on 1 of 4 tables`.
+#[must_use]
+pub fn on_count(count: u32, total: u32, kind: ObjectKind) -> String {
+    match (kind, count == total) {
+        (ObjectKind::Schema | ObjectKind::Database, _) => format!("on the {}", kind.singular()),
+        (_, true) if total == 1 => format!("on its one {}", kind.singular()),
+        (_, true) => format!("on all {total} {}", kind.plural()),
+        (_, false) => format!("on {count} of {total} {}", kind.plural()),
+    }
+}
+
+/// Differences folded: `INSERT, UPDATE on 1 of 4 tables`, `USAGE on the schema`.
+#[must_use]
+pub fn differences(list: &[Difference]) -> Vec<String> {
+    let mut folded: Vec<(ObjectKind, u32, u32, Privileges)> = Vec::new();
+    for d in list {
+        match folded.iter_mut().find(|f| (f.0, f.1, f.2) == (d.kind, d.count, d.total)) {
+            Some(f) => f.3.insert(d.privilege),
+            None => folded.push((d.kind, d.count, d.total, d.privilege.into())),
+        }
+    }
+    folded.iter().map(|(kind, count, total, set)| format!("{set} {}", on_count(*count, *total, *kind))).collect()
+}
+
+/// The matrix cell: level in words, what is missing and too much by glyph, number and colour.
+#[must_use]
+pub fn cell(judged: &Judged) -> Line {
+    if judged.cell.superuser {
+        return Line(vec![Span::known("su", Tone::Superuser)]);
+    }
+    let mut line = Line::empty();
+    let undeclared = judged.drift == Some(Drift::Undeclared);
+    let tone = match judged.drift {
+        Some(Drift::None) | None => Tone::Text,
+        Some(Drift::Missing) => Tone::Missing,
+        Some(Drift::Excess | Drift::Both | Drift::Undeclared) => Tone::Excess,
+        Some(Drift::Unknown) => Tone::Unknown,
+    };
+    if judged.drift == Some(Drift::Unknown) {
+        return Line(vec![Span::known("?", Tone::Unknown)]);
+    }
+    let partial = !judged.cell.is_empty() && judged.level.is_empty();
+    if judged.cell.is_empty() && judged.missing.is_empty() {
+        return Line(vec![Span::known("·", Tone::Dim)]);
+    }
+    let word = match (judged.level.as_slice(), partial) {
+        ([], true) => "some".to_owned(),
+        ([], false) => "·".to_owned(),
+        (list, _) => list.join("+"),
+    };
+    line = line.and(&word, if undeclared { Tone::Excess } else { tone });
+    if judged.cell.dead {
+        line = line.known(" dead", Tone::Warning);
+    }
+    if !judged.missing.is_empty() {
+        line = line.and(&format!(" −{}", judged.missing.len()), Tone::Missing);
+    }
+    if judged.unowned > 0 {
+        line = line.known(" −own", Tone::Missing);
+    }
+    if !judged.excess.is_empty() {
+        line = line.and(&format!(" +{}", judged.excess.len()), Tone::Excess);
+    }
+    if undeclared {
+        line = line.known(" !", Tone::Excess);
+    }
+    if judged.cell.via.iter().any(|v| matches!(v, Via::Member(_) | Via::Predefined(_))) {
+        line = line.known(" ◂", Tone::Dim);
+    }
+    line
+}
+
+/// `directly`, `through engarde_user`, for sentences.
+#[must_use]
+pub fn via(via: &[Via]) -> String {
+    let words: Vec<String> = via
+        .iter()
+        .map(|v| match v {
+            Via::Superuser => "as a superuser".to_owned(),
+            Via::Owner => "as owner".to_owned(),
+            Via::Direct => "directly".to_owned(),
+            Via::Member(name) => format!("through {name}"),
+            Via::Predefined(name) => format!("through {name}"),
+            Via::Public => "through PUBLIC".to_owned(),
+        })
+        .collect();
+    crate::text::list(&words, 4)
+}
+
+/// One path drawn: `onside_user ──member of (inherits)──▶ engarde_user ──owns──▶ public.campaigns`.
+#[must_use]
+pub fn path(role: &str, path: &Path, object: &str) -> Line {
+    let mut line = Line::new(role, Tone::Strong);
+    for hop in &path.groups {
+        let word = match (hop.implicit, hop.inherits) {
+            (true, _) => " ──owns the database, so is in──▶ ",
+            (false, true) => " ──member of (inherits)──▶ ",
+            (false, false) => " ──member of (SET ROLE only)──▶ ",
+        };
+        line = line.known(word, Tone::Dim).and(&hop.role, Tone::Strong);
+    }
+    let last = match &path.source {
+        Source::Superuser => " ──is a superuser──▶ ".to_owned(),
+        Source::OwnerByDefault => " ──owns──▶ ".to_owned(),
+        Source::PublicByDefault => " ──PUBLIC, by PostgreSQL's default──▶ ".to_owned(),
+        Source::Predefined(name) => format!(" ──{name} may, on everything──▶ "),
+        Source::Entry { grantee, grantor, grantable, owner } => {
+            let option = if *grantable { ", with grant option" } else { "" };
+            if *owner {
+                " ──owns──▶ ".to_owned()
+            } else if grantee == "PUBLIC" {
+                format!(" ──granted to PUBLIC by {grantor}──▶ ")
+            } else {
+                format!(" ──granted by {grantor}{option}──▶ ")
+            }
+        }
+    };
+    line.and(&last, Tone::Dim).and(object, Tone::Strong)
+}
+
+/// The answer for one privilege as lines of a story. `sql` is the fix, already written.
+#[must_use]
+pub fn verdict(role: &str, object: &str, verdict: &Verdict, sql: &[String]) -> Vec<Line> {
+    let (word, tone) = match (verdict.held, verdict.works) {
+        (true, true) => ("yes", Tone::Good),
+        (true, false) => ("held, but dead", Tone::Warning),
+        (false, _) => ("no", Tone::Dim),
+    };
+    let mut lines = vec![
+        Line::new(&format!("May {role} {} {object}?  ", phrase(verdict.privilege)), Tone::Text).known(word, tone),
+    ];
+    for p in &verdict.paths {
+        lines.push(Line(vec![Span::known("  ", Tone::Text)]).join(path(role, p, object)));
+    }
+    if let Some(missing) = &verdict.missing {
+        lines.push(Line(vec![Span::known("  ", Tone::Text)]).and(missing, Tone::Text));
+    }
+    for p in &verdict.by_set_role {
+        lines.push(Line(vec![Span::known("  after SET ROLE: ", Tone::Dim)]).join(path(role, p, object)));
+    }
+    for note in &verdict.notes {
+        lines.push(Line(vec![Span::known("  ! ", Tone::Warning)]).and(note, Tone::Text));
+    }
+    if !sql.is_empty() {
+        let word = if verdict.works { "  Ending it: " } else { "  Giving it: " };
+        for (i, statement) in sql.iter().enumerate() {
+            let head = if i == 0 { word } else { "             " };
+            lines.push(Line(vec![Span::known(head, Tone::Dim)]).and(statement, Tone::SqlName));
+        }
+    }
+    lines
+}
+
+/// `SELECT from`, for a question.
+#[must_use]
+pub fn phrase(privilege: Privilege) -> &'static str {
+    match privilege {
+        Privilege::Select => "SELECT from",
+        Privilege::Insert => "INSERT into",
+        Privilege::Update => "UPDATE",
+        Privilege::Delete => "DELETE from",
+        Privilege::Truncate => "TRUNCATE",
+        Privilege::References => "make a foreign key to (REFERENCES)",
+        Privilege::Trigger => "put a TRIGGER on",
+        Privilege::Maintain => "MAINTAIN (VACUUM, ANALYZE …)",
+        Privilege::Usage => "use (USAGE)",
+        Privilege::Create => "CREATE in",
+        Privilege::Execute => "EXECUTE",
+        Privilege::Connect => "CONNECT to",
+        Privilege::Temporary => "make TEMPORARY tables in",
+        Privilege::Unknown => "(a privilege this program does not know)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_fold_by_object_count() {
+        let d = |privilege, count| Difference { kind: ObjectKind::Table, privilege, count, total: 4 };
+        assert_eq!(
+            differences(&[d(Privilege::Insert, 1), d(Privilege::Update, 1), d(Privilege::Select, 4)]),
+            vec!["INSERT, UPDATE on 1 of 4 tables", "SELECT on all 4 tables"]
+        );
+    }
+
+    #[test]
+    fn a_path_reads_from_left_to_right() {
+        let p = Path {
+            groups: vec![crate::domain::explain::Hop { role: "engarde_user".into(), inherits: true, implicit: false }],
+            source: Source::OwnerByDefault,
+        };
+        assert_eq!(
+            path("onside_user", &p, "public.campaigns").plain(),
+            "onside_user ──member of (inherits)──▶ engarde_user ──owns──▶ public.campaigns"
+        );
+    }
+}
