@@ -1,1 +1,3 @@
 //! How to get from what is to what should be.
+
+pub mod sql;

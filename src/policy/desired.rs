@@ -174,7 +174,16 @@ pub fn is_compared(role: &Role) -> bool {
 
 /// `pg_database_owner` stands for the database's owner; every other role for itself.
 #[must_use]
-pub fn real_owner(catalog: &Catalog, matrix: &Matrix, owner: Oid) -> Oid {
+pub fn real_owner(catalog: &Catalog, owner: Oid) -> Oid {
+    match catalog.role(owner) {
+        Some(role) if role.name == "pg_database_owner" => catalog.database.owner,
+        _ => owner,
+    }
+}
+
+/// As [`real_owner`], without searching the roles.
+#[must_use]
+pub fn resolved_owner(catalog: &Catalog, matrix: &Matrix, owner: Oid) -> Oid {
     match matrix.index.role(owner).and_then(|r| catalog.roles.get(r)) {
         Some(role) if role.name == "pg_database_owner" => catalog.database.owner,
         _ => owner,
@@ -304,7 +313,7 @@ impl Builder<'_> {
     fn owner(&mut self, name: &str) -> Option<usize> {
         let role = self.name_role(name)?;
         let oid = self.catalog.roles.get(role)?.oid;
-        self.matrix.closure.position(real_owner(self.catalog, self.matrix, oid))
+        self.matrix.closure.position(resolved_owner(self.catalog, self.matrix, oid))
     }
 
     fn oid(&self, role: usize) -> Option<Oid> {
@@ -475,7 +484,7 @@ impl Builder<'_> {
             if !self.out.schemas.get(position).is_some_and(|s| s.named && s.owner.is_none()) {
                 continue;
             }
-            let owner = real_owner(self.catalog, self.matrix, schema.owner);
+            let owner = resolved_owner(self.catalog, self.matrix, schema.owner);
             if let Some(owner) = self.matrix.closure.position(owner) {
                 self.want(owner, position).allowed = all;
             }

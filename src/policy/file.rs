@@ -952,6 +952,13 @@ mod tests {
     }
 
     #[test]
+    fn the_demos_policy_is_valid() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/demo/fleet/engarde.policy.toml");
+        let policy = load(&path).unwrap_or_else(|e| panic!("{e}"));
+        assert!(policy.services.len() > 5 && policy.for_instance("flowdb", false).services.len() == 1);
+    }
+
+    #[test]
     fn a_missing_file_says_how_to_get_one() {
         let error = load(Path::new("/nonexistent/p.toml")).unwrap_err().to_string();
         assert!(error.starts_with("could not read the policy /nonexistent/p.toml"), "{error}");

@@ -149,7 +149,8 @@ impl<'a> Judge<'a> {
         let whole = privileges(exceptions.iter().filter(|e| e.objects.is_empty()));
         let Some(of) = catalog.schemas.get(schema) else { return out };
         let held = self.matrix.own_rights(role, ObjectKind::Schema, of.owner, &of.acl);
-        out.schema = held.minus(allowed.schema).minus(whole);
+        // a schema's own privileges are not about objects
+        out.schema = held.minus(allowed.schema).minus(privileges(exceptions.iter()));
         for group in self.judged_groups(schema) {
             let kind = group.kind.object_kind();
             let held = self.matrix.own_rights(role, kind, group.owner, &group.acl);

@@ -10,7 +10,7 @@ use crate::{
     },
     policy::{
         Finding, Group, Severity,
-        desired::{Desired, real_owner},
+        desired::{Desired, resolved_owner},
     },
     text,
 };
@@ -106,7 +106,7 @@ fn moved(
     let want = desired.schemas.get(target).filter(|w| w.named && w.judged)?;
     let object = |schema: &str| ObjectRef { kind: used.kind, schema: schema.to_owned(), name: used.name.clone() };
     let mut changes = vec![Change::SetSchema { object: object(from), to: to.to_owned() }];
-    let accepted = want.accepted.contains(&real_owner(context.catalog, context.matrix, used.owner));
+    let accepted = want.accepted.contains(&resolved_owner(context.catalog, context.matrix, used.owner));
     if let Some(owner) = want.owner.as_ref().filter(|_| !accepted && !want.accepted.is_empty()) {
         changes.push(Change::SetOwner { object: object(to), owner: owner.clone() });
     }

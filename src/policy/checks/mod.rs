@@ -47,6 +47,7 @@ use std::sync::Arc;
 
 use super::{Finding, Group, Policy, Severity, judge::Judge, versions::Versions};
 use crate::domain::{
+    Oid,
     alembic::Lineages,
     effective::Matrix,
     snapshot::{Catalog, Shapes, Snapshot},
@@ -180,6 +181,30 @@ pub const CHECKS: &[Check] = &[
     // set-up
     audit_schema_missing::CHECK,
 ];
+
+/// Schemas whose objects should be read by name, so that findings can list them and have a fix, and so that exceptions
+/// for single objects are compared by name. Ascending, without duplicates, whether they were read already or not.
+#[must_use]
+pub fn schemas_wanting_names(findings: &[Finding], catalog: &Catalog, policy: Option<&Policy>) -> Vec<Oid> {
+    let nameless = findings.iter().filter(|f| f.objects.is_empty() && f.objects_total.is_some());
+    let owned = findings.iter().filter(|f| f.code == "role-missing" && f.fix.is_none());
+    let of_roles = owned.flat_map(|f| {
+        let services = policy.map(|p| p.services.as_slice()).unwrap_or_default();
+        let of = services.iter().filter(|s| Some(&s.owner) == f.role.as_ref() || Some(&s.role) == f.role.as_ref());
+        of.flat_map(|s| s.schemas.iter().map(String::as_str))
+    });
+    let exceptions = policy.map(|p| p.exceptions.as_slice()).unwrap_or_default();
+    let excepted = exceptions.iter().filter(|e| !e.objects.is_empty()).map(|e| e.schema.as_str());
+    let mut wanted: Vec<Oid> = nameless
+        .filter_map(|f| f.schema.as_deref())
+        .chain(of_roles)
+        .chain(excepted)
+        .filter_map(|name| catalog.schema_named(name).map(|s| s.oid))
+        .collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted
+}
 
 /// Runs every check that can run; findings worst first. Also the groups whose slow part has not arrived.
 #[must_use]

@@ -13,7 +13,7 @@ use crate::{
     },
     policy::{
         Finding, Group, Severity,
-        desired::{Desired, SchemaWant, real_owner},
+        desired::{Desired, SchemaWant, resolved_owner},
     },
     text,
 };
@@ -50,7 +50,7 @@ fn run_schemas(context: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(desired) = entries::desired(context) else { return };
     for position in entries::named_schemas(desired) {
         let Some((schema, _, owner, oid)) = declared(context, desired, position) else { continue };
-        if real_owner(context.catalog, context.matrix, schema.owner) == oid {
+        if resolved_owner(context.catalog, context.matrix, schema.owner) == oid {
             continue;
         }
         let present = context.catalog.role_name(schema.owner);
@@ -117,7 +117,7 @@ fn run_objects(context: &Context<'_>, out: &mut Vec<Finding>) {
 
 /// The object's owner is not one that the policy accepts; roles of the platform are left alone.
 fn is_stray(context: &Context<'_>, want: &SchemaWant, owner: Oid) -> bool {
-    let real = real_owner(context.catalog, context.matrix, owner);
+    let real = resolved_owner(context.catalog, context.matrix, owner);
     !want.accepted.contains(&real) && context.catalog.role(real).is_some_and(|r| !r.is_platform())
 }
 

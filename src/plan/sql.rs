@@ -1,0 +1,413 @@
+//! Changes as SQL: the only file that writes statements that change a database. Names are quoted as the server quotes
+//! them, texts are escaped as literals; nothing is executed here.
+
+use postgres_protocol::escape::escape_literal;
+
+use crate::{
+    domain::{
+        ObjectKind, Privilege, Privileges,
+        change::{Change, Grantee, ObjectRef, On, RoleAttributes},
+        qualified, quote_ident,
+        snapshot::{DefaultKind, Kind},
+    },
+    policy::Finding,
+};
+
+/// The statements of a finding's fix, in order; `None` where it has none.
+#[must_use]
+pub fn fix_sql(finding: &Finding) -> Option<Vec<String>> {
+    finding.fix.as_ref().map(|changes| changes.iter().flat_map(statements).collect())
+}
+
+/// The statements of one change, in order, each ending in a semicolon. They belong into one transaction: a grant that
+/// another role made is revoked between `SET LOCAL ROLE` and `RESET ROLE`.
+#[must_use]
+pub fn statements(change: &Change) -> Vec<String> {
+    match change {
+        Change::CreateSchema { name, owner } => {
+            vec![format!("CREATE SCHEMA {} AUTHORIZATION {};", quote_ident(name), quote_ident(owner))]
+        }
+        Change::CreateRole { name, attributes } => role("CREATE", name, attributes),
+        Change::AlterRole { attributes, .. } if *attributes == RoleAttributes::default() => Vec::new(),
+        Change::AlterRole { name, attributes } => role("ALTER", name, attributes),
+        Change::GrantRole { role, member } => {
+            vec![format!("GRANT {} TO {};", quote_ident(role), quote_ident(member))]
+        }
+        Change::RevokeRole { role, member, grantor } => {
+            let by = grantor.as_ref().map(|g| format!(" GRANTED BY {}", quote_ident(g))).unwrap_or_default();
+            vec![format!("REVOKE {} FROM {}{by};", quote_ident(role), quote_ident(member))]
+        }
+        Change::Grant { privileges, on, to } => {
+            what(*privileges, on).map(|what| format!("GRANT {what} TO {};", grantee(to))).into_iter().collect()
+        }
+        Change::Revoke { privileges, on, from, option_only, grantor } => {
+            let Some(what) = what(*privileges, on) else { return Vec::new() };
+            let option = if *option_only { "GRANT OPTION FOR " } else { "" };
+            as_role(grantor.as_deref(), format!("REVOKE {option}{what} FROM {};", grantee(from)))
+        }
+        Change::DefaultPrivileges { creator, schema, kind, privileges, grantee: who, grant } => {
+            let place = schema.as_ref().map(|s| format!(" IN SCHEMA {}", quote_ident(s))).unwrap_or_default();
+            let (verb, preposition) = if *grant { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
+            let (list, kind, who) = (keywords(*privileges), default_kind(*kind), grantee(who));
+            let creator = quote_ident(creator);
+            if list.is_empty() {
+                return Vec::new();
+            }
+            vec![format!(
+                "ALTER DEFAULT PRIVILEGES FOR ROLE {creator}{place} {verb} {list} ON {kind} {preposition} {who};"
+            )]
+        }
+        Change::SetSchemaOwner { schema, owner } => {
+            vec![format!("ALTER SCHEMA {} OWNER TO {};", quote_ident(schema), quote_ident(owner))]
+        }
+        Change::SetOwner { object, owner } => vec![format!("{} OWNER TO {};", alter(object), quote_ident(owner))],
+        Change::SetSchema { object, to } => vec![format!("{} SET SCHEMA {};", alter(object), quote_ident(to))],
+        Change::SetExtensionSchema { extension, to } => {
+            vec![format!("ALTER EXTENSION {} SET SCHEMA {};", quote_ident(extension), quote_ident(to))]
+        }
+        Change::SetRoleSetting { role, database, name, value } => {
+            let place = database.as_ref().map(|d| format!(" IN DATABASE {}", quote_ident(d))).unwrap_or_default();
+            vec![format!("ALTER ROLE {}{place} {};", quote_ident(role), setting(name, value.as_deref()))]
+        }
+        Change::SetDatabaseSetting { database, name, value } => {
+            vec![format!("ALTER DATABASE {} {};", quote_ident(database), setting(name, value.as_deref()))]
+        }
+        Change::EnableRls { schema, table } => {
+            vec![format!("ALTER TABLE {} ENABLE ROW LEVEL SECURITY;", qualified(schema, table))]
+        }
+        Change::ForceRls { schema, table } => {
+            vec![format!("ALTER TABLE {} FORCE ROW LEVEL SECURITY;", qualified(schema, table))]
+        }
+        Change::CreateTenantPolicy { schema, table, name, column, setting } => {
+            vec![tenant_policy(&qualified(schema, table), name, column, setting)]
+        }
+        Change::ValidateForeignKey { schema, table, name } => {
+            vec![format!("ALTER TABLE {} VALIDATE CONSTRAINT {};", qualified(schema, table), quote_ident(name))]
+        }
+        Change::CreateVersionTable { schema, name, owner } => version_table(schema, name, owner),
+        Change::MoveVersionTable { schema, name, to } => {
+            vec![format!("ALTER TABLE {} SET SCHEMA {};", qualified(schema, name), quote_ident(to))]
+        }
+        Change::SetFunctionSearchPath { schema, signature, path } => {
+            let path = setting("search_path", Some(path));
+            vec![format!("ALTER ROUTINE {}.{signature} {path};", quote_ident(schema))]
+        }
+        Change::SetViewInvoker { schema, view } => {
+            vec![format!("ALTER VIEW {} SET (security_invoker = true);", qualified(schema, view))]
+        }
+        Change::CreateAuditSchema { schema, owner } => audit_schema(schema, owner),
+    }
+}
+
+/// Runs a statement as another role: only a grant's own grantor can take it back.
+fn as_role(role: Option<&str>, statement: String) -> Vec<String> {
+    match role {
+        None => vec![statement],
+        Some(role) => vec![format!("SET LOCAL ROLE {};", quote_ident(role)), statement, "RESET ROLE;".to_owned()],
+    }
+}
+
+fn grantee(grantee: &Grantee) -> String {
+    match grantee {
+        Grantee::Public => "PUBLIC".to_owned(),
+        Grantee::Role(name) => quote_ident(name),
+    }
+}
+
+fn keywords(privileges: Privileges) -> String {
+    let known = privileges.iter().filter(|p| *p != Privilege::Unknown);
+    known.map(Privilege::keyword).collect::<Vec<_>>().join(", ")
+}
+
+/// `SELECT, INSERT ON TABLE s.a, s.b`; `None` for what cannot be said (no privilege, no object, ALL of a kind that has no
+/// such form).
+fn what(privileges: Privileges, on: &On) -> Option<String> {
+    let list = keywords(privileges);
+    if list.is_empty() {
+        return None;
+    }
+    Some(match on {
+        On::Database(name) => format!("{list} ON DATABASE {}", quote_ident(name)),
+        On::Schema(name) => format!("{list} ON SCHEMA {}", quote_ident(name)),
+        On::AllIn { kind, schema } => {
+            let kind = match kind {
+                ObjectKind::Table => "TABLES",
+                ObjectKind::Sequence => "SEQUENCES",
+                ObjectKind::Routine => "ROUTINES",
+                ObjectKind::Type | ObjectKind::Schema | ObjectKind::Database => return None,
+            };
+            format!("{list} ON ALL {kind} IN SCHEMA {}", quote_ident(schema))
+        }
+        On::Objects { names, .. } if names.is_empty() => return None,
+        On::Objects { kind, schema, names } => {
+            let word = match kind {
+                ObjectKind::Table => "TABLE",
+                ObjectKind::Sequence => "SEQUENCE",
+                ObjectKind::Routine => "ROUTINE",
+                ObjectKind::Type => "TYPE",
+                ObjectKind::Schema | ObjectKind::Database => return None,
+            };
+            let names: Vec<String> = names.iter().map(|n| named(*kind == ObjectKind::Routine, schema, n)).collect();
+            format!("{list} ON {word} {}", names.join(", "))
+        }
+        On::Columns { columns, .. } if columns.is_empty() => return None,
+        On::Columns { schema, relation, columns } => {
+            let columns: Vec<String> = columns.iter().map(|c| quote_ident(c)).collect();
+            let columns = columns.join(", ");
+            let each: Vec<String> = privileges
+                .iter()
+                .filter(|p| *p != Privilege::Unknown)
+                .map(|p| format!("{} ({columns})", p.keyword()))
+                .collect();
+            format!("{} ON TABLE {}", each.join(", "), qualified(schema, relation))
+        }
+    })
+}
+
+/// `schema.name`. A routine's name carries its argument types and is written as the server writes it, quotes included.
+fn named(routine: bool, schema: &str, name: &str) -> String {
+    if routine { format!("{}.{name}", quote_ident(schema)) } else { qualified(schema, name) }
+}
+
+fn default_kind(kind: DefaultKind) -> &'static str {
+    match kind {
+        DefaultKind::Tables => "TABLES",
+        DefaultKind::Sequences => "SEQUENCES",
+        DefaultKind::Functions => "FUNCTIONS",
+        DefaultKind::Types => "TYPES",
+        DefaultKind::Schemas => "SCHEMAS",
+        DefaultKind::LargeObjects => "LARGE OBJECTS",
+    }
+}
+
+/// `ALTER VIEW s.v`: the form that fits the object. ROUTINE is the one that takes aggregates as they are named here.
+fn alter(object: &ObjectRef) -> String {
+    let (word, routine) = match object.kind {
+        Kind::Table | Kind::Partitioned => ("TABLE", false),
+        Kind::View => ("VIEW", false),
+        Kind::MaterializedView => ("MATERIALIZED VIEW", false),
+        Kind::Foreign => ("FOREIGN TABLE", false),
+        Kind::Sequence => ("SEQUENCE", false),
+        Kind::Function | Kind::Window => ("FUNCTION", true),
+        Kind::Procedure => ("PROCEDURE", true),
+        Kind::Aggregate => ("ROUTINE", true),
+        Kind::Type => ("TYPE", false),
+    };
+    format!("ALTER {word} {}", named(routine, &object.schema, &object.name))
+}
+
+fn role(verb: &str, name: &str, a: &RoleAttributes) -> Vec<String> {
+    let mut words: Vec<String> = [
+        (a.superuser, "SUPERUSER"),
+        (a.create_db, "CREATEDB"),
+        (a.create_role, "CREATEROLE"),
+        (a.inherit, "INHERIT"),
+        (a.login, "LOGIN"),
+        (a.replication, "REPLICATION"),
+        (a.bypass_rls, "BYPASSRLS"),
+    ]
+    .into_iter()
+    .filter_map(|(value, word)| value.map(|on| if on { word.to_owned() } else { format!("NO{word}") }))
+    .collect();
+    words.extend(a.connection_limit.map(|n| format!("CONNECTION LIMIT {n}")));
+    words.extend(a.valid_until.as_ref().map(|t| format!("VALID UNTIL {}", literal(t))));
+    let space = if words.is_empty() { "" } else { " " };
+    vec![format!("{verb} ROLE {}{space}{};", quote_ident(name), words.join(" "))]
+}
+
+fn literal(text: &str) -> String {
+    escape_literal(text).trim_start().to_owned()
+}
+
+/// `SET name = value` or `RESET name`. A search path is a list of names; everything else is written as texts.
+fn setting(name: &str, value: Option<&[String]>) -> String {
+    let parts: Vec<String> = name.split('.').map(quote_ident).collect();
+    let shown = parts.join(".");
+    let Some(value) = value else { return format!("RESET {shown}") };
+    let list: Vec<String> = value
+        .iter()
+        .map(|v| if name.eq_ignore_ascii_case("search_path") { quote_ident(v) } else { literal(v) })
+        .collect();
+    let list = if list.is_empty() { "''".to_owned() } else { list.join(", ") };
+    format!("SET {shown} = {list}")
+}
+
+/// Compared as text, so that the column's type does not matter; an unset or empty setting matches no row.
+fn tenant_policy(table: &str, name: &str, column: &str, setting: &str) -> String {
+    let setting = literal(setting);
+    let condition = format!("{}::text = NULLIF(current_setting({setting}, true), '')", quote_ident(column));
+    format!("CREATE POLICY {} ON {table} USING ({condition}) WITH CHECK ({condition});", quote_ident(name))
+}
+
+/// As Alembic itself makes it.
+fn version_table(schema: &str, name: &str, owner: &str) -> Vec<String> {
+    let table = qualified(schema, name);
+    let key = quote_ident(&format!("{}_pkc", cut(name, crate::domain::ident::MAX_IDENT_BYTES - "_pkc".len())));
+    vec![
+        format!("CREATE TABLE {table} (version_num varchar(32) NOT NULL, CONSTRAINT {key} PRIMARY KEY (version_num));"),
+        format!("ALTER TABLE {table} OWNER TO {};", quote_ident(owner)),
+    ]
+}
+
+/// At most `bytes` bytes of a name.
+fn cut(name: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(name.len())).rev().find(|i| name.is_char_boundary(*i)).unwrap_or(0);
+    name.get(..end).unwrap_or(name)
+}
+
+/// The schema and table that writes across schemas are logged to.
+fn audit_schema(schema: &str, owner: &str) -> Vec<String> {
+    let table = qualified(schema, "cross_schema_access");
+    let owner = quote_ident(owner);
+    vec![
+        format!("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {owner};", quote_ident(schema)),
+        format!(
+            "CREATE TABLE {table} (\n    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n    \"timestamp\" timestamptz \
+             NOT NULL DEFAULT now(),\n    source_schema text,\n    target_schema text,\n    user_role text NOT NULL DEFAULT \
+             session_user,\n    query text,\n    tenant_id uuid\n);"
+        ),
+        format!("ALTER TABLE {table} OWNER TO {owner};"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn on(kind: ObjectKind, names: &[&str]) -> On {
+        On::Objects { kind, schema: "sankore".into(), names: names.iter().map(|n| (*n).to_owned()).collect() }
+    }
+    fn to(name: &str) -> Grantee {
+        Grantee::Role(name.into())
+    }
+    fn grant(privileges: &[Privilege], on: On) -> Change {
+        Change::Grant { privileges: Privileges::of(privileges), on, to: to("app") }
+    }
+    fn revoke(grantor: Option<&str>, option_only: bool) -> Change {
+        let privileges = Privileges::of(&[Privilege::Insert, Privilege::Update, Privilege::Delete]);
+        let on = on(ObjectKind::Table, &["ad_trends"]);
+        Change::Revoke { privileges, on, from: to("madansara_user"), option_only, grantor: grantor.map(str::to_owned) }
+    }
+    fn object(kind: Kind, name: &str) -> ObjectRef {
+        ObjectRef { kind, schema: "s".into(), name: name.into() }
+    }
+    fn owner(kind: Kind, name: &str) -> Change {
+        Change::SetOwner { object: object(kind, name), owner: "app".into() }
+    }
+
+    #[rstest]
+    #[case(revoke(None, false), &["REVOKE INSERT, UPDATE, DELETE ON TABLE sankore.ad_trends FROM madansara_user;"])]
+    #[case(revoke(None, true), &["REVOKE GRANT OPTION FOR INSERT, UPDATE, DELETE ON TABLE sankore.ad_trends FROM madansara_user;"])]
+    #[case(revoke(Some("a b"), false), &["SET LOCAL ROLE \"a b\";", "REVOKE INSERT, UPDATE, DELETE ON TABLE sankore.ad_trends FROM madansara_user;", "RESET ROLE;"])]
+    #[case(grant(&[Privilege::Usage, Privilege::Create], On::Schema("user".into())), &["GRANT USAGE, CREATE ON SCHEMA \"user\" TO app;"])]
+    #[case(grant(&[Privilege::Connect], On::Database("En-Garde-FlowDB".into())), &["GRANT CONNECT ON DATABASE \"En-Garde-FlowDB\" TO app;"])]
+    #[case(grant(&[Privilege::Select], On::AllIn { kind: ObjectKind::Table, schema: "s".into() }), &["GRANT SELECT ON ALL TABLES IN SCHEMA s TO app;"])]
+    #[case(grant(&[Privilege::Execute], On::AllIn { kind: ObjectKind::Routine, schema: "s".into() }), &["GRANT EXECUTE ON ALL ROUTINES IN SCHEMA s TO app;"])]
+    #[case(grant(&[Privilege::Execute], on(ObjectKind::Routine, &["f(integer)", "\"G h\"(text, sankore.\"T\")"])), &["GRANT EXECUTE ON ROUTINE sankore.f(integer), sankore.\"G h\"(text, sankore.\"T\") TO app;"])]
+    #[case(grant(&[Privilege::Usage], on(ObjectKind::Sequence, &["a", "B"])), &["GRANT USAGE ON SEQUENCE sankore.a, sankore.\"B\" TO app;"])]
+    #[case(
+        grant(&[Privilege::Select, Privilege::Update], On::Columns { schema: "s".into(), relation: "t".into(), columns: vec!["a".into(), "B".into()] }),
+        &["GRANT SELECT (a, \"B\"), UPDATE (a, \"B\") ON TABLE s.t TO app;"]
+    )]
+    #[case(grant(&[], On::Schema("s".into())), &[])]
+    #[case(grant(&[Privilege::Usage], On::AllIn { kind: ObjectKind::Type, schema: "s".into() }), &[])]
+    #[case(Change::GrantRole { role: "g".into(), member: "m".into() }, &["GRANT g TO m;"])]
+    #[case(Change::RevokeRole { role: "g".into(), member: "m".into(), grantor: Some("admin".into()) }, &["REVOKE g FROM m GRANTED BY admin;"])]
+    #[case(Change::CreateSchema { name: "s".into(), owner: "app".into() }, &["CREATE SCHEMA s AUTHORIZATION app;"])]
+    #[case(
+        Change::CreateRole { name: "app".into(), attributes: RoleAttributes { login: Some(true), connection_limit: Some(10), ..RoleAttributes::default() } },
+        &["CREATE ROLE app LOGIN CONNECTION LIMIT 10;"]
+    )]
+    #[case(Change::CreateRole { name: "app".into(), attributes: RoleAttributes::default() }, &["CREATE ROLE app;"])]
+    #[case(Change::AlterRole { name: "app".into(), attributes: RoleAttributes::default() }, &[])]
+    #[case(
+        Change::AlterRole { name: "app".into(), attributes: RoleAttributes { superuser: Some(false), bypass_rls: Some(false), valid_until: Some("infinity".into()), ..RoleAttributes::default() } },
+        &["ALTER ROLE app NOSUPERUSER NOBYPASSRLS VALID UNTIL 'infinity';"]
+    )]
+    #[case(
+        Change::DefaultPrivileges { creator: "app".into(), schema: Some("s".into()), kind: DefaultKind::Tables, privileges: Privilege::Select.into(), grantee: to("reader"), grant: true },
+        &["ALTER DEFAULT PRIVILEGES FOR ROLE app IN SCHEMA s GRANT SELECT ON TABLES TO reader;"]
+    )]
+    #[case(
+        Change::DefaultPrivileges { creator: "app".into(), schema: None, kind: DefaultKind::Functions, privileges: Privilege::Execute.into(), grantee: Grantee::Public, grant: false },
+        &["ALTER DEFAULT PRIVILEGES FOR ROLE app REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;"]
+    )]
+    #[case(Change::SetSchemaOwner { schema: "s".into(), owner: "app".into() }, &["ALTER SCHEMA s OWNER TO app;"])]
+    #[case(owner(Kind::Partitioned, "t"), &["ALTER TABLE s.t OWNER TO app;"])]
+    #[case(owner(Kind::View, "v"), &["ALTER VIEW s.v OWNER TO app;"])]
+    #[case(owner(Kind::MaterializedView, "v"), &["ALTER MATERIALIZED VIEW s.v OWNER TO app;"])]
+    #[case(owner(Kind::Foreign, "t"), &["ALTER FOREIGN TABLE s.t OWNER TO app;"])]
+    #[case(owner(Kind::Procedure, "p(integer)"), &["ALTER PROCEDURE s.p(integer) OWNER TO app;"])]
+    #[case(owner(Kind::Aggregate, "a()"), &["ALTER ROUTINE s.a() OWNER TO app;"])]
+    #[case(owner(Kind::Type, "T"), &["ALTER TYPE s.\"T\" OWNER TO app;"])]
+    #[case(Change::SetSchema { object: object(Kind::Sequence, "q"), to: "t".into() }, &["ALTER SEQUENCE s.q SET SCHEMA t;"])]
+    #[case(Change::SetExtensionSchema { extension: "uuid-ossp".into(), to: "extensions".into() }, &["ALTER EXTENSION \"uuid-ossp\" SET SCHEMA extensions;"])]
+    #[case(
+        Change::SetRoleSetting { role: "app".into(), database: Some("db".into()), name: "search_path".into(), value: Some(vec!["$user".into(), "public".into()]) },
+        &["ALTER ROLE app IN DATABASE db SET search_path = \"$user\", public;"]
+    )]
+    #[case(
+        Change::SetRoleSetting { role: "app".into(), database: None, name: "app.tenant".into(), value: Some(vec!["it's".into()]) },
+        &["ALTER ROLE app SET app.tenant = 'it''s';"]
+    )]
+    #[case(Change::SetRoleSetting { role: "app".into(), database: None, name: "search_path".into(), value: None }, &["ALTER ROLE app RESET search_path;"])]
+    #[case(Change::SetDatabaseSetting { database: "db".into(), name: "search_path".into(), value: Some(vec![]) }, &["ALTER DATABASE db SET search_path = '';"])]
+    #[case(Change::EnableRls { schema: "s".into(), table: "t".into() }, &["ALTER TABLE s.t ENABLE ROW LEVEL SECURITY;"])]
+    #[case(Change::ForceRls { schema: "s".into(), table: "t".into() }, &["ALTER TABLE s.t FORCE ROW LEVEL SECURITY;"])]
+    #[case(
+        Change::CreateTenantPolicy { schema: "s".into(), table: "t".into(), name: "tenant".into(), column: "tenant_id".into(), setting: "app.current_tenant_id".into() },
+        &["CREATE POLICY tenant ON s.t USING (tenant_id::text = NULLIF(current_setting('app.current_tenant_id', true), '')) WITH CHECK (tenant_id::text = NULLIF(current_setting('app.current_tenant_id', true), ''));"]
+    )]
+    #[case(Change::ValidateForeignKey { schema: "s".into(), table: "t".into(), name: "t_fk".into() }, &["ALTER TABLE s.t VALIDATE CONSTRAINT t_fk;"])]
+    #[case(
+        Change::CreateVersionTable { schema: "s".into(), name: "alembic_version".into(), owner: "app".into() },
+        &["CREATE TABLE s.alembic_version (version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));", "ALTER TABLE s.alembic_version OWNER TO app;"]
+    )]
+    #[case(Change::MoveVersionTable { schema: "public".into(), name: "alembic_version".into(), to: "s".into() }, &["ALTER TABLE public.alembic_version SET SCHEMA s;"])]
+    #[case(
+        Change::SetFunctionSearchPath { schema: "s".into(), signature: "f(text)".into(), path: vec!["s".into(), "pg_temp".into()] },
+        &["ALTER ROUTINE s.f(text) SET search_path = s, pg_temp;"]
+    )]
+    #[case(Change::SetViewInvoker { schema: "s".into(), view: "v".into() }, &["ALTER VIEW s.v SET (security_invoker = true);"])]
+    fn a_change_reads_as_a_person_would_write_it(#[case] change: Change, #[case] expected: &[&str]) {
+        assert_eq!(statements(&change), expected);
+    }
+
+    #[test]
+    fn names_cannot_leave_their_quotes() {
+        let evil = "x\"; DROP TABLE t; --";
+        let change = Change::SetSchemaOwner { schema: evil.into(), owner: evil.into() };
+        assert_eq!(
+            statements(&change),
+            ["ALTER SCHEMA \"x\"\"; DROP TABLE t; --\" OWNER TO \"x\"\"; DROP TABLE t; --\";"]
+        );
+        let backslash = Change::SetRoleSetting {
+            role: "r".into(),
+            database: None,
+            name: "statement_timeout".into(),
+            value: Some(vec!["\\'; --".into()]),
+        };
+        assert_eq!(statements(&backslash), ["ALTER ROLE r SET statement_timeout = E'\\\\''; --';"]);
+    }
+
+    #[test]
+    fn a_long_version_tables_key_keeps_its_ending() {
+        let name = "é".repeat(31);
+        let change = Change::CreateVersionTable { schema: "s".into(), name, owner: "app".into() };
+        let create = &statements(&change)[0];
+        assert!(create.contains(&format!("\"{}_pkc\"", "é".repeat(29))), "{create}");
+    }
+
+    #[test]
+    fn an_unknown_privilege_is_never_written() {
+        assert!(statements(&grant(&[Privilege::Unknown], On::Schema("s".into()))).is_empty());
+    }
+
+    #[test]
+    fn the_audit_schema_has_its_table() {
+        let sql = statements(&Change::CreateAuditSchema { schema: "audit".into(), owner: "postgres".into() });
+        assert!(sql[0].starts_with("CREATE SCHEMA") && sql[1].contains("audit.cross_schema_access"));
+    }
+}
