@@ -192,7 +192,7 @@ impl<'a> Answer<'a> {
         for note in &verdict.notes {
             report.paragraph(2, "· ", note, Tone::Dim)?;
         }
-        let statements = plan::sql::statements(&verdict.fix, self.snapshot.server.version_num);
+        let statements = verdict.fix.iter().flat_map(plan::sql::statements).collect::<Vec<_>>();
         if !statements.is_empty() {
             let label = if verdict.works { "To end it:" } else { "To give it:" };
             report.line().known("  ").painted(label, Tone::Dim).end()?;
@@ -230,7 +230,6 @@ impl<'a> Answer<'a> {
     }
 
     fn scripts(&self) -> Out<'_> {
-        let version_num = self.snapshot.server.version_num;
         let answer = |v: &'_ Verdict| VerdictOut {
             privilege: v.privilege.keyword(),
             held: v.held,
@@ -238,7 +237,7 @@ impl<'a> Answer<'a> {
             paths: v.paths.iter().map(path_out).collect(),
             by_set_role: v.by_set_role.iter().map(path_out).collect(),
             missing: v.missing.clone(),
-            fix: plan::sql::statements(&v.fix, version_num),
+            fix: v.fix.iter().flat_map(plan::sql::statements).collect(),
             notes: v.notes.clone(),
         };
         Out {

@@ -54,7 +54,7 @@ async fn reading(target: Target, want: Want, asking: Asking) -> Result<Judgement
     let Some(mut reader) = reader.filter(|_| want.shapes && want.objects == ObjectsWanted::None) else {
         return Ok(judged);
     };
-    let schemas = crate::policy::checks::wanted_objects(&judged.findings, &judged.snapshot.catalog);
+    let schemas = crate::policy::checks::schemas_wanting_names(&judged.findings, &judged.snapshot.catalog, judged.policy.as_deref());
     if schemas.is_empty() {
         return Ok(judged);
     }

@@ -45,7 +45,7 @@ pub async fn derive(report: &mut Report, target: &Target, output: Option<&Path>)
     let want = Want { shapes: true, versions: true, objects: ObjectsWanted::All, ..Want::default() };
     let (snapshot, _) = gather::take(target, &want, &gather::Asking::default()).await?;
     let matrix = Matrix::new(&snapshot.catalog, &snapshot.server);
-    let text = policy::derive::derive(&snapshot, &matrix);
+    let text = policy::derive::write(&policy::derive::derive(&snapshot, &matrix));
     match output {
         None => report.raw(&escaped(&text))?,
         Some(path) => {

@@ -89,7 +89,7 @@ fn row(finding: &Finding, version_num: u32) -> Row<'_> {
         message: &finding.message,
         why: &finding.why,
         remedy: &finding.remedy,
-        fix: super::fix(finding, version_num),
+        fix: super::fix(finding),
         objects: &finding.objects,
         objects_total: finding.objects_total,
     }

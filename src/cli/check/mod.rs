@@ -45,8 +45,8 @@ fn exit(readings: &[Reading], level: Severity) -> Exit {
 }
 
 /// What would mend it, as statements; `None` when that needs a decision.
-fn fix(finding: &Finding, version_num: u32) -> Option<Vec<String>> {
-    finding.fix.as_ref().map(|changes| plan::sql::statements(changes, version_num))
+fn fix(finding: &Finding) -> Option<Vec<String>> {
+    finding.fix.as_ref().map(|changes| changes.iter().flat_map(plan::sql::statements).collect())
 }
 
 /// How many findings there are of each severity, worst first.

@@ -86,7 +86,7 @@ fn result(finding: &Finding, rule_index: Option<usize>, policy: Option<&str>, ve
             "observed": finding.observed,
             "expected": finding.expected,
             "objects": finding.objects,
-            "fix": super::fix(finding, version_num),
+            "fix": super::fix(finding),
         },
     });
     if let (Some(index), Some(map)) = (rule_index, result.as_object_mut()) {

@@ -116,7 +116,7 @@ fn one(report: &mut Report, finding: &Finding, version_num: u32, first: bool) ->
     if !finding.remedy.is_empty() {
         report.paragraph(6, "Do:  ", &finding.remedy, Tone::Text)?;
     }
-    if let Some(statements) = super::fix(finding, version_num) {
+    if let Some(statements) = super::fix(finding) {
         report.line().known("      ").painted("Fix:", Tone::Dim).end()?;
         for statement in statements {
             report.sql(8, &statement)?;
