@@ -90,13 +90,25 @@ pub fn cell(judged: &Judged) -> Line {
     if judged.drift == Some(Drift::Unknown) {
         return Line(vec![Span::known("?", Tone::Unknown)]);
     }
-    let partial = !judged.cell.is_empty() && judged.level.is_empty();
+    // what everybody has through PUBLIC is PUBLIC's row
+    let own = judged.cell.via.iter().any(|v| *v != Via::Public);
+    if judged.drift.is_some() && !own && judged.missing.is_empty() && judged.unowned == 0 {
+        return Line(vec![Span::known("·", Tone::Dim)]);
+    }
     if judged.cell.is_empty() && judged.missing.is_empty() {
         return Line(vec![Span::known("·", Tone::Dim)]);
     }
-    let word = match (judged.level.as_slice(), partial) {
-        ([], true) => "some".to_owned(),
-        ([], false) => "·".to_owned(),
+    let objects = judged.cell.tables.on_any() | judged.cell.sequences.on_any();
+    let declared = judged.declared.as_deref().filter(|d| !d.is_empty());
+    let word = match (judged.level.as_slice(), declared) {
+        // what should be, less what is missing
+        (_, Some(levels)) if !judged.missing.is_empty() => {
+            let words: Vec<&str> = levels.iter().map(|l| l.word()).collect();
+            words.join("+")
+        }
+        ([] | ["usage"], _) if !objects.is_empty() => "some".to_owned(),
+        ([], _) if judged.cell.is_empty() => "·".to_owned(),
+        ([], _) => "some".to_owned(),
         (list, _) => list.join("+"),
     };
     line = line.and(&word, if undeclared { Tone::Excess } else { tone });

@@ -306,6 +306,12 @@ fn rights_words(held: Privileges, all: Privileges) -> (String, Tone) {
     }
 }
 
+/// Privileges too many that PUBLIC holds in a schema, as the findings count them.
+fn public_excess(j: &Judgement, schema: usize) -> usize {
+    let name = j.snapshot.catalog.schemas.get(schema).map(|s| s.name.as_str());
+    j.findings.iter().filter(|f| f.code == "public-privilege" && f.schema.as_deref() == name).count()
+}
+
 /// Breaks a line at spans where it would not fit; never inside a word of another span.
 fn wrapped(line: Line, width: u16) -> Vec<Line> {
     let mut lines = vec![Line::empty()];
@@ -366,7 +372,7 @@ impl Pane for Grants {
         }
         let mut columns = vec![Column { frozen: true, ..Column::left("role", 12, 24, 0) }];
         if self.several {
-            columns.push(Column { frozen: true, ..Column::left("instance", 6, 12, 1) });
+            columns.push(Column { frozen: true, ..Column::left("instance", 6, 12, 0) });
         }
         let mark = Column { frozen: true, sorts: false, ..Column::left("", 1, 1, 0) };
         columns.push(mark);
@@ -413,7 +419,11 @@ impl Pane for Grants {
                 }
                 let position = self.schemas.get(schema).and_then(|(_, places)| places.get(&row.instance));
                 let line = match (position, judgement(ctx, row.instance)) {
-                    (Some(position), Some(j)) => words::cell(&j.judge().cell(row.who, *position)),
+                    (Some(position), Some(j)) => {
+                        let line = words::cell(&j.judge().cell(row.who, *position));
+                        let excess = if row.who == Who::Public { public_excess(j, *position) } else { 0 };
+                        if excess > 0 { line.and(&format!(" +{excess}"), Tone::Excess) } else { line }
+                    }
                     _ => Line::empty(),
                 };
                 self.drawn.borrow_mut().insert((index, schema), line.clone());

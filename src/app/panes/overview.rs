@@ -7,6 +7,8 @@
 //!    size       1.2 GB   langflow 61 %   cache 99.1 %   wraparound 4 %
 //! ```
 
+use std::collections::HashMap;
+
 use super::{Ctx, Enter, Entry, Pane, PaneSpec, RowId, SortKey};
 use crate::{
     app::{
@@ -28,7 +30,7 @@ pub const SPEC: PaneSpec = PaneSpec {
 
 /// One line of "what is wrong".
 enum Row {
-    Finding { instance: usize, position: usize },
+    Finding { instance: usize, position: usize, alike: usize },
     /// Something of this moment: sessions, not the catalog.
     Live { instance: usize, severity: Severity, message: String, why: &'static str, id: String },
 }
@@ -269,7 +271,7 @@ fn head(instance: &Instance, short: bool) -> Vec<Line> {
 impl Overview {
     fn finding<'a>(&self, ctx: &Ctx<'a>, index: usize) -> Option<&'a Finding> {
         match self.rows.get(index)? {
-            Row::Finding { instance, position } => {
+            Row::Finding { instance, position, .. } => {
                 ctx.instances.get(*instance)?.judgement.as_ref()?.findings.get(*position)
             }
             Row::Live { .. } => None,
@@ -293,8 +295,24 @@ impl Pane for Overview {
                 let Row::Live { severity, .. } = &row else { continue };
                 ordered.push((*severity, 0, row));
             }
-            let wrong = j.findings.iter().enumerate().filter(|(_, f)| f.severity > Severity::Info).take(LISTED);
-            ordered.extend(wrong.map(|(position, f)| (f.severity, 1, Row::Finding { instance: i, position })));
+            let wrong = j.findings.iter().enumerate().filter(|(_, f)| f.severity > Severity::Info);
+            let mut folded: Vec<(usize, usize)> = Vec::new();
+            let mut places: HashMap<_, usize> = HashMap::new();
+            for (position, f) in wrong {
+                // one line for what is wrong in one place, however many privileges it concerns
+                let place = (f.code, &f.role, &f.schema, if f.role.is_some() { &None } else { &f.object });
+                match places.get(&place).and_then(|at| folded.get_mut(*at)) {
+                    Some((_, alike)) => *alike += 1,
+                    None if folded.len() < LISTED => {
+                        places.insert(place, folded.len());
+                        folded.push((position, 0));
+                    }
+                    None => {}
+                }
+            }
+            ordered.extend(folded.into_iter().filter_map(|(position, alike)| {
+                Some((j.findings.get(position)?.severity, 1, Row::Finding { instance: i, position, alike }))
+            }));
         }
         ordered.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         self.rows = ordered.into_iter().map(|(_, _, row)| row).collect();
@@ -324,11 +342,11 @@ impl Pane for Overview {
     }
 
     fn cells(&self, ctx: &Ctx<'_>, index: usize) -> Vec<Line> {
-        let (instance, severity, message, pane) = match self.rows.get(index) {
+        let (instance, severity, message, alike, pane) = match self.rows.get(index) {
             None => return Vec::new(),
-            Some(Row::Live { instance, severity, message, .. }) => (*instance, *severity, message.as_str(), "Sessions"),
-            Some(Row::Finding { instance, .. }) => match self.finding(ctx, index) {
-                Some(f) => (*instance, f.severity, f.message.as_str(), pane_of(f.group).1),
+            Some(Row::Live { instance, severity, message, .. }) => (*instance, *severity, message.as_str(), 0, "Sessions"),
+            Some(Row::Finding { instance, alike, .. }) => match self.finding(ctx, index) {
+                Some(f) => (*instance, f.severity, f.message.as_str(), *alike, pane_of(f.group).1),
                 None => return Vec::new(),
             },
         };
@@ -336,7 +354,9 @@ impl Pane for Overview {
         if self.several {
             cells.push(Line::new(ctx.instances.get(instance).map_or("", |i| &i.name), Tone::Dim));
         }
-        cells.push(Line::new(message, Tone::Text));
+        // the number comes first: the end of a long sentence may be cut off
+        let more = if alike > 0 { Line::new(&format!("[{} alike] ", alike + 1), Tone::Dim) } else { Line::empty() };
+        cells.push(more.and(message, Tone::Text));
         cells.push(Line(vec![Span::known(pane, Tone::Accent)]));
         cells
     }
