@@ -1,12 +1,7 @@
 //! One connection that reads, and the whole picture in one go for the commands. Read-only always; knows no cadence (see
 //! `session`) and no policy.
 
-use std::{
-    collections::{HashMap, HashSet},
-    future::Future,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
@@ -217,7 +212,7 @@ impl Reader {
     ///
     /// # Errors
     /// Only what ends the connection.
-    pub async fn version_rows(&mut self, candidates: &[Candidate]) -> Result<HashMap<Oid, VersionRows>, ServerError> {
+    pub async fn version_rows(&mut self, candidates: &[Candidate]) -> Result<BTreeMap<Oid, VersionRows>, ServerError> {
         let read = versions::rows(&self.connected.client, &self.facts, self.limits, candidates);
         bounded("the version tables", self.limits.unit * 2, &self.connected, &mut self.broken, read).await
     }
@@ -227,7 +222,7 @@ impl Reader {
     /// # Errors
     /// [`ServerError`].
     pub async fn objects(&mut self, schemas: Option<&[Oid]>, catalog: &Catalog) -> Result<Objects, ServerError> {
-        let known: HashSet<Oid> = catalog.schemas.iter().filter(|s| !s.is_system()).map(|s| s.oid).collect();
+        let known: Vec<Oid> = catalog.schemas.iter().filter(|s| !s.is_system()).map(|s| s.oid).collect();
         loop {
             let read = objects::objects(&self.connected.client, &self.facts, self.limits, schemas, &known);
             match bounded("the objects", self.limits.unit * 2, &self.connected, &mut self.broken, read).await {
@@ -294,7 +289,7 @@ impl Reader {
             self.hints.version_tables = found.unwrap_or_default();
         }
         let mut read = self.catalog().await?;
-        let rows = if want.versions { self.version_rows(&read.candidates).await? } else { HashMap::new() };
+        let rows = if want.versions { self.version_rows(&read.candidates).await? } else { BTreeMap::new() };
         let candidates = std::mem::take(&mut read.candidates);
         let objects = match &want.objects {
             ObjectsWanted::None => Objects::default(),
@@ -382,7 +377,7 @@ impl Reader {
 #[must_use]
 pub fn version_tables(
     candidates: Vec<Candidate>,
-    rows: &HashMap<Oid, VersionRows>,
+    rows: &BTreeMap<Oid, VersionRows>,
     before: Option<&VersionTables>,
 ) -> VersionTables {
     let tables = candidates.into_iter().map(|candidate| {

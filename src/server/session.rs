@@ -59,7 +59,7 @@ impl SessionConfig {
             target,
             refresh: Duration::from_secs(2),
             catalog_refresh: Duration::from_secs(5),
-            slow_refresh: Duration::from_mins(1),
+            slow_refresh: Duration::from_secs(60),
             tenant_columns: Vec::new(),
             clock: std::time::Instant::now(),
         }
@@ -99,7 +99,7 @@ pub fn spawn(
     tokio::spawn(async move {
         let mut task = Task::new(config, events, commands);
         // Stop and closed channels end the loop from wherever it is.
-        let _ = task.run().await;
+        let _ = Box::pin(task.run()).await;
     })
 }
 
@@ -280,11 +280,11 @@ impl Task {
         let mut backoff = Backoff::default();
         loop {
             self.tell_link();
-            let opening = Reader::open(&self.config.target, &self.config.instance);
+            let opening = Box::pin(Reader::open(&self.config.target, &self.config.instance));
             let error = match self.wire.attend(opening).await? {
                 Ok(reader) => {
                     self.cadence.reconnected();
-                    self.connected(reader, &mut backoff).await?
+                    Box::pin(self.connected(reader, &mut backoff)).await?
                 }
                 Err(error) => error,
             };
@@ -446,6 +446,7 @@ impl Task {
             }
             SlowWork::Done => {
                 self.slow = None;
+                self.cadence.slow_ended(Instant::now());
                 reader.set_own(Vec::new());
             }
         }
@@ -473,4 +474,59 @@ impl Task {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(room: usize) -> (Wire, mpsc::Receiver<(usize, Event)>, mpsc::Sender<Command>) {
+        let (events, receiver) = mpsc::channel(room);
+        let (sender, commands) = mpsc::channel(4);
+        let wishes = Wishes {
+            paused: false,
+            refresh: Duration::from_secs(2),
+            now: false,
+            sizes: Vec::new(),
+            sizes_changed: false,
+            objects: Vec::new(),
+            objects_changed: false,
+            tenant_columns: Vec::new(),
+            tenants_changed: false,
+        };
+        (Wire { index: 3, events, commands, outbox: Outbox::default(), wishes }, receiver, sender)
+    }
+
+    fn read_ms(event: Option<(usize, Event)>) -> Option<u64> {
+        match event {
+            Some((3, Event::Link(link))) => link.read_ms,
+            _ => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_does_not_look_gets_the_newest() {
+        let (mut wire, mut receiver, _commands) = wire(1);
+        for read_ms in 1..=5 {
+            wire.outbox.link = Some(Link { read_ms: Some(read_ms), ..Link::default() });
+            wire.flush();
+        }
+        assert_eq!(read_ms(receiver.recv().await), Some(1), "it was in the channel");
+        assert_eq!(wire.attend(async { 7 }).await.ok(), Some(7), "waiting sends what waits");
+        assert_eq!(read_ms(receiver.recv().await), Some(5), "those between are forgotten");
+        assert!(wire.outbox.link.is_none());
+    }
+
+    #[tokio::test]
+    async fn commands_are_heard_while_a_read_is_under_way() {
+        let (mut wire, receiver, commands) = wire(1);
+        commands.send(Command::Interval(Duration::ZERO)).await.unwrap();
+        commands.send(Command::WantSizes(vec![Oid(5)])).await.unwrap();
+        commands.send(Command::Stop).await.unwrap();
+        assert!(wire.attend(std::future::pending::<()>()).await.is_err(), "Stop ends the wait");
+        assert_eq!(wire.wishes.refresh, Duration::from_millis(100), "no storm of questions");
+        assert!(wire.wishes.sizes_changed);
+        drop(receiver);
+        assert!(wire.attend(std::future::pending::<()>()).await.is_err(), "nobody is listening");
+    }
 }

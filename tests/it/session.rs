@@ -117,9 +117,10 @@ fn every_part_comes_and_a_change_is_seen() {
 
         watcher.commands.send(Command::WantObjects(vec![a])).await.unwrap();
         watcher.commands.send(Command::WantSizes(vec![a])).await.unwrap();
-        let asked = watcher.snapshot(|s| s.objects.0.contains_key(&a) && s.sizes.schemas[&a].exact).await;
+        let asked = watcher.snapshot(|s| s.objects.0.contains_key(&a) && !s.sizes.relations.is_empty()).await;
         assert_eq!(asked.objects.0[&a].relations.len(), 3);
         assert_eq!(asked.sizes.relations.len(), 3);
+        assert!(asked.sizes.schemas[&a].exact);
         assert!(Arc::ptr_eq(&asked.catalog, &whole.catalog), "nothing was committed: the part is shared");
 
         client
@@ -216,45 +217,17 @@ fn paused_it_reads_only_when_asked() {
 }
 
 #[test]
-fn a_receiver_that_does_not_look_gets_the_newest() {
-    runtime().block_on(async {
-        let own = own_cluster();
-        let client = connect(&own, "postgres", "postgres").await;
-        let mut watcher = Watcher::start(&own, 1, |_| ());
-        watcher.snapshot(|s| s.activity.is_some()).await;
-        for i in 0..5 {
-            client.batch_execute(&format!("create schema late_{i}")).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(300)).await;
-        }
-        // One event was in the channel and one of each kind waited behind it: the news is not far.
-        let mut seen = 0;
-        loop {
-            seen += 1;
-            if let Event::Snapshot(snapshot) = watcher.next().await
-                && snapshot.catalog.schema_named("late_4").is_some()
-            {
-                break;
-            }
-        }
-        assert!(seen <= 6, "{seen} events were queued");
-        watcher.stop().await;
-        own.stop();
-    });
-}
-
-#[test]
 fn quiet_it_asks_two_questions_a_tick_and_leaves_no_session_behind() {
     runtime().block_on(async {
         let own = own_cluster();
         let client = connect(&own, "postgres", "postgres").await;
-        let mut watcher = Watcher::start(&own, 64, |_| ());
+        let mut watcher = Watcher::start(&own, 64, |config| config.slow_refresh = Duration::from_secs(60));
         watcher.snapshot(|s| s.sizes.database_bytes.is_some()).await;
         let sessions =
             "select count(*) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'";
         let mut most: i64 = 0;
-        for _ in 0..40 {
+        for _ in 0..200 {
             most = most.max(client.query_one(sessions, &[]).await.unwrap().get(0));
-            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert!((1..=2).contains(&most), "{most} sessions");
         // With the gate shut the catalog stays the very same object.

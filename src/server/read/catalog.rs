@@ -140,7 +140,7 @@ async fn part_a(
     let before = next();
     let gate = decode_server(next(), facts, before, &mut server)?;
     let database = decode_database(next(), &mut acls)?;
-    server.database = database.name.clone();
+    server.database.clone_from(&database.name);
     server.database_oid = database.oid;
     let roles = decode_roles(next())?;
     let memberships = decode_memberships(next())?;

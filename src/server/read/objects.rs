@@ -57,7 +57,7 @@ pub async fn objects(
     facts: &Facts,
     limits: Limits,
     schemas: Option<&[Oid]>,
-    known: &HashSet<Oid>,
+    known: &[Oid],
 ) -> Result<Objects, ServerError> {
     let statements = [
         RELATIONS.statement("the names of relations", schemas),

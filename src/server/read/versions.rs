@@ -4,7 +4,10 @@
 //! user's relation is never selected from: it is locked in the weakest mode without waiting, checked by oid to be a
 //! plain, permanent table without row level security, and then copied out, which evaluates nothing.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 use futures_util::{
     StreamExt,
@@ -131,10 +134,10 @@ pub async fn rows(
     facts: &Facts,
     limits: Limits,
     candidates: &[Candidate],
-) -> Result<HashMap<Oid, VersionRows>, ServerError> {
+) -> Result<BTreeMap<Oid, VersionRows>, ServerError> {
     let opening = Opening::new(facts, limits);
     let pending: Vec<&Candidate> = candidates.iter().filter(|c| c.table.rows == VersionRows::Pending).collect();
-    let mut found = HashMap::with_capacity(pending.len());
+    let mut found = BTreeMap::new();
     let mut work: Vec<(&[&Candidate], bool)> =
         pending.chunks(TABLES_PER_TRANSACTION).rev().map(|chunk| (chunk, false)).collect();
     while let Some((chunk, again)) = work.pop() {

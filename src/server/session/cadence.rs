@@ -13,13 +13,15 @@ use crate::domain::{Oid, snapshot::VersionRows};
 /// Up to so many version tables are read whenever the gate opened; beyond that, those whose counters moved.
 const FEW_VERSION_TABLES: usize = 100;
 /// All version tables are read again after this long.
-const VERSIONS_FULL: Duration = Duration::from_mins(1);
+const VERSIONS_FULL: Duration = Duration::from_secs(60);
 /// Exact sizes that are on screen are read again after this long.
 const SIZES_ON_SCREEN: Duration = Duration::from_secs(30);
+/// Between two second connections.
+const SLOW_PAUSE: Duration = Duration::from_secs(1);
 /// Reading the catalog of a busy cluster may take one part in so many of the time.
 const CATALOG_SHARE: u32 = 100;
 /// … but it is never put off for longer than this.
-const CATALOG_LONGEST: Duration = Duration::from_mins(1);
+const CATALOG_LONGEST: Duration = Duration::from_secs(60);
 
 /// What the second connection is to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +49,7 @@ pub(super) struct Cadence {
     soon: bool,
     shapes_gate: Option<String>,
     shapes_at: Option<Instant>,
+    slow_ended: Option<Instant>,
     sizes_at: Option<Instant>,
     sweep_at: Option<Instant>,
     versions_at: Option<Instant>,
@@ -68,6 +71,7 @@ impl Cadence {
             soon: false,
             shapes_gate: None,
             shapes_at: None,
+            slow_ended: None,
             sizes_at: None,
             sweep_at: None,
             versions_at: None,
@@ -140,6 +144,10 @@ impl Cadence {
         stale
     }
 
+    pub(super) fn slow_ended(&mut self, now: Instant) {
+        self.slow_ended = Some(now);
+    }
+
     /// What the second connection should read now. `sweep` is the next slice of schemas whose sizes are not exact or
     /// old.
     pub(super) fn slow_order(
@@ -151,6 +159,10 @@ impl Cadence {
         now: Instant,
     ) -> Option<Order> {
         let passed = |at: Option<Instant>, least: Duration| at.is_none_or(|at| now.duration_since(at) >= least);
+        // The last one's backend may still be there for a moment; only what somebody waits for may come beside it.
+        if !tenants_changed && !sizes_changed && !passed(self.slow_ended, SLOW_PAUSE) {
+            return None;
+        }
         let opened = self.shapes_gate.as_deref() != Some(self.gate.as_str());
         let shapes = tenants_changed || (opened && passed(self.shapes_at, self.slow_refresh));
         let screen = !on_screen.is_empty() && (sizes_changed || passed(self.sizes_at, SIZES_ON_SCREEN));
@@ -206,7 +218,7 @@ mod tests {
 
     fn read_once(cost: Duration) -> (Cadence, Instant) {
         let now = Instant::now();
-        let mut cadence = Cadence::new(Duration::from_secs(5), Duration::from_mins(1));
+        let mut cadence = Cadence::new(Duration::from_secs(5), Duration::from_secs(60));
         assert!(cadence.tick(&tick("1", 7), false, now), "nothing was read yet");
         cadence.catalog_read("1", cost, now);
         (cadence, now)
@@ -215,8 +227,8 @@ mod tests {
     #[test]
     fn a_shut_gate_reads_nothing() {
         let (mut cadence, now) = read_once(Duration::from_millis(20));
-        assert!(!cadence.tick(&tick("1", 7), false, now + Duration::from_hours(1)));
-        assert!(cadence.tick(&tick("1", 7), true, now + Duration::from_hours(1)), "but asking does");
+        assert!(!cadence.tick(&tick("1", 7), false, now + Duration::from_secs(3600)));
+        assert!(cadence.tick(&tick("1", 7), true, now + Duration::from_secs(3600)), "but asking does");
     }
 
     #[test]
@@ -240,10 +252,14 @@ mod tests {
         let (mut cadence, now) = read_once(Duration::from_millis(20));
         let order = cadence.slow_order(&[], &[], false, false, now).unwrap();
         assert!(order.shapes);
-        assert_eq!(cadence.slow_order(&[], &[], false, false, now + Duration::from_mins(9)), None, "the gate is shut");
+        assert_eq!(
+            cadence.slow_order(&[], &[], false, false, now + Duration::from_secs(540)),
+            None,
+            "the gate is shut"
+        );
         cadence.tick(&tick("2", 7), false, now);
         assert_eq!(cadence.slow_order(&[], &[], false, false, now + Duration::from_secs(59)), None);
-        assert!(cadence.slow_order(&[], &[], false, false, now + Duration::from_mins(1)).unwrap().shapes);
+        assert!(cadence.slow_order(&[], &[], false, false, now + Duration::from_secs(60)).unwrap().shapes);
     }
 
     #[test]
