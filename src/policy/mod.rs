@@ -4,6 +4,7 @@
 //! expected access, `judge` compares cells, `checks` finds what is wrong, `derive` writes a policy from a database.
 
 pub mod checks;
+pub mod derive;
 pub mod desired;
 pub mod file;
 pub mod finding;
@@ -11,6 +12,7 @@ pub mod instance;
 pub mod judge;
 pub mod judgement;
 pub mod versions;
+mod write;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

@@ -1,0 +1,628 @@
+//! A policy from a live database: what is there, said in levels where levels can say it and in `[[exception]]`s where they
+//! cannot. Checking the same database with it finds nothing of existence, grants and ownership; what it declares is for a
+//! person to read and to correct.
+//!
+//! It guesses first (whose schema is whose, who creates objects where) and then asks the checks themselves: each finding
+//! that is left becomes an exception, or takes back a guess.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    DatabaseRule, Exception, Finding, Group, Level, Policy, RoleRule, SchemaRule, Service, Severity,
+    checks,
+    desired::{DATABASE_PREFIX, PUBLIC, Rights, is_compared, real_owner, required},
+    judge::Judge,
+    versions::Versions,
+};
+use crate::domain::{
+    Acl, ObjectKind, Oid, Privilege, Privileges,
+    alembic::Lineages,
+    change::{Change, Grantee},
+    effective::{Matrix, Who},
+    search_path::Paths,
+    snapshot::{Group as Objects, Role, Schema, Snapshot},
+};
+
+/// Why a derived exception is there; a person replaces it by the real reason, or removes the right.
+const AS_FOUND: &str = "as found when the policy was derived: keep it or take it away";
+
+/// How often the checks are asked before what is left is set to info.
+const ROUNDS: usize = 12;
+
+/// Derives a policy. Access keys carry the instance (`instance/schema`) only for a schema whose name holds a `/`; use
+/// [`Policy::for_instance`] before judging with it.
+#[must_use]
+pub fn derive(snapshot: &Snapshot, matrix: &Matrix) -> Policy {
+    let draft = Draft { snapshot, matrix };
+    let mut policy = draft.guess();
+    for round in 0..ROUNDS {
+        let left = draft.ask(&policy);
+        let mut changed = false;
+        for finding in &left {
+            changed |= draft.settle(&mut policy, finding);
+        }
+        changed |= draft.cells(&mut policy);
+        if left.is_empty() && !changed {
+            break;
+        }
+        if !changed || round + 1 == ROUNDS {
+            for finding in draft.ask(&policy) {
+                policy.severity.insert(finding.code.to_owned(), Severity::Info);
+            }
+            break;
+        }
+    }
+    draft.tidy(&mut policy);
+    policy
+}
+
+struct Draft<'a> {
+    snapshot: &'a Snapshot,
+    matrix: &'a Matrix,
+}
+
+impl Draft<'_> {
+    fn role(&self, oid: Oid) -> Option<(usize, &Role)> {
+        let position = self.matrix.index.role(oid)?;
+        Some((position, self.snapshot.catalog.roles.get(position)?))
+    }
+
+    fn schemas(&self) -> impl Iterator<Item = (usize, &Schema)> {
+        self.snapshot.catalog.schemas.iter().enumerate().filter(|(_, s)| !s.is_system() && !s.extension)
+    }
+
+    fn groups(&self, schema: usize) -> impl Iterator<Item = &Objects> {
+        self.matrix.groups(&self.snapshot.catalog, schema).filter(|g| !g.extension)
+    }
+
+    /// Owners of what stands in a schema, `pg_database_owner` resolved, the platform's left out; ascending by oid.
+    fn owners(&self, schema: usize) -> BTreeSet<Oid> {
+        let types = self.matrix.types(&self.snapshot.catalog, schema).filter(|g| !g.extension);
+        self.groups(schema)
+            .chain(types)
+            .map(|g| real_owner(&self.snapshot.catalog, g.owner))
+            .filter(|o| self.role(*o).is_some_and(|(_, r)| !r.is_platform()))
+            .collect()
+    }
+
+    fn guess(&self) -> Policy {
+        let catalog = &self.snapshot.catalog;
+        let public = self.matrix.rights(
+            catalog,
+            Who::Public,
+            ObjectKind::Database,
+            catalog.database.owner,
+            &catalog.database.acl,
+        );
+        let mut policy = Policy {
+            name: catalog.database.name.clone(),
+            database: DatabaseRule {
+                public_connect: public.contains(Privilege::Connect),
+                public_temporary: public.contains(Privilege::Temporary),
+            },
+            ..Policy::default()
+        };
+        for (position, schema) in self.schemas() {
+            match self.service(position, schema) {
+                Some(service) => policy.services.push(service),
+                None => policy.schemas.push(self.rule(position, schema)),
+            }
+        }
+        self.roles(&mut policy);
+        policy
+    }
+
+    /// A service where one login role works with everything of a schema.
+    fn service(&self, position: usize, schema: &Schema) -> Option<Service> {
+        let catalog = &self.snapshot.catalog;
+        let owner = real_owner(catalog, schema.owner);
+        let owners = self.owners(position);
+        let works = |role: usize| self.holds(role, position, Level::All);
+        let serves = |(position, role): &(usize, &Role)| is_compared(role) && role.login && works(*position);
+        let alone = owners.iter().all(|o| *o == owner);
+        let role = self.role(owner).filter(|r| alone && serves(r)).or_else(|| {
+            let mut all = catalog.roles.iter().enumerate().filter(serves).filter(|(_, r)| r.oid != owner);
+            let first = all.next()?;
+            let others = owners.iter().all(|o| *o == owner || *o == first.1.oid);
+            // an empty schema that several may use is nobody's in particular
+            (all.next().is_none() && others && self.groups(position).next().is_some()).then_some(first)
+        });
+        let (_, role) = role?;
+        let owner = self.role(owner).map(|(_, r)| r).filter(|r| !r.is_platform())?;
+        let table = self.snapshot.versions.0.iter().find(|t| t.schema == schema.oid && t.shape && t.plain);
+        let mut creators = vec![owner.name.clone()];
+        creators.extend((owner.oid != role.oid).then(|| role.name.clone()));
+        Some(Service {
+            name: schema.name.clone(),
+            schemas: vec![schema.name.clone()],
+            role: role.name.clone(),
+            owner: owner.name.clone(),
+            creators,
+            access: BTreeMap::new(),
+            search_path: self.search_path(role),
+            connection_limit: limit(role),
+            version_table: table.map(|t| t.name.clone()),
+            revisions: None,
+            tenant_column: None,
+            tenant_exempt: false,
+            instance: None,
+            applications: Vec::new(),
+            member_of: self.member_of(role),
+            login: None,
+        })
+    }
+
+    fn rule(&self, position: usize, schema: &Schema) -> SchemaRule {
+        let owner = real_owner(&self.snapshot.catalog, schema.owner);
+        let name = |oid: Oid| self.role(oid).filter(|(_, r)| !r.is_platform()).map(|(_, r)| r.name.clone());
+        let mut creators = self.owners(position);
+        creators.insert(owner);
+        SchemaRule {
+            name: schema.name.clone(),
+            owner: name(owner),
+            creators: creators.into_iter().filter_map(name).collect(),
+            tenant_exempt: false,
+            instance: None,
+        }
+    }
+
+    /// Rules for everybody with access or memberships, and what services may do in the schemas of others.
+    fn roles(&self, policy: &mut Policy) {
+        let catalog = &self.snapshot.catalog;
+        let judge = Judge::new(self.snapshot, self.matrix, None);
+        let mut access: BTreeMap<usize, BTreeMap<String, Vec<Level>>> = BTreeMap::new();
+        let mut bits = Vec::new();
+        for (position, schema) in self.schemas() {
+            judge.with_access(position, &mut bits);
+            for role in crate::domain::closure::ones(&bits) {
+                let Some(of) = catalog.roles.get(role).filter(|r| is_compared(r)) else { continue };
+                let rules = access.entry(role).or_default();
+                let own = policy.services.iter().any(|s| s.role == of.name && s.schemas.contains(&schema.name));
+                let levels = if own || real_owner(catalog, schema.owner) == of.oid {
+                    Vec::new()
+                } else {
+                    self.levels(role, position)
+                };
+                if !levels.is_empty() {
+                    rules.insert(self.key(&schema.name), levels);
+                }
+            }
+        }
+        for (role, of) in catalog.roles.iter().enumerate().filter(|(_, r)| is_compared(r)) {
+            let rules = access.remove(&role);
+            if let Some(service) = policy.services.iter_mut().find(|s| s.role == of.name) {
+                service.access = rules.unwrap_or_default();
+            } else if rules.is_some() || self.member_of(of).is_some() {
+                policy.roles.push(RoleRule { access: rules.unwrap_or_default(), ..self.role_rule(of) });
+            }
+        }
+    }
+
+    fn role_rule(&self, role: &Role) -> RoleRule {
+        let database = &self.snapshot.catalog.database;
+        let position = self.matrix.index.role(role.oid).unwrap_or_default();
+        let connects = self
+            .matrix
+            .rights(&self.snapshot.catalog, Who::Role(position), ObjectKind::Database, database.owner, &database.acl)
+            .contains(Privilege::Connect);
+        RoleRule {
+            login: (!role.login || connects).then_some(role.login),
+            member_of: self.member_of(role),
+            connection_limit: limit(role),
+            ..RoleRule::named(&role.name)
+        }
+    }
+
+    fn key(&self, schema: &str) -> String {
+        if schema.contains('/') { format!("{}/{schema}", self.snapshot.instance) } else { schema.to_owned() }
+    }
+
+    fn member_of(&self, role: &Role) -> Option<Vec<String>> {
+        let memberships = self.snapshot.catalog.memberships.iter().filter(|m| m.member == role.oid);
+        let groups: BTreeSet<String> =
+            memberships.filter_map(|m| self.role(m.role)).map(|(_, r)| r.name.clone()).collect();
+        (!groups.is_empty()).then(|| groups.into_iter().collect())
+    }
+
+    /// The path that the role's sessions get, in the words of its setting.
+    fn search_path(&self, role: &Role) -> Option<Vec<String>> {
+        let paths = Paths::new(&self.snapshot.catalog, &self.snapshot.server);
+        let path = paths.of(&self.snapshot.catalog, self.matrix, self.matrix.index.role(role.oid)?);
+        let names: Vec<String> = path.written().map(str::to_owned).collect();
+        (!names.is_empty()).then_some(names)
+    }
+
+    /// What a role holds by entries of exactly its own; as the owner too.
+    fn direct(&self, role: usize, kind: ObjectKind, owner: Oid, acl: &Acl) -> Privileges {
+        let Some(of) = self.snapshot.catalog.roles.get(role) else { return Privileges::NONE };
+        let in_force = acl.in_force(kind, owner, self.matrix.version_num);
+        let entries = in_force.entries().iter().filter(|e| e.grantee == of.oid);
+        entries.fold(Privileges::NONE, |all, e| all | e.privileges)
+    }
+
+    /// A level is satisfied by entries of the role's own. USAGE on the schema may be PUBLIC's, and so may EXECUTE where
+    /// the level asks for everything.
+    fn holds(&self, role: usize, position: usize, level: Level) -> bool {
+        let catalog = &self.snapshot.catalog;
+        let Some(schema) = catalog.schemas.get(position) else { return false };
+        let need: Rights = required(level, self.matrix.version_num);
+        let usage = self.matrix.rights(catalog, Who::Role(role), ObjectKind::Schema, schema.owner, &schema.acl);
+        let own = self.direct(role, ObjectKind::Schema, schema.owner, &schema.acl);
+        if !own.union(usage.and(Privilege::Usage.into())).contains_all(need.schema) {
+            return false;
+        }
+        self.groups(position).all(|g| {
+            let kind = g.kind.object_kind();
+            let held = if kind == ObjectKind::Routine && level != Level::Execute {
+                self.matrix.rights(catalog, Who::Role(role), kind, g.owner, &g.acl)
+            } else {
+                self.direct(role, kind, g.owner, &g.acl)
+            };
+            held.contains_all(need.of(kind))
+        })
+    }
+
+    /// The maximal levels of a role in a schema, claimed only where there is something they speak of.
+    fn levels(&self, role: usize, position: usize) -> Vec<Level> {
+        let some = |kind: ObjectKind| self.groups(position).any(|g| g.kind.object_kind() == kind);
+        let (tables, sequences, routines) =
+            (some(ObjectKind::Table), some(ObjectKind::Sequence), some(ObjectKind::Routine));
+        let holds = |level: Level| self.holds(role, position, level);
+        if (tables || sequences) && holds(Level::All) {
+            return vec![Level::All];
+        }
+        let mut levels = Vec::new();
+        if tables && holds(Level::Write) {
+            levels.push(Level::Write);
+        } else {
+            levels.extend((tables && holds(Level::Read)).then_some(Level::Read));
+            levels.extend((tables && holds(Level::Append)).then_some(Level::Append));
+        }
+        levels.extend((tables && holds(Level::Reference)).then_some(Level::Reference));
+        levels.extend((routines && holds(Level::Execute)).then_some(Level::Execute));
+        let catalog = &self.snapshot.catalog;
+        let usage = catalog.schemas.get(position).is_some_and(|s| {
+            self.direct(role, ObjectKind::Schema, s.owner, &s.acl).contains(Privilege::Usage)
+        });
+        if levels.is_empty() && usage {
+            levels.push(Level::Usage);
+        }
+        levels
+    }
+
+    /// Findings of existence, grants and ownership that are left with a policy.
+    fn ask(&self, policy: &Policy) -> Vec<Finding> {
+        let local = policy.for_instance(&self.snapshot.instance, true);
+        let lineages = Arc::new(Lineages::default());
+        let judge = Judge::new(self.snapshot, self.matrix, Some(&local));
+        let versions = Versions::new(self.snapshot, Some(&local), &lineages, self.matrix);
+        let (mut findings, _) =
+            checks::run(self.snapshot, self.matrix, &judge, Some(&local), &lineages, &versions);
+        findings.retain(|f| {
+            matches!(f.group, Group::Existence | Group::Grants | Group::Ownership) && f.severity > Severity::Info
+        });
+        findings
+    }
+
+    /// Cells that still differ although no check speaks of them: rights by ownership, by half a group.
+    fn cells(&self, policy: &mut Policy) -> bool {
+        let local = policy.for_instance(&self.snapshot.instance, true);
+        let judge = Judge::new(self.snapshot, self.matrix, Some(&local));
+        let mut changed = false;
+        for (role, schema) in judge.differing().collect::<Vec<_>>() {
+            let catalog = &self.snapshot.catalog;
+            let (Some(role_name), Some(schema_name)) =
+                (catalog.roles.get(role).map(|r| &r.name), catalog.schemas.get(schema).map(|s| &s.name))
+            else {
+                continue;
+            };
+            let judged = judge.cell(Who::Role(role), schema);
+            let excess: Vec<Privilege> = judged.excess.iter().map(|d| d.privilege).collect();
+            if !excess.is_empty() {
+                changed |= except(policy, role_name, schema_name, excess, Vec::new());
+            }
+            if judged.unowned > 0 {
+                changed |= self.demote(policy, schema_name);
+            }
+            if !judged.missing.is_empty() {
+                changed |= self.forget(policy, role_name, schema_name);
+            }
+        }
+        changed
+    }
+
+    /// Changes the policy so that a finding goes; false when nothing helped.
+    fn settle(&self, policy: &mut Policy, f: &Finding) -> bool {
+        let role = f.role.clone();
+        let schema = f.schema.clone().unwrap_or_default();
+        let who = role.clone().unwrap_or_else(|| PUBLIC.to_owned());
+        let privileges: Vec<Privilege> = f.privilege.into_iter().collect();
+        match f.code {
+            "grant-excess" | "grant-option-excess" | "grant-fragile" | "public-privilege" | "grant-column-excess" => {
+                // single objects where they are known and few, so that the next one is told
+                let prefix = format!("{schema}.");
+                let names: Vec<String> =
+                    f.objects.iter().filter_map(|o| o.strip_prefix(&prefix)).map(str::to_owned).collect();
+                let few = f.code != "grant-option-excess" && f.objects_total.is_none() && names.len() <= 5;
+                except(policy, &who, &schema, privileges, if few { names } else { Vec::new() })
+            }
+            "grant-dead" => except(policy, &who, &schema, vec![Privilege::Usage], Vec::new()),
+            "default-privilege-excess" => self.default_excess(policy, f, &who),
+            "default-privilege-missing" => {
+                let Some([Change::DefaultPrivileges { creator, .. }]) = f.fix.as_deref() else { return false };
+                no_creator(policy, &schema, creator)
+            }
+            "undeclared-access" => {
+                let mut changed = false;
+                if let Some(of) = role.as_deref().and_then(|r| self.snapshot.catalog.role_named(r)) {
+                    changed |= self.name(policy, of);
+                }
+                if let Some((position, of)) = self.schemas().find(|(_, s)| s.name == schema)
+                    && !policy.services.iter().any(|s| s.schemas.contains(&of.name))
+                    && !policy.schemas.iter().any(|s| s.name == of.name)
+                {
+                    policy.schemas.push(self.rule(position, of));
+                    changed = true;
+                }
+                changed
+            }
+            "database-privilege-excess" => {
+                let database = format!("{DATABASE_PREFIX}{}", self.snapshot.catalog.database.name);
+                let named = role.as_deref().and_then(|r| self.snapshot.catalog.role_named(r));
+                let changed = named.is_some_and(|of| self.name(policy, of));
+                except(policy, &who, &database, privileges, Vec::new()) || changed
+            }
+            "schema-owner" | "object-owner" => self.demote(policy, &schema),
+            "grant-missing" => self.forget(policy, &who, &schema),
+            "database-connect-missing" | "role-cannot-login" => {
+                let mut changed = false;
+                for service in policy.services.iter_mut().filter(|s| s.role == who && s.login != Some(false)) {
+                    service.login = Some(false);
+                    changed = true;
+                }
+                for rule in policy.roles.iter_mut().filter(|r| r.name == who && r.login == Some(true)) {
+                    rule.login = None;
+                    changed = true;
+                }
+                changed
+            }
+            _ => policy.severity.insert(f.code.to_owned(), Severity::Info).is_none(),
+        }
+    }
+
+    fn default_excess(&self, policy: &mut Policy, f: &Finding, who: &str) -> bool {
+        let default = f.fix.iter().flatten().find_map(|c| match c {
+            Change::DefaultPrivileges { creator, schema, privileges, grantee, grant: false, .. } => {
+                Some((creator.clone(), schema.clone(), *privileges, grantee.clone()))
+            }
+            _ => None,
+        });
+        let Some((creator, schema, privileges, grantee)) = default else {
+            // a stranger: named first, judged in the next round
+            return self.snapshot.catalog.role_named(who).is_some_and(|of| self.name(policy, of));
+        };
+        let who = match &grantee {
+            Grantee::Public => PUBLIC,
+            Grantee::Role(name) => name.as_str(),
+        };
+        let schemas: Vec<String> = match schema {
+            Some(schema) => vec![schema],
+            None => {
+                let of_services = policy.services.iter().filter(|s| s.creators.contains(&creator));
+                let of_rules = policy.schemas.iter().filter(|s| s.creators.contains(&creator));
+                of_services.flat_map(|s| s.schemas.clone()).chain(of_rules.map(|s| s.name.clone())).collect()
+            }
+        };
+        let mut changed = false;
+        for schema in schemas {
+            changed |= except(policy, who, &schema, privileges.iter().collect(), Vec::new());
+        }
+        changed
+    }
+
+    /// Gives a role a rule, unless it has one.
+    fn name(&self, policy: &mut Policy, role: &Role) -> bool {
+        let known = policy.services.iter().any(|s| s.role == role.name)
+            || policy.roles.iter().any(|r| r.name == role.name);
+        if !known && is_compared(role) {
+            policy.roles.push(self.role_rule(role));
+            return true;
+        }
+        false
+    }
+
+    /// Takes back a guess about ownership: a service becomes a plain schema, a plain schema has no declared owner.
+    fn demote(&self, policy: &mut Policy, schema: &str) -> bool {
+        if let Some(at) = policy.services.iter().position(|s| s.schemas.iter().any(|n| n == schema)) {
+            let service = policy.services.remove(at);
+            let twin = policy.services.iter_mut().find(|s| s.role == service.role);
+            match twin {
+                Some(twin) => twin.access.extend(service.access),
+                None => policy.roles.push(RoleRule {
+                    access: service.access,
+                    member_of: service.member_of,
+                    connection_limit: service.connection_limit,
+                    ..RoleRule::named(&service.role)
+                }),
+            }
+            if let Some((position, of)) = self.schemas().find(|(_, s)| s.name == schema) {
+                policy.schemas.push(self.rule(position, of));
+            }
+            return true;
+        }
+        match policy.schemas.iter_mut().find(|s| s.name == schema && s.owner.is_some()) {
+            Some(rule) => {
+                rule.owner = None;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes back a guess about access.
+    fn forget(&self, policy: &mut Policy, role: &str, schema: &str) -> bool {
+        let key = self.key(schema);
+        let mut changed = false;
+        for service in policy.services.iter_mut().filter(|s| s.role == role) {
+            changed |= service.access.remove(&key).is_some();
+        }
+        for rule in policy.roles.iter_mut().filter(|r| r.name == role) {
+            changed |= rule.access.remove(&key).is_some();
+        }
+        // what it works in is not as a service's should be
+        changed || self.demote(policy, schema)
+    }
+
+    fn tidy(&self, policy: &mut Policy) {
+        policy.roles.sort_by(|a, b| a.name.cmp(&b.name));
+        policy.schemas.sort_by(|a, b| a.name.cmp(&b.name));
+        policy.services.sort_by(|a, b| a.name.cmp(&b.name));
+        policy.exceptions.sort_by(|a, b| (&a.role, &a.schema, &a.objects).cmp(&(&b.role, &b.schema, &b.objects)));
+    }
+}
+
+fn limit(role: &Role) -> Option<i32> {
+    (role.connection_limit >= 0).then_some(role.connection_limit)
+}
+
+/// Adds to an exception, or makes one; false when it was there.
+fn except(policy: &mut Policy, role: &str, schema: &str, privileges: Vec<Privilege>, objects: Vec<String>) -> bool {
+    let whole = |e: &&mut Exception| e.role == role && e.schema == schema && e.objects == objects;
+    if let Some(known) = policy.exceptions.iter_mut().find(whole) {
+        let before = known.privileges.len();
+        known.privileges.extend(privileges);
+        known.privileges.sort_unstable();
+        known.privileges.dedup();
+        return known.privileges.len() > before;
+    }
+    let mut privileges = privileges;
+    privileges.sort_unstable();
+    privileges.dedup();
+    if privileges.is_empty() {
+        return false;
+    }
+    policy.exceptions.push(Exception {
+        role: role.to_owned(),
+        schema: schema.to_owned(),
+        privileges,
+        objects,
+        reason: AS_FOUND.to_owned(),
+        instance: None,
+    });
+    true
+}
+
+/// Default privileges are not kept for this creator there.
+fn no_creator(policy: &mut Policy, schema: &str, creator: &str) -> bool {
+    let services = policy.services.iter_mut().filter(|s| s.schemas.iter().any(|n| n == schema)).map(|s| &mut s.creators);
+    let rules = policy.schemas.iter_mut().filter(|s| s.name == schema).map(|s| &mut s.creators);
+    let mut changed = false;
+    for creators in services.chain(rules) {
+        let before = creators.len();
+        creators.retain(|c| c != creator);
+        changed |= creators.len() < before;
+    }
+    changed
+}
+
+/// The policy as the text of a policy file.
+#[must_use]
+pub fn write(policy: &Policy) -> String {
+    super::write::text(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::{
+        checks::{arbitrary, fixture::Fixture},
+        file,
+    };
+
+    fn derived(fixture: &Fixture) -> Policy {
+        let case = fixture.clone().case();
+        derive(&case.snapshot, &case.matrix)
+    }
+
+    /// Findings of the derived groups above info, with the policy as a file would give it.
+    fn left(fixture: &Fixture, policy: &Policy) -> Vec<String> {
+        let mut case = fixture.clone().case();
+        let text = write(policy);
+        let read = file::parse(&text, Path::new("derived.policy.toml")).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        case.policy = Some(read.for_instance("local", true));
+        let mut found: Vec<String> = case
+            .findings()
+            .into_iter()
+            .filter(|f| matches!(f.group, Group::Existence | Group::Grants | Group::Ownership))
+            .filter(|f| f.severity > Severity::Info)
+            .map(|f| format!("{}: {}", f.id, f.message))
+            .collect();
+        let judge = case.judge();
+        found.extend(judge.differing().map(|(r, s)| {
+            let (role, schema) = (&case.snapshot.catalog.roles[r].name, &case.snapshot.catalog.schemas[s].name);
+            format!("cell {role} x {schema}: {:?}", judge.cell(Who::Role(r), s))
+        }));
+        found
+    }
+
+    #[test]
+    fn a_tidy_database_is_said_in_levels_alone() {
+        let f = Fixture::new()
+            .role("engarde_user")
+            .role("langflow_app")
+            .role("audit_user")
+            .schema("langflow", "langflow_app")
+            .table("langflow", "flow", "langflow_app")
+            .version_table("langflow", "alembic_version", "langflow_app", None)
+            .grant_schema("langflow", "audit_user", "USAGE")
+            .grant("langflow.flow", "audit_user", "SELECT")
+            .grant("langflow.alembic_version", "audit_user", "SELECT")
+            .default_acl("langflow_app", Some("langflow"), crate::domain::snapshot::DefaultKind::Tables, "audit_user", "SELECT")
+            .schema("audit", "postgres")
+            .table("audit", "log", "postgres")
+            .grant_schema("audit", "langflow_app", "USAGE")
+            .grant("audit.log", "langflow_app", "SELECT, INSERT");
+        let policy = derived(&f);
+        let service = &policy.services[0];
+        assert_eq!((service.role.as_str(), service.version_table.as_deref()), ("langflow_app", Some("alembic_version")));
+        assert_eq!(service.access["audit"], [Level::Read, Level::Append]);
+        assert_eq!(policy.roles.iter().find(|r| r.name == "audit_user").unwrap().access["langflow"], [Level::Read]);
+        assert!(policy.exceptions.is_empty(), "{:?}", policy.exceptions);
+        assert_eq!(left(&f, &policy), Vec::<String>::new());
+        assert!(write(&policy).contains("creators = []"), "audit has no default privileges");
+    }
+
+    #[test]
+    fn what_levels_cannot_say_becomes_an_exception() {
+        let f = Fixture::new()
+            .role("app")
+            .role("odd")
+            .schema("s", "app")
+            .table("s", "a", "app")
+            .table("s", "b", "app")
+            .grant_schema("s", "odd", "USAGE")
+            .grant("s.a", "odd", "SELECT");
+        let policy = derived(&f);
+        let exception = &policy.exceptions[0];
+        assert_eq!((exception.role.as_str(), exception.objects.as_slice()), ("odd", &["a".to_owned()][..]));
+        assert_eq!(left(&f, &policy), Vec::<String>::new());
+    }
+
+    proptest! {
+        /// Whatever a database looks like, its derived policy accuses nobody, and can be read back.
+        #[test]
+        fn a_derived_policy_finds_nothing(f in arbitrary::databases()) {
+            let policy = derived(&f);
+            prop_assert_eq!(left(&f, &policy), Vec::<String>::new(), "{}", write(&policy));
+            // no code had to be silenced
+            prop_assert!(policy.severity.is_empty(), "{:?}", policy.severity);
+        }
+    }
+}
