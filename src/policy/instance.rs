@@ -69,12 +69,12 @@ impl RoleRule {
 /// The access keys that speak of `instance`, without the prefix.
 fn access_here(access: &Access, instance: &str, local: bool) -> Access {
     let mut out = Access::new();
+    let here = format!("{instance}/");
     for (key, levels) in access {
-        let schema = match key.split_once('/') {
-            Some((at, schema)) if at == instance => schema,
-            Some(_) => continue,
-            None if local => key,
-            None => continue,
+        let schema = match (key.strip_prefix(&here), key.contains('/')) {
+            (Some(schema), _) => schema,
+            (None, false) if local => key,
+            (None, _) => continue,
         };
         merge(&mut out, BTreeMap::from([(schema.to_owned(), levels.clone())]));
     }

@@ -626,6 +626,32 @@ mod tests {
         assert_eq!((judged.drift, judged.declared), (Some(Drift::None), Some(vec![Level::Read])));
     }
 
+    proptest::proptest! {
+        /// Comparing without counting and counting every cell say the same, under a policy that speaks of some of it.
+        #[test]
+        fn the_fast_comparison_agrees_with_every_cell(f in crate::policy::checks::arbitrary::databases()) {
+            let rules = "[[service]]\nname='l'\nschema='langflow'\nrole='langflow_app'\naccess={public=['read','append']}\n\
+                [[role]]\nname='reader'\naccess={langflow=['read'],public=['write']}\nmember_of=['g_ro','pg_read_all_data']\n\
+                [[role]]\nname='g_ro'\naccess={langflow=['all']}\n\
+                [[exception]]\nrole='reader'\nschema='langflow'\nprivileges=['INSERT','USAGE']\nobjects=['o1','o2']\nreason='x'\n";
+            for undeclared in ["report", "ignore"] {
+                let case = f.clone().policy(&format!("undeclared='{undeclared}'\n{rules}")).case();
+                let judge = case.judge();
+                let ignore = undeclared == "ignore";
+                let mut exact = Vec::new();
+                for schema in 0..case.snapshot.catalog.schemas.len() {
+                    for role in 0..case.snapshot.catalog.roles.len() {
+                        let drift = judge.cell(Who::Role(role), schema).drift.unwrap();
+                        if drift != Drift::None && !(ignore && drift == Drift::Undeclared) {
+                            exact.push((role, schema));
+                        }
+                    }
+                }
+                proptest::prop_assert_eq!(judge.differing().collect::<Vec<_>>(), exact);
+            }
+        }
+    }
+
     #[test]
     fn another_owner_owns_and_the_role_uses() {
         let rules = "[[service]]\nname='l'\nschema='s'\nrole='app'\nowner='admin'\n";

@@ -112,7 +112,7 @@ fn finding(context: &Context<'_>, role: usize, position: usize) -> Option<Findin
         let exceptions = entries::exceptions_of(desired, Who::Role(role), position);
         let excess = entries::excess(context, Who::Role(role), position, &Rights::NONE, &exceptions);
         let open: Vec<_> = excess.iter().filter(|e| e.count > 0 && counts(e.kind)).collect();
-        if let (true, Some(reason)) = (open.is_empty(), excess.iter().find_map(|e| e.reasons.first())) {
+        if let (true, Some(reason)) = (open.is_empty(), exceptions.first().map(|e| &e.reason)) {
             f.severity = Severity::Info;
             f.expected = "allowed by an exception".to_owned();
             f.remedy = format!("Nothing to do while the exception stands: {reason}.");

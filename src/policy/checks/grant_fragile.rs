@@ -90,6 +90,15 @@ fn finding(
         )
     };
     f.expected = "a grant of its own".to_owned();
+    if desired.exceptions_of(Who::Role(role), position).any(|e| e.privileges.contains(&privilege)) {
+        f.severity = Severity::Info;
+        f.expected = "allowed by an exception".to_owned();
+        f.remedy = "Nothing to do while the exception stands.".to_owned();
+        f.schema = Some(schema);
+        f.role = Some(name);
+        f.privilege = Some(privilege);
+        return Some(f);
+    }
     f.remedy = format!("Grant {privilege} to {name} itself.");
     f.fix = entries::target(context, position, kind, names.as_deref(), true)
         .map(|on| vec![Change::Grant { privileges: privilege.into(), on, to: Grantee::Role(name.clone()) }]);

@@ -8,6 +8,8 @@ mod definer;
 mod entries;
 mod existence;
 #[cfg(test)]
+pub mod arbitrary;
+#[cfg(test)]
 pub mod fixture;
 mod foreign_key;
 mod grant_column_excess;
