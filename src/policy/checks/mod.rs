@@ -1,9 +1,9 @@
 //! The checks: one file per finding code (or a few codes that are one question), one line each in [`CHECKS`].
 
-mod entries;
 pub mod audit_schema_missing;
 pub mod declared;
 mod definer;
+mod entries;
 #[cfg(test)]
 pub mod fixture;
 mod foreign_key;
