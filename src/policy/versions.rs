@@ -624,10 +624,7 @@ impl<'a> Reading<'a> {
             }
             if rows.is_empty() {
                 if of.in_use {
-                    say(format!(
-                        "takes the database for a new one and starts from its first revision: {}",
-                        self.exists(of)
-                    ));
+                    say(format!("takes the database for a new one and starts from its first revision: {}", exists(of)));
                 } else {
                     say("starts from its first revision and creates its tables".to_owned());
                 }
@@ -667,17 +664,17 @@ impl<'a> Reading<'a> {
         }
         sentences
     }
+}
 
-    /// The server's words when the first revision of a service meets its own tables.
-    fn exists(&self, of: &Of<'_>) -> String {
-        let first = of.lineage.and_then(|l| {
-            l.bases().into_iter().filter_map(|b| l.scripts.get(b)).find_map(|s| s.creates.first().cloned())
-        });
-        first.map_or_else(
-            || "it will find that its tables already exist".to_owned(),
-            |table| format!("relation \"{table}\" already exists"),
-        )
-    }
+/// The server's words when the first revision of a service meets its own tables.
+fn exists(of: &Of<'_>) -> String {
+    let first = of
+        .lineage
+        .and_then(|l| l.bases().into_iter().filter_map(|b| l.scripts.get(b)).find_map(|s| s.creates.first().cloned()));
+    first.map_or_else(
+        || "it will find that its tables already exist".to_owned(),
+        |table| format!("relation \"{table}\" already exists"),
+    )
 }
 
 /// `schema.table` where a service's version table belongs.

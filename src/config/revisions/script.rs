@@ -258,13 +258,13 @@ fn statement(text: &str, script: &mut Script) {
         create(script, table);
     } else if verb.eq_ignore_ascii_case("DROP") {
         drop_table(script, &table);
-    } else if verb.eq_ignore_ascii_case("ALTER") && next().eq_ignore_ascii_case("RENAME") {
-        if next().eq_ignore_ascii_case("TO")
-            && let Some(new) = bare(next())
-        {
-            drop_table(script, &table);
-            create(script, new);
-        }
+    } else if verb.eq_ignore_ascii_case("ALTER")
+        && next().eq_ignore_ascii_case("RENAME")
+        && next().eq_ignore_ascii_case("TO")
+        && let Some(new) = bare(next())
+    {
+        drop_table(script, &table);
+        create(script, new);
     }
 }
 

@@ -40,8 +40,8 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     finding.id = format!("{}:{AUDIT}", CODE.code);
     finding.schema = Some(AUDIT.to_owned());
     finding.object = Some(AUDIT.to_owned());
-    finding.observed = if exists.is_some() { "no table in it" } else { "missing" }.to_owned();
-    finding.expected = "a schema with the trail's table".to_owned();
+    finding.observed = if exists.is_some() { "no table in it" } else { "missing" }.into();
+    finding.expected = "a schema with the trail's table".into();
     finding.message = if exists.is_some() {
         "The schema audit has no table: nothing can be appended to the trail.".to_owned()
     } else {

@@ -140,9 +140,9 @@ fn is_declared(ctx: &Context<'_>, role: &str, service: &Service, schema: &Schema
 fn path(ctx: &Context<'_>, definer: &Definer, schema: &Schema) -> Option<Finding> {
     let mut finding = draft(ctx, &PATH, definer, schema);
     let object = finding.object.clone().unwrap_or_default();
-    finding.expected = "a search path of its own, in which nobody else may create".to_owned();
+    finding.expected = "a search path of its own, in which nobody else may create".into();
     let Some(value) = &definer.search_path else {
-        finding.observed = "no search path of its own".to_owned();
+        finding.observed = "no search path of its own".into();
         finding.message =
             format!("{object} runs as {} with its caller's search path.", ctx.catalog.role_name(definer.owner));
         finding.remedy = format!(

@@ -40,11 +40,11 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         if !key.validated {
             let mut finding = draft(&INVALID);
             finding.observed = format!("{} NOT VALID", key.name);
-            finding.expected = "validated".to_owned();
+            finding.expected = "validated".into();
             finding.message = format!("Foreign key {} of {table} was never validated.", key.name);
             finding.remedy =
                 "Validate it; where that fails, the server names a row that points nowhere: mend the rows first."
-                    .to_owned();
+                    .into();
             finding.fix = Some(vec![Change::ValidateForeignKey {
                 schema: from.clone(),
                 table: key.table.clone(),

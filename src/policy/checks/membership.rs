@@ -181,7 +181,7 @@ fn missing(ctx: &Context<'_>, of: &Declared<'_>, group: &str) -> Option<Finding>
         return Some(finding);
     };
     if ctx.matrix.closure.path(of.position, position, |_| true).is_some() {
-        finding.observed = "member without inheritance".to_owned();
+        finding.observed = "member without inheritance".into();
         finding.message =
             format!("{} is in {group}, but does not inherit: it has the group's rights only after SET ROLE.", of.name);
         finding.remedy = if ctx.snapshot.server.version_num >= 160_000 {
@@ -191,7 +191,7 @@ fn missing(ctx: &Context<'_>, of: &Declared<'_>, group: &str) -> Option<Finding>
         };
         return Some(finding);
     }
-    finding.observed = "not a member".to_owned();
+    finding.observed = "not a member".into();
     finding.message = format!("{} should be a member of {group} and is not.", of.name);
     finding.remedy = format!("Grant {group} to {}.", of.name);
     finding.fix = Some(vec![Change::GrantRole { role: group.to_owned(), member: of.name.to_owned() }]);

@@ -171,7 +171,7 @@ impl Found {
             finding.service = ctx.service_of(&schema).map(|s| s.name.clone());
             finding.message = format!("In {schema} {sentence}.");
             finding.observed = count(tables.names.len(), "table");
-            finding.expected = "none".to_owned();
+            finding.expected = "none".into();
             finding.remedy = remedy;
             finding.schema = Some(schema);
             finding.fix = tables.fix;

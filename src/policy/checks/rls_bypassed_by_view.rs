@@ -40,27 +40,26 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         finding.object = Some(object.clone());
         finding.observed = format!("reads {} as {owner}", and(&names));
         if first.materialized {
-            finding.expected = "no copy of rows that policies protect".to_owned();
+            finding.expected = "no copy of rows that policies protect".into();
             finding.message = format!(
                 "The materialized view {object} keeps rows of {} as {owner} saw them: every reader sees them all.",
                 and(&names)
             );
             finding.remedy = "Policies do not reach into a materialized view: grant it to nobody who belongs to one \
                               tenant, or make it a view with security_invoker."
-                .to_owned();
+                .into();
         } else {
-            finding.expected = "reads as its caller".to_owned();
+            finding.expected = "reads as its caller".into();
             finding.message =
                 format!("The view {object} reads {} as {owner}, whom the policies do not bind.", and(&names));
             if ctx.snapshot.server.version_num >= 150_000 {
                 finding.remedy =
                     "Let it read as its caller (security_invoker); its readers then need SELECT on those tables."
-                        .to_owned();
+                        .into();
                 finding.fix = Some(vec![Change::SetViewInvoker { schema: schema.clone(), view: view.to_owned() }]);
             } else {
                 finding.remedy =
-                    "Give it to an owner whom the policies bind; security_invoker exists from version 15 on."
-                        .to_owned();
+                    "Give it to an owner whom the policies bind; security_invoker exists from version 15 on.".into();
             }
         }
         let mut objects = tables;

@@ -38,7 +38,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         finding.role = Some(of.name.to_owned());
         finding.attribute = Some("BYPASSRLS".to_owned());
         finding.observed = format!("BYPASSRLS, with tables in {}", and(&schemas));
-        finding.expected = "bound by row level security".to_owned();
+        finding.expected = "bound by row level security".into();
         finding.message = format!("No row policy in {} binds {}: it has BYPASSRLS.", and(&schemas), of.name);
         finding.remedy = format!("Take BYPASSRLS away from {}.", of.name);
         let attributes = RoleAttributes { bypass_rls: Some(false), ..RoleAttributes::default() };

@@ -52,7 +52,7 @@ fn draft(ctx: &Context<'_>, of: &Declared<'_>, attribute: &str) -> Finding {
     finding.service = of.service.map(|s| s.name.clone());
     finding.role = Some(of.name.to_owned());
     finding.attribute = Some(attribute.to_owned());
-    finding.expected = "an ordinary role".to_owned();
+    finding.expected = "an ordinary role".into();
     if attribute == "SUPERUSER" {
         finding.severity = ctx.severity(CODE.code, Severity::Critical);
     }
@@ -62,7 +62,7 @@ fn draft(ctx: &Context<'_>, of: &Declared<'_>, attribute: &str) -> Finding {
 fn superuser(ctx: &Context<'_>, of: &Declared<'_>) -> Finding {
     let mut finding = draft(ctx, of, "SUPERUSER");
     let who = of.service.map_or_else(|| format!("{} is", of.name), |s| format!("{} runs as {},", s.name, of.name));
-    finding.observed = "SUPERUSER".to_owned();
+    finding.observed = "SUPERUSER".into();
     finding.message = format!("{who} a superuser: no grant, no owner and no row policy binds it.");
     finding.remedy = format!(
         "Give it an ordinary role of its own with `pgmoat replace-role {} {} NEW`, or take the attribute away once its \
@@ -104,7 +104,7 @@ fn attributes(ctx: &Context<'_>, of: &Declared<'_>, out: &mut Vec<Finding>) {
     ];
     for (_, attribute, what, attributes) in listed.into_iter().filter(|(has, ..)| *has) {
         let mut finding = draft(ctx, of, attribute);
-        finding.observed = attribute.to_owned();
+        finding.observed = attribute.into();
         finding.message = format!("{} has {attribute}: {what}.", of.name);
         finding.remedy = format!("Take {attribute} away from {}.", of.name);
         finding.fix = Some(vec![Change::AlterRole { name: of.name.to_owned(), attributes }]);

@@ -1,6 +1,8 @@
 //! `role-search-path`, `database-search-path`: where declared roles look for unqualified names, with the setting that
 //! wins.
 
+use std::fmt::Write as _;
+
 use super::{
     Check, Code, Context,
     declared::{Declared, shown_path},
@@ -90,15 +92,12 @@ fn role(ctx: &Context<'_>, paths: &Paths<'_>, of: &Declared<'_>) -> Option<Findi
     }
     message.push('.');
     for entry in path.skipped() {
-        message.push_str(&match entry.standing {
-            Standing::NoUsage(_) => {
-                format!(" {} is skipped without a word, since it may not use that schema.", entry.name)
-            }
-            _ if entry.name.contains(',') => {
-                format!(" \"{}\" is one name: the whole list was quoted.", entry.name)
-            }
-            _ => format!(" {} does not exist.", entry.name),
-        });
+        let name = &entry.name;
+        let _ = match entry.standing {
+            Standing::NoUsage(_) => write!(message, " {name} is skipped without a word: it may not use that schema."),
+            _ if name.contains(',') => write!(message, " \"{name}\" is one name: the whole list was quoted."),
+            _ => write!(message, " {name} does not exist."),
+        };
     }
     finding.message = message;
     finding.remedy = format!("Set the path of {} in this database; new sessions will have it.", of.name);
@@ -129,11 +128,11 @@ fn database(ctx: &Context<'_>, paths: &Paths<'_>) -> Option<Finding> {
     finding.id = format!("{}:{name}", DATABASE.code);
     finding.object = Some(name.clone());
     finding.observed = shown_path(names.iter().map(String::as_str));
-    finding.expected = "no path of the database".to_owned();
+    finding.expected = "no path of the database".into();
     let who: Vec<&str> = reached.iter().map(|d| d.name).collect();
     let who = if who.is_empty() { "every role without a path of its own".to_owned() } else { and(&who) };
     finding.message = format!("The database sends {who} to {}, whoever they are.", and(&listed));
-    finding.remedy = "Take the database's path away; every service's role has its own.".to_owned();
+    finding.remedy = "Take the database's path away; every service's role has its own.".into();
     let mut fix: Vec<Change> = reached
         .iter()
         .filter_map(|d| {

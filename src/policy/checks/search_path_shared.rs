@@ -36,7 +36,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         if !path.current().is_some_and(own) {
             continue;
         }
-        let seen = visible(ctx, &path, |schema| own(schema), |owner| ctx.belongs(owner, service));
+        let seen = visible(ctx, &path, own, |owner| ctx.belongs(owner, service));
         if seen.is_empty() {
             continue;
         }
@@ -51,7 +51,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
                 finding.remedy =
                     "Declared, its own version table comes first and no name exists twice; make sure that \
                                   the application's env.py leaves the neighbour's tables out of autogenerate."
-                        .to_owned();
+                        .into();
             } else {
                 finding.remedy =
                     format!("The policy declares this path; it is safe only once {}.", and_owned(&reasons));
@@ -91,8 +91,7 @@ fn by_evidence(ctx: &Context<'_>, paths: &Paths<'_>, out: &mut Vec<Finding>) {
         if !seen.is_empty() {
             let mut finding = draft(ctx, &role.name, &path, &seen);
             finding.remedy =
-                "Leave its own schema in the path alone; what it reads of others it can name with the schema."
-                    .to_owned();
+                "Leave its own schema in the path alone; what it reads of others it can name with the schema.".into();
             out.push(finding);
         }
     }
@@ -119,7 +118,7 @@ fn draft(ctx: &Context<'_>, role: &str, path: &SearchPath, seen: &[(Oid, u32)]) 
     finding.role = Some(role.to_owned());
     finding.observed = format!("{shown} (set for {})", path.origin.words());
     finding.via = Some(path.origin.words().to_owned());
-    finding.expected = "its own schema only".to_owned();
+    finding.expected = "its own schema only".into();
     let parts: Vec<String> = seen
         .iter()
         .map(|(schema, tables)| {

@@ -65,7 +65,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             finding.service = whose.map(|(x, _)| x.to_owned());
             finding.object = Some(second.clone());
             finding.observed = format!("{} in both", count(names.len(), "table name"));
-            finding.expected = "no name in both".to_owned();
+            finding.expected = "no name in both".into();
             let shown = if names.len() <= 3 { names.join(", ") } else { format!("{}, …", some(&names)) };
             finding.message = format!("{first} and {second} both have {}: {shown}.", tables_word(names.len()));
             finding.remedy = if info && twins {

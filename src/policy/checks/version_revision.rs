@@ -54,11 +54,11 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         let unknown = place(&Place::Unknown);
         if !unknown.is_empty() {
             let mut finding = draft(&UNKNOWN, &unknown, info.service.clone());
-            finding.expected = "revisions of a declared service".to_owned();
+            finding.expected = "revisions of a declared service".into();
             finding.message = format!("No revision script knows {}, which stands in {object}.", finding.observed);
             finding.remedy = "A newer release, a squashed history or another application: get the scripts of what ran \
                               last, and leave the row alone until they explain it."
-                .to_owned();
+                .into();
             out.push(finding);
         }
         let ambiguous = place(&Place::Ambiguous);
@@ -66,13 +66,13 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             let names: Vec<&str> = first.services.iter().map(String::as_str).collect();
             let mut finding = draft(&UNKNOWN, &ambiguous, None);
             finding.severity = Severity::Info;
-            finding.expected = "one service's revision".to_owned();
+            finding.expected = "one service's revision".into();
             finding.message = format!(
                 "{} in {object} is a revision of {}; nothing in the database decides whose it is.",
                 finding.observed,
                 and(&names)
             );
-            finding.remedy = "Ask whoever ran the last migration; nothing moves this row by itself.".to_owned();
+            finding.remedy = "Ask whoever ran the last migration; nothing moves this row by itself.".into();
             out.push(finding);
         }
         for service in services(info) {
@@ -80,10 +80,10 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             out.extend(behind(ctx, service, &rows, &object, &draft));
             if rows.len() > 1 && rows.iter().all(|r| r.place == Place::Head) {
                 let mut finding = draft(&HEADS, &rows, Some(service.to_owned()));
-                finding.expected = "one head".to_owned();
+                finding.expected = "one head".into();
                 finding.message = format!("{service} stands at {} at once, in {object}.", count(rows.len(), "head"));
                 finding.remedy =
-                    "Nothing to do if the branches are meant; else merge them with `alembic merge heads`.".to_owned();
+                    "Nothing to do if the branches are meant; else merge them with `alembic merge heads`.".into();
                 out.push(finding);
             }
         }
@@ -91,12 +91,12 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         if several && info.rows.iter().all(|r| r.place == Place::NoScripts) {
             let rows: Vec<&Revision> = info.rows.iter().collect();
             let mut finding = draft(&HEADS, &rows, info.service.clone());
-            finding.expected = "one head".to_owned();
+            finding.expected = "one head".into();
             finding.message = format!("{object} holds {}.", count(rows.len(), "row"));
             finding.remedy =
                 "Branches of one application, or two applications: name the revision scripts in the policy \
                               to tell."
-                    .to_owned();
+                    .into();
             out.push(finding);
         }
     }
@@ -118,8 +118,7 @@ fn behind(
     finding.observed = format!("{} behind at {}", count(most as usize, "revision"), finding.observed);
     finding.expected = heads;
     finding.remedy =
-        "Let the application migrate (a backup first), or name the scripts of the release that is installed."
-            .to_owned();
+        "Let the application migrate (a backup first), or name the scripts of the release that is installed.".into();
     Some(finding)
 }
 

@@ -33,8 +33,8 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         finding.schema = Some(schema.clone());
         finding.object = Some(object.clone());
         finding.objects = vec![object.clone()];
-        finding.observed = "no row, but tables".to_owned();
-        finding.expected = "the revision that the tables are at".to_owned();
+        finding.observed = "no row, but tables".into();
+        finding.expected = "the revision that the tables are at".into();
         let whose = info.service.as_ref().map_or_else(|| format!("schema {schema} has"), |s| format!("{s} has"));
         finding.message = format!("{object} is empty although {whose} tables.");
         finding.remedy = match elsewhere {

@@ -31,8 +31,13 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         let elsewhere = ctx.versions.0.iter().any(|v| match v.class {
             Class::Misplaced => v.service.as_deref() == Some(&service.name),
             Class::Shared => v.rows.iter().any(|r| r.settled() == Some(&service.name)),
-            Class::Own | Class::Copy | Class::EmptyInUse | Class::EmptyBase => false,
-            Class::Ambiguous | Class::Unknown | Class::Foreign => false,
+            Class::Own
+            | Class::Copy
+            | Class::EmptyInUse
+            | Class::EmptyBase
+            | Class::Ambiguous
+            | Class::Unknown
+            | Class::Foreign => false,
         });
         if elsewhere {
             continue;
@@ -45,8 +50,8 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         finding.schema = Some(schema.clone());
         finding.role = Some(service.role.clone());
         finding.object = Some(place.clone());
-        finding.observed = if used { "missing, its tables exist" } else { "missing, no table yet" }.to_owned();
-        finding.expected = place.clone();
+        finding.observed = if used { "missing, its tables exist" } else { "missing, no table yet" }.into();
+        finding.expected.clone_from(&place);
         finding.message = format!("{} has no version table: {place} does not exist.", service.name);
         let beside = ctx.snapshot.versions.0.iter().find(|t| t.schema == oid && t.shape && t.plain);
         finding.remedy = if let Some(other) = beside {

@@ -50,7 +50,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             finding.remedy = format!("Set the path of {} to {}.", service.role, wanted.join(", "));
             finding.fix = Some(vec![ctx.set_path(&service.role, wanted)]);
         } else if own {
-            finding.remedy = "Put the service's own schema first in the policy's search_path.".to_owned();
+            finding.remedy = "Put the service's own schema first in the policy's search_path.".into();
         } else {
             finding.remedy = format!(
                 "Give it a version table of its own, {}, and leave {} out of its path.",

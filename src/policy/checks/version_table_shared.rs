@@ -35,7 +35,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             [] | [_] => count(info.rows.len(), "row"),
             several => format!("{} of {}", count(info.rows.len(), "row"), and(several)),
         };
-        finding.expected = "one application's revisions".to_owned();
+        finding.expected = "one application's revisions".into();
         let who: Vec<&str> = if owners.len() > 1 {
             owners.clone()
         } else if info.claimed_by.len() > 1 {

@@ -61,7 +61,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         finding.schema = Some(schema);
         finding.object = Some(object.clone());
         finding.observed = format!("reads {}", and(&names));
-        finding.expected = "reads its own schema only".to_owned();
+        finding.expected = "reads its own schema only".into();
         let owner = ctx.catalog.role_name(first.owner);
         finding.message = format!("The {kind} {object} reads {} with the rights of {owner}.", and(&names));
         finding.remedy = if declared {
