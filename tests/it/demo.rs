@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -13,7 +13,7 @@ use std::{
 use pgmoat::config::{Env, file::Config};
 use pgmoat::demo::{
     Demo, DemoOptions,
-    cluster::{Cluster, ClusterOptions},
+    cluster::{Cluster, ClusterOptions, Server},
     fleet::State,
     guard::StopMode,
 };
@@ -293,6 +293,83 @@ fn as_a_child_holds_a_demo() {
         println!("\nREADY");
         std::future::pending::<()>().await;
     });
+}
+
+/// Without a daemon here, the client is a script that notes what it is told, and the server behind the published port
+/// is this test, which answers the one question that readiness asks. Connecting for real is not shown.
+#[test]
+fn a_container_is_run_waited_for_and_removed() {
+    let place = tempfile::Builder::new().prefix("pm-").tempdir_in("/tmp").unwrap();
+    let notes = place.path().join("notes");
+    let docker = place.path().join("docker");
+    fs::write(&docker, format!("#!/bin/sh\necho \"$@\" >> {}\n", notes.display())).unwrap();
+    fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let path = format!("{}:{}", place.path().display(), std::env::var("PATH").unwrap());
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "demo::as_a_child_holds_a_container", "--nocapture"])
+        .env("PGMOAT_TEST_CONTAINER", cluster::guard())
+        .env("PGMOAT_TEST_PORT", port.to_string())
+        .env("PATH", path)
+        .env("TMPDIR", place.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    let told = || fs::read_to_string(&notes).unwrap_or_default();
+    while !told().contains("run --detach") {
+        assert!(begun.elapsed() < Duration::from_secs(30), "docker was not asked: {}", told());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let root = clusters_in(place.path()).pop().unwrap();
+    let environment = root.join("environment");
+    assert_eq!(fs::metadata(&environment).unwrap().permissions().mode() & 0o077, 0);
+    let password = fs::read_to_string(&environment).unwrap();
+    let password = password.trim().strip_prefix("POSTGRES_PASSWORD=").unwrap().to_owned();
+    let name = root.file_name().unwrap().to_string_lossy().into_owned();
+    let line = told();
+    for part in
+        [&format!("--name {name} "), &format!("--publish 127.0.0.1:{port}:5432"), "postgres:18 ", "-c fsync=off"]
+    {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    assert!(!line.contains(&password), "the password is no argument");
+    // Now the server is there.
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let (mut asker, _) = listener.accept().unwrap();
+    asker.read_exact(&mut [0; 8]).unwrap();
+    asker.write_all(b"N").unwrap();
+    let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    let url = lines.map_while(Result::ok).find(|line| line.starts_with("postgresql://")).unwrap();
+    assert_eq!(url, format!("postgresql://postgres:{password}@127.0.0.1:{port}/postgres"));
+    assert!(root.exists() && !told().contains(&format!("rm -f {name}")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let begun = Instant::now();
+    while !told().contains(&format!("rm -f {name}")) || root.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "left after the end: {}", told());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Runs as a child of the test above. By itself it does nothing.
+#[test]
+fn as_a_child_holds_a_container() {
+    let Some(guard) = std::env::var_os("PGMOAT_TEST_CONTAINER") else { return };
+    let made = Cluster::start(ClusterOptions {
+        server: Some(Server::Container { major: 18 }),
+        port: std::env::var("PGMOAT_TEST_PORT").unwrap().parse().unwrap(),
+        guard: Some(PathBuf::from(guard)),
+        ..ClusterOptions::default()
+    })
+    .unwrap();
+    println!("\n{}", made.url("postgres", "postgres"));
+    loop {
+        std::thread::park();
+    }
 }
 
 /// Ourselves, and an ordinary user when we are root.
