@@ -227,10 +227,8 @@ impl<'a> Scanner<'a> {
         while let Some((at, c)) = chars.next() {
             match c {
                 '\n' => return self.take(at),
-                '\\' if backslash => {
-                    if chars.clone().next().is_some_and(|(_, c)| c != '\n') {
-                        chars.next();
-                    }
+                '\\' if backslash && chars.clone().next().is_some_and(|(_, c)| c != '\n') => {
+                    chars.next();
                 }
                 '\'' => {
                     self.inside = Inside::Code;

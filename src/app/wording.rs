@@ -11,7 +11,7 @@ use crate::{
     domain::{
         Acl, AclEntry, ObjectKind, Oid, Privilege, Privileges,
         closure::Edge,
-        effective::{Cell, Counts, Who},
+        effective::{Cell, Counts, Via, Who},
     },
     policy::{Severity, judgement::Judgement},
     text,
@@ -199,6 +199,19 @@ pub fn cell(cell: &Cell) -> String {
     said
 }
 
+/// Where a right comes from: "ownership", "membership in app_ro". Raw: escape it at output.
+#[must_use]
+pub fn via(source: &Via) -> String {
+    match source {
+        Via::Superuser => "being a superuser".to_owned(),
+        Via::Owner => "ownership".to_owned(),
+        Via::Direct => "its own grants".to_owned(),
+        Via::Member(name) => format!("membership in {name}"),
+        Via::Predefined(name) => (*name).to_owned(),
+        Via::Public => "PUBLIC".to_owned(),
+    }
+}
+
 /// The entries that are in force on an object, one sentence each; `None` entries stand for PostgreSQL's default.
 #[must_use]
 pub fn access_list(j: &Judgement, kind: ObjectKind, owner: Oid, acl: &Acl) -> Vec<Line> {
@@ -371,11 +384,11 @@ pub fn public_rights(j: &Judgement, kind: ObjectKind, owner: Oid, acl: &Acl) -> 
 mod tests {
     use super::*;
     use crate::app::panes::sample::Sample;
+    use Privilege::{Delete, Insert, Select, Truncate, Update};
 
     #[test]
     fn rights_read_as_verbs() {
         let table = |list: &[Privilege]| rights(ObjectKind::Table, Privileges::of(list), 150_000);
-        use Privilege::{Delete, Insert, Select, Truncate, Update};
         assert_eq!(table(&[]), "nothing");
         assert_eq!(table(&[Select]), "read");
         assert_eq!(table(&[Select, Insert, Update, Delete]), "read and write");

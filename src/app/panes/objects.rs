@@ -205,7 +205,7 @@ impl Level {
         lines.push(Line::empty());
         lines.push(title("Who may do what in effect, and by which way"));
         self.effective(j, object, &mut lines);
-        self.columns_and_policies(j, object, &mut lines);
+        Self::columns_and_policies(j, object, &mut lines);
         let title = Prose::new().say(object.kind.word()).say(" ").name(&self.name).say(".").name(&object.name).line();
         Story { title, lines, copy: self.sql_name(object) }
     }
@@ -264,7 +264,7 @@ impl Level {
     }
 
     /// Column grants, which the table's list does not show, and row level security policies.
-    fn columns_and_policies(&self, j: &Judgement, object: &Object, lines: &mut Vec<Line>) {
+    fn columns_and_policies(j: &Judgement, object: &Object, lines: &mut Vec<Line>) {
         let shapes = j.snapshot.shapes.as_deref();
         let grants = shapes.iter().flat_map(|s| &s.column_grants).filter(|g| g.relation_oid == object.oid);
         let mut first = true;

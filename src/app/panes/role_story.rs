@@ -171,7 +171,7 @@ pub fn story(j: &Judgement, at: usize, used: Option<u32>, mark: &Mark, reached: 
             let name = catalog.schemas.get(*schema as usize).map_or("", |s| s.name.as_str());
             let prose = Prose::new().say("  ").name(name).say(": ").text(&wording::cell(&judged.cell));
             lines.push(declared(prose, &judged).line());
-            let via: Vec<String> = judged.cell.via.iter().map(ToString::to_string).collect();
+            let via: Vec<String> = judged.cell.via.iter().map(wording::via).collect();
             if !via.is_empty() {
                 lines.push(Prose::new().dim("      through ").and(&text::list(&via, 8), Tone::Dim).line());
             }
@@ -179,7 +179,7 @@ pub fn story(j: &Judgement, at: usize, used: Option<u32>, mark: &Mark, reached: 
         match reached.len() {
             0 => lines.push(Line(vec![Span::known("  nothing beyond what everybody may", Tone::Dim)])),
             n if n > MOST_SCHEMAS => {
-                lines.push(Line::new(&format!("  and {} more schemas", n - MOST_SCHEMAS), Tone::Dim))
+                lines.push(Line::new(&format!("  and {} more schemas", n - MOST_SCHEMAS), Tone::Dim));
             }
             _ => {}
         }

@@ -149,7 +149,7 @@ impl Sample {
             Kind::Function | Kind::Procedure | Kind::Aggregate | Kind::Window => self.catalog.routines.push(group),
             Kind::Type => self.catalog.types.push(group),
             Kind::Table | Kind::Partitioned | Kind::View | Kind::MaterializedView | Kind::Foreign | Kind::Sequence => {
-                self.catalog.relations.push(group)
+                self.catalog.relations.push(group);
             }
         }
     }
@@ -297,7 +297,7 @@ pub fn holds_the_rules(pane: &mut dyn crate::app::panes::Pane, instances: &[Inst
         let entries = pane.load(&ctx);
         let columns = pane.columns(&ctx);
         let kept: u16 = columns.iter().filter(|c| c.drop == 0).map(|c| c.min + 1).sum();
-        assert!(kept <= 78, "{} cells for the columns that never go", kept);
+        assert!(kept <= 78, "{kept} cells for the columns that never go");
         if width == 200 {
             let all: u16 = columns.iter().map(|c| c.min + 1).sum();
             assert!(all <= 198, "{all} cells for all columns");

@@ -6,7 +6,10 @@
 //!   langflow      postgres      langflow      62     0    6        4 ~34 MB     3 d37bc4322900 behind 111    ‼ 2
 //! ```
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Weak},
+};
 
 use crate::{
     app::{
@@ -23,7 +26,7 @@ use crate::{
     domain::{
         ObjectKind, Oid, Privilege, Privileges,
         closure::ones,
-        snapshot::{DefaultKind, Kind, Schema, Sizes},
+        snapshot::{Catalog, DefaultKind, Kind, Schema, Sizes},
     },
     policy::{
         judgement::Judgement,
@@ -58,6 +61,8 @@ struct Row {
 struct Known {
     reach: Reach,
     marks: Marks,
+    /// The catalog that `counts` are of.
+    catalog: Weak<Catalog>,
     /// By position of the schema.
     counts: Vec<Counts>,
     services: Vec<Option<String>>,
@@ -82,7 +87,11 @@ impl Known {
         let catalog = &j.snapshot.catalog;
         self.reach.refresh(j);
         self.marks = Marks::new(j);
-        self.counts = (0..catalog.schemas.len()).map(|at| counts(j, at)).collect();
+        let now = Arc::downgrade(catalog);
+        if !self.catalog.ptr_eq(&now) {
+            self.counts = (0..catalog.schemas.len()).map(|at| counts(j, at)).collect();
+            self.catalog = now;
+        }
         self.services = vec![None; catalog.schemas.len()];
         for service in j.policy.iter().flat_map(|p| &p.services) {
             for name in &service.schemas {
@@ -473,7 +482,7 @@ fn defaults(j: &Judgement, at: usize, schema: &Schema) -> Vec<Line> {
 /// "New objects of langflow_app: audit_user may read tables." `None` when nobody gets anything.
 fn default_words(j: &Judgement, schema: Oid, creator: Oid) -> Option<Line> {
     let mut said: Vec<(Oid, DefaultKind, Privileges)> = Vec::new();
-    for default in j.snapshot.catalog.default_acls.iter() {
+    for default in &j.snapshot.catalog.default_acls {
         if default.creator != creator || default.schema.is_some_and(|s| s != schema) {
             continue;
         }

@@ -268,7 +268,7 @@ impl Pane for Versions {
     fn load(&mut self, ctx: &Ctx<'_>) -> Vec<Entry> {
         self.rows.clear();
         self.top.clear();
-        let mut ranks: HashMap<(usize, usize), (i64, String)> = HashMap::new();
+        let mut rows: Vec<((i64, String), Row)> = Vec::new();
         for (instance, of) in ctx.shown() {
             let Some(j) = of.judgement.as_deref() else { continue };
             let infos: HashMap<usize, usize> = j.versions.0.iter().enumerate().map(|(i, v)| (v.table, i)).collect();
@@ -276,15 +276,15 @@ impl Pane for Versions {
                 let info = infos.get(&table).copied();
                 let class = info.and_then(|i| j.versions.0.get(i)).map(|i| i.class);
                 let name = qualified(&wording::schema_name(j, t.schema), &t.name);
-                ranks.insert((instance, table), (rank(class), name));
-                self.rows.push(Row { instance, table, info });
+                rows.push(((rank(class), name), Row { instance, table, info }));
             }
             if !j.snapshot.versions.0.is_empty() || !missing(j).is_empty() {
                 let prefix = if ctx.several() { Prose::new().name(&of.name).say("  ") } else { Prose::new() };
                 self.top.extend(summary(j, prefix));
             }
         }
-        self.rows.sort_by(|a, b| ranks.get(&(a.instance, a.table)).cmp(&ranks.get(&(b.instance, b.table))));
+        rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.rows.extend(rows.into_iter().map(|(_, row)| row));
         (0..self.rows.len()).filter_map(|i| self.entry(ctx, i)).collect()
     }
 
