@@ -1,0 +1,171 @@
+//! What a frame costs at 200x60 with thousands of rows: the state, the frame as data, the cells, and the bytes.
+//! Goal: at most 1 ms at any number of rows, at most 100 bytes for one changed cell, nothing when nothing changed.
+
+use std::{hint::black_box, sync::Arc};
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use pgmoat::{
+    app::{
+        App, InstanceMsg, Msg,
+        instance::Instance,
+        keymap::{Key, Keymap},
+        panes::{Ctx, Enter, Entry, NewPane, Pane, PaneSpec, RowId, SortKey},
+        screen::Screen,
+        view::{Column, Line, Tone},
+    },
+    config::target::Environment,
+    domain::{
+        alembic::Lineages,
+        link::{Link, LinkState},
+        snapshot::{Catalog, Server, Snapshot},
+    },
+    policy::judgement::Judgement,
+    tui::{
+        draw::draw,
+        terminal::frame,
+        theme::{Depth, Theme},
+    },
+};
+use ratatui::{buffer::Buffer, layout::Rect};
+
+/// Thirteen columns of as many rows as the instance's name says.
+#[derive(Default)]
+struct Rows(Vec<String>);
+
+const SPEC: PaneSpec = PaneSpec { id: "rows", title: "Rows", doc: "Rows." };
+const TITLES: [&str; 13] =
+    ["name", "owner", "tables", "views", "rows", "size", "toast", "index", "acl", "login", "limit", "state", "note"];
+
+impl Pane for Rows {
+    fn spec(&self) -> &'static PaneSpec {
+        &SPEC
+    }
+    fn load(&mut self, ctx: &Ctx<'_>) -> Vec<Entry> {
+        let rows: usize = ctx.instances.first().and_then(|i| i.name.parse().ok()).unwrap_or(0);
+        self.0 = (0..rows).map(|i| format!("relation_{i:06}")).collect();
+        let entry = |(i, name): (usize, &String)| Entry {
+            id: RowId(0, name.clone()),
+            text: name.clone(),
+            keys: vec![SortKey::Text(name.clone()), SortKey::Number(i as i64)],
+        };
+        self.0.iter().enumerate().map(entry).collect()
+    }
+    fn columns(&self, _: &Ctx<'_>) -> Vec<Column> {
+        TITLES
+            .iter()
+            .enumerate()
+            .map(|(i, t)| if i == 0 { Column::left(t, 10, 24, 0) } else { Column::right(t, 6, 14, 0) })
+            .collect()
+    }
+    fn cells(&self, _: &Ctx<'_>, index: usize) -> Vec<Line> {
+        let name = self.0.get(index).map_or("", String::as_str);
+        let cell = |i: usize| match i {
+            0 => Line::new(name, Tone::Text),
+            _ => Line::new(&format!("{}", index * 31 + i), if i % 3 == 0 { Tone::Dim } else { Tone::Text }),
+        };
+        (0..TITLES.len()).map(cell).collect()
+    }
+    fn inspector(&self, _: &Ctx<'_>, index: usize, _: usize, _: u16) -> Vec<Line> {
+        (0..8).map(|i| Line::new(&format!("row {index}, line {i} of what it is and why"), Tone::Text)).collect()
+    }
+    fn enter(&mut self, _: &Ctx<'_>, _: usize, _: usize) -> Enter {
+        Enter::Nothing("nothing below")
+    }
+    fn copy(&self, _: &Ctx<'_>, _: usize, _: usize) -> String {
+        String::new()
+    }
+    fn empty(&self, _: &Ctx<'_>) -> Vec<Line> {
+        Vec::new()
+    }
+}
+
+const PANES: &[(&PaneSpec, NewPane)] = &[(&SPEC, || Box::<Rows>::default())];
+const AREA: Rect = Rect { x: 0, y: 0, width: 200, height: 60 };
+
+fn app(rows: usize) -> App {
+    let instance = Instance {
+        name: rows.to_string(),
+        environment: Environment::Development,
+        read_only: false,
+        policy_name: None,
+        policy_problem: None,
+        link: Link { state: LinkState::Ready, interval_ms: 2000, answered_at_ms: Some(0), ..Link::default() },
+        judgement: None,
+        revision: 0,
+        first_sizes: None,
+        recorded: false,
+    };
+    let snapshot = Snapshot {
+        instance: "bench".to_owned(),
+        server: Arc::new(Server::default()),
+        catalog: Arc::new(Catalog::default()),
+        shapes: None,
+        objects: Default::default(),
+        versions: Arc::default(),
+        sizes: Arc::default(),
+        activity: None,
+        unavailable: Vec::new(),
+    };
+    let judged = Judgement::new(Arc::new(snapshot), None, Arc::new(Lineages::default()), None);
+    let mut app = App::with_panes(vec![instance], Keymap::new([]).expect("the default keys"), PANES);
+    app.update(Msg::Resize(AREA.width, AREA.height));
+    app.update(Msg::Tick { now_ms: 1000, day_s: Some(43_421) });
+    app.update(Msg::Instance(0, InstanceMsg::Judgement(Arc::new(judged))));
+    app.view();
+    app
+}
+
+fn painted(screen: &Screen, theme: &Theme) -> Buffer {
+    let mut buffer = Buffer::empty(AREA);
+    draw(screen, theme, &mut buffer);
+    buffer
+}
+
+/// Key, frame, cells and bytes, as the console does it.
+fn step(app: &mut App, theme: &Theme, shown: &mut Buffer, msg: Msg) -> usize {
+    app.update(msg);
+    let next = painted(&app.view(), theme);
+    let bytes = frame(Some(shown), &next).map_or(0, |b| b.len());
+    *shown = next;
+    bytes
+}
+
+fn frames(c: &mut Criterion) {
+    let theme = Theme::load("dark", None, Depth::Full).expect("a built-in theme");
+    let mut group = c.benchmark_group("frame 200x60");
+    for rows in [100, 10_000, 100_000] {
+        let mut app = app(rows);
+        let mut shown = painted(&app.view(), &theme);
+        let tick = |s: u32| Msg::Tick { now_ms: 1000, day_s: Some(43_421 + s % 9) };
+        let unchanged = step(&mut app, &theme, &mut shown, tick(0));
+        assert_eq!(unchanged, 0, "nothing changed, nothing is written");
+        let cell = step(&mut app, &theme, &mut shown, tick(1));
+        assert!((1..=100).contains(&cell), "one digit of the clock costs {cell} bytes");
+        let mut s = 0;
+        group.bench_function(BenchmarkId::new("one digit changes", rows), |b| {
+            b.iter(|| {
+                s += 1;
+                black_box(step(&mut app, &theme, &mut shown, tick(s)))
+            });
+        });
+        let mut down = true;
+        group.bench_function(BenchmarkId::new("the selection moves", rows), |b| {
+            b.iter(|| {
+                down = !down;
+                let key = Key::char(if down { 'j' } else { 'k' });
+                black_box(step(&mut app, &theme, &mut shown, Msg::Key(key)))
+            });
+        });
+        group.bench_function(BenchmarkId::new("a page down", rows), |b| {
+            b.iter(|| {
+                let bytes = step(&mut app, &theme, &mut shown, Msg::Key("pgdn".parse().expect("a key")));
+                black_box(bytes)
+            });
+        });
+        group.bench_function(BenchmarkId::new("the frame as data", rows), |b| b.iter(|| black_box(app.view())));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, frames);
+criterion_main!(benches);
