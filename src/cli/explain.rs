@@ -71,10 +71,10 @@ pub fn question(words: &[String], target_by_flags: bool) -> Result<(Option<Strin
 
 fn privilege_named(word: &str) -> Result<Privilege, Failure> {
     Privilege::from_keyword(word).ok_or_else(|| {
-        let names: Vec<&str> = Privilege::ALL.iter().map(|p| p.keyword()).collect();
-        let upper = word.to_uppercase();
-        let hint = config::nearest(&upper, names.iter().copied())
-            .map_or_else(|| format!("Privileges are {}.", names.join(", ")), |n| format!("Did you mean {n}?"));
+        let names: Vec<String> = Privilege::ALL.iter().map(|p| p.keyword().to_lowercase()).collect();
+        let near = config::nearest(word, names.iter().map(String::as_str)).map(str::to_uppercase);
+        let all = || format!("Privileges are {}.", names.join(", ").to_uppercase());
+        let hint = near.map_or_else(all, |n| format!("Did you mean {n}?"));
         Failure::usage(format!("could not read the privilege {word}: there is none of that name"), hint)
     })
 }
@@ -192,7 +192,7 @@ impl<'a> Answer<'a> {
         for note in &verdict.notes {
             report.paragraph(2, "· ", note, Tone::Dim)?;
         }
-        let statements = verdict.fix.iter().flat_map(plan::sql::statements).collect::<Vec<_>>();
+        let statements = statements(verdict);
         if !statements.is_empty() {
             let label = if verdict.works { "To end it:" } else { "To give it:" };
             report.line().known("  ").painted(label, Tone::Dim).end()?;
@@ -237,7 +237,7 @@ impl<'a> Answer<'a> {
             paths: v.paths.iter().map(path_out).collect(),
             by_set_role: v.by_set_role.iter().map(path_out).collect(),
             missing: v.missing.clone(),
-            fix: v.fix.iter().flat_map(plan::sql::statements).collect(),
+            fix: statements(v),
             notes: v.notes.clone(),
         };
         Out {
@@ -251,6 +251,10 @@ impl<'a> Answer<'a> {
             answers: self.verdicts.iter().map(answer).collect(),
         }
     }
+}
+
+fn statements(verdict: &Verdict) -> Vec<String> {
+    verdict.fix.iter().flat_map(plan::sql::statements).collect()
 }
 
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 //! What the readers work on: every target read (or recorded) and judged. Servers are asked concurrently and each has its
 //! own time limits, so one that is dead costs the others nothing but the end of the wait.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     failure::Failure,
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config::{self, target::Ask},
     domain::snapshot::Snapshot,
-    policy::judgement::Judgement,
+    policy::{checks::schemas_wanting_names, judgement::Judgement},
     server::{ObjectsWanted, Reader, ServerError, Want, connect::ConnectErrorKind},
 };
 
@@ -29,7 +29,7 @@ pub async fn readings(targets: Vec<Target>, want: &Want) -> Vec<Reading> {
     let mut tasks = Vec::new();
     for target in targets {
         let want = Want { tenant_columns: target.tenant_columns(), ..want.clone() };
-        let (name, policy_path) = (target.name.clone(), target.policy_path.clone());
+        let (name, policy_path) = (target.name.clone(), target.place.as_ref().map(|p| p.path.clone()));
         tasks.push((name, policy_path, tokio::spawn(reading(target, want, asking.clone()))));
     }
     let mut readings = Vec::new();
@@ -54,7 +54,7 @@ async fn reading(target: Target, want: Want, asking: Asking) -> Result<Judgement
     let Some(mut reader) = reader.filter(|_| want.shapes && want.objects == ObjectsWanted::None) else {
         return Ok(judged);
     };
-    let schemas = crate::policy::checks::schemas_wanting_names(&judged.findings, &judged.snapshot.catalog, judged.policy.as_deref());
+    let schemas = schemas_wanting_names(&judged.findings, &judged.snapshot.catalog, judged.policy.as_deref());
     if schemas.is_empty() {
         return Ok(judged);
     }
@@ -92,13 +92,7 @@ pub struct Asking(Arc<tokio::sync::Mutex<()>>);
 
 /// Connects; a person is asked for a password when the server wants one and none is at hand.
 async fn connect(target: &config::Target, asking: &Asking) -> Result<Reader, Failure> {
-    let turn = if target.ask == Ask::First { Some(asking.0.lock().await) } else { None };
-    let target = on_a_thread({
-        let mut target = target.clone();
-        move || target.obtain_password().map(|()| target)
-    })
-    .await??;
-    drop(turn);
+    let target = at_hand(target.clone(), asking).await?;
     let error = match Reader::open(&target.conninfo, &target.name).await {
         Ok(reader) => return Ok(reader),
         Err(error) => error,
@@ -107,11 +101,41 @@ async fn connect(target: &config::Target, asking: &Asking) -> Result<Reader, Fai
     if !wanted || target.ask != Ask::WhenNeeded {
         return Err(refused(&error));
     }
-    let _turn = asking.0.lock().await;
-    let mut asked = target;
     // Where nobody can be asked, it stays what it was: a server that wants a password.
-    let asked = on_a_thread(move || asked.ask_password().map(|()| asked)).await?.map_err(|_| refused(&error))?;
+    let asked = ask(target, asking).await.map_err(|_| refused(&error))?;
     Reader::open(&asked.conninfo, &asked.name).await.map_err(|e| refused(&e))
+}
+
+/// A target with the password that its server wants, for the console. A server that cannot be reached is no error here:
+/// the console goes on trying.
+///
+/// # Errors
+/// The password command failed, or nobody answered.
+pub async fn with_password(target: config::Target, asking: &Asking) -> Result<config::Target, Failure> {
+    let target = at_hand(target, asking).await?;
+    if target.conninfo.has_password() || target.ask != Ask::WhenNeeded {
+        return Ok(target);
+    }
+    match crate::server::connect::connect(&target.conninfo, PROBE).await {
+        Err(error) if error.kind == ConnectErrorKind::PasswordNeeded => ask(target, asking).await,
+        Ok(_) | Err(_) => Ok(target),
+    }
+}
+
+/// How long a server may take to say whether it wants a password, before the console opens without.
+const PROBE: Duration = Duration::from_secs(2);
+
+/// The password that can be had without the server's asking.
+async fn at_hand(mut target: config::Target, asking: &Asking) -> Result<config::Target, Failure> {
+    let turn = if target.ask == Ask::First { Some(asking.0.lock().await) } else { None };
+    let target = on_a_thread(move || target.obtain_password().map(|()| target)).await??;
+    drop(turn);
+    Ok(target)
+}
+
+async fn ask(mut target: config::Target, asking: &Asking) -> Result<config::Target, Failure> {
+    let _turn = asking.0.lock().await;
+    Ok(on_a_thread(move || target.ask_password().map(|()| target)).await??)
 }
 
 /// Judging a large database is work for a thread of its own: the others' answers are not to wait for it.

@@ -29,7 +29,7 @@ mod versions;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use self::{
     args::{Cli, Command, Global, PolicyCommand},
@@ -99,14 +99,20 @@ async fn interrupted() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// Flags that say what to read have no meaning for commands that read nothing, and targets none beside a command.
+/// What the parser lets pass: flags that say what to read have no meaning for commands that read nothing, and a command
+/// stands before its targets.
 fn fitting(cli: &Cli) -> Result<(), Failure> {
-    let Some(command) = &cli.command else { return Ok(()) };
+    let Some(command) = &cli.command else {
+        // Behind a target, the name of a command is read as another target.
+        let names = Cli::command();
+        let command = cli.targets.iter().find(|t| names.find_subcommand(t.as_str()).is_some());
+        return command.map_or(Ok(()), |command| {
+            let targets: Vec<&str> = cli.targets.iter().filter(|t| *t != command).map(String::as_str).collect();
+            let cause = format!("could not read the command line: {command} stands behind a target");
+            Err(Failure::usage(cause, format!("Write the command first: pgmoat {command} {}", targets.join(" "))))
+        });
+    };
     let name = command.name();
-    if let Some(target) = cli.targets.first() {
-        let cause = format!("could not read the command line: the target {target} stands before the command");
-        return Err(Failure::usage(cause, format!("Write it behind: pgmoat {name} {target}")));
-    }
     if command.reads() {
         return Ok(());
     }
@@ -171,10 +177,6 @@ async fn dispatch(cli: Cli, env: Env) -> Outcome {
             let want = Want { activity: true, ..Want::default() };
             let readings = gather::readings(context.targets(&args.targets)?, &want).await;
             sessions::run(report, &readings, args.format)
-        }
-        Command::Policy(PolicyCommand::Derive(args)) => {
-            let target = Context::new(global, env)?.target(args.target.as_ref())?;
-            policy::derive(report, &target, args.output.as_deref()).await
         }
         Command::Policy(PolicyCommand::Check { file }) => policy::check(report, &file),
         Command::Info(args) => info::run(report, &Context::new(global, env)?, args.format),

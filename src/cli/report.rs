@@ -284,8 +284,18 @@ pub fn failure(failure: &Failure) {
         note(&if i == 0 { format!("pgmoat: {line}") } else { line.to_owned() });
     }
     for line in failure.remedy.iter().flat_map(|r| r.lines()) {
-        note(line);
+        note(&sentence(line));
     }
+}
+
+/// A remedy as a sentence: layers below write it without a capital and a full stop, because they put it into others.
+fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    let mut out: String = chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
+    if out.ends_with(|c: char| c.is_alphabetic() || matches!(c, '`' | ')')) {
+        out.push('.');
+    }
+    out
 }
 
 #[cfg(test)]
@@ -359,6 +369,14 @@ pub(crate) mod tests {
         let json = text.lines().skip(1).take(3).collect::<String>();
         let back: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(back, serde_json::json!({ "k\u{202e}": "a\u{1b}[2J\u{9b}" }));
+    }
+
+    #[test]
+    fn a_remedy_becomes_a_sentence() {
+        assert_eq!(sentence("did you mean `x`?"), "Did you mean `x`?");
+        assert_eq!(sentence("name one: a, b"), "Name one: a, b.");
+        assert_eq!(sentence("  npm pack pg@18.4"), "  npm pack pg@18.4");
+        assert_eq!(sentence("-w never asks"), "-w never asks.");
     }
 
     #[test]

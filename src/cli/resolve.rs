@@ -12,6 +12,7 @@ use crate::{
     config::{self, Config, Env, TargetOptions, revisions},
     domain::{alembic::Lineages, snapshot::Snapshot},
     policy::{self, Policy, file::PolicyError},
+    run::Rules,
 };
 
 /// One database to look at.
@@ -19,10 +20,19 @@ pub struct Target {
     /// Name of the instance.
     pub name: String,
     pub source: Source,
+    /// Where its policy is.
+    pub place: Option<Place>,
     /// The part of the policy that speaks of this instance.
     pub policy: Option<Arc<Policy>>,
-    pub policy_path: Option<PathBuf>,
     pub lineages: Arc<Lineages>,
+}
+
+/// The policy of one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub path: PathBuf,
+    /// Entries without an instance speak of this one.
+    pub home: bool,
 }
 
 /// Where its picture comes from.
@@ -135,9 +145,8 @@ impl Context {
         let default = || self.config.default_policy.as_ref().map(written);
         let path = self.global.policy.clone().or(of_instance).or_else(default);
         let name = snapshot.instance.clone();
-        let mut policies = Policies::default();
-        let policy = path.as_deref().map(|p| policies.load(p)).transpose()?.map(|p| p.for_instance(&name, true));
-        Ok(Some(target(name, Source::Recording(Box::new(snapshot)), policy, path)))
+        let place = path.map(|path| Place { path, home: true });
+        target(name, Source::Recording(Box::new(snapshot)), place, &mut Policies::default()).map(Some)
     }
 
     /// Gives every target its part of a policy: of the one it names, or of one that another instance names and that
@@ -155,38 +164,38 @@ impl Context {
             for warning in &one.conninfo.warnings {
                 report::note(&format!("pgmoat: {}: {warning}", one.name));
             }
-            let (policy, path) = match &one.policy {
+            let place = match &one.policy {
                 Some(path) => {
-                    let policy = policies.load(path)?;
                     // A policy given for all belongs to the instance that the configuration gives it to, if any.
                     let mut owners = named.iter().filter(|(_, p)| same(p, path)).peekable();
                     let home = owners.peek().is_none() || owners.any(|(owner, _)| *owner == one.name);
-                    (Some(policy.for_instance(&one.name, home)), Some(path.clone()))
+                    Some(Place { path: path.clone(), home })
                 }
                 None => self.of_others(&one.name, &named, &mut policies)?,
             };
             let name = one.name.clone();
-            targets.push(target(name, Source::Server(Box::new(one)), policy, path));
+            targets.push(target(name, Source::Server(Box::new(one)), place, &mut policies)?);
         }
         Ok(targets)
     }
 
+    /// The policy that another instance names and that speaks of this one.
     fn of_others(
         &self,
         name: &str,
         named: &[(String, PathBuf)],
         policies: &mut Policies,
-    ) -> Result<(Option<Policy>, Option<PathBuf>), Failure> {
+    ) -> Result<Option<Place>, Failure> {
         if self.config.instance(name).is_none() {
-            return Ok((None, None));
+            return Ok(None);
         }
         for (_, path) in named {
             let part = policies.load(path)?.for_instance(name, false);
             if !(part.services.is_empty() && part.roles.is_empty() && part.schemas.is_empty()) {
-                return Ok((Some(part), Some(path.clone())));
+                return Ok(Some(Place { path: path.clone(), home: false }));
             }
         }
-        Ok((None, None))
+        Ok(None)
     }
 }
 
@@ -205,11 +214,35 @@ impl Policies {
     }
 }
 
-fn target(name: String, source: Source, policy: Option<Policy>, policy_path: Option<PathBuf>) -> Target {
+fn target(name: String, source: Source, place: Option<Place>, policies: &mut Policies) -> Result<Target, Failure> {
+    let whole = place.as_ref().map(|p| policies.load(&p.path)).transpose()?;
+    let policy = whole.zip(place.as_ref()).map(|(whole, p)| Arc::new(whole.for_instance(&name, p.home)));
+    let lineages = Arc::new(lineages(policy.as_deref()));
+    Ok(Target { name, source, place, policy, lineages })
+}
+
+fn lineages(policy: Option<&Policy>) -> Lineages {
     let services = policy.iter().flat_map(|p| &p.services);
-    let folders = services.filter_map(|s| Some((s.name.as_str(), s.revisions.as_deref()?)));
-    let lineages = Arc::new(revisions::lineages(folders));
-    Target { name, source, policy: policy.map(Arc::new), policy_path, lineages }
+    revisions::lineages(services.filter_map(|s| Some((s.name.as_str(), s.revisions.as_deref()?))))
+}
+
+impl Place {
+    /// Reads the policy and its revision scripts anew, for a console that is open. Blocks on files.
+    #[must_use]
+    pub fn rules(&self, instance: &str) -> Rules {
+        match policy::file::load(&self.path) {
+            Ok(whole) => {
+                let policy = whole.for_instance(instance, self.home);
+                let folders = policy.services.iter().filter_map(|s| s.revisions.clone());
+                let files = std::iter::once(self.path.clone()).chain(folders).collect();
+                let lineages = Arc::new(lineages(Some(&policy)));
+                Rules { policy: Some(Arc::new(policy)), lineages, files, problem: None }
+            }
+            Err(error) => {
+                Rules { files: vec![self.path.clone()], problem: Some(error.to_string()), ..Rules::default() }
+            }
+        }
+    }
 }
 
 fn same(a: &Path, b: &Path) -> bool {

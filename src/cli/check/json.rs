@@ -7,6 +7,7 @@ use super::{Reading, Report, tally};
 use crate::{
     cli::{failure::Failure, time},
     domain::snapshot::Unavailable,
+    plan,
     policy::{Finding, Severity},
 };
 
@@ -59,7 +60,7 @@ pub fn write(report: &mut Report, readings: &[Reading], level: Severity) -> Resu
         for finding in &judgement.findings {
             report.raw(if first { "\n    " } else { ",\n    " })?;
             first = false;
-            report.json_part(&row(finding, judgement.snapshot.server.version_num), false)?;
+            report.json_part(&row(finding), false)?;
             if report.gone() {
                 return Ok(());
             }
@@ -70,7 +71,7 @@ pub fn write(report: &mut Report, readings: &[Reading], level: Severity) -> Resu
     report.raw("\n}\n")
 }
 
-fn row(finding: &Finding, version_num: u32) -> Row<'_> {
+fn row(finding: &Finding) -> Row<'_> {
     Row {
         id: &finding.id,
         code: finding.code,
@@ -89,7 +90,7 @@ fn row(finding: &Finding, version_num: u32) -> Row<'_> {
         message: &finding.message,
         why: &finding.why,
         remedy: &finding.remedy,
-        fix: super::fix(finding),
+        fix: plan::sql::fix_sql(finding),
         objects: &finding.objects,
         objects_total: finding.objects_total,
     }

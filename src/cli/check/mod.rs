@@ -11,10 +11,7 @@ use super::{
     gather::Reading,
     report::{self, Report},
 };
-use crate::{
-    plan,
-    policy::{Finding, Severity},
-};
+use crate::policy::{Finding, Severity};
 
 /// Prints the findings of all instances that could be read. Those that could not are said on standard error, and count
 /// for more than any finding.
@@ -42,11 +39,6 @@ fn exit(readings: &[Reading], level: Severity) -> Exit {
         Ok(_) => Exit::Done,
     };
     readings.iter().map(worst).max().unwrap_or(Exit::Done)
-}
-
-/// What would mend it, as statements; `None` when that needs a decision.
-fn fix(finding: &Finding) -> Option<Vec<String>> {
-    finding.fix.as_ref().map(|changes| changes.iter().flat_map(plan::sql::statements).collect())
 }
 
 /// How many findings there are of each severity, worst first.

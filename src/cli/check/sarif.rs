@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Reading, Report};
 use crate::{
     cli::failure::Failure,
+    plan,
     policy::{
         Finding, Severity,
         checks::{CHECKS, Code},
@@ -23,7 +24,7 @@ pub fn write(report: &mut Report, readings: &[Reading]) -> Result<(), Failure> {
         let policy = reading.policy_path.as_ref().map(|p| p.to_string_lossy().into_owned());
         for finding in &judgement.findings {
             let index = codes.iter().position(|c| c.code == finding.code);
-            results.push(result(finding, index, policy.as_deref(), judgement.snapshot.server.version_num));
+            results.push(result(finding, index, policy.as_deref()));
         }
     }
     let failures: Vec<Value> = readings
@@ -58,7 +59,7 @@ fn rule(code: &Code) -> Value {
     })
 }
 
-fn result(finding: &Finding, rule_index: Option<usize>, policy: Option<&str>, version_num: u32) -> Value {
+fn result(finding: &Finding, rule_index: Option<usize>, policy: Option<&str>) -> Value {
     let place = [Some(finding.instance.as_str()), Some(finding.database.as_str()), finding.schema.as_deref()]
         .into_iter()
         .flatten()
@@ -86,7 +87,7 @@ fn result(finding: &Finding, rule_index: Option<usize>, policy: Option<&str>, ve
             "observed": finding.observed,
             "expected": finding.expected,
             "objects": finding.objects,
-            "fix": super::fix(finding),
+            "fix": plan::sql::fix_sql(finding),
         },
     });
     if let (Some(index), Some(map)) = (rule_index, result.as_object_mut()) {

@@ -18,6 +18,7 @@ use super::{Reading, Report, tally};
 use crate::{
     app::view::Tone,
     cli::{failure::Failure, time},
+    plan,
     policy::{Finding, Group, Severity, judgement::Judgement},
     text,
 };
@@ -67,7 +68,7 @@ fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
             report.line().painted(group.word(), Tone::Strong).end()?;
         }
         for finding in findings {
-            one(report, finding, server.version_num, explained.insert(finding.code))?;
+            one(report, finding, explained.insert(finding.code))?;
         }
     }
     if let Some((cells, differ)) = judgement.cells {
@@ -87,7 +88,7 @@ fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
     report.blank()
 }
 
-fn one(report: &mut Report, finding: &Finding, version_num: u32, first: bool) -> Result<(), Failure> {
+fn one(report: &mut Report, finding: &Finding, first: bool) -> Result<(), Failure> {
     let tone = severity_tone(finding.severity);
     report
         .line()
@@ -116,7 +117,7 @@ fn one(report: &mut Report, finding: &Finding, version_num: u32, first: bool) ->
     if !finding.remedy.is_empty() {
         report.paragraph(6, "Do:  ", &finding.remedy, Tone::Text)?;
     }
-    if let Some(statements) = super::fix(finding) {
+    if let Some(statements) = plan::sql::fix_sql(finding) {
         report.line().known("      ").painted("Fix:", Tone::Dim).end()?;
         for statement in statements {
             report.sql(8, &statement)?;
