@@ -301,13 +301,12 @@ impl Pane for Overview {
             for (position, f) in wrong {
                 // one line for what is wrong in one place, however many privileges it concerns
                 let place = (f.code, &f.role, &f.schema, if f.role.is_some() { &None } else { &f.object });
-                match places.get(&place).and_then(|at| folded.get_mut(*at)) {
-                    Some((_, alike)) => *alike += 1,
-                    None if folded.len() < LISTED => {
-                        places.insert(place, folded.len());
-                        folded.push((position, 0));
-                    }
-                    None => {}
+                let room = folded.len() < LISTED;
+                if let Some((_, alike)) = places.get(&place).and_then(|at| folded.get_mut(*at)) {
+                    *alike += 1;
+                } else if room {
+                    places.insert(place, folded.len());
+                    folded.push((position, 0));
                 }
             }
             ordered.extend(folded.into_iter().filter_map(|(position, alike)| {
