@@ -11,8 +11,7 @@ use std::{
 };
 
 use super::{
-    DatabaseRule, Exception, Finding, Group, Level, Policy, RoleRule, SchemaRule, Service, Severity,
-    checks,
+    DatabaseRule, Exception, Finding, Group, Level, Policy, RoleRule, SchemaRule, Service, Severity, checks,
     desired::{DATABASE_PREFIX, PUBLIC, Rights, is_compared, real_owner, required},
     judge::Judge,
     versions::Versions,
@@ -284,9 +283,10 @@ impl Draft<'_> {
         levels.extend((tables && holds(Level::Reference)).then_some(Level::Reference));
         levels.extend((routines && holds(Level::Execute)).then_some(Level::Execute));
         let catalog = &self.snapshot.catalog;
-        let usage = catalog.schemas.get(position).is_some_and(|s| {
-            self.direct(role, ObjectKind::Schema, s.owner, &s.acl).contains(Privilege::Usage)
-        });
+        let usage = catalog
+            .schemas
+            .get(position)
+            .is_some_and(|s| self.direct(role, ObjectKind::Schema, s.owner, &s.acl).contains(Privilege::Usage));
         if levels.is_empty() && usage {
             levels.push(Level::Usage);
         }
@@ -299,8 +299,7 @@ impl Draft<'_> {
         let lineages = Arc::new(Lineages::default());
         let judge = Judge::new(self.snapshot, self.matrix, Some(&local));
         let versions = Versions::new(self.snapshot, Some(&local), &lineages, self.matrix);
-        let (mut findings, _) =
-            checks::run(self.snapshot, self.matrix, &judge, Some(&local), &lineages, &versions);
+        let (mut findings, _) = checks::run(self.snapshot, self.matrix, &judge, Some(&local), &lineages, &versions);
         findings.retain(|f| {
             matches!(f.group, Group::Existence | Group::Grants | Group::Ownership) && f.severity > Severity::Info
         });
@@ -425,8 +424,8 @@ impl Draft<'_> {
 
     /// Gives a role a rule, unless it has one.
     fn name(&self, policy: &mut Policy, role: &Role) -> bool {
-        let known = policy.services.iter().any(|s| s.role == role.name)
-            || policy.roles.iter().any(|r| r.name == role.name);
+        let known =
+            policy.services.iter().any(|s| s.role == role.name) || policy.roles.iter().any(|r| r.name == role.name);
         if !known && is_compared(role) {
             policy.roles.push(self.role_rule(role));
             return true;
@@ -517,7 +516,8 @@ fn except(policy: &mut Policy, role: &str, schema: &str, privileges: Vec<Privile
 
 /// Default privileges are not kept for this creator there.
 fn no_creator(policy: &mut Policy, schema: &str, creator: &str) -> bool {
-    let services = policy.services.iter_mut().filter(|s| s.schemas.iter().any(|n| n == schema)).map(|s| &mut s.creators);
+    let services =
+        policy.services.iter_mut().filter(|s| s.schemas.iter().any(|n| n == schema)).map(|s| &mut s.creators);
     let rules = policy.schemas.iter_mut().filter(|s| s.name == schema).map(|s| &mut s.creators);
     let mut changed = false;
     for creators in services.chain(rules) {
@@ -584,14 +584,23 @@ mod tests {
             .grant_schema("langflow", "audit_user", "USAGE")
             .grant("langflow.flow", "audit_user", "SELECT")
             .grant("langflow.alembic_version", "audit_user", "SELECT")
-            .default_acl("langflow_app", Some("langflow"), crate::domain::snapshot::DefaultKind::Tables, "audit_user", "SELECT")
+            .default_acl(
+                "langflow_app",
+                Some("langflow"),
+                crate::domain::snapshot::DefaultKind::Tables,
+                "audit_user",
+                "SELECT",
+            )
             .schema("audit", "postgres")
             .table("audit", "log", "postgres")
             .grant_schema("audit", "langflow_app", "USAGE")
             .grant("audit.log", "langflow_app", "SELECT, INSERT");
         let policy = derived(&f);
         let service = &policy.services[0];
-        assert_eq!((service.role.as_str(), service.version_table.as_deref()), ("langflow_app", Some("alembic_version")));
+        assert_eq!(
+            (service.role.as_str(), service.version_table.as_deref()),
+            ("langflow_app", Some("alembic_version"))
+        );
         assert_eq!(service.access["audit"], [Level::Read, Level::Append]);
         assert_eq!(policy.roles.iter().find(|r| r.name == "audit_user").unwrap().access["langflow"], [Level::Read]);
         assert!(policy.exceptions.is_empty(), "{:?}", policy.exceptions);

@@ -17,7 +17,10 @@ pub fn text(policy: &Policy) -> String {
         Undeclared::Report => "report",
         Undeclared::Revoke => "revoke",
     };
-    out.entry("undeclared", &format!("{:<30}# ignore | report | revoke: roles that are not named here", quote(undeclared)));
+    out.entry(
+        "undeclared",
+        &format!("{:<30}# ignore | report | revoke: roles that are not named here", quote(undeclared)),
+    );
     services(policy, &mut out);
     roles(policy, &mut out);
     schemas(policy, &mut out);
@@ -129,11 +132,7 @@ fn rest(policy: &Policy, out: &mut Lines) {
         out.line("\n[limits]");
         let all = [
             ("connections_percent", u32::from(limits.connections_percent), u32::from(default.connections_percent)),
-            (
-                "idle_in_transaction_seconds",
-                limits.idle_in_transaction_seconds,
-                default.idle_in_transaction_seconds,
-            ),
+            ("idle_in_transaction_seconds", limits.idle_in_transaction_seconds, default.idle_in_transaction_seconds),
             ("long_query_seconds", limits.long_query_seconds, default.long_query_seconds),
             ("blocked_seconds", limits.blocked_seconds, default.blocked_seconds),
             ("cache_hit_percent", u32::from(limits.cache_hit_percent), u32::from(default.cache_hit_percent)),
@@ -255,7 +254,8 @@ mod tests {
         policy.services[0].role = "a\"b\\c\u{1b}\u{202e}é日".to_owned();
         policy.services[0].owner = policy.services[0].role.clone();
         policy.services[0].access.insert("x y/z".to_owned(), vec![crate::policy::Level::Read]);
-        let again = file::parse(&text(&policy), Path::new("p.toml")).unwrap_or_else(|e| panic!("{e}\n{}", text(&policy)));
+        let again =
+            file::parse(&text(&policy), Path::new("p.toml")).unwrap_or_else(|e| panic!("{e}\n{}", text(&policy)));
         assert_eq!(again, policy);
     }
 }

@@ -93,7 +93,9 @@ fn build(roles: usize, groups: usize, schemas: usize, owners: [u8; 4], ops: &[Op
             10 | 11 => f = f.grant_schema(schema, role, if c % 3 == 0 { "USAGE, CREATE" } else { "USAGE" }),
             12 => f = f.grant_schema(schema, "PUBLIC", if c % 2 == 0 { "USAGE" } else { "CREATE" }),
             13 => {
-                let (Some(at), false) = (everybody.iter().position(|r| *r == role), groups.is_empty()) else { continue };
+                let (Some(at), false) = (everybody.iter().position(|r| *r == role), groups.is_empty()) else {
+                    continue;
+                };
                 let group = pick(groups, c);
                 let later = everybody.iter().position(|r| *r == group).unwrap() > at;
                 if later && !members.contains(&(group, role)) {

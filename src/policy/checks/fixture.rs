@@ -8,7 +8,7 @@
 //!     .grant("langflow.flow", "reader", "SELECT")
 //!     .policy("[[service]]\nname='langflow'\nschema='langflow'\nrole='langflow_app'\n")
 //!     .case();
-//! assert_eq!(case.codes(), ["grant-excess"]);
+//! assert_eq!(case.only("grant-excess").role.as_deref(), Some("reader"));
 //! ```
 //! A fresh fixture is PostgreSQL 15 with the superuser `postgres` (who owns the database `engarde`), the predefined roles,
 //! the schemas `pg_catalog` and `public` (owned by `pg_database_owner`, USAGE for PUBLIC, as since 15).
@@ -32,7 +32,7 @@ pub const SUPERUSER: &str = "postgres";
 pub const DATABASE: &str = "engarde";
 
 /// See the module. Names are resolved when they are used, so roles and schemas come first.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Fixture {
     pub server: Server,
     pub catalog: Catalog,

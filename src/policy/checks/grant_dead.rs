@@ -12,7 +12,7 @@ use crate::{
         closure::ones,
         effective::Who,
     },
-    policy::{Finding, Group, Severity, desired::Rights},
+    policy::{Finding, Group, Severity},
     text,
 };
 
@@ -110,7 +110,8 @@ fn finding(context: &Context<'_>, role: usize, position: usize) -> Option<Findin
         f.fix = Some(vec![Change::Grant { privileges, on: On::Schema(schema), to: Grantee::Role(name) }]);
     } else if let Some(desired) = desired.filter(|_| named) {
         let exceptions = entries::exceptions_of(desired, Who::Role(role), position);
-        let excess = entries::excess(context, Who::Role(role), position, &Rights::NONE, &exceptions);
+        let allowed = entries::want(desired, role, position).allowed;
+        let excess = entries::excess(context, Who::Role(role), position, &allowed, &exceptions);
         let open: Vec<_> = excess.iter().filter(|e| e.count > 0 && counts(e.kind)).collect();
         if let (true, Some(reason)) = (open.is_empty(), exceptions.first().map(|e| &e.reason)) {
             f.severity = Severity::Info;
@@ -118,7 +119,7 @@ fn finding(context: &Context<'_>, role: usize, position: usize) -> Option<Findin
             f.remedy = format!("Nothing to do while the exception stands: {reason}.");
             return Some(f);
         }
-        f.remedy = format!("The policy gives {name} nothing in {schema}: revoke what is left.");
+        f.remedy = format!("The policy gives {name} no USAGE on {schema}: revoke what is left, or declare it.");
         f.fix = open
             .into_iter()
             .map(|e| {

@@ -1,5 +1,7 @@
 //! The checks: one file per finding code (or a few codes that are one question), one line each in [`CHECKS`].
 
+#[cfg(test)]
+pub mod arbitrary;
 pub mod audit_schema_missing;
 mod database_privileges;
 pub mod declared;
@@ -7,8 +9,6 @@ mod default_privileges;
 mod definer;
 mod entries;
 mod existence;
-#[cfg(test)]
-pub mod arbitrary;
 #[cfg(test)]
 pub mod fixture;
 mod foreign_key;
