@@ -18,4 +18,5 @@ mod oracle;
 mod read;
 mod session;
 mod support;
+mod tidy;
 mod traps;
