@@ -13,6 +13,7 @@
 mod cli;
 mod connect;
 mod demo;
+mod findings;
 mod matrix_oracle;
 mod oracle;
 mod read;
