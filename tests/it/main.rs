@@ -16,6 +16,7 @@ mod demo;
 mod findings;
 mod matrix_oracle;
 mod oracle;
+mod pooler;
 mod read;
 mod session;
 mod support;
