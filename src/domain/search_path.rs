@@ -99,6 +99,15 @@ impl SearchPath {
         self.listed().next()
     }
 
+    /// The first schema of the list that exists, whether the role may use it or not.
+    #[must_use]
+    pub fn first(&self) -> Option<Oid> {
+        self.entries.iter().find_map(|e| match e.standing {
+            Standing::Used(oid) | Standing::NoUsage(oid) => Some(oid),
+            Standing::Missing | Standing::Repeated(_) => None,
+        })
+    }
+
     /// Entries that the server skips because of a missing schema or missing USAGE; a missing `$user` schema is usual and
     /// left out.
     pub fn skipped(&self) -> impl Iterator<Item = &Entry> {

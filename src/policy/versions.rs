@@ -128,6 +128,9 @@ pub struct VersionInfo {
     /// Services that will take it for theirs: their role's path resolves their version table's name to it.
     #[serde(default)]
     pub claimed_by: Vec<String>,
+    /// Who keeps a revision here, when they are several: services, or login roles where none is declared.
+    #[serde(default)]
+    pub shared_by: Vec<String>,
     /// Sentences: what each application will say at its next start.
     pub next_start: Vec<String>,
     /// One sentence: why it has this class.
@@ -321,6 +324,7 @@ impl<'a> Reading<'a> {
         let home = self.home(i);
         let rows = self.revisions(i, table);
         let (class, service, reason) = self.class(i, table, &rows);
+        let shared_by = if class == Class::Shared { self.shared_by(i, table, &rows) } else { Vec::new() };
         VersionInfo {
             table: i,
             oid: table.oid,
@@ -329,6 +333,7 @@ impl<'a> Reading<'a> {
             home: home.map(|s| s.service.name.clone()),
             resolved_by: self.resolved_by.get(i).cloned().unwrap_or_default(),
             claimed_by: self.claimants(i).map(|s| s.service.name.clone()).collect(),
+            shared_by,
             next_start: self.next_start(i, table, &rows),
             rows,
             reason,
@@ -574,6 +579,17 @@ impl<'a> Reading<'a> {
         named && (!table.primary_key || (!rows.is_empty() && rows.iter().all(elsewhere)))
     }
 
+    /// Owners of the settled rows, and the service whose place it is; else what the evidence says.
+    fn shared_by(&self, i: usize, table: &VersionTable, rows: &[Revision]) -> Vec<String> {
+        let settled = rows.iter().filter_map(Revision::settled);
+        let home = self.home(i).map(|s| s.service.name.as_str());
+        let names: BTreeSet<&str> = settled.chain(home).collect();
+        if names.len() > 1 {
+            return names.into_iter().map(str::to_owned).collect();
+        }
+        self.sharers(i, table).unwrap_or_default()
+    }
+
     /// Who keeps a revision in this table by the evidence of paths and tables alone, when they are several: services
     /// (or, without any declared, login roles that may write it) that own tables and have no version table with rows of
     /// their own.
@@ -588,7 +604,11 @@ impl<'a> Reading<'a> {
                     let Some(oid) = self.catalog.roles.get(role).map(|r| r.oid) else { return false };
                     let rights =
                         self.matrix.rights(self.catalog, Who::Role(role), ObjectKind::Table, table.owner, &table.acl);
-                    rights.contains_all(writes) && self.counts.of_owner(oid) > 0
+                    let own =
+                        self.tables.iter().enumerate().any(|(j, t)| {
+                            j != i && t.owner == oid && !t.rows.known().is_some_and(<[String]>::is_empty)
+                        });
+                    rights.contains_all(writes) && self.counts.of_owner(oid) > 0 && !own
                 })
                 .cloned()
                 .collect()
@@ -861,6 +881,9 @@ mod tests {
         assert_eq!(classes(&f), vec![Class::Own]);
         f = shared(f, "langflow_app");
         assert_eq!(classes(&f), vec![Class::Shared]);
+        assert_eq!(only(&f).shared_by, vec!["engarde_user", "langflow_app"]);
+        let own = f.clone().version_table("langflow", V, "langflow_app", Some(&["cc"]));
+        assert_eq!(classes(&own)[0], Class::Own, "who keeps a revision of its own shares nobody's");
         f.versions[0].rows = VersionRows::Known(vec![]);
         assert_eq!(classes(&f), vec![Class::EmptyInUse]);
     }

@@ -15,7 +15,7 @@ use crate::{
         privilege::Acl,
         snapshot::{Membership, Role},
     },
-    policy::{Finding, Group, Severity},
+    policy::{Finding, Group, Severity, versions::and},
 };
 
 pub const CHECK: Check = Check { codes: &[EXCESS, MISSING], slow: false, without_policy: false, run };
@@ -90,9 +90,15 @@ fn excess(
         Some(declared) => format!("member of {} only", declared.join(", ")),
         None => "no more access than declared".to_owned(),
     };
-    let what = if gives.is_empty() { String::new() } else { format!(", which gives it {}", gives.join("; ")) };
-    finding.observed = format!("member of {}{what}", group.name);
-    finding.message = format!("{} is a member of {}{what}.", of.name, group.name);
+    let schemas: Vec<&str> = gives.iter().map(|(schema, _)| schema.as_str()).collect();
+    let details: Vec<String> = gives.iter().map(|(schema, what)| format!("in {schema} {what}")).collect();
+    let (short, long) = if gives.is_empty() {
+        (String::new(), String::new())
+    } else {
+        (format!(", which gives it too much in {}", and(&schemas)), format!(", which gives it {}", details.join("; ")))
+    };
+    finding.observed = format!("member of {}{long}", group.name);
+    finding.message = format!("{} is a member of {}{short}.", of.name, group.name);
     if needed(ctx, of.position, position) {
         finding.remedy = format!(
             "Some of what {} needs comes only through {}: grant that first, then revoke the membership.",
@@ -105,8 +111,8 @@ fn excess(
     Some(finding)
 }
 
-/// What the role has beyond the policy that the group has too, a few words for each schema.
-fn given(ctx: &Context<'_>, role: usize, group: usize, schemas: &[usize]) -> Vec<String> {
+/// What the role has beyond the policy that the group has too: schemas, and a few words for each.
+fn given(ctx: &Context<'_>, role: usize, group: usize, schemas: &[usize]) -> Vec<(String, String)> {
     let mut words = Vec::new();
     for i in schemas.iter().copied() {
         let Some(schema) = ctx.catalog.schemas.get(i) else { continue };
@@ -133,7 +139,7 @@ fn given(ctx: &Context<'_>, role: usize, group: usize, schemas: &[usize]) -> Vec
             })
             .collect();
         if !kinds.is_empty() {
-            words.push(format!("in {} {}", schema.name, kinds.join(", ")));
+            words.push((schema.name.clone(), kinds.join(", ")));
         }
     }
     words

@@ -29,7 +29,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         if of.is_none() && left < -FORGOTTEN_DAYS * DAY_US {
             continue;
         }
-        let whole = left.abs() / DAY_US;
+        let whole = if left.abs() < DAY_US { 0 } else { left.abs().saturating_add(DAY_US / 2) / DAY_US };
         let ago = match whole {
             0 => "less than a day".to_owned(),
             1 => "1 day".to_owned(),

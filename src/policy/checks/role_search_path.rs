@@ -61,11 +61,7 @@ pub(super) fn is_wanted(ctx: &Context<'_>, of: &Declared<'_>, path: &SearchPath)
         return true;
     };
     // a schema that the role may not use is a missing grant, not a wrong path
-    let first = path.entries.iter().find_map(|e| match e.standing {
-        Standing::Used(oid) | Standing::NoUsage(oid) => Some(oid),
-        Standing::Missing | Standing::Repeated(_) => None,
-    });
-    first == Some(own.oid)
+    path.first() == Some(own.oid)
 }
 
 fn role(ctx: &Context<'_>, paths: &Paths<'_>, of: &Declared<'_>) -> Option<Finding> {

@@ -33,7 +33,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         let path = ctx.path(&paths, of.position);
         let own = |oid: Oid| service.schemas.iter().any(|s| *s == ctx.catalog.schema_name(oid));
         // a path that leads elsewhere first is a finding of its own, and the same change mends both
-        if !path.current().is_some_and(own) {
+        if !path.first().is_some_and(own) {
             continue;
         }
         let seen = visible(ctx, &path, own, |owner| ctx.belongs(owner, service));
@@ -198,6 +198,8 @@ mod tests {
         assert_eq!(f.grant_schema("extensions", "PUBLIC", "USAGE").case().of(CODE.code), vec![]);
         let closed = fixture("langflow, public", "").revoke_schema("public", "PUBLIC", "USAGE");
         assert_eq!(closed.case().of(CODE.code), vec![], "not looked into");
+        let shut_out = fixture("langflow, public", "").revoke_schema("langflow", "app", "USAGE");
+        assert_eq!(shut_out.case().of(CODE.code).len(), 1, "its own schema first, though it may not use it");
     }
 
     #[test]

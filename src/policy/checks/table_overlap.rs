@@ -73,11 +73,11 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             } else if info {
                 "Allowed by the policy.".to_owned()
             } else {
-                format!(
-                    "Find out which of them are leftovers; tables that belong together move with `pgmoat move-objects \
-                     {} --from {first} --to {second} --tables …`. What is meant goes under [allow] overlap.",
-                    ctx.snapshot.instance
-                )
+                leftovers(ctx, whose, [(a, &first), (b, &second)], &names).unwrap_or_else(|| {
+                    "Find out which of them are leftovers (owners, rows), save what they hold and drop them; what is \
+                     meant goes under [allow] overlap."
+                        .to_owned()
+                })
             };
             if info {
                 finding.severity = Severity::Info;
@@ -86,6 +86,30 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             out.push(finding);
         }
     }
+}
+
+/// What the owners say: tables in one service's schema that belong to the other.
+fn leftovers(
+    ctx: &Context<'_>,
+    whose: Option<(&str, &str)>,
+    schemas: [(Oid, &String); 2],
+    names: &[&str],
+) -> Option<String> {
+    let (x, y) = whose?;
+    let service = |name: &str| ctx.services().iter().find(|s| s.name == name);
+    let [first, second] = schemas;
+    [(first, service(y)?), (second, service(x)?)].into_iter().find_map(|((oid, schema), other)| {
+        let objects = ctx.snapshot.objects.0.get(&oid)?;
+        let mut owners =
+            objects.relations.iter().filter(|o| names.contains(&o.name.as_str())).map(|o| o.owner).peekable();
+        owners.peek()?;
+        owners.all(|o| ctx.belongs(o, other)).then(|| {
+            format!(
+                "Those in {schema} belong to {}: leftovers of {}, by their owner. Save what they hold and drop them.",
+                other.role, other.name
+            )
+        })
+    })
 }
 
 fn some(names: &[&str]) -> String {
@@ -153,6 +177,13 @@ mod tests {
         let found = fixture(&["flow", "folder"], "").case().only(CODE.code);
         assert_eq!((found.severity, found.id.as_str()), (Severity::Warning, "table-overlap:langflow:public"));
         assert_eq!(found.objects, ["langflow.flow", "langflow.folder", "public.flow", "public.folder"]);
+    }
+
+    #[test]
+    fn owners_tell_which_are_leftovers() {
+        let f = fixture(&["flow"], "").table("public", "flow", "app").table("langflow", "flow", "app");
+        let found = f.case().only(CODE.code);
+        assert!(found.remedy.starts_with("Those in public belong to app: leftovers of langflow"), "{}", found.remedy);
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! `version-table-shadowed`: a service's search path leads it to another service's version table.
 
+use std::fmt::Write as _;
+
 use super::{Check, Code, Context, declared::shown_path};
-use crate::policy::{Finding, Group, Severity, versions::declared_place};
+use crate::{
+    domain::search_path::Standing,
+    policy::{Finding, Group, Severity, versions::declared_place},
+};
 
 pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: false, run };
 
@@ -42,6 +47,10 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         finding.via = Some(path.origin.words().to_owned());
         finding.message =
             format!("{} resolves {} to {object}, which is {other}'s (search path {shown}).", service.role, table.name);
+        if let Some(own) = path.skipped().find(|e| service.schemas.contains(&e.name)) {
+            let why = if own.standing == Standing::Missing { "it does not exist" } else { "the role may not use it" };
+            let _ = write!(finding.message, " Its own schema {} is skipped: {why}.", own.name);
+        }
         let own = ctx.versions.home_of(&service.name).is_some();
         let wanted = ctx.wanted_path(service, &path);
         // the own schema alone, where the own table is; a declared path with the neighbour first mends nothing
@@ -99,6 +108,8 @@ mod tests {
         let own = |path| fixture(path).version_table("langflow", "alembic_version", "app", Some(&["l1"]));
         assert_eq!(own("langflow, public").case().of(CODE.code), vec![]);
         assert_eq!(own("public, langflow").case().of(CODE.code).len(), 1);
+        let shut_out = own("langflow, public").revoke_schema("langflow", "app", "USAGE").case().only(CODE.code);
+        assert!(shut_out.message.ends_with("Its own schema langflow is skipped: the role may not use it."));
         let closed = fixture("public, langflow").revoke_schema("public", "PUBLIC", "USAGE");
         assert_eq!(closed.case().of(CODE.code), vec![], "a schema it may not use is not looked into");
     }

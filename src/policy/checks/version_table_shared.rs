@@ -36,13 +36,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             several => format!("{} of {}", count(info.rows.len(), "row"), and(several)),
         };
         finding.expected = "one application's revisions".into();
-        let who: Vec<&str> = if owners.len() > 1 {
-            owners.clone()
-        } else if info.claimed_by.len() > 1 {
-            info.claimed_by.iter().map(String::as_str).collect()
-        } else {
-            info.resolved_by.iter().take(4).map(String::as_str).collect()
-        };
+        let who: Vec<&str> = info.shared_by.iter().map(String::as_str).collect();
         finding.message = format!("{} keep their revisions in one table, {object}.", and(&who));
         let moves: Vec<String> = guests
             .iter()
