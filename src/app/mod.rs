@@ -13,12 +13,12 @@ mod overlay;
 mod palette;
 pub mod panes;
 pub mod prose;
-pub mod sql_spans;
-pub mod view;
-pub mod wording;
 pub mod screen;
+pub mod sql_spans;
 mod table;
 mod update;
+pub mod view;
+pub mod wording;
 pub mod words;
 mod wrap;
 
@@ -252,14 +252,16 @@ impl App {
 
     /// Makes the active pane's rows when they are out of date.
     fn load(&mut self) {
-        let names: Vec<String> = self.instances.iter().map(|i| i.name.clone()).collect();
-        if let Some((ctx, slot)) = self.here().filter(|(_, s)| s.moved) {
+        if self.slot().is_none_or(|s| !s.moved) {
+            return;
+        }
+        if let Some((ctx, slot)) = self.here() {
             slot.moved = false;
             slot.entries = slot.pane.load(&ctx);
             slot.columns = slot.pane.columns(&ctx);
             slot.table.keep_marks(&slot.entries);
-            slot.reorder(&names);
         }
+        self.reorder();
     }
 
     /// The active pane's rows anew from the same entries: filter or sorting changed.

@@ -359,7 +359,18 @@ impl App {
         if let Some((_, slot)) = self.here() {
             let table = &mut slot.table;
             if slot.pane.by_cell() {
-                table.column = table.column.saturating_add_signed(by).min(slot.columns.len().saturating_sub(1));
+                let last = slot.columns.len().saturating_sub(1);
+                let mut column = table.column;
+                // a column without a title has nothing to stop at
+                loop {
+                    let next = column.saturating_add_signed(by).min(last);
+                    let stop = next == column || slot.columns.get(next).is_some_and(|c| !c.title.is_empty());
+                    column = next;
+                    if stop {
+                        break;
+                    }
+                }
+                table.column = column;
             } else {
                 let scrolls = slot.columns.iter().filter(|c| !c.frozen).count();
                 table.column_offset = table.column_offset.saturating_add_signed(by).min(scrolls.saturating_sub(1));
@@ -447,7 +458,7 @@ impl App {
                 let tone = if (action.enabled)(self).is_ok() { Tone::Text } else { Tone::Dim };
                 lines.push(
                     Line::new(&format!("  {keys:<14} "), Tone::Key)
-                        .and(&format!("{:<17}", action.title), tone)
+                        .and(&format!("{:<18}", action.title), tone)
                         .and(action.doc, Tone::Dim),
                 );
             }

@@ -1,17 +1,17 @@
-//! Long lines broken at blanks, with their indentation kept. Knows toned text only.
+//! Long lines broken at blanks, with their indentation or column kept. Knows toned text only.
 
 use unicode_width::UnicodeWidthChar;
 
 use super::view::{Line, Span, Tone};
 
-/// Breaks a line into lines of at most `width` cells; what continues is indented as the line began. A word that is
-/// wider than the line is cut.
+/// Breaks a line into lines of at most `width` cells; what continues is indented as the line began, or stands under its
+/// last column where two blanks or more divide it into columns. A word that is wider than the line is cut.
 #[must_use]
 pub fn wrap(line: &Line, width: usize) -> Vec<Line> {
     if line.width() <= width || width == 0 {
         return vec![line.clone()];
     }
-    let indent = indent(line).min(width / 2);
+    let indent = indent(line, width / 2);
     let mut out = Vec::new();
     let mut now = Line::empty();
     let mut used = 0;
@@ -55,16 +55,22 @@ pub fn wrap(line: &Line, width: usize) -> Vec<Line> {
     out
 }
 
-fn indent(line: &Line) -> usize {
-    let mut n = 0;
-    for span in &line.0 {
-        let blanks = span.text().len() - span.text().trim_start_matches(' ').len();
-        n += blanks;
-        if blanks < span.text().len() {
-            break;
+/// Cells before the first word, or before the last column that begins within `most` cells.
+fn indent(line: &Line, most: usize) -> usize {
+    let (mut at, mut blanks, mut indent) = (0, 0, 0);
+    let mut begun = false;
+    for c in line.0.iter().flat_map(|s| s.text().chars()) {
+        if c == ' ' {
+            blanks += 1;
+        } else {
+            if at <= most && (!begun || blanks >= 2) {
+                indent = at;
+            }
+            (begun, blanks) = (true, 0);
         }
+        at += c.width().unwrap_or(0);
     }
-    n
+    indent.min(most)
 }
 
 /// Runs of blanks and runs of others, with their spans.
@@ -112,6 +118,7 @@ mod tests {
         assert_eq!(wrapped("one two three", 20), ["one two three"]);
         assert_eq!(wrapped("one two three", 8), ["one two ", "three"]);
         assert_eq!(wrapped("  one two three", 8), ["  one ", "  two ", "  three"]);
+        assert_eq!(wrapped("  k  open  goes one level down", 22), ["  k  open  goes one ", "           level down"]);
         assert_eq!(wrapped("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrapped("日本語日本語", 5), ["日本", "語日", "本語"]);
     }

@@ -131,3 +131,131 @@ impl Judges {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        sync::atomic::{AtomicUsize, Ordering},
+        time::{Duration, SystemTime},
+    };
+
+    use super::*;
+    use crate::{domain::snapshot::Server, policy::Policy};
+
+    fn snapshot(catalog: &Arc<Catalog>) -> Arc<Snapshot> {
+        Arc::new(Snapshot {
+            instance: "local".to_owned(),
+            server: Arc::new(Server { version_num: 150_000, ..Server::default() }),
+            catalog: Arc::clone(catalog),
+            shapes: None,
+            objects: crate::domain::snapshot::Objects::default(),
+            versions: Arc::default(),
+            sizes: Arc::default(),
+            activity: None,
+            unavailable: Vec::new(),
+        })
+    }
+
+    struct Bench {
+        judges: Judges,
+        news: mpsc::UnboundedReceiver<(usize, Judged)>,
+    }
+
+    impl Bench {
+        fn new(load: Option<LoadRules>) -> Bench {
+            let (tell, news) = mpsc::unbounded_channel();
+            let mut judges = Judges::new(tell);
+            judges.add(load);
+            Bench { judges, news }
+        }
+
+        /// Takes in the next news as the loop does.
+        async fn next(&mut self) -> Option<Arc<Judgement>> {
+            match self.news.recv().await.unwrap() {
+                (index, Judged::Judgement(judgement)) => {
+                    self.judges.done(index, &judgement);
+                    Some(judgement)
+                }
+                (index, Judged::Rules(rules, seen)) => {
+                    self.judges.rules(index, rules, seen);
+                    None
+                }
+            }
+        }
+
+        async fn judgement(&mut self) -> Arc<Judgement> {
+            loop {
+                if let Some(judgement) = self.next().await {
+                    return judgement;
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newest_snapshot_wins_and_the_matrix_is_kept() {
+        let mut bench = Bench::new(None);
+        let catalog = Arc::new(Catalog::default());
+        let all: Vec<_> = (0..4).map(|_| snapshot(&catalog)).collect();
+        for one in &all {
+            bench.judges.snapshot(0, Arc::clone(one));
+        }
+        let first = bench.judgement().await;
+        let second = bench.judgement().await;
+        assert!(Arc::ptr_eq(&first.snapshot, &all[0]) && Arc::ptr_eq(&second.snapshot, &all[3]), "two were left out");
+        assert!(Arc::ptr_eq(&first.matrix, &second.matrix), "the catalog is the same");
+        bench.judges.snapshot(0, snapshot(&Arc::new(Catalog::default())));
+        assert!(!Arc::ptr_eq(&bench.judgement().await.matrix, &second.matrix), "another catalog");
+    }
+
+    #[tokio::test]
+    async fn rules_are_waited_for_and_read_again_when_their_file_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engarde.policy.toml");
+        fs::write(&path, "first").unwrap();
+        let readings = Arc::new(AtomicUsize::new(0));
+        let load: LoadRules = {
+            let (path, readings) = (path.clone(), Arc::clone(&readings));
+            Arc::new(move || {
+                readings.fetch_add(1, Ordering::SeqCst);
+                let name = fs::read_to_string(&path).unwrap();
+                let bad = name == "bad";
+                Rules {
+                    policy: (!bad).then(|| Arc::new(Policy { name, ..Policy::default() })),
+                    files: vec![path.clone()],
+                    problem: bad.then(|| "it is bad".to_owned()),
+                    ..Rules::default()
+                }
+            })
+        };
+        let mut minutes = 0;
+        let mut change = |text: &str| {
+            minutes += 1;
+            fs::write(&path, text).unwrap();
+            let later = SystemTime::now() + Duration::from_secs(60 * minutes);
+            fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
+        };
+        let name = |j: &Judgement| j.policy.as_ref().map(|p| p.name.clone()).unwrap();
+
+        let mut bench = Bench::new(Some(load));
+        let picture = snapshot(&Arc::new(Catalog::default()));
+        bench.judges.snapshot(0, Arc::clone(&picture));
+        assert_eq!(name(bench.judgement().await.as_ref()), "first", "not judged before the rules were read");
+        bench.judges.look();
+        assert_eq!(readings.load(Ordering::SeqCst), 1, "nothing changed");
+
+        change("second");
+        bench.judges.look();
+        let judgement = bench.judgement().await;
+        assert_eq!(name(judgement.as_ref()), "second");
+        assert!(Arc::ptr_eq(&judgement.snapshot, &picture), "judged again without a new reading");
+
+        change("bad");
+        bench.judges.look();
+        assert_eq!(name(bench.judgement().await.as_ref()), "second", "the last good policy stays in force");
+        change("third");
+        bench.judges.look();
+        assert_eq!(name(bench.judgement().await.as_ref()), "third", "and the file was watched on");
+    }
+}
