@@ -35,7 +35,8 @@ pub fn text(report: &mut Report, grids: &[Grid<'_>]) -> Result<(), Failure> {
         }
     }
     if !grids.is_empty() {
-        let legend = "own, all, write … levels · −n privileges missing · +n too much · dead: no USAGE on the schema · su superuser";
+        let legend = "own, all, write … levels · some: less than a level · −n privileges missing · +n too much · \
+                      dead: no USAGE on the schema · su superuser";
         report.blank()?;
         report.paragraph(0, "", legend, Tone::Dim)?;
     }
@@ -178,9 +179,15 @@ fn words(who: Who, judged: &Judged) -> (String, Tone) {
         String::new()
     } else if cell.is_empty() {
         "·".to_owned()
+    } else if cell.usage {
+        "usage".to_owned()
     } else {
         "some".to_owned()
     };
+    // Compared with nothing (no policy, or PUBLIC), the right to make objects would otherwise not be seen.
+    if judged.drift.is_none() && cell.create && !judged.level.iter().any(|l| matches!(*l, "own" | "all")) {
+        words.push_str("+create");
+    }
     if !judged.missing.is_empty() {
         words.push_str(&format!(" −{}", judged.missing.len()));
     }
