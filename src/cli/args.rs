@@ -117,7 +117,7 @@ pub enum Command {
     Versions(Rows),
     /// Connections with the tree of who blocks whom
     Sessions(Rows),
-    /// Validate a policy
+    /// Write a policy from a live database, or validate one
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Every path in use, and the server binaries found
@@ -151,6 +151,7 @@ impl Command {
             Command::Snapshot(_) => "snapshot",
             Command::Versions(_) => "versions",
             Command::Sessions(_) => "sessions",
+            Command::Policy(PolicyCommand::Derive(_)) => "policy derive",
             Command::Policy(PolicyCommand::Check { .. }) => "policy check",
             Command::Info(_) => "info",
             Command::Completions { .. } => "completions",
@@ -169,7 +170,8 @@ impl Command {
             | Command::Explain(_)
             | Command::Snapshot(_)
             | Command::Versions(_)
-            | Command::Sessions(_) => true,
+            | Command::Sessions(_)
+            | Command::Policy(PolicyCommand::Derive(_)) => true,
             Command::Demo(_)
             | Command::Policy(PolicyCommand::Check { .. })
             | Command::Info(_)
@@ -268,11 +270,23 @@ pub struct Rows {
 
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
+    /// Write a policy that declares a database as it is
+    Derive(Derive),
     /// Validate a policy file
     Check {
         /// The policy file
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Derive {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Write to this file instead of standard output; an existing file is never overwritten
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]

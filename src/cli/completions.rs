@@ -80,7 +80,7 @@ fn commands(command: &clap::Command, page: &mut Vec<u8>) -> Result<(), Failure> 
     Ok(())
 }
 
-const FILES: &str = r#".SH FILES
+const FILES: &str = r".SH FILES
 .TP
 .I config.toml
 In the configuration directory of the platform (XDG is respected), or where \-\-config or PGMOAT_CONFIG point. The file
@@ -101,7 +101,7 @@ As libpq reads them.
 .TP
 .B NO_COLOR, TERM
 No colours when NO_COLOR is set or TERM is dumb.
-"#;
+";
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,8 @@
 //!     REVOKE engarde_user FROM onside_user;
 //! ```
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::{
@@ -187,7 +189,12 @@ impl<'a> Answer<'a> {
             report.paragraph(2, "", missing, Tone::Text)?;
         }
         for path in &verdict.by_set_role {
-            report.line().known("  ").tone("after SET ROLE only:  ", Tone::Dim).tone(&self.path(path), Tone::Dim).end()?;
+            report
+                .line()
+                .known("  ")
+                .tone("after SET ROLE only:  ", Tone::Dim)
+                .tone(&self.path(path), Tone::Dim)
+                .end()?;
         }
         for note in &verdict.notes {
             report.paragraph(2, "· ", note, Tone::Dim)?;
@@ -212,14 +219,13 @@ impl<'a> Answer<'a> {
                 (false, true) => "inherits",
                 (false, false) => "member of, does not inherit",
             };
-            words.push_str(&format!(" ── {how} ──▶ {}", hop.role));
+            let _ = write!(words, " ── {how} ──▶ {}", hop.role);
         }
         let how = match &path.source {
             Source::Superuser => "superuser".to_owned(),
-            Source::OwnerByDefault => "owner".to_owned(),
+            Source::OwnerByDefault | Source::Entry { owner: true, .. } => "owner".to_owned(),
             Source::PublicByDefault => "PUBLIC, by PostgreSQL's default".to_owned(),
             Source::Predefined(name) => format!("{name}, on every object"),
-            Source::Entry { owner: true, .. } => "owner".to_owned(),
             Source::Entry { grantee, grantor, grantable, .. } => {
                 let to = if grantee == "PUBLIC" { "to PUBLIC " } else { "" };
                 let option = if *grantable { " with grant option" } else { "" };

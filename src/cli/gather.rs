@@ -150,7 +150,11 @@ async fn judge_again(target: &Target, before: Judgement, snapshot: Snapshot) -> 
     on_a_thread(move || Judgement::new(Arc::new(snapshot), policy, lineages, Some(matrix))).await
 }
 
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+/// Runs work that keeps a processor busy, or blocks on files, beside the others' waiting.
+///
+/// # Errors
+/// The work failed, which is a fault of the program.
+pub async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Failure {
         exit: super::exit_code::Exit::Panic,
         message: format!("could not judge what was read: {error}"),

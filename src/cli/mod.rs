@@ -65,9 +65,10 @@ pub fn main() -> ExitCode {
 fn start(cli: Cli) -> Outcome {
     fitting(&cli)?;
     let env = Env::from_process();
-    let shows = matches!(&cli.command, None) || matches!(&cli.command, Some(Command::Demo(d)) if !d.check);
+    let shows = cli.command.is_none() || matches!(&cli.command, Some(Command::Demo(d)) if !d.check);
     let log = info::log_file(&env).filter(|_| shows);
     let _log = logging::start(&cli.global, log.as_deref())?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), command = cli.command.as_ref().map(Command::name), "started");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
         Failure::usage(format!("could not start: {e}"), "The system has too few threads or file descriptors left.")
     })?;
@@ -79,6 +80,10 @@ fn start(cli: Cli) -> Outcome {
     });
     // What still waits for a server is not worth waiting for.
     runtime.shutdown_background();
+    match &outcome {
+        Ok(exit) => tracing::info!(code = exit.number(), "ended"),
+        Err(failure) => tracing::error!(code = failure.exit.number(), %failure, "ended"),
+    }
     outcome
 }
 
@@ -177,6 +182,10 @@ async fn dispatch(cli: Cli, env: Env) -> Outcome {
             let want = Want { activity: true, ..Want::default() };
             let readings = gather::readings(context.targets(&args.targets)?, &want).await;
             sessions::run(report, &readings, args.format)
+        }
+        Command::Policy(PolicyCommand::Derive(args)) => {
+            let target = Context::new(global, env)?.target(args.target.as_ref())?;
+            policy::derive(report, &target, args.output.as_deref()).await
         }
         Command::Policy(PolicyCommand::Check { file }) => policy::check(report, &file),
         Command::Info(args) => info::run(report, &Context::new(global, env)?, args.format),

@@ -160,7 +160,7 @@ fn commands_for_one_target_refuse_several() {
         "c.toml",
         "[[instance]]\nname='a'\nurl='postgresql://127.0.0.1:1/x'\n[[instance]]\nname='b'\nurl='postgresql://127.0.0.1:1/y'\n",
     );
-    for args in [&["snapshot"][..], &["snapshot", "-o", "/no/such/dir/x"]] {
+    for args in [&["snapshot"][..], &["policy", "derive"]] {
         let all: Vec<&str> = ["-c", &config].iter().chain(args).copied().collect();
         moat.run(&all).exits(2).says(&["several are meant", "a, b"]);
     }
@@ -192,7 +192,11 @@ fn policy_errors_exit_2_with_line_and_suggestion() {
 #[test]
 fn an_unreachable_server_exits_3_and_never_shows_the_password() {
     let moat = Moat::new();
-    for url in ["postgresql://u:geheim@127.0.0.1:1/x", "postgresql://u:geheim@no-such-host.invalid/x", "host=/no/such/dir password=geheim"] {
+    for url in [
+        "postgresql://u:geheim@127.0.0.1:1/x",
+        "postgresql://u:geheim@no-such-host.invalid/x",
+        "host=/no/such/dir password=geheim",
+    ] {
         for command in ["check", "matrix", "versions", "sessions", "snapshot"] {
             let began = Instant::now();
             let ran = moat.run(&[command, url]).exits(3).says(&["could not connect to"]);
@@ -430,4 +434,19 @@ fn a_recording_answers_as_its_server_did() {
     assert_eq!((live.code, live.json()), (replay.code, replay.json()));
     let out = moat.run(&["snapshot", &url("engarde")]).exits(0);
     assert_eq!(out.json()["schema_version"], 1);
+}
+
+#[test]
+fn a_derived_policy_finds_nothing_missing_and_nothing_too_much() {
+    let moat = Moat::new();
+    let file = moat.home.path().join("derived.toml");
+    let path = file.to_str().unwrap();
+    moat.run(&["policy", "derive", &url("engarde"), "-o", path]).exits(0);
+    moat.run(&["policy", "derive", &url("engarde"), "-o", path]).exits(2).says(&["exists already"]);
+    moat.run(&["policy", "check", path]).exits(0);
+    let check = moat.run(&["check", &url("engarde"), "--policy", path, "--format", "json"]).exits(0).json();
+    let codes = codes(&check);
+    for code in ["grant-missing", "grant-excess", "undeclared-access"] {
+        assert!(!codes.iter().any(|c| c == code), "{code} in {codes:?}");
+    }
 }

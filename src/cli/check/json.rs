@@ -39,7 +39,8 @@ struct Row<'a> {
 
 #[derive(Serialize)]
 struct Instance<'a> {
-    instance: &'a str,
+    #[serde(rename = "instance")]
+    name: &'a str,
     database: Option<&'a str>,
     server_version_num: Option<u32>,
     taken_at: Option<String>,
@@ -83,7 +84,7 @@ fn row(finding: &Finding) -> Row<'_> {
         schema: finding.schema.as_deref(),
         role: finding.role.as_deref(),
         object: finding.object.as_deref(),
-        privilege: finding.privilege.map(|p| p.keyword()).or(finding.attribute.as_deref()),
+        privilege: finding.privilege.map(crate::domain::Privilege::keyword).or(finding.attribute.as_deref()),
         observed: &finding.observed,
         expected: &finding.expected,
         via: finding.via.as_deref(),
@@ -113,7 +114,7 @@ fn instance(reading: &Reading) -> Instance<'_> {
     let judgement = reading.judgement.as_ref().ok();
     let server = judgement.map(|j| &j.snapshot.server);
     Instance {
-        instance: &reading.name,
+        name: &reading.name,
         database: server.map(|s| s.database.as_str()),
         server_version_num: server.map(|s| s.version_num),
         taken_at: server.and_then(|s| time::rfc3339(s.taken_at_us)),

@@ -2,6 +2,8 @@
 //! A database has no lines of text, so a result points at the policy it contradicts, where there is one, and names the
 //! object as a logical location.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::{Reading, Report};
@@ -110,7 +112,9 @@ fn uri(path: &str) -> String {
     for byte in path.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => out.push(byte as char),
-            _ => out.push_str(&format!("%{byte:02X}")),
+            _ => {
+                let _ = write!(out, "%{byte:02X}");
+            }
         }
     }
     if path.starts_with('/') { format!("file://{out}") } else { out }

@@ -8,6 +8,8 @@
 //! A cell names the declared level (or, where nothing is declared, the level that is there), then what differs: `−n`
 //! privileges missing, `+n` too much, `dead` what a missing USAGE keeps from working, `su` a superuser.
 
+use std::fmt::Write as _;
+
 use super::{Grid, Report};
 use crate::{
     app::view::Tone,
@@ -35,7 +37,8 @@ pub fn text(report: &mut Report, grids: &[Grid<'_>]) -> Result<(), Failure> {
         }
     }
     if !grids.is_empty() {
-        let legend = "own, all, write … levels · −n privileges missing · +n too much · dead: no USAGE on the schema · su superuser";
+        let legend = "own, all, write … levels · some: less than a level · −n privileges missing · +n too much · \
+                      dead: no USAGE on the schema · su superuser";
         report.blank()?;
         report.paragraph(0, "", legend, Tone::Dim)?;
     }
@@ -44,7 +47,8 @@ pub fn text(report: &mut Report, grids: &[Grid<'_>]) -> Result<(), Failure> {
 
 fn heading(report: &mut Report, grid: &Grid<'_>) -> Result<(), Failure> {
     let (snapshot, server) = (&grid.judgement.snapshot, &grid.judgement.snapshot.server);
-    let policy = grid.judgement.policy.as_ref().map_or_else(|| "no policy".to_owned(), |p| format!("policy {}", p.name));
+    let policy =
+        grid.judgement.policy.as_ref().map_or_else(|| "no policy".to_owned(), |p| format!("policy {}", p.name));
     report
         .line()
         .tone(&snapshot.instance, Tone::Title)
@@ -66,7 +70,13 @@ fn lines(report: &mut Report, grid: &Grid<'_>) -> Result<(), Failure> {
                 report.line().tone(grid.role(*who).unwrap_or("PUBLIC"), Tone::Strong).end()?;
                 named = true;
             }
-            report.line().known("  ").cell(&text::safe(&of.name), 30, Tone::Text).known(" ").painted(&words, tone).end()?;
+            report
+                .line()
+                .known("  ")
+                .cell(&text::safe(&of.name), 30, Tone::Text)
+                .known(" ")
+                .painted(&words, tone)
+                .end()?;
         }
         if report.gone() {
             break;
@@ -178,14 +188,20 @@ fn words(who: Who, judged: &Judged) -> (String, Tone) {
         String::new()
     } else if cell.is_empty() {
         "·".to_owned()
+    } else if cell.usage {
+        "usage".to_owned()
     } else {
         "some".to_owned()
     };
+    // Compared with nothing (no policy, or PUBLIC), the right to make objects would otherwise not be seen.
+    if judged.drift.is_none() && cell.create && !judged.level.iter().any(|l| matches!(*l, "own" | "all")) {
+        words.push_str("+create");
+    }
     if !judged.missing.is_empty() {
-        words.push_str(&format!(" −{}", judged.missing.len()));
+        let _ = write!(words, " −{}", judged.missing.len());
     }
     if !judged.excess.is_empty() {
-        words.push_str(&format!(" +{}", judged.excess.len()));
+        let _ = write!(words, " +{}", judged.excess.len());
     }
     if cell.dead {
         words.push_str(" dead");
