@@ -15,6 +15,8 @@ use super::{
 pub struct TableState {
     /// The selected object, also while it is not to be seen.
     pub selected: Option<RowId>,
+    /// A person has chosen the row. Until then the first row is selected, so that the worst stays on top.
+    pub chosen: bool,
     /// Line of the cursor in the ordered rows.
     pub cursor: usize,
     /// First visible line.
@@ -52,6 +54,10 @@ impl TableState {
 
     /// Puts the cursor on the selected object, keeping its line on the screen.
     fn follow(&mut self, entries: &[Entry], order: &[usize]) {
+        if !self.chosen {
+            self.offset = 0;
+            return self.go(0, entries, order);
+        }
         let line = self.cursor.saturating_sub(self.offset);
         let wanted = self.selected.as_ref();
         let found = wanted.and_then(|id| order.iter().position(|i| entries.get(*i).is_some_and(|e| e.id == *id)));
@@ -61,6 +67,12 @@ impl TableState {
         } else {
             self.go(self.cursor, entries, order);
         }
+    }
+
+    /// As [`TableState::go`], by a person's hand: from now on the selection follows the object.
+    pub fn choose(&mut self, line: usize, entries: &[Entry], order: &[usize]) {
+        self.chosen = true;
+        self.go(line, entries, order);
     }
 
     /// Selects a line of the ordered rows, clamped.
@@ -268,7 +280,7 @@ mod tests {
         let mut state = TableState { sort: Some((1, true)), ..TableState::default() };
         let mut entries: Vec<Entry> = (0..100).map(|i| entry(0, &format!("t{i:03}"), i)).collect();
         let order = state.order(&entries, &columns(), &[]);
-        state.go(50, &entries, &order);
+        state.choose(50, &entries, &order);
         state.scroll(10, order.len());
         let (selected, line) = (state.selected.clone(), state.cursor - state.offset);
         assert_eq!(selected, Some(RowId(0, "t049".to_owned())));
@@ -287,7 +299,7 @@ mod tests {
         let mut state = TableState::default();
         let mut entries: Vec<Entry> = ["a", "b", "c"].iter().map(|n| entry(0, n, 0)).collect();
         let order = state.order(&entries, &columns(), &[]);
-        state.go(2, &entries, &order);
+        state.choose(2, &entries, &order);
         entries.pop();
         let order = state.order(&entries, &columns(), &[]);
         assert_eq!(state.selected, Some(RowId(0, "b".to_owned())));

@@ -232,6 +232,7 @@ impl App {
     pub(super) fn open(&mut self) {
         let Some(row) = self.row() else { return };
         let Some((ctx, slot)) = self.here() else { return };
+        slot.table.chosen = true;
         let enter: Enter = slot.pane.enter(&ctx, row, slot.table.column);
         actions::entered(self, enter);
     }
@@ -305,6 +306,7 @@ impl App {
                 slot.moved = true;
             }
             slot.table.filter = Filter::default();
+            slot.table.chosen = true;
             slot.table.selected = Some(row.clone());
             slot.moved = true;
         }
@@ -316,7 +318,7 @@ impl App {
             };
             let found = at(&|id| id == row).or_else(|| at(&|id| id.0 == row.0 && id.1.starts_with(&row.1)));
             match found {
-                Some(line) => slot.table.go(line, &slot.entries, &slot.order),
+                Some(line) => slot.table.choose(line, &slot.entries, &slot.order),
                 None => hidden = true,
             }
         }
@@ -337,7 +339,7 @@ impl App {
     fn move_cursor(&mut self, by: isize) {
         if let Some((_, slot)) = self.here() {
             let line = slot.table.cursor.saturating_add_signed(by);
-            slot.table.go(line, &slot.entries, &slot.order);
+            slot.table.choose(line, &slot.entries, &slot.order);
         }
     }
 
@@ -520,7 +522,7 @@ impl App {
             if line >= slot.order.len() {
                 return Vec::new();
             }
-            slot.table.go(line, &slot.entries, &slot.order);
+            slot.table.choose(line, &slot.entries, &slot.order);
             if slot.pane.by_cell() {
                 slot.table.column = column.unwrap_or(slot.table.column);
             }
