@@ -110,13 +110,28 @@ pub fn sentence(finding: &Finding) -> Line {
     Line(vec![Span::known(finding.severity.glyph(), tone), Span::known(" ", tone), Span::new(&finding.message, tone)])
 }
 
-/// One finding with what to do about it, for a story.
-pub fn tell(finding: &Finding, lines: &mut Vec<Line>) {
-    lines.push(sentence(finding));
-    for (text, tone) in [(&finding.why, Tone::Dim), (&finding.remedy, Tone::Text)] {
-        if !text.is_empty() {
-            lines.push(Prose::new().say("  ").and(text, tone).line());
+/// Findings with why they matter and what to do, for a story. What several of them have in common is said once; at most
+/// `most` are told, the rest is counted.
+pub fn tell<'a>(findings: impl Iterator<Item = &'a Finding>, most: usize, lines: &mut Vec<Line>) {
+    let all: Vec<&Finding> = findings.collect();
+    let shown = all.get(..most.min(all.len())).unwrap_or_default();
+    for alike in shown.chunk_by(|a, b| a.code == b.code && a.why == b.why) {
+        lines.extend(alike.iter().map(|f| sentence(f)));
+        let mut say = |text: &str, tone: Tone| {
+            if !text.is_empty() {
+                lines.push(Prose::new().say("  ").and(text, tone).line());
+            }
+        };
+        say(alike.first().map_or("", |f| &f.why), Tone::Dim);
+        match alike {
+            [one] => say(&one.remedy, Tone::Text),
+            [first, ..] if alike.iter().all(|f| f.remedy == first.remedy) => say(&first.remedy, Tone::Text),
+            _ => {}
         }
+    }
+    if all.len() > most {
+        let rest = format!("{} more", all.len() - most);
+        lines.push(Prose::new().say("  ").and(&rest, Tone::Dim).dim(" in the pane Findings").line());
     }
 }
 
@@ -143,5 +158,18 @@ mod tests {
         assert!(schema.key() > role.key());
         assert_eq!(marks.cell(marks.role(999)).plain(), "✔");
         assert_eq!(schema.sentences(&j, 1).len(), 2);
+    }
+
+    #[test]
+    fn a_story_says_once_what_findings_have_in_common() {
+        let mut sample = Sample::new();
+        for message in ["no SELECT", "no INSERT", "no UPDATE"] {
+            sample.finding(Severity::Error, None, None, message);
+        }
+        sample.findings.iter_mut().for_each(|f| f.why = "it stops".into());
+        let mut lines = Vec::new();
+        tell(sample.findings.iter(), 2, &mut lines);
+        let plain: Vec<String> = lines.iter().map(Line::plain).collect();
+        assert_eq!(plain, ["✖ no SELECT", "✖ no INSERT", "  it stops", "  1 more in the pane Findings"]);
     }
 }

@@ -191,9 +191,7 @@ impl Level {
         let kind = object.kind.object_kind();
         let title = |text: &'static str| Line(vec![Span::known(text, Tone::Title)]);
         let mut lines = Vec::new();
-        for finding in self.findings(j, object).take(20) {
-            marks::tell(finding, &mut lines);
-        }
+        marks::tell(self.findings(j, object), 20, &mut lines);
         if !lines.is_empty() {
             lines.push(Line::empty());
         }

@@ -147,12 +147,7 @@ pub fn story(j: &Judgement, at: usize, used: Option<u32>, mark: &Mark, reached: 
         return Story { title: Line::empty(), lines: Vec::new(), copy: String::new() };
     };
     let mut lines = Vec::new();
-    for finding in mark.of(j).take(20) {
-        marks::tell(finding, &mut lines);
-    }
-    if mark.findings.len() > 20 {
-        lines.push(Line::new(&format!("{} more in the pane Findings", mark.findings.len() - 20), Tone::Dim));
-    }
+    marks::tell(mark.of(j), 20, &mut lines);
     if !lines.is_empty() {
         lines.push(Line::empty());
     }

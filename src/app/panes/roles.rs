@@ -252,14 +252,14 @@ impl Pane for Roles {
 
     fn columns(&self, ctx: &Ctx<'_>) -> Vec<Column> {
         let mut columns = vec![
-            Column { frozen: true, ..Column::left("role", 14, 32, 0) },
+            Column { frozen: true, ..Column::left("role", 16, 24, 0) },
             Column::left("login", 5, 5, 5),
-            Column::left("attributes", 10, 26, 0),
-            Column { sorts: false, ..Column::left("member of", 10, 28, 4) },
-            Column::left("schemas", 12, 34, 0),
-            Column::right("conn.", 6, 12, 0),
-            Column::left("valid until", 11, 18, 7),
-            Column::left("search_path", 12, 30, 2),
+            Column::left("attributes", 12, 28, 0),
+            Column { sorts: false, ..Column::left("member of", 12, 20, 4) },
+            Column::left("schemas", 16, 34, 0),
+            Column::right("conn.", 10, 12, 0),
+            Column::left("valid until", 13, 18, 7),
+            Column::left("search_path", 16, 30, 2),
             Column::left("findings", 8, 9, 0),
         ];
         if ctx.several() {

@@ -78,6 +78,8 @@ struct Counts {
     sequences: u32,
     routines: u32,
     extension: u32,
+    /// Relations that take space.
+    stored: u32,
     /// Sum of `relpages` in bytes, for a size before sizes were read.
     page_bytes: u64,
 }
@@ -130,6 +132,9 @@ fn counts(j: &Judgement, schema: usize) -> Counts {
     let mut counts = Counts::default();
     for group in j.matrix.groups(&j.snapshot.catalog, schema) {
         counts.page_bytes += group.pages * 8192;
+        if matches!(group.kind, Kind::Table | Kind::MaterializedView | Kind::Sequence) {
+            counts.stored += group.count;
+        }
         let slot = match group.kind {
             _ if group.extension => &mut counts.extension,
             Kind::Table | Kind::Partitioned | Kind::Foreign => &mut counts.tables,
@@ -147,7 +152,8 @@ fn counts(j: &Judgement, schema: usize) -> Counts {
 fn size(sizes: &Sizes, schema: Oid, counts: Counts) -> Option<(u64, bool)> {
     match sizes.schemas.get(&schema) {
         Some(size) => Some((size.total_bytes(), size.exact)),
-        None => (counts.page_bytes > 0 || counts.tables == 0).then_some((counts.page_bytes, false)),
+        None if counts.stored == 0 => Some((0, true)),
+        None => (counts.page_bytes > 0).then_some((counts.page_bytes, false)),
     }
 }
 

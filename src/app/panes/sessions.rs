@@ -114,6 +114,17 @@ fn state_tone(session: &Session, limits: &Limits) -> Tone {
     }
 }
 
+/// The states of `pg_stat_activity`, short enough for a cell; the inspector has the whole words.
+fn state_word(state: &str) -> &str {
+    match state {
+        "idle in transaction" => "idle in tx",
+        "idle in transaction (aborted)" => "failed tx",
+        "fastpath function call" => "fastpath",
+        "disabled" => "not tracked",
+        other => other,
+    }
+}
+
 fn is_hidden(session: &Session) -> bool {
     session.state.is_none()
 }
@@ -320,16 +331,16 @@ impl Pane for Sessions {
     fn columns(&self, ctx: &Ctx<'_>) -> Vec<Column> {
         let mut columns = vec![
             Column { frozen: true, ..Column::left("pid", 9, 22, 0) },
-            Column::left("role", 10, 24, 0),
+            Column::left("role", 12, 20, 0),
             Column::left("service", 8, 18, 5),
-            Column::left("application", 8, 20, 8),
-            Column::left("client", 9, 18, 9),
-            Column::left("state", 10, 20, 0),
-            Column::left("wait", 6, 20, 4),
+            Column::left("application", 10, 16, 8),
+            Column::left("client", 9, 15, 9),
+            Column::left("state", 10, 14, 0),
+            Column::left("wait", 10, 18, 4),
             Column::right("tx age", 8, 10, 0),
             Column::right("query age", 9, 10, 6),
             Column::left("blocked by", 10, 16, 3),
-            Column::left("query", 14, u16::MAX, 1),
+            Column::left("query", if ctx.width < 100 { 10 } else { 24 }, u16::MAX, 1),
         ];
         if ctx.several() {
             columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 7) });
@@ -374,7 +385,7 @@ impl Pane for Sessions {
             session
                 .state
                 .as_deref()
-                .map_or_else(wording::unknown, |state| Line::new(state, state_tone(session, &limits))),
+                .map_or_else(wording::unknown, |state| Line::new(state_word(state), state_tone(session, &limits))),
             wait_words(session).map_or_else(Line::empty, |(short, _)| {
                 let lock = session.wait_type.as_deref() == Some("Lock");
                 Line::new(&short, if lock { Tone::Error } else { Tone::Dim })

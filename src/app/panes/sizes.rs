@@ -19,8 +19,8 @@ use crate::{
         wording,
     },
     domain::{
-        ObjectKind, Oid,
-        snapshot::{Schema, SchemaSize},
+        Oid,
+        snapshot::{Group, Kind, Schema, SchemaSize},
     },
     policy::judgement::Judgement,
     text,
@@ -61,7 +61,8 @@ fn size_of(j: &Judgement, at: usize, schema: &Schema) -> Option<SchemaSize> {
         return Some(*size);
     }
     let (mut pages, mut tables) = (0, 0);
-    for group in j.matrix.groups(&j.snapshot.catalog, at).filter(|g| g.kind.object_kind() == ObjectKind::Table) {
+    let stores = |g: &&Group| matches!(g.kind, Kind::Table | Kind::MaterializedView | Kind::Sequence);
+    for group in j.matrix.groups(&j.snapshot.catalog, at).filter(stores) {
         pages += group.pages;
         tables += group.count;
     }
@@ -69,13 +70,16 @@ fn size_of(j: &Judgement, at: usize, schema: &Schema) -> Option<SchemaSize> {
     (pages > 0 || tables == 0).then(|| SchemaSize {
         table_bytes: pages * 8192,
         tables,
-        exact: false,
+        exact: tables == 0,
         ..SchemaSize::default()
     })
 }
 
 /// Growth between two measurements of the same kind.
 fn growth(of: &Instance, schema: Oid, now: Option<SchemaSize>) -> Option<i64> {
+    if now.is_some_and(|n| n.exact && n.total_bytes() == 0) {
+        return Some(0);
+    }
     let first = of.first_sizes.as_ref()?.schemas.get(&schema)?;
     let now = now.filter(|n| n.exact == first.exact)?;
     Some(now.total_bytes() as i64 - first.total_bytes() as i64)
@@ -197,13 +201,13 @@ impl Pane for Sizes {
         }
         let Some((row, j, schema)) = self.at(ctx, index) else { return Vec::new() };
         let part = |pick: fn(&SchemaSize) -> u64| row.size.map_or_else(wording::unknown, |s| bytes(pick(&s), s.exact));
-        let measured = j.snapshot.sizes.schemas.contains_key(&schema.oid);
+        let nothing = row.size.is_some_and(|s| s.exact && s.total_bytes() == 0);
+        let measured = nothing || j.snapshot.sizes.schemas.contains_key(&schema.oid);
         // pages of the catalog know of heaps only
         let beyond = |pick: fn(&SchemaSize) -> u64| if measured { part(pick) } else { wording::unknown() };
-        let rows = row
-            .size
-            .filter(|_| measured)
-            .map_or_else(wording::unknown, |s| wording::plain(&format!("~{}", wording::quantity(s.rows))));
+        let rows = row.size.filter(|_| measured).map_or_else(wording::unknown, |s| {
+            if nothing { Line::new("0", Tone::Dim) } else { wording::plain(&format!("~{}", wording::quantity(s.rows))) }
+        });
         let mut cells = vec![
             Line::new(&schema.name, Tone::Strong),
             if row.size.is_some() { bar(row.share) } else { Line::empty() },
@@ -235,6 +239,10 @@ impl Pane for Sizes {
             );
             return prose::block(&lines, width, 8);
         };
+        if size.exact && size.total_bytes() == 0 {
+            lines.push(Prose::new().say("Nothing in ").name(&schema.name).say(" takes space.").line());
+            return prose::block(&lines, width, 8);
+        }
         let said = format!(
             " holds {}{} in {}, {} % of all schemas here.",
             if size.exact { "" } else { "about " },

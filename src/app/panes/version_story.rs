@@ -5,7 +5,7 @@ use crate::{
     app::{
         panes::{
             Story, marks, role_story,
-            versions::{class_words, revision_line},
+            versions::{class_words, place_words, revision_line},
         },
         prose::Prose,
         view::{Line, Span, Tone},
@@ -61,6 +61,28 @@ pub fn what_it_is(j: &Judgement, table: &VersionTable, info: Option<&VersionInfo
     lines
 }
 
+/// "holds 7456be403827 (engarde head) and d37bc4322900 (langflow −111 behind)"; nothing when it holds nothing.
+#[must_use]
+pub fn rows(info: &VersionInfo) -> Option<Line> {
+    const MOST: usize = 6;
+    let mut prose = Prose::new().say("  holds ");
+    for (i, row) in info.rows.iter().take(MOST).enumerate() {
+        if i > 0 {
+            prose = prose.say(if i + 1 == info.rows.len() { " and " } else { ", " });
+        }
+        let (words, tone) = place_words(&row.place);
+        prose = prose.name(&row.revision).dim(" (");
+        if !row.services.is_empty() {
+            prose = prose.text(&row.services.join(" or ")).say(" ");
+        }
+        prose = prose.and(&words, tone).dim(")");
+    }
+    if info.rows.len() > MOST {
+        prose = prose.text(&format!(" and {} more", info.rows.len() - MOST));
+    }
+    (!info.rows.is_empty()).then(|| prose.line())
+}
+
 /// What each application will say at its next start: its name strong, its words as they are.
 pub fn next_start(info: &VersionInfo) -> impl Iterator<Item = Line> {
     info.next_start.iter().map(|said| match said.split_once(": ") {
@@ -103,11 +125,11 @@ pub fn story(j: &Judgement, table: &VersionTable, info: Option<&VersionInfo>) ->
     let name = format!("{schema}.{}", table.name);
     let mut lines = what_it_is(j, table, info);
     let findings = j.findings.iter().filter(|f| f.object.as_ref() == Some(&name) || f.objects.contains(&name));
-    for (i, finding) in findings.take(20).enumerate() {
-        if i == 0 {
-            lines.push(Line::empty());
-        }
-        marks::tell(finding, &mut lines);
+    let mut told = Vec::new();
+    marks::tell(findings, 20, &mut told);
+    if !told.is_empty() {
+        lines.push(Line::empty());
+        lines.append(&mut told);
     }
     heading(&mut lines, "Its rows: the revisions that were applied last");
     match (table.rows.known(), info) {

@@ -139,7 +139,10 @@ fn at_cell(info: Option<&VersionInfo>) -> Line {
         if !one_service && !services.is_empty() && *place != Place::Unknown {
             line = line.and(&services.join("/"), Tone::Text).known(" ", Tone::Text);
         }
-        let (words, tone) = place_words(place);
+        let (words, tone) = match place {
+            Place::Behind(n) if !one_service => (format!("−{n}"), Tone::Warning),
+            Place::Behind(_) | Place::Head | Place::Unknown | Place::Ambiguous | Place::NoScripts => place_words(place),
+        };
         line = line.and(&words, tone);
     }
     line
@@ -290,11 +293,11 @@ impl Pane for Versions {
 
     fn columns(&self, ctx: &Ctx<'_>) -> Vec<Column> {
         let mut columns = vec![
-            Column { frozen: true, ..Column::left("schema.table", 18, 40, 0) },
-            Column::left("class", 12, 16, 0),
+            Column { frozen: true, ..Column::left("schema.table", 20, 32, 0) },
+            Column::left("class", 15, 15, 0),
             Column::left("service", 8, 18, 2),
-            Column::left("rows", 15, 32, 0),
-            Column::left("at", 10, 40, 0),
+            Column::left("rows", 15, 26, 0),
+            Column::left("at", if ctx.width < 140 { 12 } else { 28 }, 40, 0),
             Column::left("owner", 10, 24, 3),
             Column::left("who resolves to it", 18, u16::MAX, 4),
         ];
@@ -334,11 +337,8 @@ impl Pane for Versions {
         let Some((_, j, table, info)) = self.at(ctx, index) else { return Vec::new() };
         let mut lines = version_story::what_it_is(j, table, info);
         if let Some(info) = info {
+            lines.extend(version_story::rows(info));
             lines.extend(version_story::next_start(info));
-            lines.extend(info.rows.iter().take(4).map(revision_line));
-            if info.rows.len() > 4 {
-                lines.push(Line::new(&format!("  and {} more rows", info.rows.len() - 4), Tone::Dim));
-            }
         }
         lines.extend(version_story::hint(j, table, info));
         prose::block(&lines, width, 8)
@@ -450,7 +450,7 @@ mod tests {
         assert_eq!(pane.load(&ctx).len(), 1);
         let cells = plain(&pane.cells(&ctx, 0));
         assert_eq!(cells[..2], ["public.alembic_version", "‼ SHARED"]);
-        assert_eq!(cells[3..5], ["e2 +1", "engarde head · langflow −2 behind"]);
+        assert_eq!(cells[3..5], ["e2 +1", "engarde head · langflow −2"]);
         assert_eq!(pane.badge(&ctx), Some(1));
         let top = plain(&pane.top(&ctx, 160));
         assert_eq!(
@@ -464,7 +464,7 @@ mod tests {
         assert!(said[0].starts_with("‼ SHARED  public.alembic_version, owned by engarde_user. It holds"), "{said:#?}");
         let engarde = "  engarde, at its next start: Can't locate revision identified by 'l1'";
         assert!(said.contains(&engarde.to_owned()), "{said:#?}");
-        assert!(said.contains(&"  l1  langflow  −2 behind".to_owned()), "{said:#?}");
+        assert!(said.contains(&"  holds e2 (engarde head) and l1 (langflow −2 behind)".to_owned()), "{said:#?}");
         let Enter::Story(story) = pane.enter(&ctx, 0, 0) else { panic!("a story") };
         let lines = plain(&story.lines);
         assert!(lines.contains(&"  as stored  {engarde_user=ra/postgres}".to_owned()), "{lines:#?}");
