@@ -416,4 +416,13 @@ mod tests {
             assert!(command.find_subcommand(later).is_none(), "{later}");
         }
     }
+
+    #[test]
+    fn the_readme_names_every_command() {
+        let readme = include_str!("../../README.md");
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(readme.contains(&format!("`pgmoat {name}")) || readme.contains(&format!("`{name}`")), "{name}");
+        }
+    }
 }
