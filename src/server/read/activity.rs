@@ -33,7 +33,7 @@ pub async fn activity(client: &Client, facts: &Facts, limits: Limits, own: &[i32
         Statement::new("the sessions", include_str!("activity.sql")).with(Param::Ints(own.to_vec())),
         Statement::new("the counters of the database", include_str!("counters.sql")),
     ];
-    let opening = Opening::new(facts, limits);
+    let opening = Opening::tick(facts, limits);
     let rows = unit(client, &opening, Some(&catalog::gate_statement()), &statements).await?;
     let [gate, sessions, counters] = rows.as_slice() else {
         return Err(ServerError::Unreadable { what: "the sessions", column: 0, expected: "three results" });

@@ -89,12 +89,22 @@ pub(crate) struct Opening {
 
 impl Opening {
     pub(crate) fn new(facts: &Facts, limits: Limits) -> Opening {
-        let mut text = include_str!("begin.sql")
+        let mut opening = Opening::from(include_str!("begin.sql"), facts, limits);
+        if facts.restricts_relations {
+            opening.text.push_str(include_str!("begin_restrict.sql"));
+        }
+        opening
+    }
+
+    /// For what is asked every other second of views of the server's own: the settings that such a question can need.
+    pub(crate) fn tick(facts: &Facts, limits: Limits) -> Opening {
+        Opening::from(include_str!("begin_tick.sql"), facts, limits)
+    }
+
+    fn from(template: &str, facts: &Facts, limits: Limits) -> Opening {
+        let mut text = template
             .replace("@lock_ms", &limits.lock_ms.to_string())
             .replace("@statement_ms", &limits.statement_ms.to_string());
-        if facts.restricts_relations {
-            text.push_str(include_str!("begin_restrict.sql"));
-        }
         if facts.raw_text {
             text.push_str(include_str!("begin_raw.sql"));
         }
@@ -188,5 +198,77 @@ mod tests {
         let facts = Facts { restricts_relations: true, raw_text: true, ..Facts::default() };
         let text = Opening::new(&facts, Limits::default()).text;
         assert!(!text.contains('@') && text.contains("lock_timeout = 500") && text.contains("restrict_nonsystem"));
+        let text = Opening::tick(&facts, Limits::default()).text;
+        assert!(
+            !text.contains('@') && text.contains("search_path = pg_catalog, pg_temp") && text.contains("SQL_ASCII")
+        );
+    }
+
+    /// Words that may stand in front of a parenthesis and are no functions, or cannot be shadowed.
+    const SYNTAX: &[&str] = &["array", "coalesce", "exists", "extract", "greatest", "nullif", "values"];
+
+    /// Whatever a statement names without its schema could be somebody else's.
+    fn unqualified(sql: &str) -> Vec<String> {
+        let word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+        let last_word = |text: &str| text.rsplit(|c: char| !word(c)).next().unwrap_or("").to_owned();
+        let code: Vec<&str> = sql.split('\'').step_by(2).collect();
+        let code = code.join("\'\'");
+        let mut found = Vec::new();
+        for (at, _) in code.match_indices('(') {
+            let name = last_word(&code[..at]);
+            let template = code[..at - name.len()].ends_with('@');
+            if !name.is_empty() && !template && !name.starts_with("pg_catalog.") && !SYNTAX.contains(&name.as_str()) {
+                found.push(format!("{name}("));
+            }
+        }
+        for (at, _) in code.match_indices("::") {
+            let name: String = code[at + 2..].chars().take_while(|c| word(*c)).collect();
+            if !name.starts_with("pg_catalog.") {
+                found.push(format!("::{name}"));
+            }
+        }
+        let ctes: Vec<String> =
+            code.match_indices(" as materialized (").map(|(at, _)| last_word(&code[..at])).collect();
+        for keyword in ["from ", "join "] {
+            for (at, _) in code.match_indices(keyword) {
+                if code[..at].ends_with(|c: char| word(c)) {
+                    continue;
+                }
+                let rest = code[at + keyword.len()..].trim_start();
+                let name: String = rest.chars().take_while(|c| word(*c)).collect();
+                // `extract(epoch from …)` names no relation.
+                let extract = code[..at].ends_with("extract(epoch ");
+                if !name.is_empty()
+                    && name != "lateral"
+                    && !extract
+                    && !name.starts_with("pg_catalog.")
+                    && !ctes.contains(&name)
+                {
+                    found.push(format!("{keyword}{name}"));
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_name_in_every_statement_is_the_catalogs() {
+        assert_eq!(unqualified("select lower(x)::text from pg_class"), ["lower(", "::text", "from pg_class"]);
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/read");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "sql") {
+                seen += 1;
+                let sql = std::fs::read_to_string(&path).unwrap();
+                assert_eq!(unqualified(&sql), Vec::<String>::new(), "{}", path.display());
+                assert!(
+                    !sql.contains("--") && !sql.contains("/*"),
+                    "{}: comments travel to the server",
+                    path.display()
+                );
+            }
+        }
+        assert!(seen > 30);
     }
 }
