@@ -153,7 +153,7 @@ fn judge(c: &mut Criterion) {
         server: Arc::new(server),
         catalog: Arc::new(catalog()),
         shapes: None,
-        objects: Default::default(),
+        objects: pgmoat::domain::snapshot::Objects::default(),
         versions: Arc::default(),
         sizes: Arc::default(),
         activity: None,

@@ -2,7 +2,7 @@
 //! demo in a pseudo-terminal, presses the keys a person would, and draws what the terminal got. Needs the DejaVu Sans Mono
 //! font. Arguments: a folder (default `screenshots`), then sizes as `120x40` (default 80x24 120x40 200x60).
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a tool of the tests")]
+#![expect(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a tool of the tests")]
 
 use std::{
     fmt::Write as _,
@@ -91,8 +91,8 @@ impl Terminal {
 
 fn colour(c: vt100::Color, default: &str) -> String {
     const BASE: [&str; 16] = [
-        "#1d1f21", "#cc6666", "#b5bd68", "#f0c674", "#81a2be", "#b294bb", "#8abeb7", "#c5c8c6", "#666666", "#d54e53", "#b9ca4a",
-        "#e7c547", "#7aa6da", "#c397d8", "#70c0b1", "#eaeaea",
+        "#1d1f21", "#cc6666", "#b5bd68", "#f0c674", "#81a2be", "#b294bb", "#8abeb7", "#c5c8c6", "#666666", "#d54e53",
+        "#b9ca4a", "#e7c547", "#7aa6da", "#c397d8", "#70c0b1", "#eaeaea",
     ];
     match c {
         vt100::Color::Default => default.to_owned(),
@@ -123,7 +123,12 @@ fn svg(screen: &vt100::Screen) -> String {
                 std::mem::swap(&mut fg, &mut bg);
             }
             if bg != back {
-                let _ = write!(out, "<rect x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\" fill=\"{bg}\"/>", CELL.0 + 0.3, CELL.1 + 0.3);
+                let _ = write!(
+                    out,
+                    "<rect x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\" fill=\"{bg}\"/>",
+                    CELL.0 + 0.3,
+                    CELL.1 + 0.3
+                );
             }
             let text = cell.contents();
             if text.is_empty() || text == " " {

@@ -43,7 +43,7 @@ pub fn observed(cell: &Cell) -> String {
                 None => by_count.push((n, p.into())),
             }
         }
-        by_count.sort_by(|a, b| b.0.cmp(&a.0));
+        by_count.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
         parts.extend(by_count.iter().map(|(n, set)| format!("{set} {}", on_count(*n, counts.total, kind))));
     }
     if parts.is_empty() { "nothing".to_owned() } else { parts.join("; ") }
@@ -189,9 +189,8 @@ pub fn verdict(role: &str, object: &str, verdict: &Verdict, sql: &[String]) -> V
         (true, false) => ("held, but dead", Tone::Warning),
         (false, _) => ("no", Tone::Dim),
     };
-    let mut lines = vec![
-        Line::new(&format!("May {role} {} {object}?  ", phrase(verdict.privilege)), Tone::Text).known(word, tone),
-    ];
+    let mut lines =
+        vec![Line::new(&format!("May {role} {} {object}?  ", phrase(verdict.privilege)), Tone::Text).known(word, tone)];
     for p in &verdict.paths {
         lines.push(Line(vec![Span::known("  ", Tone::Text)]).join(path(role, p, object)));
     }

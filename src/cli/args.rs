@@ -1,6 +1,11 @@
 //! What can be typed: commands, flags and their help, once. Help, completions and the manual page are derived from here;
 //! what the words mean for a run is decided in `resolve`.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments are help texts: brackets there mean what may be left out"
+)]
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};

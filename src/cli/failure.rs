@@ -11,7 +11,7 @@ pub type Outcome = Result<Exit, Failure>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub exit: Exit,
-    /// "could not <verb> <object>: <cause>", without a full stop. Raw: escaped when it is printed.
+    /// `could not <verb> <object>: <cause>`, without a full stop. Raw: escaped when it is printed.
     pub message: String,
     /// What to do, a sentence; `None` where nothing helps.
     pub remedy: Option<String>,

@@ -521,7 +521,8 @@ mod tests {
     fn the_end_of_a_log_is_what_is_quoted() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("log");
-        fs::write(&file, (0..40).map(|n| format!("line {n}\n\n")).collect::<String>()).unwrap();
+        let lines: Vec<String> = (0..40).map(|n| format!("line {n}\n")).collect();
+        fs::write(&file, lines.join("\n")).unwrap();
         let tail = tail(&file);
         assert!(tail.starts_with("line 28\n") && tail.ends_with("line 39"), "{tail}");
     }

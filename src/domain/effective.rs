@@ -436,7 +436,8 @@ impl Matrix {
             via.push(Via::Superuser);
         }
         via.sort();
-        cell.dead = !cell.usage && !(cell.tables.on_any().is_empty() && cell.sequences.on_any().is_empty());
+        let on_objects = cell.tables.on_any() | cell.sequences.on_any();
+        cell.dead = !cell.usage && !on_objects.is_empty();
         cell.via = via;
         cell
     }

@@ -356,7 +356,7 @@ fn ending(
     let mut changes: Vec<Change> = Vec::new();
     for path in effective {
         let change = match (&path.source, path.groups.first()) {
-            (Source::Superuser | Source::OwnerByDefault, None) => return Vec::new(),
+            (Source::Superuser | Source::OwnerByDefault | Source::Predefined(_), None) => return Vec::new(),
             (Source::Entry { owner: true, grantee, .. }, None) if grantee == name => return Vec::new(),
             (Source::Entry { grantee, grantor, .. }, None) => {
                 let public = grantee == "PUBLIC" && catalog.role_named("PUBLIC").is_none();
@@ -377,14 +377,13 @@ fn ending(
             },
             (_, Some(hop)) if hop.implicit => return Vec::new(),
             (_, Some(hop)) => Change::RevokeRole { role: hop.role.clone(), member: name.to_owned(), grantor: None },
-            (Source::Predefined(_), None) => return Vec::new(),
         };
         if !changes.contains(&change) {
             changes.push(change);
         }
     }
     if who == Who::Public {
-        changes.truncate(1)
+        changes.truncate(1);
     }
     changes
 }

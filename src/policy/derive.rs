@@ -54,7 +54,7 @@ pub fn derive(snapshot: &Snapshot, matrix: &Matrix) -> Policy {
             break;
         }
     }
-    draft.tidy(&mut policy);
+    Draft::tidy(&mut policy);
     policy
 }
 
@@ -348,7 +348,6 @@ impl Draft<'_> {
                 let few = f.code != "grant-option-excess" && f.objects_total.is_none() && names.len() <= 5;
                 except(policy, &who, &schema, privileges, if few { names } else { Vec::new() })
             }
-            "grant-dead" => except(policy, &who, &schema, vec![Privilege::Usage], Vec::new()),
             "default-privilege-excess" => self.default_excess(policy, f, &who),
             "default-privilege-missing" => {
                 let Some([Change::DefaultPrivileges { creator, .. }]) = f.fix.as_deref() else { return false };
@@ -375,7 +374,7 @@ impl Draft<'_> {
                 except(policy, &who, &database, privileges, Vec::new()) || changed
             }
             "schema-owner" | "object-owner" => self.demote(policy, &schema),
-            "grant-missing" => self.forget(policy, &who, &schema),
+            "grant-missing" | "grant-dead" => self.forget(policy, &who, &schema),
             "database-connect-missing" | "role-cannot-login" => {
                 let mut changed = false;
                 for service in policy.services.iter_mut().filter(|s| s.role == who && s.login != Some(false)) {
@@ -407,13 +406,12 @@ impl Draft<'_> {
             Grantee::Public => PUBLIC,
             Grantee::Role(name) => name.as_str(),
         };
-        let schemas: Vec<String> = match schema {
-            Some(schema) => vec![schema],
-            None => {
-                let of_services = policy.services.iter().filter(|s| s.creators.contains(&creator));
-                let of_rules = policy.schemas.iter().filter(|s| s.creators.contains(&creator));
-                of_services.flat_map(|s| s.schemas.clone()).chain(of_rules.map(|s| s.name.clone())).collect()
-            }
+        let schemas: Vec<String> = if let Some(schema) = schema {
+            vec![schema]
+        } else {
+            let of_services = policy.services.iter().filter(|s| s.creators.contains(&creator));
+            let of_rules = policy.schemas.iter().filter(|s| s.creators.contains(&creator));
+            of_services.flat_map(|s| s.schemas.clone()).chain(of_rules.map(|s| s.name.clone())).collect()
         };
         let mut changed = false;
         for schema in schemas {
@@ -475,7 +473,7 @@ impl Draft<'_> {
         changed || self.demote(policy, schema)
     }
 
-    fn tidy(&self, policy: &mut Policy) {
+    fn tidy(policy: &mut Policy) {
         policy.roles.sort_by(|a, b| a.name.cmp(&b.name));
         policy.schemas.sort_by(|a, b| a.name.cmp(&b.name));
         policy.services.sort_by(|a, b| a.name.cmp(&b.name));

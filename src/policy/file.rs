@@ -165,16 +165,16 @@ struct Reader<'t> {
 struct Table<'a, 't> {
     title: String,
     span: Range<usize>,
-    table: &'a DeTable<'t>,
+    keys: &'a DeTable<'t>,
 }
 
 impl<'a, 't> Table<'a, 't> {
     fn get(&self, key: &str) -> Option<&'a Spanned<DeValue<'t>>> {
-        self.table.get(key)
+        self.keys.get(key)
     }
     /// Where a key stands, for messages about it.
     fn span_of(&self, key: &str) -> Range<usize> {
-        self.table.get_key_value(key).map_or(self.span.clone(), |(k, _)| k.span())
+        self.keys.get_key_value(key).map_or(self.span.clone(), |(k, _)| k.span())
     }
 }
 
@@ -225,7 +225,7 @@ impl<'t> Reader<'t> {
     }
 
     fn known(&mut self, table: &Table<'_, '_>, keys: &[&str]) {
-        for key in table.table.keys() {
+        for key in table.keys.keys() {
             let name: &str = key.get_ref();
             if !keys.contains(&name) {
                 let what = format!("unknown key `{name}` in {}", table.title);
@@ -235,7 +235,7 @@ impl<'t> Reader<'t> {
     }
 
     fn policy(&mut self, document: &DeTable<'t>, path: &Path) -> Policy {
-        let top = Table { title: "the policy".to_owned(), span: 0..0, table: document };
+        let top = Table { title: "the policy".to_owned(), span: 0..0, keys: document };
         self.known(&top, TOP_KEYS);
         let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         let mut policy = Policy {
@@ -439,7 +439,7 @@ impl<'t> Reader<'t> {
         let mut out = BTreeMap::new();
         let Some(inner) = self.table(t, "access") else { return out };
         let words: Vec<&str> = Level::ALL.into_iter().map(Level::word).collect();
-        for (key, value) in inner.table {
+        for (key, value) in inner.keys {
             let schema: &str = key.get_ref();
             self.ident(schema.rsplit_once('/').map_or(schema, |(_, s)| s), key.span());
             let DeValue::Array(items) = value.get_ref() else {
@@ -493,7 +493,7 @@ impl<'t> Reader<'t> {
                         self.problem(item.span(), "an allowed foreign key is a table", "{ from = \"…\", to = \"…\" }");
                         continue;
                     };
-                    let inner = Table { title: "an allowed foreign key".to_owned(), span: item.span(), table };
+                    let inner = Table { title: "an allowed foreign key".to_owned(), span: item.span(), keys: table };
                     self.known(&inner, &["from", "to"]);
                     let (from, to) = (self.required_name(&inner, "from"), self.required_name(&inner, "to"));
                     if let (Some(from), Some(to)) = (from, to) {
@@ -533,7 +533,7 @@ impl<'t> Reader<'t> {
         let codes: Vec<&str> =
             checks::CHECKS.iter().flat_map(|c| c.codes).map(|c| c.code).chain(LIVE_CODES.iter().copied()).collect();
         let mut out = BTreeMap::new();
-        for (key, value) in t.table {
+        for (key, value) in t.keys {
             let code: &str = key.get_ref();
             if !codes.contains(&code) {
                 self.problem(key.span(), format!("unknown finding code `{code}`"), choose(code, &codes, "codes"));
@@ -543,14 +543,11 @@ impl<'t> Reader<'t> {
                 DeValue::String(word) => word.as_ref(),
                 _ => "",
             };
-            match Severity::ALL.into_iter().find(|s| s.word() == word) {
-                Some(severity) => {
-                    out.insert(code.to_owned(), severity);
-                }
-                None => {
-                    let what = format!("the severity of `{code}` cannot be {}", shown(value.get_ref()));
-                    self.problem(value.span(), what, choose(word, &words, "severities"));
-                }
+            if let Some(severity) = Severity::ALL.into_iter().find(|s| s.word() == word) {
+                out.insert(code.to_owned(), severity);
+            } else {
+                let what = format!("the severity of `{code}` cannot be {}", shown(value.get_ref()));
+                self.problem(value.span(), what, choose(word, &words, "severities"));
             }
         }
         out
@@ -574,7 +571,7 @@ impl<'t> Reader<'t> {
                 _ => None,
             });
             let title = name.map_or_else(|| format!("[[{key}]]"), |n| format!("[[{key}]] \"{n}\""));
-            out.push(Table { title, span: item.span(), table });
+            out.push(Table { title, span: item.span(), keys: table });
         }
         out
     }
@@ -583,7 +580,7 @@ impl<'t> Reader<'t> {
         let value = of.get(key)?;
         if let DeValue::Table(table) = value.get_ref() {
             let title = if of.title == "the policy" { format!("[{key}]") } else { format!("`{key}` of {}", of.title) };
-            return Some(Table { title, span: value.span(), table });
+            return Some(Table { title, span: value.span(), keys: table });
         }
         self.problem(value.span(), format!("`{key}` must be a table"), "");
         None

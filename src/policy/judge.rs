@@ -116,15 +116,15 @@ impl<'a> Judge<'a> {
             judged.drift = Some(Drift::None);
             return;
         }
-        let own = self.own_counts(role, schema, &Rights::NONE, &[]);
+        let own = self.own_counts(role, schema, Rights::NONE, &[]);
         if !desired.names_role(role) || !desired.names_schema(schema) {
             let access = !(own.schema.is_empty() && own.objects.iter().all(|c| c.on_any().is_empty()));
             judged.drift = Some(if access { Drift::Undeclared } else { Drift::None });
             return;
         }
-        judged.missing = missing(&judged.cell, &want.required);
+        judged.missing = missing(&judged.cell, want.required);
         let exceptions: Vec<&Exception> = want.exceptions.iter().filter_map(|i| desired.exceptions.get(*i)).collect();
-        judged.excess = self.own_counts(role, schema, &want.allowed, &exceptions).differences();
+        judged.excess = self.own_counts(role, schema, want.allowed, &exceptions).differences();
         if want.owns {
             judged.unowned = self.unowned(desired, role, schema);
         }
@@ -143,7 +143,7 @@ impl<'a> Judge<'a> {
     }
 
     /// What `role` holds other than through PUBLIC, beyond `allowed` and the exceptions.
-    fn own_counts(&self, role: usize, schema: usize, allowed: &Rights, exceptions: &[&Exception]) -> OwnCounts {
+    fn own_counts(&self, role: usize, schema: usize, allowed: Rights, exceptions: &[&Exception]) -> OwnCounts {
         let mut out = OwnCounts::default();
         let catalog = &self.snapshot.catalog;
         let whole = privileges(exceptions.iter().filter(|e| e.objects.is_empty()));
@@ -207,7 +207,7 @@ impl<'a> Judge<'a> {
         }
         let version = self.matrix.version_num;
         let catalog = &self.snapshot.catalog;
-        let holds = |level: Level| missing(cell, &required(level, version)).is_empty();
+        let holds = |level: Level| missing(cell, required(level, version)).is_empty();
         if holds(Level::All) {
             let owns = cell.owner
                 && self
@@ -366,7 +366,7 @@ fn privileges<'e>(exceptions: impl Iterator<Item = &'e &'e Exception>) -> Privil
 }
 
 /// Required rights that a cell lacks.
-fn missing(cell: &Cell, required: &Rights) -> Vec<Difference> {
+fn missing(cell: &Cell, required: Rights) -> Vec<Difference> {
     let mut out: Vec<Difference> = required
         .schema
         .minus(cell.schema())

@@ -158,6 +158,7 @@ impl Painter<'_> {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a place, a line and how it is drawn")]
     fn aligned(&mut self, x: u16, y: u16, width: u16, align: Align, line: &Line, base: Style, stale: bool) {
         let wide = line.width();
         let pad = match align {

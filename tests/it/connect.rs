@@ -579,7 +579,7 @@ async fn the_deadline_covers_everything() {
     let error = connect(&Conninfo::parse(&text, &env()).unwrap(), Duration::from_secs(60)).await.err().unwrap();
     assert_eq!(error.kind, ConnectErrorKind::Timeout);
     let took = begun.elapsed();
-    assert!(took > Duration::from_millis(1900) && took < Duration::from_millis(3000), "{took:?}");
+    assert!(took > Duration::from_millis(1900) && took < Duration::from_secs(3), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

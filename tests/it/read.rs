@@ -582,7 +582,9 @@ fn a_bare_login_sees_the_catalog_and_what_is_dark_has_its_grant() {
             };
             assert_eq!(plain(&mine), plain(&all), "every login may read every list");
             let mut shapes = [&mine, &all].map(|s| (**s.shapes.as_ref().unwrap()).clone());
-            shapes.iter_mut().for_each(|s| s.gate.clear());
+            for s in &mut shapes {
+                s.gate.clear();
+            }
             assert_eq!(serde_json::to_value(&shapes[0]).unwrap(), serde_json::to_value(&shapes[1]).unwrap());
             let rows: BTreeMap<_, _> =
                 mine.versions.0.iter().map(|t| (mine.catalog.schema_name(t.schema), t.rows.clone())).collect();

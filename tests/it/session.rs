@@ -130,7 +130,7 @@ fn every_part_comes_and_a_change_is_seen() {
         let changed = watcher.snapshot(|s| s.catalog.gate != whole.catalog.gate).await;
         assert_eq!(changed.versions.0.iter().filter(|t| t.rows == VersionRows::Known(vec!["x".into()])).count(), 1);
         let t = changed.objects.0[&a].relations.iter().find(|o| o.name == "t").unwrap();
-        assert!(t.acl.0.as_ref().unwrap().iter().any(|e| e.is_public()));
+        assert!(t.acl.0.as_ref().unwrap().iter().any(pgmoat::domain::AclEntry::is_public));
         let shapes = whole.shapes.as_ref().unwrap().gate.clone();
         watcher.snapshot(|s| s.shapes.as_ref().unwrap().gate != shapes).await;
 

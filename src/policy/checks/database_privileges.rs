@@ -63,7 +63,7 @@ fn run_connect(context: &Context<'_>, out: &mut Vec<Finding>) {
         f.service = service.map(str::to_owned);
         f.role = Some(name.to_owned());
         f.privilege = Some(Privilege::Connect);
-        f.observed = "no CONNECT".to_owned();
+        f.observed = "no CONNECT".into();
         f.expected = format!("CONNECT on database {database}");
         f.message = format!("{name} may not connect to database {database}.");
         f.remedy = format!("Grant CONNECT on the database to {name}.");
@@ -178,7 +178,7 @@ fn finding(context: &Context<'_>, desired: &Desired, who: Who, privilege: Privil
     f.id = format!("{}:{name}:{privilege}", EXCESS.code);
     f.privilege = Some(privilege);
     f.observed = format!("{privilege} on database {database}");
-    f.expected = "none".to_owned();
+    f.expected = "none".into();
     f.via = Some(if who == Who::Public { PUBLIC } else { "direct" }.to_owned());
     f.message = match who {
         Who::Public => format!("Every role of the cluster has {privilege} on database {database}, through PUBLIC."),
@@ -202,7 +202,7 @@ fn finding(context: &Context<'_>, desired: &Desired, who: Who, privilege: Privil
         .collect();
     if !reasons.is_empty() {
         f.severity = Severity::Info;
-        f.expected = "allowed by an exception".to_owned();
+        f.expected = "allowed by an exception".into();
         f.remedy = format!("Nothing to do while the exception stands: {}.", text::list(&reasons, 3));
     }
     f

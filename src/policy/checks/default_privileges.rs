@@ -12,7 +12,7 @@ use crate::{
         Acl, ObjectKind, Oid, Privileges,
         change::{Change, Grantee},
         effective::Who,
-        snapshot::{DefaultAcl, DefaultKind},
+        snapshot::{DefaultAcl, DefaultKind, Role},
     },
     policy::{Finding, Group, Severity, Undeclared, desired::Desired},
 };
@@ -143,7 +143,7 @@ fn run_excess(context: &Context<'_>, out: &mut Vec<Finding>) {
     for default in &context.catalog.default_acls {
         let Some(kind) = object_kind(default.kind) else { continue };
         let Some(creator) = context.matrix.closure.position(default.creator) else { continue };
-        if context.catalog.roles.get(creator).is_some_and(|r| r.is_platform()) {
+        if context.catalog.roles.get(creator).is_some_and(Role::is_platform) {
             continue;
         }
         let schemas: Vec<usize> = match default.schema {
@@ -224,7 +224,7 @@ fn superfluous(
         _ => None,
     };
     f.observed = format!("new {noun} of {creator} {place} give {} {privileges}", grantee.name());
-    f.expected = "nothing by default".to_owned();
+    f.expected = "nothing by default".into();
     f.message = format!("{noun} that {creator} creates {place} will give {} {privileges}.", grantee.name());
     if let Some(first) = f.message.get_mut(..1) {
         first.make_ascii_uppercase();
@@ -236,8 +236,8 @@ fn superfluous(
     }
     if !open {
         f.severity = Severity::Info;
-        f.expected = "allowed by an exception".to_owned();
-        f.remedy = "Nothing to do while the exception stands.".to_owned();
+        f.expected = "allowed by an exception".into();
+        f.remedy = "Nothing to do while the exception stands.".into();
         return Some(f);
     }
     f.remedy = format!("Revoke the default; existing {noun} are not touched by that.");

@@ -108,6 +108,14 @@ pub fn grantees(context: &Context<'_>, position: usize) -> Vec<usize> {
     found.into_iter().collect()
 }
 
+/// USAGE on the schema, however held.
+pub fn may_use(context: &Context<'_>, role: usize, position: usize) -> bool {
+    schema(context, position).is_some_and(|s| {
+        let rights = context.matrix.rights(context.catalog, Who::Role(role), ObjectKind::Schema, s.owner, &s.acl);
+        rights.contains(Privilege::Usage)
+    })
+}
+
 /// What entries for exactly `oid` give on one list, other than as its owner.
 pub fn direct(context: &Context<'_>, list: &Listed<'_>, oid: Oid) -> Privileges {
     direct_on(context, list.kind, list.owner, list.acl, oid)
@@ -142,7 +150,7 @@ pub fn excess(
     context: &Context<'_>,
     who: Who,
     position: usize,
-    allowed: &Rights,
+    allowed: Rights,
     exceptions: &[&Exception],
 ) -> Vec<Excess> {
     let oid = oid_of(context, who);
@@ -220,7 +228,7 @@ fn except(mut excess: Excess, exceptions: &[&Exception]) -> Excess {
 }
 
 /// The exceptions for `who` in a schema.
-pub fn exceptions_of<'d>(desired: &'d Desired, who: Who, position: usize) -> Vec<&'d Exception> {
+pub fn exceptions_of(desired: &Desired, who: Who, position: usize) -> Vec<&Exception> {
     desired.exceptions_of(who, position).collect()
 }
 

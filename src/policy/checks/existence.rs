@@ -66,7 +66,7 @@ fn run_schemas(context: &Context<'_>, out: &mut Vec<Finding>) {
         f.id = format!("{}:{name}", SCHEMA_MISSING.code);
         f.service = service.map(str::to_owned);
         f.schema = Some(name.to_owned());
-        f.observed = "no such schema".to_owned();
+        f.observed = "no such schema".into();
         f.expected = match service {
             Some(service) => format!("schema {name} of service {service}"),
             None => format!("schema {name}"),
@@ -97,7 +97,7 @@ fn run_roles(context: &Context<'_>, out: &mut Vec<Finding>) {
         f.id = format!("{}:{name}", ROLE_MISSING.code);
         f.service = service.map(str::to_owned);
         f.role = Some(name.to_owned());
-        f.observed = "no such role".to_owned();
+        f.observed = "no such role".into();
         f.expected = service.map_or_else(|| format!("role {name}"), |s| format!("role {name} of service {s}"));
         f.message = match service {
             Some(service) => format!("Service {service} has no role: {name} does not exist."),
@@ -140,8 +140,8 @@ fn run_logins(context: &Context<'_>, out: &mut Vec<Finding>) {
         f.service = service.map(str::to_owned);
         f.role = Some(role.name.clone());
         f.attribute = Some("LOGIN".to_owned());
-        f.observed = "NOLOGIN".to_owned();
-        f.expected = "LOGIN".to_owned();
+        f.observed = "NOLOGIN".into();
+        f.expected = "LOGIN".into();
         f.message = format!("{name} may not log in.");
         f.remedy = format!("Let {name} log in, or declare `login = false`.");
         f.fix = Some(vec![Change::AlterRole {
@@ -168,8 +168,8 @@ fn run_unused(context: &Context<'_>, out: &mut Vec<Finding>) {
         f.id = format!("{}:{}", UNUSED.code, schema.name);
         f.service = entries::desired(context).and_then(|d| entries::service_of(context, d, position));
         f.schema = Some(schema.name.clone());
-        f.observed = "no objects".to_owned();
-        f.expected = "tables, or no schema".to_owned();
+        f.observed = "no objects".into();
+        f.expected = "tables, or no schema".into();
         f.message = format!("Schema {} holds nothing.", schema.name);
         f.remedy = match &f.service {
             Some(service) => {

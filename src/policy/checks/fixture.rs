@@ -133,10 +133,6 @@ impl Fixture {
         self.role(name).edit_role(name, |r| r.login = false)
     }
 
-    pub fn superuser(self, name: &str) -> Self {
-        self.role(name).edit_role(name, |r| r.superuser = true)
-    }
-
     pub fn edit_role(mut self, name: &str, edit: impl FnOnce(&mut Role)) -> Self {
         edit(self.catalog.roles.iter_mut().find(|r| r.name == name).expect(name));
         self
@@ -372,7 +368,7 @@ impl Fixture {
     }
     /// The oid of an object given as `schema.name`.
     pub fn object_oid(&self, object: &str) -> Oid {
-        self.position(object).map(|i| self.objects[i].1.oid).unwrap_or_else(|| panic!("no object {object}"))
+        self.position(object).map_or_else(|| panic!("no object {object}"), |i| self.objects[i].1.oid)
     }
     fn grantee(&self, name: &str) -> Oid {
         if name == "PUBLIC" { Oid::ZERO } else { self.role_oid(name) }

@@ -23,9 +23,12 @@ pub const CODE: Code = Code {
 
 pub const CHECK: Check = Check { codes: &[CODE], slow: true, without_policy: false, run };
 
+/// Schema, grantee, privilege, and whether an exception covers it.
+type Key = (usize, Oid, Privilege, bool);
+
 fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     let (Some(desired), Some(shapes)) = (entries::desired(context), context.shapes) else { return };
-    let mut found: BTreeMap<(usize, Oid, Privilege, bool), Vec<(&ColumnGrant, Oid)>> = BTreeMap::new();
+    let mut found: BTreeMap<Key, Vec<(&ColumnGrant, Oid)>> = BTreeMap::new();
     for grant in &shapes.column_grants {
         let Some(position) = context.matrix.index.schema(grant.schema).filter(|s| desired.is_judged(*s)) else {
             continue;
@@ -76,7 +79,7 @@ fn finding(
     f.service = entries::service_of(context, desired, position);
     let columns: Vec<String> = grants.iter().map(|(g, _)| format!("{}.{}", g.relation, g.column)).collect();
     f.observed = format!("{privilege} on {}", text::count(columns.len() as u64, "column", "columns"));
-    f.expected = "none".to_owned();
+    f.expected = "none".into();
     f.message =
         format!("{} has {privilege} on {} of {schema}, by column grants.", holder.name(), text::list(&columns, 4));
     let mut names: Vec<String> = grants.iter().map(|(g, _)| g.relation.clone()).collect();
@@ -92,11 +95,11 @@ fn finding(
     if excepted {
         f.id.push_str(":excepted");
         f.severity = Severity::Info;
-        f.expected = "allowed by an exception".to_owned();
-        f.remedy = "Nothing to do while the exception stands.".to_owned();
+        f.expected = "allowed by an exception".into();
+        f.remedy = "Nothing to do while the exception stands.".into();
         return Some(f);
     }
-    f.remedy = "Revoke the privilege on the columns; a REVOKE on the table takes them along.".to_owned();
+    f.remedy = "Revoke the privilege on the columns; a REVOKE on the table takes them along.".into();
     let stranger = matches!(who, Who::Role(role) if !desired.names_role(role));
     if !stranger || desired.undeclared == Undeclared::Revoke {
         let mut by: BTreeMap<(&str, Option<String>), Vec<String>> = BTreeMap::new();

@@ -1,10 +1,8 @@
 //! `grant-dead`: a role holds rights on objects of a schema and may not use the schema, so that none of them works, though
-//! `has_table_privilege` says true.
+//! `has_table_privilege` says true. With a policy it is told of the roles that it gives the schema; what others hold there
+//! is too much, dead or not, and told as that.
 
-use super::{
-    Check, Code, Context,
-    entries::{self, Revocation},
-};
+use super::{Check, Code, Context, entries};
 use crate::{
     domain::{
         ObjectKind, Oid, Privilege, Privileges,
@@ -32,7 +30,10 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
             continue;
         }
         for role in holders(context, position) {
-            let dead = context.catalog.roles.get(role).is_some_and(|r| !r.superuser && !r.is_platform())
+            let wanted = entries::desired(context)
+                .is_none_or(|d| entries::want(d, role, position).required.schema.contains(Privilege::Usage));
+            let dead = wanted
+                && context.catalog.roles.get(role).is_some_and(|r| !r.superuser && !r.is_platform())
                 && !usable(context, role, schema.owner, &schema.acl);
             if dead {
                 out.extend(finding(context, role, position));
@@ -61,10 +62,9 @@ fn counts(kind: ObjectKind) -> bool {
 /// The role, or somebody who inherits from it, may use the schema: a group's grants live through its members.
 fn usable(context: &Context<'_>, role: usize, owner: Oid, acl: &crate::domain::Acl) -> bool {
     ones(context.matrix.closure.heirs(role)).any(|heir| {
-        context
-            .matrix
-            .rights(context.catalog, Who::Role(heir), ObjectKind::Schema, owner, acl)
-            .contains(Privilege::Usage)
+        let bound = context.catalog.roles.get(heir).is_some_and(|r| !r.superuser);
+        let rights = context.matrix.rights(context.catalog, Who::Role(heir), ObjectKind::Schema, owner, acl);
+        bound && rights.contains(Privilege::Usage)
     })
 }
 
@@ -100,46 +100,11 @@ fn finding(context: &Context<'_>, role: usize, position: usize) -> Option<Findin
     f.schema = Some(schema.clone());
     f.role = Some(name.clone());
     f.via = Some("direct".to_owned());
-    let declared = desired.is_some_and(|d| entries::want(d, role, position).required.schema.contains(Privilege::Usage));
-    let named = desired.is_some_and(|d| d.names_role(role) && d.names_schema(position));
-    f.expected =
-        if declared { "USAGE on the schema" } else { "either USAGE on the schema, or no grants in it" }.to_owned();
-    if declared {
+    f.expected = "USAGE on the schema".into();
+    if desired.is_some() {
         f.remedy = format!("Grant USAGE on schema {schema} to {name}.");
         let privileges = Privilege::Usage.into();
         f.fix = Some(vec![Change::Grant { privileges, on: On::Schema(schema), to: Grantee::Role(name) }]);
-    } else if let Some(desired) = desired.filter(|_| named) {
-        let exceptions = entries::exceptions_of(desired, Who::Role(role), position);
-        let allowed = entries::want(desired, role, position).allowed;
-        let excess = entries::excess(context, Who::Role(role), position, &allowed, &exceptions);
-        let open: Vec<_> = excess.iter().filter(|e| e.count > 0 && counts(e.kind)).collect();
-        if let (true, Some(reason)) = (open.is_empty(), exceptions.first().map(|e| &e.reason)) {
-            f.severity = Severity::Info;
-            f.expected = "allowed by an exception".to_owned();
-            f.remedy = format!("Nothing to do while the exception stands: {reason}.");
-            return Some(f);
-        }
-        f.remedy = format!("The policy gives {name} no USAGE on {schema}: revoke what is left, or declare it.");
-        f.fix = open
-            .into_iter()
-            .map(|e| {
-                entries::revoke(
-                    context,
-                    Some(desired),
-                    &Revocation {
-                        who: Who::Role(role),
-                        position,
-                        kind: e.kind,
-                        privileges: e.privilege.into(),
-                        option_only: false,
-                        names: e.names.as_deref(),
-                        partial: e.excepted > 0,
-                    },
-                )
-            })
-            .collect::<Option<Vec<_>>>()
-            .map(|lists| lists.concat())
-            .filter(|c| !c.is_empty());
     } else {
         f.remedy = format!("Grant USAGE on schema {schema} to {name} if it should work there, else revoke the rest.");
     }
@@ -166,8 +131,9 @@ mod tests {
         assert_eq!((f.id.as_str(), f.fix), ("grant-dead:reader:s", None));
         let declared = base().policy(&format!("{POLICY}access={{s=['read']}}\n")).case().only("grant-dead");
         assert!(matches!(&declared.fix.unwrap()[0], Change::Grant { on: On::Schema(_), .. }));
-        let excess = base().policy(POLICY).case().only("grant-dead");
-        assert!(matches!(&excess.fix.unwrap()[0], Change::Revoke { .. }));
+        let excess = base().policy(POLICY).case();
+        assert!(excess.of("grant-dead").is_empty(), "it is too much already");
+        assert!(excess.only("grant-excess").message.contains("dead"));
     }
 
     #[test]

@@ -30,7 +30,7 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
             }
             let want = entries::want(desired, role, position);
             let exceptions = entries::exceptions_of(desired, Who::Role(role), position);
-            for excess in entries::excess(context, Who::Role(role), position, &want.allowed, &exceptions) {
+            for excess in entries::excess(context, Who::Role(role), position, want.allowed, &exceptions) {
                 if excess.excepted > 0 {
                     out.extend(excepted(context, role, position, &excess));
                 }
@@ -50,13 +50,15 @@ fn finding(context: &Context<'_>, role: usize, position: usize, excess: &Excess)
         format!("{} on schema {schema}", excess.privilege)
     } else {
         let share = entries::share(excess.count, excess.total, excess.kind);
-        f.observed = share.clone();
-        format!("{} on {share} of {schema}", excess.privilege)
+        let what = format!("{} on {share} of {schema}", excess.privilege);
+        f.observed = share;
+        what
     };
     let levels: Vec<&str> = entries::want(desired, role, position).levels.iter().map(|l| l.word()).collect();
     let declared = if levels.is_empty() { "no access".to_owned() } else { text::list(&levels, 3) };
-    f.message = format!("{name} has {what}; the policy gives it {declared} there.");
-    f.expected = "none".to_owned();
+    let dead = if entries::may_use(context, role, position) { "" } else { " (dead: it may not use the schema)" };
+    f.message = format!("{name} has {what}{dead}; the policy gives it {declared} there.");
+    f.expected = "none".into();
     f.fix = entries::revoke(
         context,
         Some(desired),
@@ -85,10 +87,10 @@ fn excepted(context: &Context<'_>, role: usize, position: usize, excess: &Excess
     f.objects.clear();
     f.objects_total = None;
     f.observed = format!("{} on {}", excess.privilege, entries::share(excess.excepted, excess.total, excess.kind));
-    f.expected = "allowed by an exception".to_owned();
+    f.expected = "allowed by an exception".into();
     f.message =
         format!("{name} has {} on {schema} by exception: {}.", excess.privilege, text::list(&excess.reasons, 3));
-    f.remedy = "Nothing to do while the exception stands.".to_owned();
+    f.remedy = "Nothing to do while the exception stands.".into();
     Some(f)
 }
 

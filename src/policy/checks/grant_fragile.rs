@@ -89,11 +89,11 @@ fn finding(
             entries::share(count, total, kind)
         )
     };
-    f.expected = "a grant of its own".to_owned();
+    f.expected = "a grant of its own".into();
     if desired.exceptions_of(Who::Role(role), position).any(|e| e.privileges.contains(&privilege)) {
         f.severity = Severity::Info;
-        f.expected = "allowed by an exception".to_owned();
-        f.remedy = "Nothing to do while the exception stands.".to_owned();
+        f.expected = "allowed by an exception".into();
+        f.remedy = "Nothing to do while the exception stands.".into();
         f.schema = Some(schema);
         f.role = Some(name);
         f.privilege = Some(privilege);

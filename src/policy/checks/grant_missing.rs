@@ -3,8 +3,8 @@
 use super::{Check, Code, Context, entries};
 use crate::{
     domain::{
-        ObjectKind,
-        change::{Change, Grantee},
+        ObjectKind, Privilege,
+        change::{Change, Grantee, On},
         effective::Who,
     },
     policy::{Finding, Group, Severity, judge::Difference},
@@ -72,8 +72,16 @@ fn finding(
         );
         entries::list_objects(&mut f, &schema.name, names.as_deref(), u64::from(count));
     }
-    f.fix = entries::target(context, position, kind, names.as_deref(), true)
-        .map(|on| vec![Change::Grant { privileges: privilege.into(), on, to: Grantee::Role(name.clone()) }]);
+    let to = Grantee::Role(name.clone());
+    // a grant on objects of a schema that the role may not use would be dead
+    let usable = kind == ObjectKind::Schema || entries::may_use(context, role, position);
+    f.fix = entries::target(context, position, kind, names.as_deref(), true).map(|on| {
+        let on_schema = On::Schema(schema.name.clone());
+        let usage = Change::Grant { privileges: Privilege::Usage.into(), on: on_schema, to: to.clone() };
+        let mut changes: Vec<Change> = (!usable).then_some(usage).into_iter().collect();
+        changes.push(Change::Grant { privileges: privilege.into(), on, to });
+        changes
+    });
     f.remedy = format!("Grant {privilege} to {name}, or take it out of the policy.");
     f.schema = Some(schema.name.clone());
     f.role = Some(name);
@@ -84,7 +92,6 @@ fn finding(
 #[cfg(test)]
 mod tests {
     use super::{super::fixture::Fixture, *};
-    use crate::domain::{Privilege, change::On};
 
     fn base() -> Fixture {
         Fixture::new()
@@ -115,6 +122,10 @@ mod tests {
     fn without_names_all_tables_are_granted_and_the_count_is_told() {
         let f = base().without_names().case().only("grant-missing");
         assert_eq!((f.objects.len(), f.objects_total), (0, Some(1)));
+        let case = base().without_names().case();
+        let wanted =
+            crate::policy::checks::schemas_wanting_names(std::slice::from_ref(&f), &case.snapshot.catalog, None);
+        assert_eq!(wanted, [case.snapshot.catalog.schema_named("s").unwrap().oid]);
         let on = On::AllIn { kind: ObjectKind::Table, schema: "s".into() };
         assert!(matches!(&f.fix.unwrap()[0], Change::Grant { on: o, .. } if *o == on));
     }

@@ -94,10 +94,10 @@ fn finding(
     f.privilege = Some(privilege);
     if excepted {
         f.severity = Severity::Info;
-        f.remedy = "Nothing to do while the exception stands.".to_owned();
+        f.remedy = "Nothing to do while the exception stands.".into();
         return Some(f);
     }
-    f.remedy = "Revoke the grant option; what was passed on is first granted by the owner.".to_owned();
+    f.remedy = "Revoke the grant option; what was passed on is first granted by the owner.".into();
     f.fix = entries::revoke(
         context,
         Some(desired),

@@ -84,7 +84,7 @@ fn object(context: &Context<'_>, desired: &Desired, position: usize, used: &Fore
         used.example
     );
     f.schema = Some(schema.clone());
-    f.remedy = "Move it to the schema that uses it; `pgmoat move-objects` moves what belongs together.".to_owned();
+    f.remedy = "Move it to the schema that uses it; `pgmoat move-objects` moves what belongs together.".into();
     // routines are called by name from bodies that a move does not follow
     if let ([to], [target]) = (users.as_slice(), used.used_by.as_slice())
         && matches!(used.kind, Kind::Type | Kind::Sequence)
@@ -147,7 +147,7 @@ fn run_extensions(context: &Context<'_>, out: &mut Vec<Finding>) {
         f.object = Some(extension.name.clone());
         f.schema = Some(schema.name.clone());
         f.observed = format!("in schema {}", schema.name);
-        f.expected = "in a schema of its own, such as extensions".to_owned();
+        f.expected = "in a schema of its own, such as extensions".into();
         f.message = format!(
             "Extension {} stands in schema {}, which belongs to service {}.",
             extension.name,

@@ -1,7 +1,7 @@
 //! The checks: one file per finding code (or a few codes that are one question), one line each in [`CHECKS`].
 
 #[cfg(test)]
-pub mod arbitrary;
+pub(crate) mod arbitrary;
 pub mod audit_schema_missing;
 mod database_privileges;
 pub mod declared;
@@ -10,7 +10,9 @@ mod definer;
 mod entries;
 mod existence;
 #[cfg(test)]
-pub mod fixture;
+mod fix_law;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod foreign_key;
 mod grant_column_excess;
 mod grant_dead;

@@ -164,7 +164,7 @@ fn findings(
             text::count(secure.len() as u64, "routine", "routines"),
             schema.name
         );
-        f.remedy = "Look at each: changing its owner changes what it may do. Never changed automatically.".to_owned();
+        f.remedy = "Look at each: changing its owner changes what it may do. Never changed automatically.".into();
         out.push(f);
     }
     let rest = count.saturating_sub(secure.len() as u32);

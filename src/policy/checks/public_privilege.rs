@@ -32,7 +32,7 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
         let usage = if schema.name == "public" { Privileges::of(&[Privilege::Usage]) } else { Privileges::NONE };
         let allowed = Rights { schema: usage, ..Rights::NONE };
         let exceptions = entries::exceptions_of(desired, Who::Public, position);
-        for excess in entries::excess(context, Who::Public, position, &allowed, &exceptions) {
+        for excess in entries::excess(context, Who::Public, position, allowed, &exceptions) {
             if excess.excepted > 0 {
                 out.push(excepted(context, desired, position, &schema.name, &excess));
             }
@@ -55,7 +55,7 @@ fn finding(context: &Context<'_>, desired: &Desired, position: usize, schema: &s
         f.observed = share;
         entries::list_objects(&mut f, schema, excess.names.as_deref(), u64::from(excess.count));
     }
-    f.expected = "none".to_owned();
+    f.expected = "none".into();
     f.fix = fix(context, desired, position, schema, excess);
     f.remedy = format!(
         "Revoke it from PUBLIC; roles that the policy gives {} are granted it themselves first.",
@@ -100,10 +100,10 @@ fn excepted(context: &Context<'_>, desired: &Desired, position: usize, schema: &
     f.id.push_str(":excepted");
     f.severity = Severity::Info;
     f.observed = format!("{} on {}", excess.privilege, entries::share(excess.excepted, excess.total, excess.kind));
-    f.expected = "allowed by an exception".to_owned();
+    f.expected = "allowed by an exception".into();
     f.message =
         format!("PUBLIC has {} in {schema} by exception: {}.", excess.privilege, text::list(&excess.reasons, 3));
-    f.remedy = "Nothing to do while the exception stands.".to_owned();
+    f.remedy = "Nothing to do while the exception stands.".into();
     f
 }
 

@@ -95,7 +95,7 @@ pub fn role(context: &Context<'_>, policy: &Policy, desired: &Desired, name: &st
         if let Some(position) = context.matrix.index.schema_named(schema)
             && levels != [Level::Own]
         {
-            changes.extend(existing(context, position, name, &rights(context, &levels))?);
+            changes.extend(existing(context, position, name, rights(context, &levels))?);
         }
         if context.matrix.index.schema_named(schema).is_some() {
             defaults(context, policy, schema, name, &levels, &mut changes);
@@ -105,7 +105,7 @@ pub fn role(context: &Context<'_>, policy: &Policy, desired: &Desired, name: &st
 }
 
 /// Grants on what a schema holds already.
-fn existing(context: &Context<'_>, position: usize, role: &str, rights: &Rights) -> Option<Vec<Change>> {
+fn existing(context: &Context<'_>, position: usize, role: &str, rights: Rights) -> Option<Vec<Change>> {
     let to = Grantee::Role(role.to_owned());
     let schema = entries::schema(context, position)?.name.clone();
     let mut changes = Vec::new();

@@ -68,7 +68,7 @@ fn own(context: &Context<'_>, role: usize, position: usize) -> bool {
 fn finding(context: &Context<'_>, desired: &Desired, role: usize, position: usize) -> Option<Finding> {
     let (schema, name) = (entries::schema(context, position)?, entries::role_name(context, role));
     let oid = entries::oid_of(context, Who::Role(role));
-    let excess = entries::excess(context, Who::Role(role), position, &Rights::NONE, &[]);
+    let excess = entries::excess(context, Who::Role(role), position, Rights::NONE, &[]);
     let mut f = context.draft(&CODE);
     f.id = format!("{}:{name}:{}", CODE.code, schema.name);
     f.service = entries::service_of(context, desired, position);
@@ -95,7 +95,7 @@ fn finding(context: &Context<'_>, desired: &Desired, role: usize, position: usiz
         }
     }
     f.observed = parts.join("; ");
-    f.expected = "a rule in the policy, or no access".to_owned();
+    f.expected = "a rule in the policy, or no access".into();
     let unnamed = match (desired.names_role(role), desired.names_schema(position)) {
         (false, true) => format!("role {name}"),
         (true, false) => format!("schema {}", schema.name),
@@ -160,7 +160,7 @@ fn through_others(context: &Context<'_>, role: usize, schemas: &[usize]) -> Find
     let mut f = context.draft(&CODE);
     f.id = format!("{}:{name}", CODE.code);
     f.observed = format!("access to {} through {}", text::list(&names, 5), text::list(&via, 3));
-    f.expected = "a rule in the policy, or no membership".to_owned();
+    f.expected = "a rule in the policy, or no membership".into();
     f.message = format!(
         "The policy does not name {name}, which has access to {} through {}.",
         text::list(&names, 5),

@@ -9,6 +9,7 @@ mod generate;
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use pgmoat::{
+    config::{Conninfo, Env},
     demo::cluster::{Cluster, SUPERUSER},
     domain::{
         ObjectKind, Privilege,
@@ -18,8 +19,6 @@ use pgmoat::{
     server::{Reader, Want},
 };
 use tokio_postgres::{NoTls, SimpleQueryMessage};
-
-use crate::support::cluster::conninfo;
 
 /// What one graph showed.
 #[derive(Debug, Default, Clone, Copy)]
@@ -103,7 +102,8 @@ async fn compare(
     seed: u64,
     log: &mut String,
 ) {
-    let mut reader = Reader::open(&conninfo(cluster, SUPERUSER, database), "oracle").await.unwrap();
+    let place = Conninfo::parse(&cluster.url(SUPERUSER, database), &Env::default()).unwrap();
+    let mut reader = Reader::open(&place, "oracle").await.unwrap();
     let snapshot = reader.snapshot(&Want::default()).await.unwrap();
     let version = snapshot.server.version_num;
     let matrix = Matrix::new(&snapshot.catalog, &snapshot.server);
