@@ -10,8 +10,6 @@ mod definer;
 mod entries;
 mod existence;
 #[cfg(test)]
-mod fix_law;
-#[cfg(test)]
 pub(crate) mod fixture;
 mod foreign_key;
 mod grant_column_excess;
