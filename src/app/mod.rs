@@ -13,12 +13,12 @@ mod overlay;
 mod palette;
 pub mod panes;
 pub mod prose;
-pub mod sql_spans;
-pub mod view;
-pub mod wording;
 pub mod screen;
+pub mod sql_spans;
 mod table;
 mod update;
+pub mod view;
+pub mod wording;
 pub mod words;
 mod wrap;
 

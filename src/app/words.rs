@@ -189,9 +189,8 @@ pub fn verdict(role: &str, object: &str, verdict: &Verdict, sql: &[String]) -> V
         (true, false) => ("held, but dead", Tone::Warning),
         (false, _) => ("no", Tone::Dim),
     };
-    let mut lines = vec![
-        Line::new(&format!("May {role} {} {object}?  ", phrase(verdict.privilege)), Tone::Text).known(word, tone),
-    ];
+    let mut lines =
+        vec![Line::new(&format!("May {role} {} {object}?  ", phrase(verdict.privilege)), Tone::Text).known(word, tone)];
     for p in &verdict.paths {
         lines.push(Line(vec![Span::known("  ", Tone::Text)]).join(path(role, p, object)));
     }

@@ -24,12 +24,8 @@ pub async fn run(report: &mut Report, global: &Global, args: &args::Demo, env: E
     if !args.check && !args.keep {
         terminal::required("demo --check")?;
     }
-    let options = DemoOptions {
-        port: global.port,
-        pg_bin: args.pg_bin.clone(),
-        yes: args.yes,
-        ..DemoOptions::default()
-    };
+    let options =
+        DemoOptions { port: global.port, pg_bin: args.pg_bin.clone(), yes: args.yes, ..DemoOptions::default() };
     let mut say = |line: &str| report::note(line);
     let demo = Demo::start(options, &mut say).await.map_err(|e| failed(&e))?;
     let mut global = global.clone();

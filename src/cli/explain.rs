@@ -187,7 +187,12 @@ impl<'a> Answer<'a> {
             report.paragraph(2, "", missing, Tone::Text)?;
         }
         for path in &verdict.by_set_role {
-            report.line().known("  ").tone("after SET ROLE only:  ", Tone::Dim).tone(&self.path(path), Tone::Dim).end()?;
+            report
+                .line()
+                .known("  ")
+                .tone("after SET ROLE only:  ", Tone::Dim)
+                .tone(&self.path(path), Tone::Dim)
+                .end()?;
         }
         for note in &verdict.notes {
             report.paragraph(2, "· ", note, Tone::Dim)?;

@@ -120,7 +120,8 @@ impl Report {
     /// As [`Report::blank`].
     pub fn json_part(&mut self, value: &impl Serialize, pretty: bool) -> Result<(), Failure> {
         let sink = Escaping(self);
-        let written = if pretty { serde_json::to_writer_pretty(sink, value) } else { serde_json::to_writer(sink, value) };
+        let written =
+            if pretty { serde_json::to_writer_pretty(sink, value) } else { serde_json::to_writer(sink, value) };
         written.map_err(|e| Failure::from(io::Error::from(e)))
     }
 

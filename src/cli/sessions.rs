@@ -129,7 +129,8 @@ fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
         0 => line.end()?,
         n => line.tone(&format!("     {n} blocked"), Tone::Error).end()?,
     }
-    let head = format!("  {:>8}  {:<22} {:<20} {:<22} {:>12}  statement", "pid", "role", "application", "state", "since");
+    let head =
+        format!("  {:>8}  {:<22} {:<20} {:<22} {:>12}  statement", "pid", "role", "application", "state", "since");
     report.line().tone(&head, Tone::Dim).end()?;
     for (depth, session) in tree(activity) {
         one(report, session, depth, judgement.policy.as_deref())?;

@@ -48,7 +48,10 @@ pub fn run(report: &mut Report, snapshot: Snapshot, output: Option<&Path>) -> Ou
             let file = private_file(path).map_err(failed)?;
             let mut to = Report::to(file.try_clone().map_err(failed)?);
             to.json_part(&out, false).and_then(|()| to.raw("\n")).and_then(|()| to.flush()).map_err(|f| {
-                Failure::usage(format!("could not write {}: {}", path.display(), f.message), "Choose another place with -o.")
+                Failure::usage(
+                    format!("could not write {}: {}", path.display(), f.message),
+                    "Choose another place with -o.",
+                )
             })?;
             file.sync_all().map_err(failed)?;
         }
@@ -71,7 +74,10 @@ pub fn load(path: &Path) -> Result<Snapshot, Failure> {
     };
     let head: Head = serde_json::from_str(&text).map_err(|e| wrong(&e))?;
     if head.schema_version != SCHEMA_VERSION {
-        return Err(wrong(&format!("it has form {}, and this release reads form {SCHEMA_VERSION}", head.schema_version)));
+        return Err(wrong(&format!(
+            "it has form {}, and this release reads form {SCHEMA_VERSION}",
+            head.schema_version
+        )));
     }
     let mut snapshot: Snapshot = serde_json::from_str(&text).map_err(|e| wrong(&e))?;
     // Look-ups rely on names in order, and a file may have been edited.

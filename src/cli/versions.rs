@@ -185,7 +185,10 @@ fn one(report: &mut Report, snapshot: &Snapshot, table: &VersionTable, info: &Ve
         };
         let services = revision.services.join(", ");
         let line = report.line().known("      ").cell(&text::safe(&revision.revision), 24, Tone::Text);
-        line.tone(&services, Tone::Text).known(if services.is_empty() { "" } else { "  " }).tone(&words, Tone::Dim).end()?;
+        line.tone(&services, Tone::Text)
+            .known(if services.is_empty() { "" } else { "  " })
+            .tone(&words, Tone::Dim)
+            .end()?;
     }
     if let (_, Some(why)) = state(&table.rows) {
         report.line().known("      ").tone(&format!("rows unknown: {why}"), Tone::Unknown).end()?;

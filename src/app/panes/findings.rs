@@ -106,11 +106,8 @@ pub fn story(finding: &Finding) -> Story {
             .known(" · ", Tone::Dim)
             .and(&finding.instance, Tone::Dim),
     );
-    let copy = if sql.is_empty() {
-        lines.iter().map(Line::plain).collect::<Vec<_>>().join("\n")
-    } else {
-        sql.join("\n")
-    };
+    let copy =
+        if sql.is_empty() { lines.iter().map(Line::plain).collect::<Vec<_>>().join("\n") } else { sql.join("\n") };
     let title = Line::new(finding.code, Tone::Title).known("  ", Tone::Dim).and(&place(finding), Tone::Strong);
     Story { title, lines, copy }
 }
@@ -136,8 +133,8 @@ pub fn short(finding: &Finding, lines: usize) -> Vec<Line> {
         let room = lines.saturating_sub(out.len()).max(1);
         let rest = sql.len().saturating_sub(room);
         for (i, statement) in sql.iter().take(room).enumerate() {
-            let mut line =
-                Line(vec![Span::known(if i == 0 { "SQL   " } else { "      " }, Tone::Dim)]).and(statement, Tone::SqlName);
+            let mut line = Line(vec![Span::known(if i == 0 { "SQL   " } else { "      " }, Tone::Dim)])
+                .and(statement, Tone::SqlName);
             if i + 1 == room && rest > 0 {
                 line = line.and(&format!("  … {rest} more"), Tone::Dim);
             }
@@ -241,7 +238,10 @@ impl Pane for Findings {
         if ctx.shown().all(|(_, i)| i.judgement.as_ref().is_some_and(|j| j.policy.is_none())) {
             return vec![
                 Line::new("Nothing is wrong that can be seen without a policy.", Tone::Good),
-                Line::new("A policy says which service owns which schema and who may read it. Write one from what is there:", Tone::Text),
+                Line::new(
+                    "A policy says which service owns which schema and who may read it. Write one from what is there:",
+                    Tone::Text,
+                ),
                 Line::new("    pgmoat policy derive TARGET -o team.policy.toml", Tone::Strong),
             ];
         }
@@ -259,7 +259,8 @@ impl Pane for Findings {
                 continue;
             };
             let Some(j) = ctx.instances.get(row.0).and_then(|i| i.judgement.as_ref()) else { continue };
-            let oid: Option<Oid> = finding.schema.as_deref().and_then(|s| j.snapshot.catalog.schema_named(s)).map(|s| s.oid);
+            let oid: Option<Oid> =
+                finding.schema.as_deref().and_then(|s| j.snapshot.catalog.schema_named(s)).map(|s| s.oid);
             let Some(oid) = oid else { continue };
             let place = wants.iter_mut().find_map(|w| match w {
                 Want::Objects { instance, schemas } if *instance == row.0 => Some(schemas),

@@ -89,7 +89,8 @@ fn interesting(j: &Judgement) -> Vec<usize> {
         }
     }
     if let Some(policy) = &j.policy {
-        let named = policy.services.iter().flat_map(|s| [&s.role, &s.owner]).chain(policy.roles.iter().map(|r| &r.name));
+        let named =
+            policy.services.iter().flat_map(|s| [&s.role, &s.owner]).chain(policy.roles.iter().map(|r| &r.name));
         for position in named.filter_map(|n| j.matrix.index.role_named(n)) {
             set(&mut bits, position);
         }
@@ -166,7 +167,10 @@ impl Grants {
         self.rows
             .iter()
             .map(|row| Entry {
-                id: RowId(row.instance, if row.who == Who::Public { "PUBLIC".into() } else { format!("r:{}", row.name) }),
+                id: RowId(
+                    row.instance,
+                    if row.who == Who::Public { "PUBLIC".into() } else { format!("r:{}", row.name) },
+                ),
                 text: row.name.clone(),
                 keys: keys(row),
             })
@@ -254,7 +258,8 @@ impl Grants {
             lines.push(Line::new(&text, Tone::Missing));
         }
         if judged.cell.dead {
-            let text = format!("Dead: it holds rights on objects, but no USAGE on schema {}, so none of them works.", of.name);
+            let text =
+                format!("Dead: it holds rights on objects, but no USAGE on schema {}, so none of them works.", of.name);
             lines.push(Line::new(&text, Tone::Warning));
         }
         if !judged.cell.via.is_empty() {
@@ -281,15 +286,15 @@ impl Grants {
             }
         }
         let finding = j.findings.iter().find(|f| {
-            f.schema.as_deref() == Some(of.name.as_str()) && f.role.as_deref() == Some(row.name.as_str()) && f.fix.is_some()
+            f.schema.as_deref() == Some(of.name.as_str())
+                && f.role.as_deref() == Some(row.name.as_str())
+                && f.fix.is_some()
         });
         if let Some(fix) = finding.and_then(crate::plan::sql::fix_sql)
             && let Some(first) = fix.first()
         {
             let more = if fix.len() > 1 { format!("  … {} statements", fix.len()) } else { String::new() };
-            lines.push(
-                Line(vec![Span::known("Fix: ", Tone::Dim)]).and(first, Tone::SqlName).and(&more, Tone::Dim),
-            );
+            lines.push(Line(vec![Span::known("Fix: ", Tone::Dim)]).and(first, Tone::SqlName).and(&more, Tone::Dim));
         }
         lines
     }

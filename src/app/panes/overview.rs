@@ -22,17 +22,24 @@ use crate::{
     text,
 };
 
-pub const SPEC: PaneSpec = PaneSpec {
-    id: "overview",
-    title: "Overview",
-    doc: "How each instance is, and what is wrong, worst first.",
-};
+pub const SPEC: PaneSpec =
+    PaneSpec { id: "overview", title: "Overview", doc: "How each instance is, and what is wrong, worst first." };
 
 /// One line of "what is wrong".
 enum Row {
-    Finding { instance: usize, position: usize, alike: usize },
+    Finding {
+        instance: usize,
+        position: usize,
+        alike: usize,
+    },
     /// Something of this moment: sessions, not the catalog.
-    Live { instance: usize, severity: Severity, message: String, why: &'static str, id: String },
+    Live {
+        instance: usize,
+        severity: Severity,
+        message: String,
+        why: &'static str,
+        id: String,
+    },
 }
 
 #[derive(Default)]
@@ -70,7 +77,12 @@ fn live(instance: usize, j: &Judgement) -> Vec<Row> {
     if !blocked.is_empty() && longest >= i64::from(limits.blocked_seconds) * 1000 {
         let n = text::count(blocked.len() as u64, "session waits", "sessions wait");
         let message = format!("{n} for a lock, the longest for {}.", text::age(longest));
-        add("blocked", Severity::Error, message, "Whoever waits holds up everyone behind it. Sessions shows who blocks whom.");
+        add(
+            "blocked",
+            Severity::Error,
+            message,
+            "Whoever waits holds up everyone behind it. Sessions shows who blocks whom.",
+        );
     }
     let idle: Vec<_> = activity
         .sessions
@@ -81,7 +93,12 @@ fn live(instance: usize, j: &Judgement) -> Vec<Row> {
     if let Some(longest) = idle.iter().max() {
         let n = text::count(idle.len() as u64, "session sits", "sessions sit");
         let message = format!("{n} idle in a transaction, the longest for {}.", text::age(*longest));
-        add("idle", Severity::Warning, message, "An open transaction keeps its locks and keeps VACUUM from cleaning up.");
+        add(
+            "idle",
+            Severity::Warning,
+            message,
+            "An open transaction keeps its locks and keeps VACUUM from cleaning up.",
+        );
     }
     for (role, used, limit) in full_roles(j, activity) {
         let message = format!("{role} uses {used} of its {limit} connections.");
@@ -110,7 +127,8 @@ fn full_roles(j: &Judgement, activity: &Activity) -> Vec<(String, u32, u32)> {
 }
 
 fn bar(part: u64, whole: u64, cells: usize) -> [Span; 2] {
-    let full = if whole == 0 { 0 } else { (part.min(whole) as usize * cells).div_ceil(whole.max(1) as usize).min(cells) };
+    let full =
+        if whole == 0 { 0 } else { (part.min(whole) as usize * cells).div_ceil(whole.max(1) as usize).min(cells) };
     [Span::new(&"▓".repeat(full), Tone::Bar), Span::new(&"░".repeat(cells - full), Tone::BarRest)]
 }
 
@@ -161,14 +179,16 @@ fn sessions_line(j: &Judgement) -> Line {
     line.0.extend(bar(u64::from(activity.connections), max, 20));
     for (role, used, limit) in full_roles(j, activity).into_iter().take(2) {
         let word = if used >= limit { " FULL" } else { "" };
-        line = line.and(&format!("   {role} {used}/{limit}{word}"), if used >= limit { Tone::Error } else { Tone::Warning });
+        line = line
+            .and(&format!("   {role} {used}/{limit}{word}"), if used >= limit { Tone::Error } else { Tone::Warning });
     }
     let blocked = activity.sessions.iter().filter(|s| !s.blocked_by.is_empty());
     let (n, longest) = blocked.fold((0, 0), |(n, l), s| (n + 1, l.max(s.query_age_ms.unwrap_or(0))));
     if n > 0 {
         line = line.and(&format!("   blocked {n} (longest {})", text::age(longest)), Tone::Error);
     }
-    let idle = activity.sessions.iter().filter(|s| s.state.as_deref().is_some_and(|t| t.starts_with("idle in transaction")));
+    let idle =
+        activity.sessions.iter().filter(|s| s.state.as_deref().is_some_and(|t| t.starts_with("idle in transaction")));
     let (n, longest) = idle.fold((0, 0), |(n, l), s| (n + 1, l.max(s.state_age_ms.unwrap_or(0))));
     if n > 0 {
         line = line.and(&format!("   idle in transaction {n} ({})", text::age(longest)), Tone::Warning);
@@ -193,7 +213,8 @@ fn isolation_line(j: &Judgement) -> Line {
     line = match (shared, wrong) {
         (0, 0) => line.and(&text::count(tables, "version table, in order", "version tables, in order"), Tone::Good),
         (0, n) => line.and(&text::count(n, "problem", "problems"), Tone::Warning),
-        (n, _) => line.and(&text::count(n, "table shared by two applications", "tables shared by applications"), Tone::Critical),
+        (n, _) => line
+            .and(&text::count(n, "table shared by two applications", "tables shared by applications"), Tone::Critical),
     };
     line = line.known("    tenancy  ", Tone::Dim);
     let unprotected: u64 = j
@@ -343,7 +364,9 @@ impl Pane for Overview {
     fn cells(&self, ctx: &Ctx<'_>, index: usize) -> Vec<Line> {
         let (instance, severity, message, alike, pane) = match self.rows.get(index) {
             None => return Vec::new(),
-            Some(Row::Live { instance, severity, message, .. }) => (*instance, *severity, message.as_str(), 0, "Sessions"),
+            Some(Row::Live { instance, severity, message, .. }) => {
+                (*instance, *severity, message.as_str(), 0, "Sessions")
+            }
             Some(Row::Finding { instance, alike, .. }) => match self.finding(ctx, index) {
                 Some(f) => (*instance, f.severity, f.message.as_str(), *alike, pane_of(f.group).1),
                 None => return Vec::new(),

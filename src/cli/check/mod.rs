@@ -112,8 +112,23 @@ mod tests {
         assert_eq!(value["schema_version"], 1);
         let first = value["findings"][0].as_object().unwrap();
         for key in [
-            "id", "code", "severity", "instance", "database", "service", "schema", "role", "object", "privilege",
-            "observed", "expected", "via", "message", "remedy", "fix", "objects",
+            "id",
+            "code",
+            "severity",
+            "instance",
+            "database",
+            "service",
+            "schema",
+            "role",
+            "object",
+            "privilege",
+            "observed",
+            "expected",
+            "via",
+            "message",
+            "remedy",
+            "fix",
+            "objects",
         ] {
             assert!(first.contains_key(key), "{key}");
         }

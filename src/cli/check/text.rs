@@ -57,7 +57,8 @@ fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
         .tone(&format!("     read {}", time::readable(server.taken_at_us)), Tone::Dim)
         .end()?;
     if judgement.policy.is_none() {
-        let words = "Only what is wrong in any database is looked for. `pgmoat policy derive` writes a policy to compare with.";
+        let words =
+            "Only what is wrong in any database is looked for. `pgmoat policy derive` writes a policy to compare with.";
         report.paragraph(2, "", words, Tone::Dim)?;
     }
     let mut explained = BTreeSet::new();
@@ -83,7 +84,12 @@ fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
         }
     }
     for group in &judgement.checking {
-        report.paragraph(2, "? ", &format!("Not checked: {}; the server did not give what it needs", group.word()), Tone::Unknown)?;
+        report.paragraph(
+            2,
+            "? ",
+            &format!("Not checked: {}; the server did not give what it needs", group.word()),
+            Tone::Unknown,
+        )?;
     }
     report.blank()
 }

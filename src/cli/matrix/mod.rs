@@ -104,7 +104,10 @@ impl<'a> Grid<'a> {
             judgement,
             judge: judgement.judge(),
             roles,
-            schemas: schemas.filter(|(_, s)| !s.is_system() && wanted(&args.schemas, &s.name)).map(|(i, _)| i).collect(),
+            schemas: schemas
+                .filter(|(_, s)| !s.is_system() && wanted(&args.schemas, &s.name))
+                .map(|(i, _)| i)
+                .collect(),
             compact: args.compact,
         }
     }
@@ -176,7 +179,8 @@ mod tests {
         // postgres, langflow_app, reader, the odd one and PUBLIC in public, langflow and audit
         assert_eq!(cells.len(), 15);
         let reader = cell(cells, &json!("reader"), "langflow");
-        for key in ["usage", "create", "owner", "tables", "sequences", "routines", "level", "declared", "drift", "via"] {
+        for key in ["usage", "create", "owner", "tables", "sequences", "routines", "level", "declared", "drift", "via"]
+        {
             assert!(reader.get(key).is_some(), "{key}");
         }
         assert_eq!(
@@ -192,7 +196,10 @@ mod tests {
         let own = cell(cells, &json!("langflow_app"), "langflow");
         assert_eq!((&own["level"], &own["drift"], &own["owner"]), (&json!(["own"]), &json!("none"), &json!(true)));
         let public = cell(cells, &Value::Null, "public");
-        assert_eq!((&public["usage"], &public["declared"], &public["drift"]), (&json!(true), &Value::Null, &Value::Null));
+        assert_eq!(
+            (&public["usage"], &public["declared"], &public["drift"]),
+            (&json!(true), &Value::Null, &Value::Null)
+        );
         assert_eq!(cell(cells, &json!("postgres"), "audit")["level"], json!(["superuser"]));
     }
 
@@ -239,7 +246,9 @@ mod tests {
         assert!(csv.contains(r#","od\u{202e}d,""|",langflow,"#), "{csv}");
         let (markdown, _) = printed(|r| run(r, &readings, &args(MatrixFormat::Markdown)));
         assert!(markdown.contains("| role | audit | langflow | public |\n|---|---|---|---|\n"), "{markdown}");
-        assert!(markdown.lines().filter(|l| l.starts_with('|')).all(|l| l.replace("\\|", "").matches('|').count() == 5));
+        assert!(
+            markdown.lines().filter(|l| l.starts_with('|')).all(|l| l.replace("\\|", "").matches('|').count() == 5)
+        );
     }
 
     #[test]

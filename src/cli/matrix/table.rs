@@ -44,7 +44,8 @@ pub fn text(report: &mut Report, grids: &[Grid<'_>]) -> Result<(), Failure> {
 
 fn heading(report: &mut Report, grid: &Grid<'_>) -> Result<(), Failure> {
     let (snapshot, server) = (&grid.judgement.snapshot, &grid.judgement.snapshot.server);
-    let policy = grid.judgement.policy.as_ref().map_or_else(|| "no policy".to_owned(), |p| format!("policy {}", p.name));
+    let policy =
+        grid.judgement.policy.as_ref().map_or_else(|| "no policy".to_owned(), |p| format!("policy {}", p.name));
     report
         .line()
         .tone(&snapshot.instance, Tone::Title)
@@ -66,7 +67,13 @@ fn lines(report: &mut Report, grid: &Grid<'_>) -> Result<(), Failure> {
                 report.line().tone(grid.role(*who).unwrap_or("PUBLIC"), Tone::Strong).end()?;
                 named = true;
             }
-            report.line().known("  ").cell(&text::safe(&of.name), 30, Tone::Text).known(" ").painted(&words, tone).end()?;
+            report
+                .line()
+                .known("  ")
+                .cell(&text::safe(&of.name), 30, Tone::Text)
+                .known(" ")
+                .painted(&words, tone)
+                .end()?;
         }
         if report.gone() {
             break;
