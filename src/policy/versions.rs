@@ -168,10 +168,16 @@ impl Versions {
         self.0.iter().find(|v| v.home.as_deref() == Some(service))
     }
 
-    /// The table that a service will take for its own at its next start.
+    /// The tables in declared places, by service.
     #[must_use]
-    pub fn claimed_by(&self, service: &str) -> Option<&VersionInfo> {
-        self.0.iter().find(|v| v.claimed_by.iter().any(|s| s == service))
+    pub fn homes(&self) -> HashMap<&str, &VersionInfo> {
+        self.0.iter().filter_map(|v| Some((v.home.as_deref()?, v))).collect()
+    }
+
+    /// The tables that services will take for their own at their next start, by service.
+    #[must_use]
+    pub fn claims(&self) -> HashMap<&str, &VersionInfo> {
+        self.0.iter().flat_map(|v| v.claimed_by.iter().map(move |s| (s.as_str(), v))).collect()
     }
 }
 
@@ -248,6 +254,9 @@ struct Reading<'a> {
     lineages: &'a Lineages,
     matrix: &'a Matrix,
     services: Vec<Of<'a>>,
+    /// Positions in `services`, by table.
+    homes: HashMap<usize, usize>,
+    claimants: HashMap<usize, Vec<usize>>,
     counts: TableCounts,
     /// By table: names of login roles, service roles first.
     resolved_by: Vec<Vec<String>>,
@@ -305,7 +314,17 @@ impl<'a> Reading<'a> {
                 }
             }
         }
-        Reading { snapshot, catalog, tables, lineages, matrix, services, counts, resolved_by }
+        let mut homes = HashMap::new();
+        let mut claimants: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (i, of) in services.iter().enumerate() {
+            if let Some(table) = of.home {
+                homes.entry(table).or_insert(i);
+            }
+            if let Some(table) = of.claims {
+                claimants.entry(table).or_default().push(i);
+            }
+        }
+        Reading { snapshot, catalog, tables, lineages, matrix, services, homes, claimants, counts, resolved_by }
     }
 
     fn versions(&self) -> Versions {
@@ -313,11 +332,11 @@ impl<'a> Reading<'a> {
     }
 
     fn home(&self, table: usize) -> Option<&Of<'a>> {
-        self.services.iter().find(|s| s.home == Some(table))
+        self.homes.get(&table).and_then(|i| self.services.get(*i))
     }
 
     fn claimants(&self, table: usize) -> impl Iterator<Item = &Of<'a>> {
-        self.services.iter().filter(move |s| s.claims == Some(table))
+        self.claimants.get(&table).into_iter().flatten().filter_map(|i| self.services.get(*i))
     }
 
     fn info(&self, i: usize, table: &VersionTable) -> VersionInfo {
@@ -419,7 +438,8 @@ impl<'a> Reading<'a> {
     fn class(&self, i: usize, table: &VersionTable, rows: &[Revision]) -> (Class, Option<String>, String) {
         let home = self.home(i);
         let home_name = || home.map(|s| s.service.name.clone());
-        let schema = self.catalog.schema_name(table.schema);
+        let schema = self.matrix.index.schema(table.schema).and_then(|i| self.catalog.schemas.get(i));
+        let schema = schema.map_or_else(|| self.catalog.schema_name(table.schema), |s| s.name.clone());
         if !table.plain {
             return (Class::Foreign, None, "It has the name of a version table but is not an ordinary table.".into());
         }

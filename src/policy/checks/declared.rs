@@ -1,7 +1,7 @@
 //! What several checks ask of the policy and the catalog in the same words: who is declared, whose a schema is, where a
 //! role looks. Says nothing by itself.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::Context;
 use crate::{
@@ -10,9 +10,9 @@ use crate::{
         change::Change,
         effective::Who,
         search_path::{Paths, SearchPath, Standing},
-        snapshot::{Kind, Role},
+        snapshot::{Kind, Membership, Role, Schema},
     },
-    policy::{Finding, Service, desired::real_owner, finding::MAX_OBJECTS},
+    policy::{Finding, Service, finding::MAX_OBJECTS},
 };
 
 /// A role that the policy speaks of, as a service's or by itself.
@@ -96,10 +96,37 @@ impl<'a> Context<'a> {
     /// A role is one of those that may own a service's things: its role, its owner, its creators.
     #[must_use]
     pub fn belongs(&self, owner: Oid, service: &Service) -> bool {
-        let owner = real_owner(self.catalog, owner);
-        let is =
-            |name: &String| self.catalog.role_named(name).is_some_and(|r| real_owner(self.catalog, r.oid) == owner);
+        let owner = self.real_owner(owner);
+        let is = |name: &String| self.catalog.role_named(name).is_some_and(|r| self.real_owner(r.oid) == owner);
         is(&service.role) || is(&service.owner) || service.creators.iter().any(is)
+    }
+
+    /// `pg_database_owner` stands for the database's owner.
+    fn real_owner(&self, owner: Oid) -> Oid {
+        let role = self.matrix.index.role(owner).and_then(|i| self.catalog.roles.get(i));
+        if role.is_some_and(|r| r.name == "pg_database_owner") { self.catalog.database.owner } else { owner }
+    }
+
+    /// A schema by its oid, looked up in the index.
+    #[must_use]
+    pub fn schema(&self, oid: Oid) -> Option<&'a Schema> {
+        self.matrix.index.schema(oid).and_then(|i| self.catalog.schemas.get(i))
+    }
+
+    /// The name of a schema, looked up in the index.
+    #[must_use]
+    pub fn schema_name(&self, oid: Oid) -> String {
+        self.schema(oid).map_or_else(|| self.catalog.schema_name(oid), |s| s.name.clone())
+    }
+
+    /// Direct memberships by member.
+    #[must_use]
+    pub fn memberships(&self) -> HashMap<Oid, Vec<&'a Membership>> {
+        let mut by_member: HashMap<Oid, Vec<&'a Membership>> = HashMap::new();
+        for membership in &self.catalog.memberships {
+            by_member.entry(membership.member).or_default().push(membership);
+        }
+        by_member
     }
 
     /// Where a role looks for unqualified names in this database.

@@ -32,7 +32,7 @@ const PATH: Code = Code {
 
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     for definer in ctx.shapes.map(|s| s.definers.as_slice()).unwrap_or_default().iter().filter(|d| !d.extension) {
-        let Some(schema) = ctx.catalog.schema(definer.schema).filter(|s| !s.is_system() && !s.extension) else {
+        let Some(schema) = ctx.schema(definer.schema).filter(|s| !s.is_system() && !s.extension) else {
             continue;
         };
         out.extend(crossing(ctx, definer, schema));

@@ -25,7 +25,7 @@ const INVALID: Code = Code {
 
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     for key in ctx.shapes.map(|s| s.foreign_keys.as_slice()).unwrap_or_default() {
-        let (from, to) = (ctx.catalog.schema_name(key.schema), ctx.catalog.schema_name(key.to_schema));
+        let (from, to) = (ctx.schema_name(key.schema), ctx.schema_name(key.to_schema));
         let table = format!("{from}.{}", key.table);
         let target = format!("{to}.{}", key.to_table);
         let draft = |code: &Code| {

@@ -1,21 +1,26 @@
 //! `membership-excess`, `membership-missing`: groups that a declared role is in and should not be, or the reverse.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::{
     Check, Code, Context,
-    declared::Declared,
+    declared::{Declared, count},
     role_overprivileged::{danger, revoke},
 };
 use crate::{
     domain::{
-        ObjectKind, Privileges,
+        ObjectKind, Privilege, Privileges,
         change::Change,
-        effective::Who,
+        closure::get,
+        effective::{Row, Rows, Who},
         privilege::Acl,
         snapshot::{Membership, Role},
     },
-    policy::{Finding, Group, Severity, versions::and},
+    policy::{
+        Finding, Group, Severity,
+        desired::{KINDS, Rights},
+        versions::and,
+    },
 };
 
 pub const CHECK: Check = Check { codes: &[EXCESS, MISSING], slow: false, without_policy: false, run };
@@ -34,48 +39,116 @@ const MISSING: Code = Code {
     why: "What the policy gives through the group does not reach the role.",
 };
 
-/// Schemas whose cell differs from the policy, by role; positions in the catalog.
-type Differing = HashMap<usize, Vec<usize>>;
-
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
-    let mut differing = None;
-    for of in ctx.declared() {
-        for membership in ctx.catalog.memberships.iter().filter(|m| m.member == of.role.oid && !of.role.superuser) {
-            if let Some(group) = ctx.catalog.role(membership.role) {
-                out.extend(excess(ctx, &of, membership, group, &mut differing));
+    let by_member = ctx.memberships();
+    let declared = ctx.declared();
+    let mut candidates: Vec<Candidate<'_>> = Vec::new();
+    for of in declared.iter().filter(|d| !d.role.superuser) {
+        for membership in by_member.get(&of.role.oid).into_iter().flatten() {
+            let Some(group) = ctx.matrix.index.role(membership.role) else { continue };
+            let Some(role) = ctx.catalog.roles.get(group) else { continue };
+            if of.member_of.is_none_or(|list| !list.contains(&role.name)) && danger(ctx, membership).is_none() {
+                candidates.push(Candidate { of, membership, group, role, gives: Vec::new() });
             }
         }
+    }
+    if !candidates.is_empty() {
+        give(ctx, &mut candidates);
+        let wanted = wanted(ctx);
+        out.extend(candidates.iter().filter_map(|c| excess(ctx, c, &wanted)));
+    }
+    for of in &declared {
         for group in of.member_of.unwrap_or_default() {
-            out.extend(missing(ctx, &of, group));
+            out.extend(missing(ctx, of, group));
         }
     }
 }
 
-/// A membership that the policy rules out by its list, or that gives more than the policy allows.
-fn excess(
-    ctx: &Context<'_>,
-    of: &Declared<'_>,
-    membership: &Membership,
-    group: &Role,
-    differing: &mut Option<Differing>,
-) -> Option<Finding> {
-    if of.member_of.is_some_and(|declared| declared.contains(&group.name)) || danger(ctx, membership).is_some() {
-        return None;
+/// An undeclared membership of a declared role.
+struct Candidate<'a> {
+    of: &'a Declared<'a>,
+    membership: &'a Membership,
+    /// Position of the group.
+    group: usize,
+    role: &'a Role,
+    /// Positions of schemas, and what of the group's rights there is more than the role may have.
+    gives: Vec<(usize, Rights)>,
+}
+
+/// Fills in what each membership gives beyond the policy: one pass over the schemas, by bits.
+fn give(ctx: &Context<'_>, candidates: &mut [Candidate<'_>]) {
+    let Some(desired) = ctx.judge.desired() else { return };
+    let mut by_role: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (i, candidate) in candidates.iter().enumerate().filter(|(_, c)| c.membership.inherit) {
+        by_role.entry(candidate.of.position).or_default().push(i);
     }
-    let position = ctx.matrix.index.role(group.oid)?;
-    let gives = if membership.inherit {
-        // the whole matrix is compared once, and only the cells that differ are counted
-        let differing = differing.get_or_insert_with(|| {
-            let mut by_role = Differing::new();
-            for (role, schema) in ctx.judge.differing() {
-                by_role.entry(role).or_default().push(schema);
+    let known = Rights::all(ctx.matrix.version_num);
+    let mut rows = Rows::default();
+    let mut current = None;
+    for (role, schema) in ctx.judge.differing() {
+        let Some(mine) = by_role.get(&role).filter(|_| desired.names_schema(schema)) else { continue };
+        if current != Some(schema) {
+            ctx.matrix.rows(ctx.catalog, schema, &mut rows);
+            current = Some(schema);
+        }
+        let want = desired.want(role, schema);
+        let allowed = want.map_or(Rights::NONE, |w| w.allowed);
+        let mut too_much = Rights::NONE;
+        if want.is_some_and(|w| !w.exceptions.is_empty()) {
+            // exceptions speak of single objects: counted exactly
+            for difference in ctx.judge.cell(Who::Role(role), schema).excess {
+                too_much = too_much.union(rights(difference.kind, difference.privilege.into()));
             }
-            by_role
-        });
-        given(ctx, of.position, position, differing.get(&of.position).map(Vec::as_slice).unwrap_or_default())
-    } else {
-        Vec::new()
-    };
+        } else {
+            for kind in KINDS {
+                too_much = too_much.union(rights(kind, known.of(kind).minus(allowed.of(kind))));
+            }
+        }
+        for i in mine {
+            let Some(candidate) = candidates.get_mut(*i) else { continue };
+            let held = |kind: ObjectKind, p: Privilege| {
+                let row = if kind == ObjectKind::Schema { Row::Schema(p) } else { Row::Any(kind, p) };
+                get(rows.row(row), candidate.group)
+            };
+            let mut gives = Rights::NONE;
+            for kind in KINDS {
+                gives = gives.union(rights(kind, too_much.of(kind).iter().filter(|p| held(kind, *p)).collect()));
+            }
+            if !gives.is_empty() {
+                candidate.gives.push((schema, gives));
+            }
+        }
+    }
+}
+
+fn rights(kind: ObjectKind, privileges: Privileges) -> Rights {
+    match kind {
+        ObjectKind::Schema => Rights { schema: privileges, ..Rights::NONE },
+        ObjectKind::Table => Rights { tables: privileges, ..Rights::NONE },
+        ObjectKind::Sequence => Rights { sequences: privileges, ..Rights::NONE },
+        ObjectKind::Routine => Rights { routines: privileges, ..Rights::NONE },
+        ObjectKind::Database | ObjectKind::Type => Rights::NONE,
+    }
+}
+
+/// Schemas in which something is declared, by role; positions.
+fn wanted(ctx: &Context<'_>) -> HashMap<usize, Vec<usize>> {
+    let mut by_role: HashMap<usize, Vec<usize>> = HashMap::new();
+    let Some(desired) = ctx.judge.desired() else { return by_role };
+    for schema in 0..ctx.catalog.schemas.len() {
+        for role in desired.roles_of(schema) {
+            by_role.entry(*role).or_default().push(schema);
+        }
+    }
+    by_role
+}
+
+/// How many schemas a sentence names.
+const NAMED: usize = 6;
+
+/// A membership that the policy rules out by its list, or that gives more than the policy allows.
+fn excess(ctx: &Context<'_>, candidate: &Candidate<'_>, wanted: &HashMap<usize, Vec<usize>>) -> Option<Finding> {
+    let Candidate { of, membership, group: position, role: group, gives } = candidate;
     if of.member_of.is_none() && gives.is_empty() {
         return None;
     }
@@ -90,8 +163,16 @@ fn excess(
         Some(declared) => format!("member of {} only", declared.join(", ")),
         None => "no more access than declared".to_owned(),
     };
-    let schemas: Vec<&str> = gives.iter().map(|(schema, _)| schema.as_str()).collect();
-    let details: Vec<String> = gives.iter().map(|(schema, what)| format!("in {schema} {what}")).collect();
+    let name = |schema: usize| ctx.catalog.schemas.get(schema).map_or("", |s| s.name.as_str());
+    let mut schemas: Vec<&str> = gives.iter().take(NAMED).map(|(schema, _)| name(*schema)).collect();
+    let mut details: Vec<String> =
+        gives.iter().take(NAMED).map(|(schema, rights)| format!("in {} {}", name(*schema), words(rights))).collect();
+    let more = gives.len().saturating_sub(NAMED);
+    let others = count(more, "other schema");
+    if more > 0 {
+        schemas.push(&others);
+        details.push(format!("and in {others}"));
+    }
     let (short, long) = if gives.is_empty() {
         (String::new(), String::new())
     } else {
@@ -99,7 +180,7 @@ fn excess(
     };
     finding.observed = format!("member of {}{long}", group.name);
     finding.message = format!("{} is a member of {}{short}.", of.name, group.name);
-    if needed(ctx, of.position, position) {
+    if needed(ctx, of.position, *position, wanted.get(&of.position).map(Vec::as_slice).unwrap_or_default()) {
         finding.remedy = format!(
             "Some of what {} needs comes only through {}: grant that first, then revoke the membership.",
             of.name, group.name
@@ -111,42 +192,20 @@ fn excess(
     Some(finding)
 }
 
-/// What the role has beyond the policy that the group has too: schemas, and a few words for each.
-fn given(ctx: &Context<'_>, role: usize, group: usize, schemas: &[usize]) -> Vec<(String, String)> {
-    let mut words = Vec::new();
-    for i in schemas.iter().copied() {
-        let Some(schema) = ctx.catalog.schemas.get(i) else { continue };
-        let excess = ctx.judge.cell(Who::Role(role), i).excess;
-        if excess.is_empty() {
-            continue;
-        }
-        let cell = ctx.matrix.cell(ctx.catalog, Who::Role(group), i);
-        let mut by_kind: BTreeMap<ObjectKind, Privileges> = BTreeMap::new();
-        for difference in excess {
-            let has = match difference.kind {
-                ObjectKind::Schema => cell.schema().contains(difference.privilege),
-                kind => cell.counts(kind).of(difference.privilege) > 0,
-            };
-            if has {
-                by_kind.entry(difference.kind).or_default().insert(difference.privilege);
-            }
-        }
-        let kinds: Vec<String> = by_kind
-            .iter()
-            .map(|(kind, privileges)| match kind {
-                ObjectKind::Schema => format!("{privileges} on the schema"),
-                kind => format!("{privileges} on {}", kind.plural()),
-            })
-            .collect();
-        if !kinds.is_empty() {
-            words.push((schema.name.clone(), kinds.join(", ")));
-        }
-    }
-    words
+/// `USAGE on the schema, SELECT on tables`
+fn words(rights: &Rights) -> String {
+    let kinds = KINDS.into_iter().filter(|k| !rights.of(*k).is_empty());
+    let parts: Vec<String> = kinds
+        .map(|kind| match kind {
+            ObjectKind::Schema => format!("{} on the schema", rights.schema),
+            kind => format!("{} on {}", rights.of(kind), kind.plural()),
+        })
+        .collect();
+    parts.join(", ")
 }
 
 /// True when something that the policy requires of the role reaches it only through the group.
-fn needed(ctx: &Context<'_>, role: usize, group: usize) -> bool {
+fn needed(ctx: &Context<'_>, role: usize, group: usize, schemas: &[usize]) -> bool {
     let Some(desired) = ctx.judge.desired() else { return false };
     let closure = &ctx.matrix.closure;
     let without = |grantee| {
@@ -158,7 +217,8 @@ fn needed(ctx: &Context<'_>, role: usize, group: usize) -> bool {
         let rest = in_force.entries().iter().filter(|e| e.is_public() || without(e.grantee));
         !rest.fold(Privileges::NONE, |a, e| a | e.privileges).contains_all(held)
     };
-    ctx.catalog.schemas.iter().enumerate().any(|(i, schema)| {
+    schemas.iter().copied().any(|i| {
+        let Some(schema) = ctx.catalog.schemas.get(i) else { return false };
         desired.want(role, i).is_some_and(|want| {
             only(ObjectKind::Schema, schema.owner, &schema.acl, want.required.of(ObjectKind::Schema))
                 || ctx.matrix.groups(ctx.catalog, i).any(|g| {

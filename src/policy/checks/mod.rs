@@ -149,17 +149,17 @@ pub const CHECKS: &[Check] = &[
     database_privileges::EXCESS_CHECK,
     grant_column_excess::CHECK,
     grant_fragile::CHECK,
+    // ownership, place
+    owners::SCHEMA_CHECK,
+    owners::OBJECT_CHECK,
+    misplaced::OBJECT_CHECK,
+    misplaced::EXTENSION_CHECK,
     // roles
     role_overprivileged::CHECK,
     membership::CHECK,
     role_search_path::CHECK,
     role_connection_limit::CHECK,
     role_password_expiry::CHECK,
-    // ownership, place
-    owners::SCHEMA_CHECK,
-    owners::OBJECT_CHECK,
-    misplaced::OBJECT_CHECK,
-    misplaced::EXTENSION_CHECK,
     // versions
     version_table_missing::CHECK,
     version_table_misplaced::CHECK,

@@ -71,7 +71,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         if ctx.catalog.policies.iter().any(|p| p.relation == shape.oid) {
             continue;
         }
-        let schema = ctx.catalog.schema_name(shape.schema);
+        let schema = ctx.schema_name(shape.schema);
         let fix = tenant(shape.oid).map(|t| {
             let mut fix = vec![t.create_policy()];
             if !shape.force_rls && owned(ctx, t) {
@@ -132,11 +132,11 @@ fn owned(ctx: &Context<'_>, table: &TenantTable<'_>) -> bool {
 fn named(ctx: &Context<'_>, relation: Oid) -> Option<(String, String, bool)> {
     let shape = ctx.shapes.and_then(|s| s.tables.iter().find(|t| t.oid == relation));
     if let Some(shape) = shape {
-        return Some((ctx.catalog.schema_name(shape.schema), shape.name.clone(), shape.rls));
+        return Some((ctx.schema_name(shape.schema), shape.name.clone(), shape.rls));
     }
     ctx.snapshot.objects.0.iter().find_map(|(schema, objects)| {
         let object = objects.relations.iter().find(|o| o.oid == relation)?;
-        Some((ctx.catalog.schema_name(*schema), object.name.clone(), object.rls))
+        Some((ctx.schema_name(*schema), object.name.clone(), object.rls))
     })
 }
 

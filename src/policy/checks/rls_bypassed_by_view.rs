@@ -25,11 +25,11 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     }
     for ((schema, view), used) in views {
         let Some(first) = used.first() else { continue };
-        let schema = ctx.catalog.schema_name(schema);
+        let schema = ctx.schema_name(schema);
         let object = format!("{schema}.{view}");
         let owner = ctx.catalog.role_name(first.owner);
         let mut tables: Vec<String> =
-            used.iter().map(|u| format!("{}.{}", ctx.catalog.schema_name(u.uses_schema), u.uses)).collect();
+            used.iter().map(|u| format!("{}.{}", ctx.schema_name(u.uses_schema), u.uses)).collect();
         tables.sort();
         tables.dedup();
         let names: Vec<&str> = tables.iter().map(String::as_str).collect();

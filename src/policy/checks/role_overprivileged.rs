@@ -33,6 +33,7 @@ const DANGEROUS: &[(&str, &str)] = &[
 const BOOTSTRAP: u32 = 10;
 
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
+    let by_member = ctx.memberships();
     for of in ctx.declared() {
         if of.role.superuser {
             // a declared administrator is one; a service's role is never
@@ -42,7 +43,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             continue;
         }
         attributes(ctx, &of, out);
-        memberships(ctx, &of, out);
+        memberships(ctx, &of, by_member.get(&of.role.oid).map(Vec::as_slice).unwrap_or_default(), out);
     }
 }
 
@@ -113,8 +114,8 @@ fn attributes(ctx: &Context<'_>, of: &Declared<'_>, out: &mut Vec<Finding>) {
 }
 
 /// Undeclared memberships through which the role is, or can become, something that stands above grants.
-fn memberships(ctx: &Context<'_>, of: &Declared<'_>, out: &mut Vec<Finding>) {
-    for membership in ctx.catalog.memberships.iter().filter(|m| m.member == of.role.oid) {
+fn memberships(ctx: &Context<'_>, of: &Declared<'_>, memberships: &[&Membership], out: &mut Vec<Finding>) {
+    for membership in memberships {
         let Some(group) = ctx.catalog.role(membership.role) else { continue };
         if of.member_of.is_some_and(|declared| declared.contains(&group.name)) {
             continue;

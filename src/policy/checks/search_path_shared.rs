@@ -31,7 +31,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     for of in ctx.declared() {
         let Some(service) = of.service.filter(|_| !of.role.superuser) else { continue };
         let path = ctx.path(&paths, of.position);
-        let own = |oid: Oid| service.schemas.iter().any(|s| *s == ctx.catalog.schema_name(oid));
+        let own = |oid: Oid| ctx.schema(oid).is_some_and(|schema| service.schemas.contains(&schema.name));
         // a path that leads elsewhere first is a finding of its own, and the same change mends both
         if !path.first().is_some_and(own) {
             continue;
@@ -105,7 +105,7 @@ fn visible(
     mine: impl Fn(Oid) -> bool,
 ) -> Vec<(Oid, u32)> {
     path.listed()
-        .filter(|s| !own(*s) && ctx.catalog.schema(*s).is_some_and(|s| !s.is_system() && !s.extension))
+        .filter(|s| !own(*s) && ctx.schema(*s).is_some_and(|s| !s.is_system() && !s.extension))
         .map(|s| (s, ctx.tables_in(s, |owner| !mine(owner))))
         .filter(|(_, tables)| *tables > 0)
         .collect()
@@ -122,7 +122,7 @@ fn draft(ctx: &Context<'_>, role: &str, path: &SearchPath, seen: &[(Oid, u32)]) 
     let parts: Vec<String> = seen
         .iter()
         .map(|(schema, tables)| {
-            let name = ctx.catalog.schema_name(*schema);
+            let name = ctx.schema_name(*schema);
             let whose = ctx.service_of(&name).map(|s| format!(" of {}", s.name)).unwrap_or_default();
             format!("{}{whose} in {name}", count(*tables as usize, "table"))
         })

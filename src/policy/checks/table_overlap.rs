@@ -40,7 +40,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     let confusable = if ctx.services().is_empty() { confusable(ctx, pairs.keys()) } else { Vec::new() };
     let allowed = ctx.policy.map(|p| p.allow.overlap.as_slice()).unwrap_or_default();
     for ((a, b), tables) in pairs {
-        let (first, second) = (ctx.catalog.schema_name(a), ctx.catalog.schema_name(b));
+        let (first, second) = (ctx.schema_name(a), ctx.schema_name(b));
         let ((first, second), (a, b)) =
             if first <= second { ((first, second), (a, b)) } else { ((second, first), (b, a)) };
         let services = (ctx.service_of(&first), ctx.service_of(&second));
@@ -125,7 +125,7 @@ fn confusable<'a>(ctx: &Context<'_>, pairs: impl Iterator<Item = &'a (Oid, Oid)>
     let wanted: Vec<(Oid, Oid)> = pairs
         .copied()
         .filter(|(a, b)| {
-            let owner = |s: &Oid| ctx.catalog.schema(*s).map(|s| s.owner);
+            let owner = |s: &Oid| ctx.schema(*s).map(|s| s.owner);
             owner(a) != owner(b)
         })
         .collect();

@@ -36,7 +36,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             continue;
         }
         let Some(table) = ctx.snapshot.versions.0.get(info.table) else { continue };
-        let schema = ctx.catalog.schema_name(table.schema);
+        let schema = ctx.schema_name(table.schema);
         let object = format!("{schema}.{}", table.name);
         let draft = |code: &Code, rows: &[&Revision], service: Option<String>| {
             let ids: Vec<&str> = rows.iter().map(|r| r.revision.as_str()).collect();

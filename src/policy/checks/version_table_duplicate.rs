@@ -1,5 +1,7 @@
 //! `version-table-duplicate`: one service's revision stands in two tables.
 
+use std::collections::HashMap;
+
 use super::{Check, Code, Context};
 use crate::{
     domain::snapshot::VersionTable,
@@ -20,13 +22,14 @@ const CODE: Code = Code {
 
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     let counts = TableCounts::new(ctx.snapshot);
+    let homes = ctx.versions.homes();
     for info in &ctx.versions.0 {
         let Some(table) = ctx.snapshot.versions.0.get(info.table) else { continue };
         // a copy by hand is listed in the versions, not accused
-        if copy_name(&table.name) || copy_name(&ctx.catalog.schema_name(table.schema)) {
+        if copy_name(&table.name) || copy_name(&ctx.schema_name(table.schema)) {
             continue;
         }
-        let Some((original, service)) = original(ctx, &counts, info, table) else { continue };
+        let Some((original, service)) = original(ctx, &counts, &homes, info, table) else { continue };
         let object = name(ctx, table);
         let first = name(ctx, original);
         let rows: Vec<&str> = known(original).iter().map(String::as_str).collect();
@@ -34,7 +37,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         let mut finding = ctx.draft(&CODE);
         finding.id = format!("{}:{object}", CODE.code);
         finding.service.clone_from(&service);
-        finding.schema = Some(ctx.catalog.schema_name(table.schema));
+        finding.schema = Some(ctx.schema_name(table.schema));
         finding.object = Some(object.clone());
         finding.observed = format!("{} in {first} and {object}", same.join(", "));
         finding.expected = format!("in {first} only");
@@ -54,13 +57,14 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
 fn original<'a>(
     ctx: &'a Context<'_>,
     counts: &TableCounts,
+    homes: &HashMap<&str, &VersionInfo>,
     info: &VersionInfo,
     table: &VersionTable,
 ) -> Option<(&'a VersionTable, Option<String>)> {
     let all = &ctx.snapshot.versions.0;
     for row in &info.rows {
         let Some(service) = row.settled() else { continue };
-        let home = ctx.versions.home_of(service).filter(|h| h.table != info.table);
+        let home = homes.get(service).filter(|h| h.table != info.table);
         let held = home.filter(|h| h.rows.iter().any(|r| r.revision == row.revision && r.settled() == Some(service)));
         if let Some(original) = held.and_then(|h| all.get(h.table)) {
             return Some((original, Some(service.to_owned())));
@@ -90,7 +94,7 @@ fn known(table: &VersionTable) -> &[String] {
 }
 
 fn name(ctx: &Context<'_>, table: &VersionTable) -> String {
-    format!("{}.{}", ctx.catalog.schema_name(table.schema), table.name)
+    format!("{}.{}", ctx.schema_name(table.schema), table.name)
 }
 
 #[cfg(test)]

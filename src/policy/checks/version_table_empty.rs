@@ -16,7 +16,7 @@ const CODE: Code = Code {
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     for info in ctx.versions.0.iter().filter(|v| v.class == Class::EmptyInUse) {
         let Some(table) = ctx.snapshot.versions.0.get(info.table) else { continue };
-        let schema = ctx.catalog.schema_name(table.schema);
+        let schema = ctx.schema_name(table.schema);
         let object = format!("{schema}.{}", table.name);
         // its row may have been written into another's table
         let elsewhere = info.service.as_deref().and_then(|service| {
@@ -24,7 +24,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
                 let rows: Vec<&str> =
                     v.rows.iter().filter(|r| r.settled() == Some(service)).map(|r| r.revision.as_str()).collect();
                 let other = ctx.snapshot.versions.0.get(v.table).filter(|_| !rows.is_empty())?;
-                Some((format!("{}.{}", ctx.catalog.schema_name(other.schema), other.name), rows.join(",")))
+                Some((format!("{}.{}", ctx.schema_name(other.schema), other.name), rows.join(",")))
             })
         });
         let mut finding = ctx.draft(&CODE);

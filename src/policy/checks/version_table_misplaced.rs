@@ -25,7 +25,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     for info in ctx.versions.0.iter().filter(|v| v.class == Class::Misplaced) {
         let Some(table) = ctx.snapshot.versions.0.get(info.table) else { continue };
         let Some(service) = ctx.services().iter().find(|s| Some(&s.name) == info.service.as_ref()) else { continue };
-        let schema = ctx.catalog.schema_name(table.schema);
+        let schema = ctx.schema_name(table.schema);
         let object = format!("{schema}.{}", table.name);
         let place = declared_place(service);
         let mut finding = ctx.draft(&CODE);

@@ -20,11 +20,12 @@ const CODE: Code = Code {
 
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     let mut counts = None;
+    let homes = ctx.versions.homes();
     for service in ctx.services() {
         let (Some(name), Some(schema)) = (&service.version_table, service.schemas.first()) else { continue };
         // a missing schema or role is one finding of its own, with the whole set-up
         let Some(oid) = ctx.catalog.schema_named(schema).map(|s| s.oid) else { continue };
-        if ctx.catalog.role_named(&service.role).is_none() || ctx.versions.home_of(&service.name).is_some() {
+        if ctx.catalog.role_named(&service.role).is_none() || homes.contains_key(service.name.as_str()) {
             continue;
         }
         // moving what is known to stand elsewhere ends both

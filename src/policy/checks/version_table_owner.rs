@@ -24,14 +24,16 @@ const NEEDED: Privileges =
     Privileges::of(&[Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::Delete]);
 
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
+    let homes = ctx.versions.homes();
     for service in ctx.services() {
-        let Some(info) = ctx.versions.home_of(&service.name).filter(|v| v.class != Class::Foreign) else { continue };
+        let home = homes.get(service.name.as_str()).filter(|v| v.class != Class::Foreign);
+        let Some(info) = home else { continue };
         let Some(table) = ctx.snapshot.versions.0.get(info.table) else { continue };
         let Some(role) = ctx.matrix.index.role_named(&service.role) else { continue };
         if ctx.belongs(table.owner, service) || ctx.matrix.owns(Who::Role(role), table.owner) {
             continue;
         }
-        let schema = ctx.catalog.schema_name(table.schema);
+        let schema = ctx.schema_name(table.schema);
         let object = format!("{schema}.{}", table.name);
         let owner = ctx.catalog.role_name(table.owner);
         let held = ctx.matrix.rights(ctx.catalog, Who::Role(role), ObjectKind::Table, table.owner, &table.acl);

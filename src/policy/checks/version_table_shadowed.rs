@@ -20,8 +20,9 @@ const CODE: Code = Code {
 
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     let paths = ctx.paths();
+    let (homes, claims) = (ctx.versions.homes(), ctx.versions.claims());
     for service in ctx.services() {
-        let Some(claimed) = ctx.versions.claimed_by(&service.name) else { continue };
+        let Some(claimed) = claims.get(service.name.as_str()) else { continue };
         let other = claimed.home.as_deref().or_else(|| {
             // nobody's declared place, but another service's revision
             claimed.service.as_deref().filter(|_| claimed.rows.iter().all(|r| r.settled() != Some(&service.name)))
@@ -32,7 +33,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         else {
             continue;
         };
-        let object = format!("{}.{}", ctx.catalog.schema_name(table.schema), table.name);
+        let object = format!("{}.{}", ctx.schema_name(table.schema), table.name);
         let path = ctx.path(&paths, role);
         let shown = shown_path(path.written());
         let mut finding = ctx.draft(&CODE);
@@ -51,7 +52,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             let why = if own.standing == Standing::Missing { "it does not exist" } else { "the role may not use it" };
             let _ = write!(finding.message, " Its own schema {} is skipped: {why}.", own.name);
         }
-        let own = ctx.versions.home_of(&service.name).is_some();
+        let own = homes.contains_key(service.name.as_str());
         let wanted = ctx.wanted_path(service, &path);
         // the own schema alone, where the own table is; a declared path with the neighbour first mends nothing
         let mends = service.schemas.first() == wanted.first();
@@ -64,7 +65,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             finding.remedy = format!(
                 "Give it a version table of its own, {}, and leave {} out of its path.",
                 declared_place(service),
-                ctx.catalog.schema_name(table.schema)
+                ctx.schema_name(table.schema)
             );
             if service.search_path.is_none() && mends {
                 finding.fix = Some(vec![ctx.set_path(&service.role, wanted)]);

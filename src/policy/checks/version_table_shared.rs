@@ -19,7 +19,7 @@ const CODE: Code = Code {
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     for info in ctx.versions.0.iter().filter(|v| v.class == Class::Shared) {
         let Some(table) = ctx.snapshot.versions.0.get(info.table) else { continue };
-        let schema = ctx.catalog.schema_name(table.schema);
+        let schema = ctx.schema_name(table.schema);
         let object = format!("{schema}.{}", table.name);
         let mut owners: Vec<&str> = info.rows.iter().filter_map(|r| r.settled()).collect();
         owners.sort_unstable();

@@ -25,13 +25,13 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         views.entry((used.schema, &used.view)).or_default().push(i);
     }
     for ((schema, view), used) in views {
-        let schema = ctx.catalog.schema_name(schema);
+        let schema = ctx.schema_name(schema);
         let used: Vec<_> = used.iter().filter_map(|i| uses.get(*i)).collect();
         let here = ctx.service_of(&schema);
         let crossed: Vec<_> = used
             .iter()
             .filter(|u| {
-                let there = ctx.service_of(&ctx.catalog.schema_name(u.uses_schema));
+                let there = ctx.service_of(&ctx.schema_name(u.uses_schema));
                 match (here, there) {
                     (None, None) => false,
                     (a, b) => a.map(|s| &s.name) != b.map(|s| &s.name),
@@ -42,7 +42,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         // declared: the service may read there anyway
         let declared = here.is_some_and(|service| {
             crossed.iter().all(|u| {
-                let levels = service.access.get(&ctx.catalog.schema_name(u.uses_schema));
+                let levels = service.access.get(&ctx.schema_name(u.uses_schema));
                 levels.is_some_and(|l| {
                     l.iter().any(|l| matches!(l, Level::Read | Level::Write | Level::All | Level::Own))
                 }) && ctx.belongs(u.owner, service)
@@ -51,7 +51,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         let kind = if first.materialized { "materialized view" } else { "view" };
         let object = format!("{schema}.{view}");
         let mut relations: Vec<String> =
-            crossed.iter().map(|u| format!("{}.{}", ctx.catalog.schema_name(u.uses_schema), u.uses)).collect();
+            crossed.iter().map(|u| format!("{}.{}", ctx.schema_name(u.uses_schema), u.uses)).collect();
         relations.sort();
         relations.dedup();
         let names: Vec<&str> = relations.iter().map(String::as_str).collect();
