@@ -171,7 +171,6 @@ impl Terminal {
     }
 
     /// What gives the terminal back from a panic hook.
-    #[must_use]
     pub fn restorer(&self) -> impl Fn() + Send + Sync + use<> {
         let shared = Arc::clone(&self.shared);
         move || shared.give_back()

@@ -232,9 +232,9 @@ fn judgement(database: &str, schemas: &[&str]) -> InstanceMsg {
         server: Arc::new(server),
         catalog: Arc::new(catalog),
         shapes: None,
-        objects: Default::default(),
-        versions: Default::default(),
-        sizes: Default::default(),
+        objects: crate::domain::snapshot::Objects::default(),
+        versions: Arc::default(),
+        sizes: Arc::default(),
         activity: None,
         unavailable: Vec::new(),
     };
