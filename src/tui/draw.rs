@@ -117,15 +117,8 @@ impl Painter<'_> {
         let edge = area.x + area.width;
         for column in &table.columns {
             let x = area.x + column.x;
-            self.aligned(
-                x,
-                area.y,
-                column.width.min(edge.saturating_sub(x)),
-                column.align,
-                &column.title,
-                ground,
-                false,
-            );
+            let width = column.width.min(edge.saturating_sub(x));
+            self.aligned((x, area.y, width), column.align, &column.title, ground, false);
         }
         let arrow = ground.patch(self.theme.tone(Tone::Accent));
         if table.more.0 {
@@ -153,13 +146,12 @@ impl Painter<'_> {
                 if here {
                     self.clear(Area::new(x, y, width, 1), base);
                 }
-                self.aligned(x, y, width, column.align, cell, base, row.stale);
+                self.aligned((x, y, width), column.align, cell, base, row.stale);
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a place, a line and how it is drawn")]
-    fn aligned(&mut self, x: u16, y: u16, width: u16, align: Align, line: &Line, base: Style, stale: bool) {
+    fn aligned(&mut self, (x, y, width): (u16, u16, u16), align: Align, line: &Line, base: Style, stale: bool) {
         let wide = line.width();
         let pad = match align {
             Align::Left => 0,

@@ -129,12 +129,11 @@ impl Theme {
                         .style(&palette, depth)
                         .map_err(|cause| ThemeError::Read { name: name.clone(), cause: format!("`{key}`: {cause}") });
                 }
-                match key.rsplit_once('.') {
-                    Some((parent, _)) => key = parent,
-                    None => {
-                        let cause = format!("nothing gives `{scope}` a style");
-                        return Err(ThemeError::Read { name: name.to_owned(), cause });
-                    }
+                if let Some((parent, _)) = key.rsplit_once('.') {
+                    key = parent;
+                } else {
+                    let cause = format!("nothing gives `{scope}` a style");
+                    return Err(ThemeError::Read { name: name.to_owned(), cause });
                 }
             }
         };
