@@ -294,7 +294,7 @@ impl App {
             });
             return;
         };
-        let mut top = slot.pane.top(&ctx, area.width.saturating_sub(MARGIN));
+        let mut top = slot.pane.top(&ctx, area.width.saturating_sub(2 * MARGIN));
         let most = if slot.entries.is_empty() { area.height } else { area.height / 3 };
         top.truncate(usize::from(most));
         let used = top.len() as u16;

@@ -1,6 +1,8 @@
 //! The level below Sizes: the relations of one schema by size. Names and exact sizes are read on demand; until a size
 //! arrives it is unknown, not zero.
 
+use std::collections::HashMap;
+
 use crate::{
     app::{
         instance::Instance,
@@ -26,6 +28,8 @@ pub struct Level {
     /// Raw.
     pub name: String,
     rows: Vec<Row>,
+    /// The size that was seen first, by number.
+    first: HashMap<Oid, u64>,
 }
 
 /// One relation that has a size of its own.
@@ -61,7 +65,7 @@ fn holds_data(object: &Object) -> bool {
 impl Level {
     #[must_use]
     pub fn new(instance: usize, schema: Oid, name: &str) -> Level {
-        Level { instance, schema, name: name.to_owned(), rows: Vec::new() }
+        Level { instance, schema, name: name.to_owned(), rows: Vec::new(), first: HashMap::new() }
     }
 
     #[must_use]
@@ -69,7 +73,7 @@ impl Level {
         vec![
             Column { frozen: true, ..Column::left("relation", 16, 44, 0) },
             Column::left("kind", 8, 18, 5),
-            Column::left("share", 17, 18, 3),
+            Column::left("share", 16, 16, 3),
             Column::right("total", 9, 10, 0),
             Column::right("table", 9, 10, 0),
             Column::right("indexes", 9, 10, 0),
@@ -93,7 +97,10 @@ impl Level {
         for object in objects.relations.iter().filter(|o| holds_data(o)) {
             let size = j.snapshot.sizes.relations.get(&object.oid).copied();
             let before = first.and_then(|f| f.relations.get(&object.oid));
-            let growth = size.zip(before).map(|(now, before)| total(&now) as i64 - total(before) as i64);
+            let growth = size.as_ref().map(total).map(|now| {
+                let seen = *self.first.entry(object.oid).or_insert(now);
+                now as i64 - before.map_or(seen, total) as i64
+            });
             let owner = wording::role_name(j, object.owner).into_owned();
             let (oid, name, kind) = (object.oid, object.name.clone(), object.kind);
             self.rows.push(Row { oid, name, kind, owner, size, growth, share: 0 });

@@ -255,18 +255,18 @@ impl Pane for Schemas {
         let mut columns = vec![
             Column { frozen: true, ..Column::left("schema", 12, 32, 0) },
             Column::left("owner", 10, 24, 0),
-            Column::left("service", 8, 20, 2),
+            Column::left("service", 8, 20, 3),
             Column::right("tables", 6, 7, 0),
             Column::right("views", 5, 6, 6),
             Column::right("seq.", 4, 6, 8),
             Column::right("routines", 8, 8, 7),
-            Column::right("size", 8, 10, 1),
+            Column::right("size", 8, 10, 2),
             Column::right("roles", 5, 6, 3),
             Column::left("version table", 14, 34, 4),
             Column::left("findings", 8, 9, 0),
         ];
         if ctx.several() {
-            columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 5) });
+            columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 1) });
         }
         columns
     }

@@ -343,7 +343,7 @@ impl Pane for Sessions {
             Column::left("query", if ctx.width < 100 { 10 } else { 24 }, u16::MAX, 1),
         ];
         if ctx.several() {
-            columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 7) });
+            columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 1) });
         }
         columns
     }
@@ -439,7 +439,8 @@ impl Pane for Sessions {
     }
 
     fn top(&self, _ctx: &Ctx<'_>, width: u16) -> Vec<Line> {
-        prose::block(&self.top, width, 5)
+        let each = if width < 100 { 1 } else { 2 };
+        self.top.iter().flat_map(|line| prose::block(std::slice::from_ref(line), width, each)).take(6).collect()
     }
 
     fn empty(&self, ctx: &Ctx<'_>) -> Vec<Line> {

@@ -33,7 +33,7 @@ pub static SPEC: PaneSpec = PaneSpec {
 };
 
 /// Cells of a share's bar.
-const BAR: u64 = 12;
+const BAR: u64 = 10;
 
 /// See the module.
 #[derive(Default)]
@@ -42,6 +42,8 @@ pub struct Sizes {
     rows: Vec<Row>,
     /// Bytes of all schemas by instance, and whether all of them are exact.
     totals: HashMap<usize, (u64, bool)>,
+    /// The first exact size of a schema, by instance and number.
+    first: HashMap<(usize, Oid), u64>,
 }
 
 /// One schema of one instance, by position, with what is known of its size.
@@ -49,7 +51,7 @@ struct Row {
     instance: usize,
     schema: usize,
     size: Option<SchemaSize>,
-    /// Bytes since the console started; `None` while two measurements of a kind are not at hand.
+    /// Bytes since the first exact measurement; `None` before there is one.
     growth: Option<i64>,
     /// Of all schemas of its instance, percent.
     share: u64,
@@ -75,14 +77,14 @@ fn size_of(j: &Judgement, at: usize, schema: &Schema) -> Option<SchemaSize> {
     })
 }
 
-/// Growth between two measurements of the same kind.
-fn growth(of: &Instance, schema: Oid, now: Option<SchemaSize>) -> Option<i64> {
-    if now.is_some_and(|n| n.exact && n.total_bytes() == 0) {
-        return Some(0);
-    }
-    let first = of.first_sizes.as_ref()?.schemas.get(&schema)?;
-    let now = now.filter(|n| n.exact == first.exact)?;
-    Some(now.total_bytes() as i64 - first.total_bytes() as i64)
+/// Growth between two exact measurements; an estimate moves when statistics do, not when data grows. The first one is
+/// that of the console's start, where there was one, else the first that was seen here.
+fn growth(of: &Instance, schema: Oid, now: Option<SchemaSize>, seen: impl FnOnce(u64) -> u64) -> Option<i64> {
+    let now = now.filter(|n| n.exact)?.total_bytes();
+    let at_start = of.first_sizes.as_ref().and_then(|f| f.schemas.get(&schema)).filter(|s| s.exact);
+    let seen = seen(now);
+    let first = at_start.map_or(seen, SchemaSize::total_bytes);
+    Some(now as i64 - first as i64)
 }
 
 /// `▓▓▓▓░░░░ 61 %`
@@ -160,7 +162,9 @@ impl Pane for Sizes {
             let from = self.rows.len();
             for (schema, s) in j.snapshot.catalog.schemas.iter().enumerate().filter(|(_, s)| !s.is_system()) {
                 let size = size_of(j, schema, s);
-                self.rows.push(Row { instance, schema, size, growth: growth(of, s.oid, size), share: 0 });
+                let seen = |now| *self.first.entry((instance, s.oid)).or_insert(now);
+                let growth = growth(of, s.oid, size, seen);
+                self.rows.push(Row { instance, schema, size, growth, share: 0 });
             }
             let new = self.rows.get_mut(from..).unwrap_or_default();
             let all: u64 = new.iter().filter_map(|r| r.size).map(|s| s.total_bytes()).sum();
@@ -181,16 +185,16 @@ impl Pane for Sizes {
         }
         let mut columns = vec![
             Column { frozen: true, ..Column::left("schema", 12, 32, 0) },
-            Column::left("share", 17, 18, 2),
+            Column::left("share", 16, 16, 5),
             Column::right("total", 9, 10, 0),
             Column::right("tables", 9, 10, 0),
             Column::right("indexes", 9, 10, 0),
             Column::right("TOAST", 9, 10, 4),
             Column::right("rows", 7, 9, 3),
-            Column::right("growth", 9, 11, 1),
+            Column::right("growth", 9, 11, 2),
         ];
         if ctx.several() {
-            columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 5) });
+            columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 1) });
         }
         columns
     }
@@ -255,16 +259,14 @@ impl Pane for Sizes {
             lines.push(Prose::new().say("Its indexes are larger than its tables.").line());
         }
         lines.push(match row.growth {
-            None => {
-                Prose::new().say("How much it grew is not known: sizes were measured in one way only so far.").line()
-            }
-            Some(0) => Prose::new().say("It has not grown since the console started.").line(),
+            None => Prose::new().say("How much it grew is known once it has been measured exactly.").line(),
+            Some(0) => Prose::new().say("It has not grown since it was first measured.").line(),
             Some(n) if n > 0 => {
-                let said = format!("It has grown by {} since the console started.", text::size(n.unsigned_abs()));
+                let said = format!("It has grown by {} since it was first measured.", text::size(n.unsigned_abs()));
                 Line::new(&said, Tone::Text)
             }
             Some(n) => {
-                let said = format!("It has shrunk by {} since the console started.", text::size(n.unsigned_abs()));
+                let said = format!("It has shrunk by {} since it was first measured.", text::size(n.unsigned_abs()));
                 Line::new(&said, Tone::Text)
             }
         });
@@ -412,12 +414,28 @@ mod tests {
         pane.load(&ctx);
         let big = plain(&pane.cells(&ctx, 0));
         assert_eq!(big[0], "big");
-        assert!(big[1].ends_with(" 74 %") && big[1].starts_with("▓▓▓▓▓▓▓▓▓░░░"), "{}", big[1]);
+        assert!(big[1].ends_with(" 74 %") && big[1].starts_with("▓▓▓▓▓▓▓▓░░"), "{}", big[1]);
         assert_eq!(big[2..], ["3.0 MB", "3 MB", "1 kB", "0 B", "~1.2 M", "+1 MB"]);
         let small = plain(&pane.cells(&ctx, 1));
         assert_eq!(small[2], "~1.0 MB");
-        assert_eq!(small[7], "?", "an estimate and a measurement are not compared");
+        assert_eq!(small[7], "?", "an estimate is compared with nothing");
         assert_eq!(plain(&pane.top(&ctx, 120)), ["engarde  1 GB; the schemas below hold ~4.0 MB of it"]);
+    }
+
+    #[test]
+    fn growth_is_counted_from_the_first_exact_size() {
+        let (mut sample, big, _) = fleet();
+        sample.first_sizes = None;
+        let mut pane = Sizes::default();
+        let instances = [sample.instance()];
+        pane.load(&ctx(&instances, 120));
+        assert_eq!(plain(&pane.cells(&ctx(&instances, 120), 0))[7], "·");
+        let (mut sample, ..) = fleet();
+        sample.first_sizes = None;
+        sample.sizes.schemas.get_mut(&big).unwrap().table_bytes += 5 << 20;
+        let instances = [sample.instance()];
+        pane.load(&ctx(&instances, 120));
+        assert_eq!(plain(&pane.cells(&ctx(&instances, 120), 0))[7], "+5 MB");
     }
 
     #[test]
@@ -448,7 +466,7 @@ mod tests {
         let instances = [sample.instance()];
         pane.load(&ctx(&instances, 120));
         let cells = plain(&pane.cells(&ctx(&instances, 120), 0));
-        assert_eq!(cells[3..], ["3 MB", "2 MB", "1 MB", "0 B", "~1024", "?"]);
+        assert_eq!(cells[3..], ["3 MB", "2 MB", "1 MB", "0 B", "~1024", "·"]);
         let said = plain(&pane.inspector(&ctx(&instances, 120), 0, 0, 120)).join(" ");
         assert!(said.contains("About 1024 rows of 2 kB each."), "{said}");
     }

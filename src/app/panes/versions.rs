@@ -293,11 +293,11 @@ impl Pane for Versions {
 
     fn columns(&self, ctx: &Ctx<'_>) -> Vec<Column> {
         let mut columns = vec![
-            Column { frozen: true, ..Column::left("schema.table", 20, 32, 0) },
+            Column { frozen: true, ..Column::left("schema.table", 18, 32, 0) },
             Column::left("class", 15, 15, 0),
             Column::left("service", 8, 18, 2),
             Column::left("rows", 15, 26, 0),
-            Column::left("at", if ctx.width < 140 { 12 } else { 28 }, 40, 0),
+            Column::left("at", if ctx.width < 140 { 10 } else { 28 }, 40, 0),
             Column::left("owner", 10, 24, 3),
             Column::left("who resolves to it", 18, u16::MAX, 4),
         ];
