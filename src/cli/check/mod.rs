@@ -11,7 +11,16 @@ use super::{
     gather::Reading,
     report::{self, Report},
 };
-use crate::policy::{Finding, Severity};
+use crate::{
+    policy::{Finding, Severity},
+    server::Want,
+};
+
+/// What the checks look at. Names of objects are read afterwards, for the schemas whose findings want them.
+#[must_use]
+pub fn wants() -> Want {
+    Want { shapes: true, versions: true, ..Want::default() }
+}
 
 /// Prints the findings of all instances that could be read. Those that could not are said on standard error, and count
 /// for more than any finding.
