@@ -13,7 +13,6 @@ use super::{
 use crate::{
     config::Env,
     demo::{Demo, DemoError, DemoOptions, Kind},
-    server::{SizesWanted, Want},
 };
 
 /// Starts the demo, shows it, and removes it.
@@ -48,8 +47,7 @@ pub async fn run(report: &mut Report, global: &Global, args: &args::Demo, env: E
 async fn show(report: &mut Report, global: &Global, args: &args::Demo, env: Env) -> Outcome {
     let context = Context::new(global, env)?;
     if args.check {
-        let want = Want { shapes: true, versions: true, sizes: SizesWanted::None, activity: true, ..Want::default() };
-        let readings = gather::readings(context.targets(&[])?, &want).await;
+        let readings = gather::readings(context.targets(&[])?, &check::wants()).await;
         return check::run(report, &readings, args.format.unwrap_or(CheckFormat::Text), FailOn::Warning);
     }
     if args.keep && terminal::required("demo --check").is_err() {

@@ -151,7 +151,7 @@ async fn dispatch(cli: Cli, env: Env) -> Outcome {
         Command::Demo(args) => demo::run(report, global, &args, env).await,
         Command::Check(args) => {
             let context = Context::new(global, env)?;
-            let want = Want { shapes: true, versions: true, activity: true, ..Want::default() };
+            let want = check::wants();
             let readings = gather::readings(context.targets(&args.targets)?, &want).await;
             check::run(report, &readings, args.format, args.fail_on)
         }

@@ -11,7 +11,16 @@ use super::{
     gather::Reading,
     report::{self, Report},
 };
-use crate::policy::{Finding, Severity};
+use crate::{
+    policy::{Finding, Severity},
+    server::Want,
+};
+
+/// What the checks look at. Names of objects are read afterwards, for the schemas whose findings want them.
+#[must_use]
+pub fn wants() -> Want {
+    Want { shapes: true, versions: true, ..Want::default() }
+}
 
 /// Prints the findings of all instances that could be read. Those that could not are said on standard error, and count
 /// for more than any finding.
@@ -170,11 +179,16 @@ mod tests {
 
     #[test]
     fn text_says_why_once_per_code_and_counts_what_it_does_not_list() {
-        let readings = [with(vec![finding(Severity::Error, "grant-excess"), finding(Severity::Error, "grant-excess")])];
+        let mut other = finding(Severity::Error, "grant-excess");
+        other.schema = Some("audit".into());
+        let mut alike = finding(Severity::Error, "grant-excess");
+        alike.privilege = Some(Privilege::Delete);
+        let readings = [with(vec![finding(Severity::Error, "grant-excess"), other, alike])];
         let (text, _) = printed(|r| run(r, &readings, CheckFormat::Text, FailOn::Warning));
         assert_eq!(text.matches("It should not.").count(), 1);
         assert_eq!(text.matches("langflow.t5 and 114 more").count(), 2, "{text}");
-        assert!(text.contains("2 findings: 2 error.") && text.contains("od\\u{202e}d × langflow"));
+        assert!(text.contains("Too: DELETE (1 of 2 tables)"), "{text}");
+        assert!(text.contains("3 findings: 3 error.") && text.contains("od\\u{202e}d × langflow"));
         assert!(text.chars().all(|c| c == '\n' || !crate::text::is_unsafe(c)));
         let (text, _) = printed(|r| run(r, &[with(Vec::new())], CheckFormat::Text, FailOn::Warning));
         assert!(text.contains("Nothing is wrong."));

@@ -12,12 +12,13 @@
 //! ```
 //! Knows how it looks; what is wrong and why was decided elsewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Reading, Report, tally};
 use crate::{
     app::view::Tone,
     cli::{failure::Failure, time},
+    domain::Privilege,
     plan,
     policy::{Finding, Group, Severity, judgement::Judgement},
     text,
@@ -68,8 +69,9 @@ fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
             report.blank()?;
             report.line().painted(group.word(), Tone::Strong).end()?;
         }
-        for finding in findings {
-            one(report, finding, explained.insert(finding.code))?;
+        for alike in folded(&findings) {
+            let first = alike.first().is_some_and(|f| explained.insert(f.code));
+            one(report, &alike, first)?;
         }
     }
     if let Some((cells, differ)) = judgement.cells {
@@ -94,7 +96,26 @@ fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
     report.blank()
 }
 
-fn one(report: &mut Report, finding: &Finding, first: bool) -> Result<(), Failure> {
+/// Findings of one code that differ in nothing but the privilege stand together, in the place of the first.
+fn folded<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
+    let mut folded: Vec<Vec<&Finding>> = Vec::new();
+    let mut places: BTreeMap<_, usize> = BTreeMap::new();
+    for finding in findings {
+        let key = (finding.code, finding.severity, &finding.role, &finding.schema, &finding.object, &finding.objects);
+        let place = finding.privilege.and_then(|_| places.get(&key).copied());
+        if let Some(alike) = place.and_then(|i| folded.get_mut(i)) {
+            alike.push(finding);
+        } else {
+            places.insert(key, folded.len());
+            folded.push(vec![finding]);
+        }
+    }
+    folded
+}
+
+/// One finding, with those that are like it.
+fn one(report: &mut Report, alike: &[&Finding], first: bool) -> Result<(), Failure> {
+    let Some((finding, others)) = alike.split_first() else { return Ok(()) };
     let tone = severity_tone(finding.severity);
     report
         .line()
@@ -106,6 +127,11 @@ fn one(report: &mut Report, finding: &Finding, first: bool) -> Result<(), Failur
         .tone(&format!("  {}", about(finding)), Tone::Dim)
         .end()?;
     report.paragraph(6, "", &finding.message, Tone::Text)?;
+    if !others.is_empty() {
+        let words: Vec<String> =
+            others.iter().map(|f| format!("{} ({})", f.privilege.map_or("", Privilege::keyword), f.observed)).collect();
+        report.paragraph(6, "Too: ", &words.join(", "), Tone::Text)?;
+    }
     if !finding.objects.is_empty() {
         let rest = finding.objects_total.unwrap_or(0).saturating_sub(finding.objects.len() as u64);
         let mut names = text::list(&finding.objects, OBJECTS);
@@ -123,13 +149,11 @@ fn one(report: &mut Report, finding: &Finding, first: bool) -> Result<(), Failur
     if !finding.remedy.is_empty() {
         report.paragraph(6, "Do:  ", &finding.remedy, Tone::Text)?;
     }
-    if let Some(statements) = plan::sql::fix_sql(finding) {
+    let statements: Vec<String> = alike.iter().filter_map(|f| plan::sql::fix_sql(f)).flatten().collect();
+    if !statements.is_empty() {
         report.line().known("      ").painted("Fix:", Tone::Dim).end()?;
-        for statement in statements {
-            report.sql(8, &statement)?;
-        }
     }
-    Ok(())
+    statements.iter().try_for_each(|statement| report.sql(8, statement))
 }
 
 /// What a finding is about, in a few words: role, schema, object.
