@@ -192,7 +192,11 @@ fn policy_errors_exit_2_with_line_and_suggestion() {
 #[test]
 fn an_unreachable_server_exits_3_and_never_shows_the_password() {
     let moat = Moat::new();
-    for url in ["postgresql://u:geheim@127.0.0.1:1/x", "postgresql://u:geheim@no-such-host.invalid/x", "host=/no/such/dir password=geheim"] {
+    for url in [
+        "postgresql://u:geheim@127.0.0.1:1/x",
+        "postgresql://u:geheim@no-such-host.invalid/x",
+        "host=/no/such/dir password=geheim",
+    ] {
         for command in ["check", "matrix", "versions", "sessions", "snapshot"] {
             let began = Instant::now();
             let ran = moat.run(&[command, url]).exits(3).says(&["could not connect to"]);
@@ -253,7 +257,7 @@ fn the_log_goes_where_it_is_told_and_without_colours() {
 // --- with a server ----------------------------------------------------------------------------------------------------
 
 /// The demo's two instances in their broken state, shared by these tests; gone with the test process.
-fn demo() -> &'static Demo {
+pub fn demo() -> &'static Demo {
     static DEMO: OnceLock<(tokio::runtime::Runtime, Demo)> = OnceLock::new();
     let (_, demo) = DEMO.get_or_init(|| {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -269,7 +273,7 @@ fn demo() -> &'static Demo {
     demo
 }
 
-fn config() -> &'static str {
+pub fn config() -> &'static str {
     demo().config_path().to_str().unwrap()
 }
 

@@ -15,6 +15,7 @@ mod connect;
 mod demo;
 mod matrix_oracle;
 mod oracle;
+mod pty;
 mod read;
 mod session;
 mod support;
