@@ -257,7 +257,7 @@ fn the_log_goes_where_it_is_told_and_without_colours() {
 // --- with a server ----------------------------------------------------------------------------------------------------
 
 /// The demo's two instances in their broken state, shared by these tests; gone with the test process.
-fn demo() -> &'static Demo {
+pub fn demo() -> &'static Demo {
     static DEMO: OnceLock<(tokio::runtime::Runtime, Demo)> = OnceLock::new();
     let (_, demo) = DEMO.get_or_init(|| {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -273,7 +273,7 @@ fn demo() -> &'static Demo {
     demo
 }
 
-fn config() -> &'static str {
+pub fn config() -> &'static str {
     demo().config_path().to_str().unwrap()
 }
 

@@ -18,6 +18,7 @@ mod matrix_oracle;
 #[expect(dead_code, reason = "the long run uses another scale")]
 mod oracle;
 mod pooler;
+mod pty;
 mod read;
 mod session;
 mod support;

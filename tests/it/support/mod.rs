@@ -3,3 +3,4 @@
 #![allow(dead_code, reason = "every module uses its own part of it")]
 
 pub mod cluster;
+pub mod terminal;
