@@ -559,9 +559,9 @@ fn only_differences() {
     console.keys("d");
     console.says("only differences");
     console.says("tenants7");
-    console.silent_about("metrics");
+    console.silent_about("archive");
     console.keys("d");
-    console.says("metrics");
+    console.says("archive");
     console.keys("2 d");
     console.says("this pane compares nothing with the policy");
 }

@@ -166,7 +166,7 @@ fn excess(ctx: &Context<'_>, candidate: &Candidate<'_>, wanted: &HashMap<usize, 
     let name = |schema: usize| ctx.catalog.schemas.get(schema).map_or("", |s| s.name.as_str());
     let mut schemas: Vec<&str> = gives.iter().take(NAMED).map(|(schema, _)| name(*schema)).collect();
     let mut details: Vec<String> =
-        gives.iter().take(NAMED).map(|(schema, rights)| format!("in {} {}", name(*schema), words(rights))).collect();
+        gives.iter().take(NAMED).map(|(schema, rights)| format!("in {} {}", name(*schema), words(*rights))).collect();
     let more = gives.len().saturating_sub(NAMED);
     let others = count(more, "other schema");
     if more > 0 {
@@ -193,7 +193,7 @@ fn excess(ctx: &Context<'_>, candidate: &Candidate<'_>, wanted: &HashMap<usize, 
 }
 
 /// `USAGE on the schema, SELECT on tables`
-fn words(rights: &Rights) -> String {
+fn words(rights: Rights) -> String {
     let kinds = KINDS.into_iter().filter(|k| !rights.of(*k).is_empty());
     let parts: Vec<String> = kinds
         .map(|kind| match kind {

@@ -78,7 +78,7 @@ impl<'a> Start<'a> {
     }
 
     pub fn run(self) -> Terminal {
-        Terminal::start(self)
+        Terminal::start(&self)
     }
 }
 
@@ -122,7 +122,7 @@ fn cells(n: u16) -> NonZeroU16 {
 const ENDED: &str = "ENDED WITH ";
 
 impl Terminal {
-    fn start(start: Start<'_>) -> Terminal {
+    fn start(start: &Start<'_>) -> Terminal {
         let (cols, rows) = start.size;
         let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
         let pty = portable_pty::native_pty_system().openpty(size).unwrap();
@@ -166,7 +166,7 @@ impl Terminal {
         drop(pty.slave);
         let to = Arc::clone(&seen);
         std::thread::spawn(move || {
-            let mut bytes = [0; 1 << 16];
+            let mut bytes = vec![0; 1 << 16];
             loop {
                 let n = reader.read(&mut bytes).unwrap_or(0);
                 let mut state = to.lock();
@@ -436,5 +436,5 @@ pub fn acts(c: char) -> bool {
     (c.is_control() && c != '\r' && c != '\n')
         || matches!(u32::from(c), 0xAD | 0x600..=0x605 | 0x61C | 0x6DD | 0x70F | 0x8E2 | 0x180E | 0x200B..=0x200F
             | 0x2028..=0x202E | 0x2060..=0x206F | 0xFEFF | 0xFFF9..=0xFFFB | 0x110BD | 0x110CD | 0x13430..=0x1343F
-            | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE000..=0xF8FF | 0xE0000..=0x10FFFF)
+            | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE000..=0xF8FF | 0xE0000..=0x10_FFFF)
 }
