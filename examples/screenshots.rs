@@ -19,15 +19,15 @@ use resvg::{tiny_skia, usvg};
 /// What to press, what must then be on the screen, and the name of the picture.
 const STEPS: &[(&str, &str, &str)] = &[
     ("1", "worst first", "overview"),
-    ("2", "owner", "schemas"),
-    ("3", "member of", "roles"),
-    ("4", "madansara", "grants"),
-    ("5", "indexes", "sizes"),
-    ("6", "blocked", "sessions"),
-    ("7", "alembic_version", "versions"),
-    ("8", "what is wrong", "findings"),
+    ("2", "Schemas", "schemas"),
+    ("3", "Roles", "roles"),
+    ("4", "Grants", "grants"),
+    ("5", "Sizes", "sizes"),
+    ("6", "Sessions", "sessions"),
+    ("7", "Versions", "versions"),
+    ("8", "Findings", "findings"),
     ("\r", "Why it matters", "finding"),
-    ("\u{1b}", "what is wrong", ""),
+    ("\u{1b}", "Findings", ""),
     ("?", "help", "help"),
 ];
 
@@ -75,7 +75,7 @@ impl Terminal {
     fn wait(&self, text: &str, still: Duration) {
         let begin = Instant::now();
         let (mut last, mut since) = (String::new(), Instant::now());
-        while begin.elapsed() < Duration::from_secs(60) {
+        while begin.elapsed() < Duration::from_secs(90) {
             let now = self.parser.lock().unwrap().screen().contents();
             if now != last {
                 (last, since) = (now, Instant::now());
@@ -172,7 +172,7 @@ fn main() {
         let mut terminal = Terminal::open(&program, columns.parse().unwrap(), rows.parse().unwrap());
         // the sessions of the demo have waited long enough to be worth telling
         terminal.wait("Overview", Duration::from_millis(10));
-        terminal.wait("blocked", Duration::from_secs(5));
+        terminal.wait("wait for a lock", Duration::from_millis(600));
         for (keys, text, name) in STEPS {
             terminal.press(keys);
             terminal.wait(text, Duration::from_millis(700));
