@@ -441,6 +441,7 @@ impl Task {
                 self.tell_snapshot();
             }
             SlowWork::Failed { what, error } => {
+                self.cadence.slow_failed();
                 self.picture.slow_failed(Unavailable { what, why: error.to_string(), grant: None });
                 self.tell_snapshot();
             }

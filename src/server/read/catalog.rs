@@ -156,7 +156,7 @@ async fn part_a(
     let settings = decode_settings(next())?;
     let extensions = decode_extensions(next())?;
     let policies = decode_policies(next())?;
-    let candidates = versions::candidates(next(), &mut acls)?;
+    let candidates = versions::candidates(next(), &schemas, &mut acls)?;
     type_groups(next(), &known, &mut acls, &mut types)?;
 
     let catalog = Catalog {

@@ -1,8 +1,11 @@
 select
   n.oid, n.nspname, n.nspowner,
-  exists (
-    select from pg_catalog.pg_depend as d
-    where d.classid = 'pg_catalog.pg_namespace'::pg_catalog.regclass and d.objid = n.oid and d.deptype = 'e'
+  n.oid in (
+    select d.objid from pg_catalog.pg_depend as d
+    where d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+      and d.refobjid in (select e.oid from pg_catalog.pg_extension as e)
+      and d.deptype = 'e'
+      and d.classid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
   ),
   n.nspacl is null, x.codes, x.grantors
 from pg_catalog.pg_namespace as n

@@ -19,10 +19,8 @@ select
     and coalesce(pg_catalog.has_table_privilege(c.oid, 'select'), false),
   pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid)
     + pg_catalog.pg_stat_get_tuples_deleted(c.oid),
-  n.nspname,
   c.relacl is null, x.codes, x.grantors
 from pg_catalog.pg_class as c
-join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 cross join lateral @acl(c.relacl, c.relowner) as x
 where (c.relname >= 'alembic_version' and c.relname < 'alembic_versioo' or c.oid = any ($1))
   and c.relkind in ('r', 'p', 'v', 'm', 'f')

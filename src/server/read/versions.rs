@@ -23,7 +23,7 @@ use super::{
 use crate::{
     domain::{
         Oid, qualified,
-        snapshot::{VersionRows, VersionTable},
+        snapshot::{Schema, VersionRows, VersionTable},
     },
     text,
 };
@@ -54,7 +54,8 @@ pub(super) fn candidates_statement() -> Statement {
     Statement::new("the version tables", &CANDIDATES)
 }
 
-pub(super) fn candidates(rows: &[Row], acls: &mut Acls) -> Result<Vec<Candidate>, ServerError> {
+pub(super) fn candidates(rows: &[Row], schemas: &[Schema], acls: &mut Acls) -> Result<Vec<Candidate>, ServerError> {
+    let names: HashMap<Oid, &str> = schemas.iter().map(|s| (s.oid, s.name.as_str())).collect();
     let mut list = Vec::with_capacity(rows.len());
     for row in rows {
         let mut f = Fields::new("the version tables", row);
@@ -70,7 +71,7 @@ pub(super) fn candidates(rows: &[Row], acls: &mut Acls) -> Result<Vec<Candidate>
         let shape = f.bool()?;
         let readable = f.bool()?;
         let changes = f.opt_i64()?.unwrap_or(0);
-        let schema_name = f.text()?;
+        let Some(schema_name) = names.get(&schema).map(|name| (*name).to_owned()) else { continue };
         let acl = f.acl(acls, owner)?;
         let odd_name = text::undecodable(&name) || text::undecodable(&schema_name);
         let rows = match traits.objection(shape) {

@@ -144,6 +144,11 @@ impl Cadence {
         stale
     }
 
+    /// What was ordered did not come: it is ordered again when its time comes, gate or not.
+    pub(super) fn slow_failed(&mut self) {
+        self.shapes_gate = None;
+    }
+
     pub(super) fn slow_ended(&mut self, now: Instant) {
         self.slow_ended = Some(now);
     }
@@ -258,6 +263,16 @@ mod tests {
             "the gate is shut"
         );
         cadence.tick(&tick("2", 7), false, now);
+        assert_eq!(cadence.slow_order(&[], &[], false, false, now + Duration::from_secs(59)), None);
+        assert!(cadence.slow_order(&[], &[], false, false, now + Duration::from_secs(60)).unwrap().shapes);
+    }
+
+    #[test]
+    fn slow_parts_that_failed_are_tried_again_behind_a_shut_gate() {
+        let (mut cadence, now) = read_once(Duration::from_millis(20));
+        assert!(cadence.slow_order(&[], &[], false, false, now).unwrap().shapes);
+        cadence.slow_failed();
+        cadence.slow_ended(now);
         assert_eq!(cadence.slow_order(&[], &[], false, false, now + Duration::from_secs(59)), None);
         assert!(cadence.slow_order(&[], &[], false, false, now + Duration::from_secs(60)).unwrap().shapes);
     }
