@@ -77,7 +77,7 @@ fn layers_name_only_what_is_below_them() {
         ("src/config/", &["policy", "plan", "server", "app", "tui", "cli", "demo", "run"]),
         ("src/server/", &["policy", "app", "tui", "cli", "demo", "run"]),
         ("src/app/", &["server", "tui", "cli", "demo", "run"]),
-        ("src/tui/", &["server", "policy", "plan", "config", "cli", "demo", "run"]),
+        ("src/tui/", &["server", "policy", "plan", "cli", "demo", "run"]),
         ("src/demo/", &["app", "tui", "cli", "run"]),
     ];
     for (path, text) in sources() {
