@@ -623,6 +623,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         /// Whatever a database looks like, its derived policy accuses nobody, and can be read back.
         #[test]
         fn a_derived_policy_finds_nothing(f in arbitrary::databases()) {

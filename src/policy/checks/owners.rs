@@ -86,7 +86,10 @@ fn instead(
     new: &str,
     on: &On,
 ) -> Vec<Change> {
-    let Some(old) = context.matrix.closure.position(old).filter(|r| desired.compares(*r)) else { return Vec::new() };
+    let Some(old) = context.matrix.closure.position(old) else { return Vec::new() };
+    if context.catalog.roles.get(old).is_some_and(|r| r.superuser) {
+        return Vec::new();
+    }
     let all = kind.all(context.matrix.version_num);
     let mut grants = entries::grants_instead(context, desired, position, kind, Who::Role(old), on, all);
     grants.retain(|g| !matches!(g, Change::Grant { to: Grantee::Role(name), .. } if name == new));

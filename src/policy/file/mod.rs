@@ -1,10 +1,12 @@
 //! The policy file: read, checked, every default filled in. All problems of a file are reported at once, each with its
 //! line and what would be right. Knows nothing of databases: whether a role exists is a finding, not an error here.
 
+mod contradictions;
+mod values;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +19,10 @@ use super::{
     Allow, AllowedForeignKey, DatabaseRule, Exception, Level, Limits, Policy, RoleRule, SchemaRule, Service, Severity,
     Undeclared, checks,
 };
-use crate::domain::{Ident, Privilege};
+use crate::domain::Privilege;
+use values::{Reader, Table, choose, folder, shown, span};
+
+pub use values::nearest;
 
 /// Codes of findings that come from live figures rather than from the catalog; their severity can be set too.
 const LIVE_CODES: &[&str] = &[
@@ -117,67 +122,6 @@ pub fn parse(text: &str, path: &Path) -> Result<Policy, PolicyError> {
     Err(PolicyError::Invalid { path: path.to_path_buf(), problems })
 }
 
-/// The file's folder, absolute where the working directory is known.
-fn folder(path: &Path) -> PathBuf {
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::path::absolute(parent).unwrap_or_else(|_| parent.to_path_buf())
-}
-
-/// The known word nearest to `word`, when it is near enough to be meant.
-#[must_use]
-pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    known
-        .iter()
-        .map(|k| (distance(&lower, &k.to_lowercase()), *k))
-        .min()
-        .filter(|(d, k)| *d <= 1 + k.len().min(word.len()) / 4)
-        .map(|(_, k)| k)
-}
-
-/// Edits between two words; a swap of neighbours is one.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let at = |row: &[usize], k: usize| row.get(k).copied().unwrap_or(usize::MAX / 2);
-            let mut best = (at(&last, j) + usize::from(x != y)).min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
-            if i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x) {
-                best = best.min(at(&before, j - 1) + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last.last().copied().unwrap_or(0)
-}
-
-struct Reader<'t> {
-    text: &'t str,
-    problems: Vec<Problem>,
-    base: PathBuf,
-}
-
-/// One table of the file with the words that messages use for it.
-struct Table<'a, 't> {
-    title: String,
-    span: Range<usize>,
-    keys: &'a DeTable<'t>,
-}
-
-impl<'a, 't> Table<'a, 't> {
-    fn get(&self, key: &str) -> Option<&'a Spanned<DeValue<'t>>> {
-        self.keys.get(key)
-    }
-    /// Where a key stands, for messages about it.
-    fn span_of(&self, key: &str) -> Range<usize> {
-        self.keys.get_key_value(key).map_or(self.span.clone(), |(k, _)| k.span())
-    }
-}
-
 const SERVICE_KEYS: &[&str] = &[
     "name",
     "schema",
@@ -211,29 +155,10 @@ const LIMIT_KEYS: &[&str] = &[
     "password_expiry_days",
 ];
 
-/// Largest `max_connections` (`MAX_BACKENDS`, utils/guc).
-const MOST_CONNECTIONS: i64 = 262_143;
 /// Longest time a limit may be, one year in seconds.
 const YEAR_SECONDS: i64 = 31_536_000;
 
 impl<'t> Reader<'t> {
-    fn problem(&mut self, span: Range<usize>, what: impl Into<String>, help: impl Into<String>) {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
-        self.problems.push(Problem { line, column, what: what.into(), help: help.into() });
-    }
-
-    fn known(&mut self, table: &Table<'_, '_>, keys: &[&str]) {
-        for key in table.keys.keys() {
-            let name: &str = key.get_ref();
-            if !keys.contains(&name) {
-                let what = format!("unknown key `{name}` in {}", table.title);
-                self.problem(key.span(), what, choose(name, keys, "keys"));
-            }
-        }
-    }
-
     fn policy(&mut self, document: &DeTable<'t>, path: &Path) -> Policy {
         let top = Table { title: "the policy".to_owned(), span: 0..0, keys: document };
         self.known(&top, TOP_KEYS);
@@ -552,265 +477,6 @@ impl<'t> Reader<'t> {
         }
         out
     }
-
-    fn tables<'a>(&mut self, top: &Table<'a, 't>, key: &str) -> Vec<Table<'a, 't>> {
-        let Some(value) = top.get(key) else { return Vec::new() };
-        let DeValue::Array(items) = value.get_ref() else {
-            let help = format!("write it as [[{key}]], once for each");
-            self.problem(top.span_of(key), format!("`{key}` must be a list of tables"), help);
-            return Vec::new();
-        };
-        let mut out = Vec::new();
-        for item in items {
-            let DeValue::Table(table) = item.get_ref() else {
-                self.problem(item.span(), format!("a {key} must be a table"), format!("write it as [[{key}]]"));
-                continue;
-            };
-            let name = ["name", "role"].iter().find_map(|k| match table.get(*k).map(Spanned::get_ref) {
-                Some(DeValue::String(name)) => Some(name.as_ref()),
-                _ => None,
-            });
-            let title = name.map_or_else(|| format!("[[{key}]]"), |n| format!("[[{key}]] \"{n}\""));
-            out.push(Table { title, span: item.span(), keys: table });
-        }
-        out
-    }
-
-    fn table<'a>(&mut self, of: &Table<'a, 't>, key: &str) -> Option<Table<'a, 't>> {
-        let value = of.get(key)?;
-        if let DeValue::Table(table) = value.get_ref() {
-            let title = if of.title == "the policy" { format!("[{key}]") } else { format!("`{key}` of {}", of.title) };
-            return Some(Table { title, span: value.span(), keys: table });
-        }
-        self.problem(value.span(), format!("`{key}` must be a table"), "");
-        None
-    }
-
-    fn string(&mut self, t: &Table<'_, '_>, key: &str) -> Option<String> {
-        let value = t.get(key)?;
-        if let DeValue::String(text) = value.get_ref() {
-            return Some(text.to_string());
-        }
-        let what = format!("`{key}` must be a text, and is {}", shown(value.get_ref()));
-        self.problem(value.span(), what, "");
-        None
-    }
-
-    fn required_text(&mut self, t: &Table<'_, '_>, key: &str) -> Option<String> {
-        if t.get(key).is_none() {
-            let help = if key == "reason" {
-                "an exception is a decision: say why, for whoever reads it next year".to_owned()
-            } else {
-                format!("add `{key} = \"…\"`")
-            };
-            self.problem(t.span.clone(), format!("{} has no `{key}`", t.title), help);
-            return None;
-        }
-        let text = self.string(t, key)?;
-        if text.trim().is_empty() {
-            self.problem(span(t, key), format!("`{key}` of {} is empty", t.title), "");
-            return None;
-        }
-        Some(text)
-    }
-
-    fn required_name(&mut self, t: &Table<'_, '_>, key: &str) -> Option<String> {
-        let text = self.required_text(t, key)?;
-        self.ident(&text, span(t, key)).then_some(text)
-    }
-
-    /// A name that the database could hold.
-    fn name(&mut self, t: &Table<'_, '_>, key: &str) -> Option<String> {
-        let text = self.string(t, key)?;
-        self.ident(&text, span(t, key)).then_some(text)
-    }
-
-    fn ident(&mut self, text: &str, span: Range<usize>) -> bool {
-        match Ident::new(text) {
-            Ok(_) => true,
-            Err(error) => {
-                self.problem(span, format!("\"{text}\" cannot be a name: {error}"), "");
-                false
-            }
-        }
-    }
-
-    fn instance(&mut self, t: &Table<'_, '_>) -> Option<String> {
-        let text = self.string(t, "instance")?;
-        if text.is_empty() || text.contains('/') {
-            let what = format!("\"{text}\" cannot be the name of an instance");
-            self.problem(
-                span(t, "instance"),
-                what,
-                "it is the name of an [[instance]] of the configuration, without /",
-            );
-            return None;
-        }
-        Some(text)
-    }
-
-    fn spanned_strings(&mut self, t: &Table<'_, '_>, key: &str) -> Option<Vec<(String, Range<usize>)>> {
-        let value = t.get(key)?;
-        let DeValue::Array(items) = value.get_ref() else {
-            self.problem(value.span(), format!("`{key}` must be a list of texts"), format!("{key} = [\"…\"]"));
-            return None;
-        };
-        let mut out = Vec::new();
-        for item in items {
-            if let DeValue::String(text) = item.get_ref() {
-                out.push((text.to_string(), item.span()));
-            } else {
-                let what = format!("`{key}` must hold texts, and holds {}", shown(item.get_ref()));
-                self.problem(item.span(), what, "");
-            }
-        }
-        Some(out)
-    }
-
-    fn strings(&mut self, t: &Table<'_, '_>, key: &str) -> Option<Vec<String>> {
-        Some(self.spanned_strings(t, key)?.into_iter().map(|(text, _)| text).collect())
-    }
-
-    fn names(&mut self, t: &Table<'_, '_>, key: &str) -> Option<Vec<String>> {
-        let mut out = Vec::new();
-        for (text, span) in self.spanned_strings(t, key)? {
-            if self.ident(&text, span) {
-                out.push(text);
-            }
-        }
-        Some(out)
-    }
-
-    fn boolean(&mut self, t: &Table<'_, '_>, key: &str) -> Option<bool> {
-        let value = t.get(key)?;
-        if let DeValue::Boolean(b) = value.get_ref() {
-            return Some(*b);
-        }
-        let what = format!("`{key}` must be true or false, and is {}", shown(value.get_ref()));
-        self.problem(value.span(), what, "");
-        None
-    }
-
-    fn connection_limit(&mut self, t: &Table<'_, '_>) -> Option<i32> {
-        self.integer(t, "connection_limit", -1..=MOST_CONNECTIONS).and_then(|n| i32::try_from(n).ok())
-    }
-
-    fn integer(&mut self, t: &Table<'_, '_>, key: &str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
-        let value = t.get(key)?;
-        let number = match value.get_ref() {
-            DeValue::Integer(n) => i64::from_str_radix(n.as_str(), n.radix()).ok(),
-            _ => None,
-        };
-        if let Some(n) = number.filter(|n| range.contains(n)) {
-            return Some(n);
-        }
-        let what = format!(
-            "`{key}` must be a whole number from {} to {}, and is {}",
-            range.start(),
-            range.end(),
-            shown(value.get_ref())
-        );
-        self.problem(value.span(), what, "");
-        None
-    }
-}
-
-/// Where the value of a key stands.
-fn span(t: &Table<'_, '_>, key: &str) -> Range<usize> {
-    t.get(key).map_or(t.span.clone(), Spanned::span)
-}
-
-/// "did you mean …" with the valid set.
-fn choose(word: &str, known: &[&str], plural: &str) -> String {
-    let all = format!("{plural}: {}", known.join(", "));
-    match nearest(word, known) {
-        Some(near) => format!("did you mean `{near}`? {all}"),
-        None => all,
-    }
-}
-
-/// A value in words for a message.
-fn shown(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => format!("\"{text}\""),
-        DeValue::Integer(n) => n.to_string(),
-        DeValue::Float(n) => n.to_string(),
-        DeValue::Boolean(b) => b.to_string(),
-        DeValue::Datetime(d) => d.to_string(),
-        DeValue::Array(_) => "a list".to_owned(),
-        DeValue::Table(_) => "a table".to_owned(),
-    }
-}
-
-/// Rules that say different things of one role or schema.
-impl<'t> Reader<'t> {
-    fn contradictions(&mut self, top: &Table<'_, 't>, policy: &Policy) {
-        let (services, roles, schemas) =
-            (self.tables(top, "service"), self.tables(top, "role"), self.tables(top, "schema"));
-        self.owned_twice(policy, &services, &schemas);
-        let mut names: BTreeMap<(Option<&str>, &str), &Service> = BTreeMap::new();
-        let mut by_role: BTreeMap<(Option<&str>, &str), &Service> = BTreeMap::new();
-        for (service, table) in policy.services.iter().zip(&services) {
-            let instance = service.instance.as_deref();
-            if names.insert((instance, &service.name), service).is_some() {
-                let what = format!("two services are called \"{}\"", service.name);
-                self.problem(span(table, "name"), what, "give each a name of its own");
-            }
-            let Some(other) = by_role.insert((instance, &service.role), service) else { continue };
-            let different = [
-                ("login", differ(other.login.as_ref(), service.login.as_ref())),
-                ("connection_limit", differ(other.connection_limit.as_ref(), service.connection_limit.as_ref())),
-                ("search_path", differ(other.search_path.as_ref(), service.search_path.as_ref())),
-                ("member_of", differ(other.member_of.as_ref(), service.member_of.as_ref())),
-            ];
-            for (key, _) in different.iter().filter(|(_, d)| *d) {
-                let what = format!(
-                    "role \"{}\" serves \"{}\" and \"{}\", which declare different `{key}`",
-                    service.role, other.name, service.name
-                );
-                self.problem(table.span_of(key), what, "one role has one of each: declare it once, or use two roles");
-            }
-        }
-        let mut seen: BTreeSet<(Option<&str>, &str)> = BTreeSet::new();
-        for (rule, table) in policy.roles.iter().zip(&roles) {
-            let key = (rule.instance.as_deref(), rule.name.as_str());
-            if !seen.insert(key) {
-                let what = format!("role \"{}\" is declared twice", rule.name);
-                self.problem(span(table, "name"), what, "put both into one [[role]]; levels add up");
-            }
-            if let Some(service) = by_role.get(&key) {
-                let what = format!("role \"{}\" is the role of service \"{}\" too", rule.name, service.name);
-                let help = "a [[role]] owns no schema: put what it may do into the [[service]]";
-                self.problem(span(table, "name"), what, help);
-            }
-        }
-    }
-
-    /// A schema belongs to one service, or to one `[[schema]]`.
-    fn owned_twice(&mut self, policy: &Policy, services: &[Table<'_, 't>], schemas: &[Table<'_, 't>]) {
-        let mut owned: BTreeMap<(Option<&str>, &str), String> = BTreeMap::new();
-        for (service, table) in policy.services.iter().zip(services) {
-            for schema in &service.schemas {
-                let key = (service.instance.as_deref(), schema.as_str());
-                if let Some(first) = owned.insert(key, format!("service \"{}\"", service.name)) {
-                    let what = format!("schema \"{schema}\" belongs to {first} and to service \"{}\"", service.name);
-                    let at = if table.get("schema").is_some() { "schema" } else { "schemas" };
-                    self.problem(span(table, at), what, "a schema belongs to one service; others get `access` to it");
-                }
-            }
-        }
-        for (rule, table) in policy.schemas.iter().zip(schemas) {
-            let key = (rule.instance.as_deref(), rule.name.as_str());
-            if let Some(first) = owned.insert(key, "another [[schema]]".to_owned()) {
-                let what = format!("schema \"{}\" is declared by {first} already", rule.name);
-                self.problem(span(table, "name"), what, "keep one of them");
-            }
-        }
-    }
-}
-
-fn differ<T: PartialEq>(a: Option<&T>, b: Option<&T>) -> bool {
-    matches!((a, b), (Some(a), Some(b)) if a != b)
 }
 
 #[cfg(test)]
