@@ -3,7 +3,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicU8, Ordering},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
     time::Duration,
 };
 
@@ -36,6 +39,8 @@ pub struct Connected {
     pub client: Client,
     /// Moves the bytes; ends with the connection, and says why when it was not us. Abort it to cut a hanging connection.
     pub task: JoinHandle<Result<(), ServerError>>,
+    /// Why the connection ended, when it was not us: what waits for an answer is told only that it did.
+    pub ending: Arc<OnceLock<ServerError>>,
     /// What the server says beside its answers. When nobody listens, more than [`NOTICES`] are lost.
     pub notices: mpsc::Receiver<Notice>,
     /// Interrupts the statement that runs on this connection.
@@ -405,8 +410,9 @@ impl Attempts<'_> {
             seen.key,
         );
         let (sender, notices) = mpsc::channel(NOTICES);
-        let task = tokio::spawn(drive(connection, sender));
-        Connected { client, task, notices, canceller, facts }
+        let ending = Arc::new(OnceLock::new());
+        let task = tokio::spawn(drive(connection, sender, Arc::clone(&ending)));
+        Connected { client, task, ending, notices, canceller, facts }
     }
 
     /// Keeps a connection to the wanted kind of server.
@@ -486,6 +492,7 @@ fn no_tls(answer: &std::io::Result<u8>, mode: SslMode) -> ConnectError {
 async fn drive<T>(
     mut connection: Connection<Guard<Socket>, T>,
     notices: mpsc::Sender<Notice>,
+    ending: Arc<OnceLock<ServerError>>,
 ) -> Result<(), ServerError>
 where
     T: TlsStream + Unpin + Send + 'static,
@@ -497,7 +504,12 @@ where
                 let _ = notices.try_send(Notice::from(&notice));
             }
             Some(Ok(_)) => {}
-            Some(Err(error)) => return Err(ServerError::from(&error)),
+            Some(Err(error)) => {
+                // Noted before the connection is dropped, which is what those who wait will see.
+                let error = ServerError::from(&error);
+                let _ = ending.set(error.clone());
+                return Err(error);
+            }
         }
     }
 }

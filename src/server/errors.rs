@@ -55,9 +55,13 @@ impl From<&tokio_postgres::Error> for ServerError {
         if let Some(db) = error.as_db_error() {
             return Self::from(db);
         }
-        let broken = find::<Broken>(error).is_some();
+        let broken = find::<Broken>(error);
         let io = find::<io::Error>(error).is_some();
-        let message = if error.is_closed() { "the server closed the connection".to_owned() } else { sentence(error) };
+        let message = match broken {
+            Some(broken) => broken.to_string(),
+            None if error.is_closed() => "the server closed the connection".to_owned(),
+            None => sentence(error),
+        };
         Self {
             sqlstate: None,
             message,
@@ -65,7 +69,7 @@ impl From<&tokio_postgres::Error> for ServerError {
             hint: None,
             context: None,
             remedy: None,
-            closed: error.is_closed() || broken || io,
+            closed: error.is_closed() || broken.is_some() || io,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::config::conninfo::RequireAuth;
 pub struct Limits {
     /// One message after login.
     pub message: u64,
-    /// All answers to one request, up to the next ReadyForQuery.
+    /// What keeping all answers to one request costs, up to the next ReadyForQuery: their bytes, and [`ROW`] for each row.
     pub response: u64,
     /// Everything up to the first ReadyForQuery.
     pub login: u64,
@@ -30,7 +30,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { message: 64 << 20, response: 512 << 20, login: 64 << 10, parameters: 64 << 10 }
+        Self { message: 16 << 20, response: 96 << 20, login: 64 << 10, parameters: 64 << 10 }
     }
 }
 
@@ -61,7 +61,7 @@ pub enum Broken {
     #[error("more than {0} bytes arrived before the login was complete")]
     LongLogin(u64),
     /// Too much for one request.
-    #[error("the answer to one request is larger than {0} bytes")]
+    #[error("the answer to one request takes more than {0} bytes")]
     LongResponse(u64),
     /// Too many settings reported.
     #[error("more than {0} bytes of settings arrived for one request")]
@@ -176,6 +176,8 @@ struct Messages {
     parameters: u64,
 }
 
+/// What a row costs beside its bytes while it is kept, about.
+const ROW: u64 = 128;
 /// Messages that may come first: authentication, error, notice, protocol negotiation.
 const FIRST: &[u8] = b"RENv";
 /// Bytes of the body that are looked at.
@@ -230,7 +232,7 @@ impl Messages {
         self.tag = tag;
         self.head.clear();
         self.body_left = body;
-        self.total += body + 5;
+        self.total += body + 5 + if tag == b'D' { ROW } else { 0 };
         if !self.ready {
             if self.total > self.limits.login {
                 let first = self.total == body + 5;
@@ -381,7 +383,7 @@ mod tests {
         endless.scan(&login()).unwrap();
         let row = message(b'D', &vec![0; 1 << 20]);
         let refused = (0..1000).find_map(|_| endless.scan(&row).err());
-        assert_eq!(refused, Some(Broken::LongResponse(512 << 20)));
+        assert_eq!(refused, Some(Broken::LongResponse(96 << 20)));
 
         let (mut flood, _) = self::watch(FREE);
         let status = message(b'S', b"a\0bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\0");

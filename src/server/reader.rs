@@ -167,7 +167,7 @@ impl Reader {
             let rows = read::bare(&self.connected.client, &catalog::gate_statement()).await?;
             catalog::gate(&rows)
         };
-        bounded("the state of the server", self.limits.unit, &self.connected, &mut self.broken, read).await
+        bounded("the state of the server", self.limits.single(), &self.connected, &mut self.broken, read).await
     }
 
     /// Part A: everything cheap that decides who may do what.
@@ -201,7 +201,7 @@ impl Reader {
     pub async fn activity(&mut self) -> Result<Tick, ServerError> {
         loop {
             let read = activity::activity(&self.connected.client, &self.facts, self.limits, &self.own);
-            match bounded("the sessions", self.limits.unit, &self.connected, &mut self.broken, read).await {
+            match bounded("the sessions", self.limits.single(), &self.connected, &mut self.broken, read).await {
                 Err(error) if self.becomes_raw(&error) => {}
                 other => return other,
             }
@@ -420,5 +420,5 @@ async fn bounded<T>(
         return Err(ServerError::Deadline { what, after: limit });
     };
     *broken |= result.as_ref().is_err_and(ServerError::ends_connection);
-    result
+    result.map_err(|error| error.because(connected.ending.get()))
 }

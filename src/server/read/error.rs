@@ -29,6 +29,17 @@ impl ServerError {
         ServerError::Answer { what, error: Box::new(errors::ServerError::from(error)) }
     }
 
+    /// The same with what the connection ended of, where the statement only learned that it did.
+    #[must_use]
+    pub(crate) fn because(self, ending: Option<&errors::ServerError>) -> ServerError {
+        match (self, ending) {
+            (ServerError::Answer { what, error }, Some(ending)) if error.closed && error.sqlstate.is_none() => {
+                ServerError::Answer { what, error: Box::new(ending.clone()) }
+            }
+            (error, _) => error,
+        }
+    }
+
     /// The server's five-character code, when it was the server that said no.
     #[must_use]
     pub fn sqlstate(&self) -> Option<&str> {

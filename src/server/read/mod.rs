@@ -38,6 +38,13 @@ pub struct Limits {
     pub unit: Duration,
 }
 
+impl Limits {
+    /// How long this side waits for a single statement: a second longer than the server would.
+    pub(crate) fn single(self) -> Duration {
+        Duration::from_millis(u64::from(self.statement_ms) + 1000).min(self.unit)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits { lock_ms: 500, statement_ms: 5000, unit: Duration::from_secs(15) }
