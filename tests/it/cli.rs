@@ -14,14 +14,14 @@ use serde_json::Value;
 use crate::support::cluster;
 
 /// The binary in surroundings of its own: no configuration, no libpq variables, a home that is empty.
-struct Moat {
+pub struct Moat {
     home: tempfile::TempDir,
 }
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
 impl Ran {
@@ -48,13 +48,13 @@ impl Ran {
     }
 
     #[track_caller]
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}\n{}", self.out, self.err))
     }
 }
 
 impl Moat {
-    fn new() -> Moat {
+    pub fn new() -> Moat {
         Moat { home: tempfile::tempdir().unwrap() }
     }
 
@@ -71,11 +71,11 @@ impl Moat {
     }
 
     #[track_caller]
-    fn run(&self, args: &[&str]) -> Ran {
+    pub fn run(&self, args: &[&str]) -> Ran {
         Ran::new(self.command(args).output().unwrap())
     }
 
-    fn file(&self, name: &str, text: &str) -> String {
+    pub fn file(&self, name: &str, text: &str) -> String {
         let path = self.home.path().join(name);
         fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()

@@ -13,7 +13,9 @@
 mod cli;
 mod connect;
 mod demo;
+mod faults;
 mod findings;
+mod hostile;
 mod matrix_oracle;
 #[expect(dead_code, reason = "the long run uses another scale")]
 mod oracle;

@@ -14,7 +14,7 @@ use crate::{
 
 /// Laid by mallory, who owns the database and nothing else. Firing leaves a mark that a read-only transaction cannot
 /// take back, and tries to make mallory a superuser.
-const TRAPS: &str = r#"
+pub const TRAPS: &str = r#"
 create schema evil;
 create function evil.vol() returns void language plpgsql as $$ begin
   raise log 'TRAP FIRED for %', current_user;
@@ -87,12 +87,12 @@ grant select on all tables in schema evil, evil2, evil3, evil5, evil6, evil7, ev
 alter database {db} set search_path = shadow, pg_catalog, public;
 "#;
 
-fn fired(log: &Path) -> usize {
+pub fn fired(log: &Path) -> usize {
     let log = std::fs::read(log).unwrap_or_default();
     String::from_utf8_lossy(&log).matches("TRAP FIRED for postgres").count()
 }
 
-async fn is_superuser(client: &Client) -> bool {
+pub async fn is_superuser(client: &Client) -> bool {
     client
         .query_one("select rolsuper from pg_catalog.pg_roles where rolname = 'trap_mallory'", &[])
         .await

@@ -62,6 +62,11 @@ impl<'a> Start<'a> {
         }
     }
 
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
+        self
+    }
+
     pub fn size(mut self, columns: u16, lines: u16) -> Self {
         self.size = (columns, lines);
         self
