@@ -77,7 +77,7 @@ impl Layout {
         let lines = match (shape, height) {
             (Shape::Wide, 40..) => 8,
             (Shape::Wide, 30..) => 6,
-            (Shape::Wide, 24..) | (Shape::Medium, 30..) => 5,
+            (_, 24..) => 5,
             (_, 20..) => 4,
             _ => 3,
         };

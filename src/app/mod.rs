@@ -258,7 +258,8 @@ impl App {
         if let Some((ctx, slot)) = self.here() {
             slot.moved = false;
             slot.entries = slot.pane.load(&ctx);
-            slot.columns = slot.pane.columns(&ctx);
+            let columns = slot.pane.columns(&ctx);
+            slot.head(columns);
             slot.table.keep_marks(&slot.entries);
         }
         self.reorder();
@@ -310,6 +311,26 @@ impl App {
 }
 
 impl Slot {
+    /// Other columns: the cursor and the sorting stay with theirs by title.
+    fn head(&mut self, columns: Vec<Column>) {
+        let before = std::mem::replace(&mut self.columns, columns);
+        if before.len() == self.columns.len() && before.iter().zip(&self.columns).all(|(a, b)| a.title == b.title) {
+            return;
+        }
+        self.table.widths.clear();
+        if before.is_empty() {
+            return;
+        }
+        let now = |at: usize| {
+            let title = &before.get(at)?.title;
+            self.columns.iter().position(|c| c.title == *title)
+        };
+        let column = now(self.table.column);
+        let sort = self.table.sort.and_then(|(at, descending)| now(at).map(|at| (at, descending)));
+        self.table.column = column.unwrap_or(self.table.column);
+        self.table.sort = sort;
+    }
+
     fn reorder(&mut self, instances: &[String]) {
         self.order = self.table.order(&self.entries, &self.columns, instances);
     }

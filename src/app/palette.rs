@@ -93,6 +93,8 @@ pub fn sort(app: &App) -> Picker {
     let mut at = 0;
     if let Some(slot) = app.slot() {
         for (i, column) in slot.columns.iter().enumerate().filter(|(_, c)| c.sorts) {
+            // a column of marks says what it is by its marks
+            let title = if column.title.trim().is_empty() { "mark" } else { column.title.as_ref() };
             let now = slot.table.sort.filter(|(c, _)| *c == i);
             if now.is_some() {
                 at = items.len();
@@ -103,10 +105,10 @@ pub fn sort(app: &App) -> Picker {
                 Some((_, false)) => Line::empty().known("▲ now; again for ▼", Tone::Dim),
             };
             items.push(Item {
-                label: Line::new(&column.title, Tone::Text),
+                label: Line::new(title, Tone::Text),
                 hint,
-                search: column.title.to_string(),
-                id: column.title.to_string(),
+                search: title.to_owned(),
+                id: title.to_owned(),
                 at_once: true,
                 choice: Choice::Sort(i),
             });

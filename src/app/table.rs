@@ -227,14 +227,17 @@ pub fn places(columns: &[Column], kept: &[usize], needs: &[u16], offset: usize, 
         used = used.saturating_add(now).saturating_add(GAP);
     }
     let mut spare = width.saturating_sub(used.saturating_sub(GAP));
-    // columns of a fixed most width are served before one that takes whatever is left
-    for greedy in [false, true] {
+    // a few cells to each in turn: short columns are soon served, and the one that takes what is left gets more
+    loop {
+        let before = spare;
         for (i, now, need) in &mut widths {
-            if (columns.get(*i).is_some_and(|c| c.max == u16::MAX)) == greedy {
-                let more = need.saturating_sub(*now).min(spare);
-                *now += more;
-                spare -= more;
-            }
+            let share = if columns.get(*i).is_some_and(|c| c.max == u16::MAX) { 3 } else { 1 };
+            let more = need.saturating_sub(*now).min(share).min(spare);
+            *now += more;
+            spare -= more;
+        }
+        if spare == before {
+            break;
         }
     }
     if let Some((_, now, _)) = widths.iter_mut().find(|(i, ..)| columns.get(*i).is_some_and(|c| c.max == u16::MAX)) {
@@ -345,8 +348,10 @@ mod tests {
         assert_eq!(kept(&columns, 5), [0]);
         let wide = places(&columns, &[0, 1, 2], &[12, 6, 30], 0, 80);
         assert_eq!(wide.iter().map(|p| (p.x, p.width)).collect::<Vec<_>>(), [(0, 12), (14, 6), (22, 58)]);
+        let shared = places(&columns, &[0, 1, 2], &[20, 6, 30], 0, 30);
+        assert_eq!(shared.iter().map(|p| p.width).collect::<Vec<_>>(), [9, 6, 11], "nobody is left with the least");
         let tight = places(&columns, &[0, 1, 2], &[12, 6, 30], 0, 20);
-        assert_eq!(tight.iter().map(|p| p.width).collect::<Vec<_>>(), [8, 4, 4]);
+        assert_eq!(tight.iter().map(|p| p.width).collect::<Vec<_>>(), [7, 5, 4]);
         let scrolled = places(&columns, &[0, 1, 2], &[6, 6, 6], 1, 40);
         assert_eq!(scrolled.iter().map(|p| p.index).collect::<Vec<_>>(), [0, 2], "the frozen column stays");
         assert!(places(&columns, &[0, 1, 2], &[6, 6, 6], 0, 0).is_empty());

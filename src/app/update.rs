@@ -27,7 +27,10 @@ impl App {
                 let ctx = self.ctx();
                 let columns: Vec<_> = self.slots.iter().map(|s| s.pane.columns(&ctx)).collect();
                 for (slot, columns) in self.slots.iter_mut().zip(columns) {
-                    slot.columns = columns;
+                    // a pane that was never looked at has none yet
+                    if !slot.columns.is_empty() {
+                        slot.head(columns);
+                    }
                     slot.table.widths.clear();
                 }
             }
@@ -242,6 +245,7 @@ impl App {
         if let Some((_, slot)) = self.here() {
             let fresh = TableState { sort: slot.pane.sorted(), ..TableState::default() };
             slot.above.push(std::mem::replace(&mut slot.table, fresh));
+            slot.columns.clear();
             slot.moved = true;
         }
     }
@@ -272,6 +276,7 @@ impl App {
         }
         if slot.pane.back() {
             slot.table = slot.above.pop().unwrap_or_default();
+            slot.columns.clear();
             slot.moved = true;
             return;
         }
@@ -303,6 +308,7 @@ impl App {
         if let Some((_, slot)) = self.here() {
             while slot.pane.back() {
                 slot.table = slot.above.pop().unwrap_or_default();
+                slot.columns.clear();
                 slot.moved = true;
             }
             slot.table.filter = Filter::default();

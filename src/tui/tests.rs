@@ -523,6 +523,17 @@ fn the_cell_stays_in_sight_and_frozen_columns_too() {
 }
 
 #[test]
+fn the_cell_follows_its_column_through_a_reload() {
+    let mut console = Console::answered(100, 24);
+    console.keys("2 right right right down");
+    console.says("langflow_app × column 3");
+    let mut more: Vec<&str> = vec!["aaa"];
+    more.extend(NAMES);
+    console.app.update(Msg::Instance(0, judgement("engarde", &more)));
+    console.says("langflow_app × column 4");
+}
+
+#[test]
 fn sorting_turns_round_and_shows_it() {
     let mut console = Console::answered(120, 30);
     console.keys("s down enter");
