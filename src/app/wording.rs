@@ -146,7 +146,7 @@ pub fn rights(kind: ObjectKind, held: Privileges, version_num: u32) -> String {
 
 /// What a role may do with the objects of one kind: "read all 104 tables; insert, update and delete in 1 of 4 tables".
 /// `None` where it may do nothing.
-fn counted(kind: ObjectKind, counts: &Counts) -> Option<String> {
+fn counted(kind: ObjectKind, counts: &Counts, version_num: u32) -> Option<String> {
     let mut groups: Vec<(u32, Privileges)> = Vec::new();
     for privilege in counts.on_any().iter() {
         let n = counts.of(privilege);
@@ -158,7 +158,10 @@ fn counted(kind: ObjectKind, counts: &Counts) -> Option<String> {
     let parts: Vec<String> = groups
         .iter()
         .map(|(n, set)| {
-            let verbs = rights(kind, *set, u32::MAX);
+            let mut verbs = rights(kind, *set, version_num);
+            if verbs == "everything" {
+                verbs.push_str(" with");
+            }
             let noun = if counts.total == 1 { kind.singular() } else { kind.plural() };
             match (*n, counts.total) {
                 (1, 1) => format!("{verbs} the only {noun}"),
@@ -173,7 +176,7 @@ fn counted(kind: ObjectKind, counts: &Counts) -> Option<String> {
 /// What one role may do in one schema, in words; our own words and numbers only. Routines that everybody may execute
 /// are left out.
 #[must_use]
-pub fn cell(cell: &Cell) -> String {
+pub fn cell(cell: &Cell, version_num: u32) -> String {
     if cell.superuser {
         return "everything, as a superuser".to_owned();
     }
@@ -187,8 +190,8 @@ pub fn cell(cell: &Cell) -> String {
         (false, true) => parts.push("create in it, but not use it".to_owned()),
         (false, false) => {}
     }
-    parts.extend(counted(ObjectKind::Table, &cell.tables));
-    parts.extend(counted(ObjectKind::Sequence, &cell.sequences));
+    parts.extend(counted(ObjectKind::Table, &cell.tables, version_num));
+    parts.extend(counted(ObjectKind::Sequence, &cell.sequences, version_num));
     if parts.is_empty() {
         return "nothing".to_owned();
     }
@@ -383,7 +386,7 @@ pub fn public_rights(j: &Judgement, kind: ObjectKind, owner: Oid, acl: &Acl) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::panes::sample::Sample;
+    use crate::{app::panes::sample::Sample, domain::snapshot::Kind};
     use Privilege::{Delete, Insert, Select, Truncate, Update};
 
     #[test]
@@ -425,5 +428,22 @@ mod tests {
         let lines = paths(&judgement, at, ObjectKind::Table, owner, &acl);
         let plain: Vec<String> = lines.iter().map(Line::plain).collect();
         assert_eq!(plain, ["reader ──member of──▶ team ──may──▶ read  granted by postgres"]);
+    }
+
+    #[test]
+    fn a_cell_reads_as_a_sentence() {
+        let mut sample = Sample::new();
+        let (owner, reader) = (sample.role("owner"), sample.role("reader"));
+        let acl = Sample::acl(&[(owner, &[Privilege::Usage, Privilege::Create])]);
+        let schema = sample.schema("s", owner, acl);
+        sample.group(schema, Kind::Table, owner, Acl::NULL, 3);
+        sample.group(schema, Kind::Table, owner, Sample::acl(&[(reader, &[Select])]), 1);
+        let j = sample.judgement();
+        let said = |oid| {
+            let who = Who::Role(j.matrix.index.role(oid).unwrap());
+            cell(&j.matrix.cell(&j.snapshot.catalog, who, 0), 150_000)
+        };
+        assert_eq!(said(owner), "owns it; use it and create in it; everything with 3 of 4 tables");
+        assert_eq!(said(reader), "read 1 of 4 tables (none of it works: no USAGE on the schema)");
     }
 }

@@ -63,7 +63,7 @@ pub fn what_it_is(j: &Judgement, role: &Role, used: Option<u32>) -> Line {
 pub fn in_schema(j: &Judgement, role: usize, schema: usize) -> Line {
     let name = j.snapshot.catalog.schemas.get(schema).map_or("", |s| s.name.as_str());
     let judged = j.judge().cell(Who::Role(role), schema);
-    let prose = Prose::new().say("  ").name(name).say(": ").text(&wording::cell(&judged.cell));
+    let prose = Prose::new().say("  ").name(name).say(": ").text(&wording::cell(&judged.cell, j.matrix.version_num));
     declared(prose, &judged).line()
 }
 
@@ -164,7 +164,8 @@ pub fn story(j: &Judgement, at: usize, used: Option<u32>, mark: &Mark, reached: 
         for schema in reached.iter().take(MOST_SCHEMAS) {
             let judged = judge.cell(Who::Role(at), *schema as usize);
             let name = catalog.schemas.get(*schema as usize).map_or("", |s| s.name.as_str());
-            let prose = Prose::new().say("  ").name(name).say(": ").text(&wording::cell(&judged.cell));
+            let prose =
+                Prose::new().say("  ").name(name).say(": ").text(&wording::cell(&judged.cell, j.matrix.version_num));
             lines.push(declared(prose, &judged).line());
             let via: Vec<String> = judged.cell.via.iter().map(wording::via).collect();
             if !via.is_empty() {

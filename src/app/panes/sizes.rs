@@ -317,7 +317,9 @@ impl Pane for Sizes {
             if ctx.several() {
                 prose = prose.name(&of.name).say("  ");
             }
-            prose = prose.name(&j.snapshot.server.database).say("  ");
+            if !(ctx.several() && of.name == j.snapshot.server.database) {
+                prose = prose.name(&j.snapshot.server.database).say("  ");
+            }
             prose = match j.snapshot.sizes.database_bytes {
                 Some(bytes) => prose.and(&text::size(bytes), Tone::Strong),
                 None => prose.toned("?", Tone::Unknown),

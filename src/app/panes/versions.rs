@@ -292,12 +292,13 @@ impl Pane for Versions {
     }
 
     fn columns(&self, ctx: &Ctx<'_>) -> Vec<Column> {
+        let narrow = ctx.width < 100;
         let mut columns = vec![
-            Column { frozen: true, ..Column::left("schema.table", 18, 32, 0) },
+            Column { frozen: true, ..Column::left("schema.table", if narrow { 26 } else { 20 }, 32, 0) },
             Column::left("class", 15, 15, 0),
             Column::left("service", 8, 18, 2),
             Column::left("rows", 15, 26, 0),
-            Column::left("at", if ctx.width < 140 { 10 } else { 28 }, 40, 0),
+            Column::left("at", if ctx.width < 140 { 10 } else { 28 }, 40, u8::from(narrow)),
             Column::left("owner", 10, 24, 3),
             Column::left("who resolves to it", 18, u16::MAX, 4),
         ];
@@ -362,7 +363,8 @@ impl Pane for Versions {
     }
 
     fn top(&self, _ctx: &Ctx<'_>, width: u16) -> Vec<Line> {
-        prose::block(&self.top, width, 5)
+        let each = if width < 100 { 1 } else { 2 };
+        self.top.iter().flat_map(|line| prose::block(std::slice::from_ref(line), width, each)).take(6).collect()
     }
 
     fn empty(&self, ctx: &Ctx<'_>) -> Vec<Line> {
