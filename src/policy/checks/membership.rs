@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{
-        ObjectKind, Privilege, Privileges,
+        ObjectKind, Privileges,
         change::Change,
         closure::get,
         effective::{Row, Rows, Who},
@@ -85,39 +85,51 @@ fn give(ctx: &Context<'_>, candidates: &mut [Candidate<'_>]) {
     let known = Rights::all(ctx.matrix.version_num);
     let mut rows = Rows::default();
     let mut current = None;
+    // what each group holds in the current schema
+    let mut held: HashMap<usize, Rights> = HashMap::new();
     for (role, schema) in ctx.judge.differing() {
         let Some(mine) = by_role.get(&role).filter(|_| desired.names_schema(schema)) else { continue };
         if current != Some(schema) {
             ctx.matrix.rows(ctx.catalog, schema, &mut rows);
+            held.clear();
             current = Some(schema);
         }
         let want = desired.want(role, schema);
-        let allowed = want.map_or(Rights::NONE, |w| w.allowed);
-        let mut too_much = Rights::NONE;
-        if want.is_some_and(|w| !w.exceptions.is_empty()) {
-            // exceptions speak of single objects: counted exactly
-            for difference in ctx.judge.cell(Who::Role(role), schema).excess {
-                too_much = too_much.union(rights(difference.kind, difference.privilege.into()));
-            }
-        } else {
-            for kind in KINDS {
-                too_much = too_much.union(rights(kind, known.of(kind).minus(allowed.of(kind))));
-            }
-        }
+        let mut counted = None;
         for i in mine {
             let Some(candidate) = candidates.get_mut(*i) else { continue };
-            let held = |kind: ObjectKind, p: Privilege| {
-                let row = if kind == ObjectKind::Schema { Row::Schema(p) } else { Row::Any(kind, p) };
-                get(rows.row(row), candidate.group)
-            };
-            let mut gives = Rights::NONE;
-            for kind in KINDS {
-                gives = gives.union(rights(kind, too_much.of(kind).iter().filter(|p| held(kind, *p)).collect()));
+            let held = *held.entry(candidate.group).or_insert_with(|| holds(&rows, candidate.group, known));
+            let mut gives = minus(held, want.map_or(Rights::NONE, |w| w.allowed));
+            if want.is_some_and(|w| !w.exceptions.is_empty()) && !gives.is_empty() {
+                // exceptions speak of single objects: counted exactly
+                let excess = counted.get_or_insert_with(|| {
+                    let cell = ctx.judge.cell(Who::Role(role), schema);
+                    cell.excess.iter().fold(Rights::NONE, |a, d| a.union(rights(d.kind, d.privilege.into())))
+                });
+                gives = minus(gives, minus(gives, *excess));
             }
             if !gives.is_empty() {
                 candidate.gives.push((schema, gives));
             }
         }
+    }
+}
+
+/// Rights that a group holds on anything in the schema of the rows, PUBLIC's share left out.
+fn holds(rows: &Rows, group: usize, known: Rights) -> Rights {
+    let held = |kind: ObjectKind| {
+        let row = |p| if kind == ObjectKind::Schema { Row::Schema(p) } else { Row::Any(kind, p) };
+        known.of(kind).iter().filter(|p| get(rows.row(row(*p)), group)).collect()
+    };
+    KINDS.into_iter().fold(Rights::NONE, |all, kind| all.union(rights(kind, held(kind))))
+}
+
+fn minus(a: Rights, b: Rights) -> Rights {
+    Rights {
+        schema: a.schema.minus(b.schema),
+        tables: a.tables.minus(b.tables),
+        sequences: a.sequences.minus(b.sequences),
+        routines: a.routines.minus(b.routines),
     }
 }
 
