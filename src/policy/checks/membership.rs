@@ -1,6 +1,6 @@
 //! `membership-excess`, `membership-missing`: groups that a declared role is in and should not be, or the reverse.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
     Check, Code, Context,
@@ -11,7 +11,7 @@ use crate::{
     domain::{
         ObjectKind, Privileges,
         change::Change,
-        closure::get,
+        closure::{get, or_into},
         effective::{Row, Rows, Who},
         privilege::Acl,
         snapshot::{Membership, Role},
@@ -48,14 +48,21 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             let Some(group) = ctx.matrix.index.role(membership.role) else { continue };
             let Some(role) = ctx.catalog.roles.get(group) else { continue };
             if of.member_of.is_none_or(|list| !list.contains(&role.name)) && danger(ctx, membership).is_none() {
-                candidates.push(Candidate { of, membership, group, role, gives: Vec::new() });
+                candidates.push(Candidate { of, membership, group, role, too_much: 0, gives: Vec::new() });
             }
         }
     }
     if !candidates.is_empty() {
-        give(ctx, &mut candidates);
         let wanted = wanted(ctx);
-        out.extend(candidates.iter().filter_map(|c| excess(ctx, c, &wanted)));
+        let groups: BTreeSet<usize> = candidates.iter().filter(|c| c.membership.inherit).map(|c| c.group).collect();
+        let reach = reach(ctx, &groups);
+        for candidate in &mut candidates {
+            let mine = wanted.get(&candidate.of.position).map(Vec::as_slice).unwrap_or_default();
+            if let Some(schemas) = reach.get(&candidate.group).filter(|_| candidate.membership.inherit) {
+                give(ctx, candidate, schemas, mine);
+            }
+            out.extend(excess(ctx, candidate, mine));
+        }
     }
     for of in &declared {
         for group in of.member_of.unwrap_or_default() {
@@ -71,57 +78,69 @@ struct Candidate<'a> {
     /// Position of the group.
     group: usize,
     role: &'a Role,
-    /// Positions of schemas, and what of the group's rights there is more than the role may have.
+    /// In how many schemas the group's rights are more than the role may have.
+    too_much: usize,
+    /// The first of them: position, and what is too much there.
     gives: Vec<(usize, Rights)>,
 }
 
-/// Fills in what each membership gives beyond the policy: one pass over the schemas, by bits.
-fn give(ctx: &Context<'_>, candidates: &mut [Candidate<'_>]) {
-    let Some(desired) = ctx.judge.desired() else { return };
-    let mut by_role: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (i, candidate) in candidates.iter().enumerate().filter(|(_, c)| c.membership.inherit) {
-        by_role.entry(candidate.of.position).or_default().push(i);
-    }
-    let known = Rights::all(ctx.matrix.version_num);
+/// Schemas that the policy names in which each group holds anything other than through PUBLIC, ascending; by bits.
+fn reach(ctx: &Context<'_>, groups: &BTreeSet<usize>) -> HashMap<usize, Vec<usize>> {
+    let mut reach: HashMap<usize, Vec<usize>> = HashMap::new();
+    let Some(desired) = ctx.judge.desired() else { return reach };
     let mut rows = Rows::default();
-    let mut current = None;
-    // what each group holds in the current schema
-    let mut held: HashMap<usize, Rights> = HashMap::new();
-    for (role, schema) in ctx.judge.differing() {
-        let Some(mine) = by_role.get(&role).filter(|_| desired.names_schema(schema)) else { continue };
-        if current != Some(schema) {
-            ctx.matrix.rows(ctx.catalog, schema, &mut rows);
-            held.clear();
-            current = Some(schema);
+    let mut any = Vec::new();
+    for schema in 0..ctx.catalog.schemas.len() {
+        if !desired.names_schema(schema) || !desired.is_judged(schema) {
+            continue;
         }
-        let want = desired.want(role, schema);
-        let mut counted = None;
-        for i in mine {
-            let Some(candidate) = candidates.get_mut(*i) else { continue };
-            let held = *held.entry(candidate.group).or_insert_with(|| holds(&rows, candidate.group, known));
-            let mut gives = minus(held, want.map_or(Rights::NONE, |w| w.allowed));
-            if want.is_some_and(|w| !w.exceptions.is_empty()) && !gives.is_empty() {
-                // exceptions speak of single objects: counted exactly
-                let excess = counted.get_or_insert_with(|| {
-                    let cell = ctx.judge.cell(Who::Role(role), schema);
-                    cell.excess.iter().fold(Rights::NONE, |a, d| a.union(rights(d.kind, d.privilege.into())))
-                });
-                gives = minus(gives, minus(gives, *excess));
+        ctx.matrix.rows(ctx.catalog, schema, &mut rows);
+        any.clear();
+        any.resize(ctx.catalog.roles.len().div_ceil(64), 0);
+        for kind in KINDS {
+            for p in kind.all(ctx.matrix.version_num).iter() {
+                or_into(
+                    &mut any,
+                    rows.row(if kind == ObjectKind::Schema { Row::Schema(p) } else { Row::Any(kind, p) }),
+                );
             }
-            if !gives.is_empty() {
-                candidate.gives.push((schema, gives));
-            }
+        }
+        for group in groups.iter().filter(|g| get(&any, **g)) {
+            reach.entry(*group).or_default().push(schema);
         }
     }
+    reach
 }
 
-/// Rights that a group holds on anything in the schema of the rows, PUBLIC's share left out.
-fn holds(rows: &Rows, group: usize, known: Rights) -> Rights {
-    let held = |kind: ObjectKind| {
-        let row = |p| if kind == ObjectKind::Schema { Row::Schema(p) } else { Row::Any(kind, p) };
-        known.of(kind).iter().filter(|p| get(rows.row(row(*p)), group)).collect()
-    };
-    KINDS.into_iter().fold(Rights::NONE, |all, kind| all.union(rights(kind, held(kind))))
+/// Fills in what a membership gives beyond the policy. `schemas` are those in which the group holds anything, `wanted`
+/// those in which something is declared for the role; everywhere else all of it is too much.
+fn give(ctx: &Context<'_>, candidate: &mut Candidate<'_>, schemas: &[usize], wanted: &[usize]) {
+    let declared = wanted.iter().filter(|s| schemas.binary_search(s).is_ok());
+    let harmless: Vec<usize> = declared.copied().filter(|s| gives(ctx, candidate, *s).is_empty()).collect();
+    candidate.too_much = schemas.len() - harmless.len();
+    let shown = schemas.iter().copied().filter(|s| !harmless.contains(s)).take(NAMED);
+    candidate.gives = shown.map(|s| (s, gives(ctx, candidate, s))).collect();
+}
+
+/// What the group holds in a schema and the role may not.
+fn gives(ctx: &Context<'_>, candidate: &Candidate<'_>, schema: usize) -> Rights {
+    let Some(of) = ctx.catalog.schemas.get(schema) else { return Rights::NONE };
+    let group = candidate.group;
+    let mut held = rights(ObjectKind::Schema, ctx.matrix.own_rights(group, ObjectKind::Schema, of.owner, &of.acl));
+    for g in ctx.matrix.groups(ctx.catalog, schema).filter(|g| !g.extension) {
+        let kind = g.kind.object_kind();
+        held = held.union(rights(kind, ctx.matrix.own_rights(group, kind, g.owner, &g.acl)));
+    }
+    let role = candidate.of.position;
+    let want = ctx.judge.desired().and_then(|d| d.want(role, schema));
+    let gives = minus(held, want.map_or(Rights::NONE, |w| w.allowed));
+    if gives.is_empty() || want.is_none_or(|w| w.exceptions.is_empty()) {
+        return gives;
+    }
+    // exceptions speak of single objects: counted exactly
+    let excess = ctx.judge.cell(Who::Role(role), schema).excess;
+    let excess = excess.iter().fold(Rights::NONE, |all, d| all.union(rights(d.kind, d.privilege.into())));
+    minus(gives, minus(gives, excess))
 }
 
 fn minus(a: Rights, b: Rights) -> Rights {
@@ -159,8 +178,8 @@ fn wanted(ctx: &Context<'_>) -> HashMap<usize, Vec<usize>> {
 const NAMED: usize = 6;
 
 /// A membership that the policy rules out by its list, or that gives more than the policy allows.
-fn excess(ctx: &Context<'_>, candidate: &Candidate<'_>, wanted: &HashMap<usize, Vec<usize>>) -> Option<Finding> {
-    let Candidate { of, membership, group: position, role: group, gives } = candidate;
+fn excess(ctx: &Context<'_>, candidate: &Candidate<'_>, wanted: &[usize]) -> Option<Finding> {
+    let Candidate { of, membership, group: position, role: group, too_much, gives } = candidate;
     if of.member_of.is_none() && gives.is_empty() {
         return None;
     }
@@ -176,10 +195,10 @@ fn excess(ctx: &Context<'_>, candidate: &Candidate<'_>, wanted: &HashMap<usize, 
         None => "no more access than declared".to_owned(),
     };
     let name = |schema: usize| ctx.catalog.schemas.get(schema).map_or("", |s| s.name.as_str());
-    let mut schemas: Vec<&str> = gives.iter().take(NAMED).map(|(schema, _)| name(*schema)).collect();
+    let mut schemas: Vec<&str> = gives.iter().map(|(schema, _)| name(*schema)).collect();
     let mut details: Vec<String> =
-        gives.iter().take(NAMED).map(|(schema, rights)| format!("in {} {}", name(*schema), words(*rights))).collect();
-    let more = gives.len().saturating_sub(NAMED);
+        gives.iter().map(|(schema, rights)| format!("in {} {}", name(*schema), words(*rights))).collect();
+    let more = too_much.saturating_sub(gives.len());
     let others = count(more, "other schema");
     if more > 0 {
         schemas.push(&others);
@@ -192,7 +211,7 @@ fn excess(ctx: &Context<'_>, candidate: &Candidate<'_>, wanted: &HashMap<usize, 
     };
     finding.observed = format!("member of {}{long}", group.name);
     finding.message = format!("{} is a member of {}{short}.", of.name, group.name);
-    if needed(ctx, of.position, *position, wanted.get(&of.position).map(Vec::as_slice).unwrap_or_default()) {
+    if needed(ctx, of.position, *position, wanted) {
         finding.remedy = format!(
             "Some of what {} needs comes only through {}: grant that first, then revoke the membership.",
             of.name, group.name
