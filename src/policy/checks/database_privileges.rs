@@ -113,7 +113,12 @@ fn run_excess(context: &Context<'_>, out: &mut Vec<Finding>) {
         for privilege in held(context, Who::Role(role)).and(too_much).iter() {
             let mut f = finding(context, desired, Who::Role(role), privilege);
             if f.severity > Severity::Info && (!stranger || desired.undeclared == Undeclared::Revoke) {
-                f.fix = revoke(context, Who::Role(role), privilege);
+                f.fix = revoke(context, Who::Role(role), privilege).map(|changes| {
+                    let connect = privilege == Privilege::Connect;
+                    let mut all = if connect { members(context, policy, desired, role) } else { Vec::new() };
+                    all.extend(changes);
+                    all
+                });
             }
             out.push(f);
         }
@@ -144,6 +149,16 @@ fn connects(context: &Context<'_>, policy: &Policy, desired: &Desired) -> Vec<Ch
     (0..context.catalog.roles.len())
         .filter(needs)
         .map(|role| connect(&database.name, &entries::role_name(context, role)))
+        .collect()
+}
+
+/// Declared logins that may connect because they are members of `group`.
+fn members(context: &Context<'_>, policy: &Policy, desired: &Desired, group: usize) -> Vec<Change> {
+    logins(policy)
+        .into_iter()
+        .filter_map(|(name, _)| context.matrix.index.role_named(name))
+        .filter(|r| *r != group && desired.compares(*r) && context.matrix.closure.inherits(*r, group))
+        .map(|r| connect(&context.catalog.database.name, &entries::role_name(context, r)))
         .collect()
 }
 

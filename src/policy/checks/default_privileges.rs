@@ -57,7 +57,8 @@ impl<'a> Layers<'a> {
         Layers(context.catalog.default_acls.iter().map(of).collect())
     }
 
-    /// What `role` will hold on a new object of `kind` that `creator` makes in `schema`, by both layers or one.
+    /// What `role` will hold on a new object of `kind` that `creator` makes in `schema`, by both layers; one grantee of
+    /// one layer can be left out.
     fn future(
         &self,
         context: &Context<'_>,
@@ -65,16 +66,22 @@ impl<'a> Layers<'a> {
         creator: Oid,
         schema: Oid,
         kind: DefaultKind,
-        global: bool,
+        without: Option<(&DefaultAcl, Oid)>,
     ) -> Privileges {
         let Some(object) = object_kind(kind) else { return Privileges::NONE };
-        let rights = |acl: &Acl| context.matrix.rights(context.catalog, Who::Role(role), object, creator, acl);
-        let base = match self.0.get(&(creator, None, kind)) {
-            Some(acl) if global => rights(acl),
-            Some(_) => Privileges::NONE,
-            None => rights(&Acl::NULL),
+        let rights = |layer: Option<Oid>, acl: &Acl| {
+            let rights = |acl: &Acl| context.matrix.rights(context.catalog, Who::Role(role), object, creator, acl);
+            match without.filter(|(default, _)| default.schema == layer) {
+                Some((_, grantee)) => {
+                    let kept = acl.0.iter().flat_map(|e| e.iter()).filter(|e| e.grantee != grantee);
+                    rights(&Acl::from_entries(kept.copied().collect()))
+                }
+                None => rights(acl),
+            }
         };
-        base | self.0.get(&(creator, Some(schema), kind)).map_or(Privileges::NONE, |acl| rights(acl))
+        let base = self.0.get(&(creator, None, kind)).copied().unwrap_or(&Acl::NULL);
+        let added = self.0.get(&(creator, Some(schema), kind));
+        rights(None, base) | added.map_or(Privileges::NONE, |acl| rights(Some(schema), acl))
     }
 }
 
@@ -90,7 +97,7 @@ fn run_missing(context: &Context<'_>, out: &mut Vec<Finding>) {
                 let required = entries::want(desired, role, position).required;
                 for kind in KINDS {
                     let Some(object) = object_kind(kind) else { continue };
-                    let future = layers.future(context, role, creator_oid, schema.oid, kind, true);
+                    let future = layers.future(context, role, creator_oid, schema.oid, kind, None);
                     let missing = required.of(object).minus(future);
                     if !missing.is_empty() {
                         out.push(absent(context, desired, position, *creator, role, kind, missing));
@@ -247,15 +254,13 @@ fn superfluous(
         return Some(f);
     }
     let mut changes = Vec::new();
-    if default.schema.is_none() {
-        keep_required(context, desired, layers, default, who, schemas, privileges, &mut changes);
-    }
+    keep_required(context, desired, layers, default, who, schemas, privileges, &mut changes);
     changes.push(Change::DefaultPrivileges { creator, schema, kind: default.kind, privileges, grantee, grant: false });
     f.fix = Some(changes);
     Some(f)
 }
 
-/// What a schema requires and only the global layer gives is first given by a layer of its own.
+/// What declared roles require and get only by this entry is first given to them, in the schema's own layer.
 #[expect(clippy::too_many_arguments, reason = "one step of `superfluous`, apart for its length")]
 fn keep_required(
     context: &Context<'_>,
@@ -275,7 +280,8 @@ fn keep_required(
                 Who::Public => true,
                 Who::Role(group) => context.matrix.closure.inherits(role, group),
             };
-            let without = layers.future(context, role, default.creator, schema.oid, default.kind, false);
+            let lost = Some((default, entries::oid_of(context, who)));
+            let without = layers.future(context, role, default.creator, schema.oid, default.kind, lost);
             let required = entries::want(desired, role, *position).required.of(kind).and(privileges).minus(without);
             let creates = context.catalog.roles.get(role).is_some_and(|r| r.oid == default.creator);
             if touched && !creates && !required.is_empty() {

@@ -116,6 +116,32 @@ pub fn may_use(context: &Context<'_>, role: usize, position: usize) -> bool {
     })
 }
 
+/// A grant to one role in a schema, after USAGE on the schema where it has none: the grant would be dead.
+pub fn grant(
+    context: &Context<'_>,
+    role: usize,
+    position: usize,
+    kind: ObjectKind,
+    privileges: Privileges,
+    on: On,
+) -> Vec<Change> {
+    let to = Grantee::Role(role_name(context, role));
+    let mut changes: Vec<Change> = usage_first(context, role, position, kind).into_iter().collect();
+    changes.push(Change::Grant { privileges, on, to });
+    changes
+}
+
+/// USAGE on the schema for a role that is about to hold rights on objects there, and has none.
+pub fn usage_first(context: &Context<'_>, role: usize, position: usize, kind: ObjectKind) -> Option<Change> {
+    let on_objects = matches!(kind, ObjectKind::Table | ObjectKind::Sequence | ObjectKind::Routine);
+    let superuser = context.catalog.roles.get(role).is_none_or(|r| r.superuser);
+    (on_objects && !superuser && !may_use(context, role, position)).then(|| Change::Grant {
+        privileges: Privilege::Usage.into(),
+        on: On::Schema(schema(context, position).map(|s| s.name.clone()).unwrap_or_default()),
+        to: Grantee::Role(role_name(context, role)),
+    })
+}
+
 /// What entries for exactly `oid` give on one list, other than as its owner.
 pub fn direct(context: &Context<'_>, list: &Listed<'_>, oid: Oid) -> Privileges {
     direct_on(context, list.kind, list.owner, list.acl, oid)
@@ -335,6 +361,22 @@ pub fn revoke(context: &Context<'_>, desired: Option<&Desired>, r: &Revocation<'
     (!changes.is_empty()).then_some(changes)
 }
 
+/// As [`revoke`], after granting declared members what they need of it and hold no other way.
+pub fn revoke_from_role(
+    context: &Context<'_>,
+    desired: &Desired,
+    role: usize,
+    r: &Revocation<'_>,
+) -> Option<Vec<Change>> {
+    let revocations = revoke(context, Some(desired), r)?;
+    let mut changes = match target(context, r.position, r.kind, r.names, !r.partial) {
+        Some(on) => grants_instead(context, desired, r.position, r.kind, Who::Role(role), &on, r.privileges),
+        None => Vec::new(),
+    };
+    changes.extend(revocations);
+    Some(changes)
+}
+
 /// Grants again, as the owner, what the holder had passed on, then takes the holder's grant away.
 #[expect(clippy::too_many_arguments, reason = "one step of `revoke`, apart for its length")]
 fn for_holders(
@@ -432,16 +474,27 @@ pub fn grants_instead(
         }
         let otherwise = |list: &Listed<'_>| match losing {
             Who::Public => context.matrix.own_rights(role, kind, list.owner, list.acl),
-            Who::Role(_) => Privileges::NONE,
+            Who::Role(group) => without(context, list, role, oid_of(context, Who::Role(group))),
         };
         let lost = lists(context, position)
             .filter(|l| l.kind == kind)
             .fold(Privileges::NONE, |lost, l| lost | required.minus(otherwise(&l)));
         if !lost.is_empty() {
-            out.push(Change::Grant { privileges: lost, on: on.clone(), to: Grantee::Role(role_name(context, role)) });
+            out.extend(grant(context, role, position, kind, lost, on.clone()));
         }
     }
     out
+}
+
+/// What a role holds other than through PUBLIC and through entries for `group`.
+fn without(context: &Context<'_>, list: &Listed<'_>, role: usize, group: Oid) -> Privileges {
+    let in_force = list.acl.in_force(list.kind, list.owner, context.matrix.version_num);
+    let others = in_force.entries().iter().filter(|e| !e.is_public() && e.grantee != group);
+    others
+        .filter(|e| {
+            context.matrix.closure.position(e.grantee).is_some_and(|g| context.matrix.closure.inherits(role, g))
+        })
+        .fold(Privileges::NONE, |all, e| all | e.privileges)
 }
 
 /// `97 of 104 tables`, and `USAGE` on a schema simply as there or not.

@@ -59,9 +59,10 @@ fn finding(context: &Context<'_>, role: usize, position: usize, excess: &Excess)
     let dead = if entries::may_use(context, role, position) { "" } else { " (dead: it may not use the schema)" };
     f.message = format!("{name} has {what}{dead}; the policy gives it {declared} there.");
     f.expected = "none".into();
-    f.fix = entries::revoke(
+    f.fix = entries::revoke_from_role(
         context,
-        Some(desired),
+        desired,
+        role,
         &Revocation {
             who: Who::Role(role),
             position,

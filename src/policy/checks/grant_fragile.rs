@@ -3,11 +3,7 @@
 
 use super::{Check, Code, Context, entries};
 use crate::{
-    domain::{
-        ObjectKind, Oid, Privilege,
-        change::{Change, Grantee},
-        effective::Who,
-    },
+    domain::{ObjectKind, Oid, Privilege, effective::Who},
     policy::{Finding, Group, Severity, desired::KINDS},
 };
 
@@ -101,7 +97,7 @@ fn finding(
     }
     f.remedy = format!("Grant {privilege} to {name} itself.");
     f.fix = entries::target(context, position, kind, names.as_deref(), true)
-        .map(|on| vec![Change::Grant { privileges: privilege.into(), on, to: Grantee::Role(name.clone()) }]);
+        .map(|on| entries::grant(context, role, position, kind, privilege.into(), on));
     f.schema = Some(schema);
     f.role = Some(name);
     f.privilege = Some(privilege);

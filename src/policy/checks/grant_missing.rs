@@ -2,11 +2,7 @@
 
 use super::{Check, Code, Context, entries};
 use crate::{
-    domain::{
-        ObjectKind, Privilege,
-        change::{Change, Grantee, On},
-        effective::Who,
-    },
+    domain::{ObjectKind, effective::Who},
     policy::{Finding, Group, Severity, judge::Difference},
     text,
 };
@@ -72,16 +68,8 @@ fn finding(
         );
         entries::list_objects(&mut f, &schema.name, names.as_deref(), u64::from(count));
     }
-    let to = Grantee::Role(name.clone());
-    // a grant on objects of a schema that the role may not use would be dead
-    let usable = kind == ObjectKind::Schema || entries::may_use(context, role, position);
-    f.fix = entries::target(context, position, kind, names.as_deref(), true).map(|on| {
-        let on_schema = On::Schema(schema.name.clone());
-        let usage = Change::Grant { privileges: Privilege::Usage.into(), on: on_schema, to: to.clone() };
-        let mut changes: Vec<Change> = (!usable).then_some(usage).into_iter().collect();
-        changes.push(Change::Grant { privileges: privilege.into(), on, to });
-        changes
-    });
+    f.fix = entries::target(context, position, kind, names.as_deref(), true)
+        .map(|on| entries::grant(context, role, position, kind, privilege.into(), on));
     f.remedy = format!("Grant {privilege} to {name}, or take it out of the policy.");
     f.schema = Some(schema.name.clone());
     f.role = Some(name);
@@ -92,6 +80,10 @@ fn finding(
 #[cfg(test)]
 mod tests {
     use super::{super::fixture::Fixture, *};
+    use crate::domain::{
+        Privilege,
+        change::{Change, Grantee, On},
+    };
 
     fn base() -> Fixture {
         Fixture::new()

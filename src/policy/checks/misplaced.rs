@@ -5,7 +5,7 @@ use super::{Check, Code, Context, entries};
 use crate::{
     domain::{
         ObjectKind,
-        change::{Change, Grantee, ObjectRef, On},
+        change::{Change, ObjectRef, On},
         snapshot::{ForeignUse, Kind},
     },
     policy::{
@@ -116,7 +116,7 @@ fn moved(
             if !privileges.is_empty() {
                 let names = vec![used.name.clone()];
                 let on = On::Objects { kind: ObjectKind::Sequence, schema: to.to_owned(), names };
-                changes.push(Change::Grant { privileges, on, to: Grantee::Role(entries::role_name(context, role)) });
+                changes.extend(entries::grant(context, role, target, ObjectKind::Sequence, privileges, on));
             }
         }
     }

@@ -10,6 +10,8 @@ mod definer;
 mod entries;
 mod existence;
 #[cfg(test)]
+mod fix_law;
+#[cfg(test)]
 pub(crate) mod fixture;
 mod foreign_key;
 mod grant_column_excess;

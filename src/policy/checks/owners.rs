@@ -215,6 +215,11 @@ pub fn object_changes(
             changes.push(Change::SetOwner { object, owner: owner.to_owned() });
         }
     }
+    if let Some(new) = context.matrix.index.role_named(owner)
+        && losing.keys().any(|(kind, _)| matches!(kind, ObjectKind::Table | ObjectKind::Sequence))
+    {
+        changes.extend(entries::usage_first(context, new, position, ObjectKind::Table));
+    }
     for ((kind, old), names) in losing {
         let on = On::Objects { kind, schema: schema.name.clone(), names };
         changes.extend(instead(context, desired, position, kind, old, owner, &on));

@@ -1,6 +1,8 @@
 //! What a role or a schema needs from scratch, by the names in the policy: the fix of `role-missing` and `schema-missing`.
 //! No check of its own.
 
+use std::collections::BTreeSet;
+
 use super::{Context, default_privileges, entries, owners};
 use crate::{
     domain::{
@@ -98,10 +100,29 @@ pub fn role(context: &Context<'_>, policy: &Policy, desired: &Desired, name: &st
             changes.extend(existing(context, position, name, rights(context, &levels))?);
         }
         if context.matrix.index.schema_named(schema).is_some() {
-            defaults(context, policy, schema, name, &levels, &mut changes);
+            defaults(context, policy, schema, name, &levels, name, &mut changes);
         }
     }
+    as_creator(context, policy, name, &mut changes);
     Some(changes)
+}
+
+/// What others will get of what a new role creates.
+fn as_creator(context: &Context<'_>, policy: &Policy, name: &str, changes: &mut Vec<Change>) {
+    let bound = |role: &&str| context.catalog.role_named(role).is_some_and(|r| !r.superuser);
+    let roles: BTreeSet<&str> =
+        policy.services.iter().map(|s| s.role.as_str()).chain(policy.roles.iter().map(|r| r.name.as_str())).collect();
+    for role in roles.into_iter().filter(bound) {
+        for (schema, levels) in access(policy, role) {
+            let creates = creators(policy, schema).iter().any(|c| c == name);
+            if creates && context.matrix.index.schema_named(schema).is_some() {
+                let mut all = Vec::new();
+                defaults(context, policy, schema, role, &levels, name, &mut all);
+                all.retain(|c| matches!(c, Change::DefaultPrivileges { creator, .. } if creator == name));
+                changes.extend(all);
+            }
+        }
+    }
 }
 
 /// Grants on what a schema holds already.
@@ -130,18 +151,19 @@ fn extension_members(context: &Context<'_>, position: usize, kind: ObjectKind) -
     context.matrix.groups(context.catalog, position).any(|g| g.extension && g.kind.object_kind() == kind)
 }
 
-/// Default privileges for what every other creator will make there.
+/// Default privileges for what every other creator will make there; `fresh` is a role about to be created.
 fn defaults(
     context: &Context<'_>,
     policy: &Policy,
     schema: &str,
     role: &str,
     levels: &[Level],
+    fresh: &str,
     changes: &mut Vec<Change>,
 ) {
     let rights = rights(context, levels);
     for creator in creators(policy, schema).iter().filter(|c| *c != role) {
-        if context.matrix.index.role_named(creator).is_none() {
+        if context.matrix.index.role_named(creator).is_none() && creator != fresh {
             continue;
         }
         for (object, kind) in OBJECTS {
@@ -174,7 +196,7 @@ pub fn schema(context: &Context<'_>, policy: &Policy, name: &str) -> Option<Vec<
         changes.push(create_role(policy, owner));
     }
     changes.push(Change::CreateSchema { name: name.to_owned(), owner: owner.clone() });
-    let roles: std::collections::BTreeSet<&str> = policy
+    let roles: BTreeSet<&str> = policy
         .services
         .iter()
         .map(|s| s.role.as_str())
@@ -206,7 +228,7 @@ pub fn schema(context: &Context<'_>, policy: &Policy, name: &str) -> Option<Vec<
                 changes.push(Change::Grant { privileges: rights.tables, on, to });
             }
         }
-        defaults(context, policy, name, role, &levels, &mut changes);
+        defaults(context, policy, name, role, &levels, owner, &mut changes);
     }
     Some(changes)
 }

@@ -49,7 +49,8 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
             }
             if own(context, role, position) {
                 out.extend(finding(context, desired, role, position));
-            } else if !desired.names_role(role) {
+            }
+            if !desired.names_role(role) && by_others(context, role, position) {
                 inherited.entry(role).or_default().push(position);
             }
         }
@@ -63,6 +64,19 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
 fn own(context: &Context<'_>, role: usize, position: usize) -> bool {
     let oid = entries::oid_of(context, Who::Role(role));
     entries::lists(context, position).any(|l| l.owner == oid || !entries::direct(context, &l, oid).is_empty())
+}
+
+/// Entries for roles whose privileges this one inherits, and predefined roles.
+fn by_others(context: &Context<'_>, role: usize, position: usize) -> bool {
+    let closure = &context.matrix.closure;
+    let inherits = |group: usize| group != role && closure.inherits(role, group);
+    let predefined = ["pg_read_all_data", "pg_write_all_data"];
+    predefined.iter().filter_map(|n| context.matrix.index.role_named(n)).any(inherits)
+        || entries::lists(context, position).any(|list| {
+            let in_force = list.acl.in_force(list.kind, list.owner, context.matrix.version_num);
+            let mut held = in_force.entries().iter().filter(|e| !e.is_public() && !e.privileges.is_empty());
+            held.any(|e| closure.position(e.grantee).is_some_and(inherits))
+        })
 }
 
 fn finding(context: &Context<'_>, desired: &Desired, role: usize, position: usize) -> Option<Finding> {
@@ -123,9 +137,10 @@ fn finding(context: &Context<'_>, desired: &Desired, role: usize, position: usiz
         f.fix = excess
             .iter()
             .map(|e| {
-                entries::revoke(
+                entries::revoke_from_role(
                     context,
-                    Some(desired),
+                    desired,
+                    role,
                     &Revocation {
                         who: Who::Role(role),
                         position,
