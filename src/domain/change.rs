@@ -198,4 +198,53 @@ pub enum Change {
         schema: String,
         owner: String,
     },
+    /// Undoes [`Change::CreateSchema`]: refused by the server while anything is in it.
+    DropSchema {
+        name: String,
+    },
+    /// Undoes [`Change::CreateRole`]: refused by the server while anything depends on it.
+    DropRole {
+        name: String,
+    },
+    /// Undoes [`Change::CreateVersionTable`].
+    DropVersionTable {
+        schema: String,
+        name: String,
+    },
+    /// The password is made when it is executed, as a SCRAM verifier; never part of the change.
+    SetPassword {
+        role: String,
+    },
+    DisableRls {
+        schema: String,
+        table: String,
+    },
+    NoForceRls {
+        schema: String,
+        table: String,
+    },
+    DropPolicy {
+        schema: String,
+        table: String,
+        name: String,
+    },
+    ResetFunctionSearchPath {
+        schema: String,
+        signature: String,
+    },
+    ResetViewInvoker {
+        schema: String,
+        view: String,
+    },
+    /// Rows of a version table, written by hand.
+    InsertVersionRows {
+        schema: String,
+        table: String,
+        rows: Vec<String>,
+    },
+    DeleteVersionRows {
+        schema: String,
+        table: String,
+        rows: Vec<String>,
+    },
 }

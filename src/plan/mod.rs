@@ -1,3 +1,131 @@
-//! How to get from what is to what should be.
+//! How to get from what is to what should be: changes in order, as SQL, with what they touch, what they promise, what they
+//! do to every role, and how to take them back. A plan is data: `server::apply` runs it, the console and the commands show
+//! it. Nothing here talks to a server.
 
+pub mod ground;
 pub mod sql;
+
+use serde::{Deserialize, Serialize};
+
+pub use ground::{Ground, Key, Moved, State};
+
+use crate::domain::change::Change;
+
+/// A plan for one database in one state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Always 1.
+    pub schema_version: u32,
+    /// Of the same target, ground and statements the same: 16 hexadecimal digits.
+    pub plan_id: String,
+    pub target: Target,
+    /// [`Ground::fingerprint`] of `ground`.
+    pub base_fingerprint: String,
+    /// What the plan stands on: everything it touches, as it was.
+    pub ground: Ground,
+    pub steps: Vec<Step>,
+    /// The same things as they will be.
+    pub predicted: Ground,
+    /// Every role whose effective privileges change, declared or not.
+    pub effects: Vec<Effect>,
+}
+
+/// The database a plan is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The instance's name in the configuration, or `host:port/db`; not compared.
+    pub instance: String,
+    /// `None` where the role may not ask; then nothing but the database and the ground tells clusters apart.
+    pub system_identifier: Option<String>,
+    pub database: String,
+    pub server_version_num: u32,
+}
+
+/// One change of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// `s1`, `s2` and so on, in order.
+    pub id: String,
+    /// What it does, in words.
+    pub title: String,
+    pub change: Change,
+    /// Exactly what is run. A password is [`sql::PASSWORD`] here and a SCRAM verifier on the wire.
+    pub sql: Vec<String>,
+    /// What takes it back; `None` when nothing can.
+    pub undo: Option<Vec<String>>,
+    pub hazards: Vec<Hazard>,
+    /// Ids of the findings it settles.
+    pub resolves: Vec<String>,
+}
+
+/// What somebody should know before they confirm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hazard {
+    pub kind: HazardKind,
+    /// One sentence of consequence.
+    pub sentence: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HazardKind {
+    /// A lock that other sessions may wait behind, or that we may wait for.
+    Lock,
+    /// Somebody loses a right.
+    Loss,
+    /// Nothing takes it back.
+    NoWayBack,
+    /// Something outside the database has to follow: a setting of the application.
+    Application,
+    /// Anything else worth a sentence.
+    Note,
+}
+
+/// How one role's effective privileges change in one schema.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Effect {
+    /// `None` is PUBLIC.
+    pub role: Option<String>,
+    /// `None`: rights on the database.
+    pub schema: Option<String>,
+    /// In words: `USAGE`, `SELECT on 5 of 7 tables`.
+    pub gained: Vec<String>,
+    pub lost: Vec<String>,
+}
+
+/// A plan that somebody saw and confirmed: the only thing that is ever run.
+#[derive(Debug, Clone)]
+pub struct Approved(Plan);
+
+impl Plan {
+    /// Says that somebody confirmed exactly this plan.
+    #[must_use]
+    pub fn approve(self) -> Approved {
+        Approved(self)
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Every statement, in order.
+    pub fn statements(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().flat_map(|step| step.sql.iter().map(String::as_str))
+    }
+
+    /// Roles whose password must be at hand when the plan runs.
+    pub fn passwords(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match &step.change {
+            Change::SetPassword { role } => Some(role.as_str()),
+            _ => None,
+        })
+    }
+}
+
+impl Approved {
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.0
+    }
+}

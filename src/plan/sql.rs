@@ -13,6 +13,9 @@ use crate::{
     policy::Finding,
 };
 
+/// Stands for a password in what is shown and stored; the SCRAM verifier takes its place when the statement is run.
+pub const PASSWORD: &str = "<a SCRAM verifier, made when this runs>";
+
 /// The statements of a finding's fix, in order; `None` where it has none.
 #[must_use]
 pub fn fix_sql(finding: &Finding) -> Option<Vec<String>> {
@@ -96,6 +99,36 @@ pub fn statements(change: &Change) -> Vec<String> {
             vec![format!("ALTER VIEW {} SET (security_invoker = true);", qualified(schema, view))]
         }
         Change::CreateAuditSchema { schema, owner } => audit_schema(schema, owner),
+        Change::DropSchema { name } => vec![format!("DROP SCHEMA {} RESTRICT;", quote_ident(name))],
+        Change::DropRole { name } => vec![format!("DROP ROLE {};", quote_ident(name))],
+        Change::DropVersionTable { schema, name } => vec![format!("DROP TABLE {} RESTRICT;", qualified(schema, name))],
+        Change::SetPassword { role } => vec![format!("ALTER ROLE {} PASSWORD '{PASSWORD}';", quote_ident(role))],
+        Change::DisableRls { schema, table } => {
+            vec![format!("ALTER TABLE {} DISABLE ROW LEVEL SECURITY;", qualified(schema, table))]
+        }
+        Change::NoForceRls { schema, table } => {
+            vec![format!("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY;", qualified(schema, table))]
+        }
+        Change::DropPolicy { schema, table, name } => {
+            vec![format!("DROP POLICY {} ON {};", quote_ident(name), qualified(schema, table))]
+        }
+        Change::ResetFunctionSearchPath { schema, signature } => {
+            vec![format!("ALTER ROUTINE {}.{signature} RESET search_path;", quote_ident(schema))]
+        }
+        Change::ResetViewInvoker { schema, view } => {
+            vec![format!("ALTER VIEW {} RESET (security_invoker);", qualified(schema, view))]
+        }
+        Change::InsertVersionRows { rows, .. } | Change::DeleteVersionRows { rows, .. } if rows.is_empty() => {
+            Vec::new()
+        }
+        Change::InsertVersionRows { schema, table, rows } => {
+            let rows: Vec<String> = rows.iter().map(|row| format!("({})", literal(row))).collect();
+            vec![format!("INSERT INTO {} (version_num) VALUES {};", qualified(schema, table), rows.join(", "))]
+        }
+        Change::DeleteVersionRows { schema, table, rows } => {
+            let rows: Vec<String> = rows.iter().map(|row| literal(row)).collect();
+            vec![format!("DELETE FROM {} WHERE version_num IN ({});", qualified(schema, table), rows.join(", "))]
+        }
     }
 }
 
