@@ -25,7 +25,7 @@ PY
   cp "$top/$2" "$copy/$2"
 }
 E=src/domain/effective.rs C=src/domain/closure.rs P=src/domain/privilege.rs R=src/server/read/memberships_14.sql
-mutant 15 $R 'm.rolinherit' 'true'                                                                 # NOINHERIT
+mutant 15 $R 'r.rolinherit' 'true'                                                                 # NOINHERIT
 mutant 15 $E '(entry.is_public()' '(false'                                                         # PUBLIC
 mutant 15 $E 'counts.add(group.count, held);' 'counts.add(1, held);'                               # all against some
 mutant 15 $P 'AclEntry { grantee: owner, grantor: owner, privileges: all, grantable: all }' 'AclEntry { grantee: owner, grantor: owner, privileges: Privileges::NONE, grantable: all }' # NULL ACL
