@@ -3,11 +3,13 @@
 //! it. Nothing here talks to a server.
 
 pub mod ground;
+pub mod predict;
 pub mod sql;
 
 use serde::{Deserialize, Serialize};
 
 pub use ground::{Ground, Key, Moved, State};
+pub use predict::Refused;
 
 use crate::domain::change::Change;
 

@@ -288,9 +288,12 @@ fn cut(name: &str, bytes: usize) -> &str {
     name.get(..end).unwrap_or(name)
 }
 
+/// The table that writes across schemas are logged to.
+pub const AUDIT_TABLE: &str = "cross_schema_access";
+
 /// The schema and table that writes across schemas are logged to.
 fn audit_schema(schema: &str, owner: &str) -> Vec<String> {
-    let table = qualified(schema, "cross_schema_access");
+    let table = qualified(schema, AUDIT_TABLE);
     let owner = quote_ident(owner);
     vec![
         format!("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {owner};", quote_ident(schema)),

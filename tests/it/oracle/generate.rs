@@ -84,6 +84,11 @@ pub fn graph(seed: u64, scale: Scale, major: u32) -> Graph {
     let mut cluster = m.roles(scale.roles);
     let owner = m.role();
     cluster.push(format!("create database {} owner {}", quote_ident(&database), quote_ident(&owner)));
+    // what its owner may do is hidden behind a superuser
+    if m.rng.random_bool(0.9) {
+        cluster.push(format!("alter role {} nosuperuser", quote_ident(&owner)));
+    }
+    m.untouched();
     m.defaults();
     m.schemas(scale.schemas);
     for schema in m.schemas.clone() {
@@ -108,9 +113,32 @@ impl Maker {
         self.roles.choose(&mut self.rng).unwrap().clone()
     }
 
-    /// A role or PUBLIC, as GRANT writes it.
+    /// A role or PUBLIC, as GRANT writes it; now and then whoever owns the database.
     fn grantee(&mut self) -> String {
-        if self.rng.random_bool(0.12) { "public".to_owned() } else { quote_ident(&self.role()) }
+        match self.rng.random_range(0..100) {
+            0..=11 => "public".to_owned(),
+            12..=17 => "pg_database_owner".to_owned(),
+            _ => quote_ident(&self.role()),
+        }
+    }
+
+    /// A schema in which nobody ever granted anything: every ACL is NULL. Made before there are default privileges.
+    fn untouched(&mut self) {
+        let schema = quote_ident(&self.name("untouched", 0));
+        let owner = quote_ident(&self.role());
+        self.inside.push(format!("create schema {schema} authorization {owner}"));
+        for (i, kind) in ["table", "view", "materialized view", "sequence", "procedure"].into_iter().enumerate() {
+            let name = format!("{schema}.n_{i}");
+            let (body, arguments) = match kind {
+                "table" => ("(id int)", ""),
+                "sequence" => ("", ""),
+                "procedure" => ("() language sql as 'select 1'", "()"),
+                _ => ("as select 1 as id", ""),
+            };
+            self.inside.push(format!("create {kind} {name} {body}"));
+            let owner = quote_ident(&self.role());
+            self.inside.push(format!("alter {kind} {name}{arguments} owner to {owner}"));
+        }
     }
 
     fn roles(&mut self, count: usize) -> Vec<String> {

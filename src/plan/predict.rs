@@ -1,0 +1,1074 @@
+//! What the server makes of a change: a snapshot in, the snapshot that a re-read would give out. Follows the server's own
+//! rules (`aclchk.c`, `user.c`, `tablecmds.c`): which grantor a GRANT gets, what OWNER TO does to a list, what moves along
+//! with a table. The law *faithful* holds it to real servers. Knows no policy and writes no SQL.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use super::ground::NOT_MADE;
+use crate::domain::{
+    Acl, AclEntry, ObjectKind, Oid, Privilege, Privileges,
+    change::{Change, Grantee, ObjectRef, On, RoleAttributes},
+    closure::Closure,
+    search_path,
+    snapshot::{
+        Catalog, ColumnGrant, DefaultAcl, DefaultKind, Group, Kind, Membership, Object, Objects, Overlap,
+        PolicyExpression, Role, RowPolicy, Schema, SchemaObjects, Setting, Shapes, Snapshot, TableShape, VersionRows,
+        VersionTable,
+    },
+};
+
+/// The bootstrap superuser, whatever its name.
+const BOOTSTRAP: Oid = Oid(10);
+
+/// The server would not do that, and why, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+impl Refused {
+    pub fn new(why: impl Into<String>) -> Refused {
+        Refused(why.into())
+    }
+}
+
+/// A snapshot that changes are tried on.
+pub struct Draft {
+    snapshot: Snapshot,
+    /// Schemas whose groups have to be folded anew.
+    touched: BTreeSet<Oid>,
+    next: u32,
+    me: Oid,
+}
+
+/// The snapshot after these changes, made by the login of the snapshot.
+///
+/// # Errors
+/// [`Refused`] with the first change that the server would refuse, as far as the catalog tells.
+pub fn predict<'a>(snapshot: &Snapshot, changes: impl IntoIterator<Item = &'a Change>) -> Result<Snapshot, Refused> {
+    let mut draft = Draft::new(snapshot);
+    for change in changes {
+        draft.apply(change)?;
+    }
+    Ok(draft.finish())
+}
+
+/// `aclupdate`: adds to, or takes from, one grantee's share by one grantor.
+struct Update {
+    grantee: Oid,
+    grantor: Oid,
+    privileges: Privileges,
+    grant: bool,
+    /// Only the grant option is taken.
+    option_only: bool,
+}
+
+impl Update {
+    fn on(&self, entries: &mut Vec<AclEntry>, owner: Oid) -> Result<(), Refused> {
+        let found = entries.iter_mut().find(|e| e.grantee == self.grantee && e.grantor == self.grantor);
+        if self.grant {
+            match found {
+                Some(entry) => entry.privileges = entry.privileges | self.privileges,
+                None => entries.push(AclEntry {
+                    grantee: self.grantee,
+                    grantor: self.grantor,
+                    privileges: self.privileges,
+                    grantable: Privileges::NONE,
+                }),
+            }
+            return Ok(());
+        }
+        let Some(entry) = found else { return Ok(()) };
+        let lost = entry.grantable.and(self.privileges);
+        entry.grantable = entry.grantable.minus(self.privileges);
+        if !self.option_only {
+            entry.privileges = entry.privileges.minus(self.privileges);
+        }
+        if self.grantee != Oid::ZERO && self.grantee != owner && !lost.is_empty() {
+            let left = entries
+                .iter()
+                .filter(|e| e.grantee == self.grantee)
+                .fold(Privileges::NONE, |held, e| held | e.grantable);
+            let gone = lost.minus(left);
+            let passed_on = |e: &AclEntry| e.grantor == self.grantee && e.privileges.intersects(gone);
+            if entries.iter().any(passed_on) {
+                return Err(Refused::new("others hold the privilege through the grant option that is taken away"));
+            }
+        }
+        entries.retain(|e| !e.privileges.is_empty());
+        Ok(())
+    }
+}
+
+/// The list in force, as the server begins to edit it.
+fn entries(acl: &Acl, kind: ObjectKind, owner: Oid, version: u32) -> Vec<AclEntry> {
+    acl.in_force(kind, owner, version).entries().iter().filter(|e| !e.privileges.is_empty()).copied().collect()
+}
+
+/// `aclnewowner`: the old owner's entries and grants become the new one's.
+fn hand_over(acl: &mut Acl, old: Oid, new: Oid) {
+    let Some(list) = &acl.0 else { return };
+    let mut merged: Vec<AclEntry> = Vec::new();
+    for entry in list.iter() {
+        let swap = |oid: Oid| if oid == old { new } else { oid };
+        let entry = AclEntry { grantee: swap(entry.grantee), grantor: swap(entry.grantor), ..*entry };
+        match merged.iter_mut().find(|e| e.grantee == entry.grantee && e.grantor == entry.grantor) {
+            Some(e) => {
+                e.privileges = e.privileges | entry.privileges;
+                e.grantable = e.grantable | entry.grantable;
+            }
+            None => merged.push(entry),
+        }
+    }
+    *acl = Acl::from_entries(merged);
+}
+
+fn same_entries(a: &[AclEntry], b: &[AclEntry]) -> bool {
+    let sorted = |list: &[AclEntry]| {
+        let mut list = list.to_vec();
+        list.sort();
+        list
+    };
+    sorted(a) == sorted(b)
+}
+
+/// The kind of object a default ACL is for; large objects have none here.
+fn object_kind(kind: DefaultKind) -> Option<ObjectKind> {
+    match kind {
+        DefaultKind::Tables => Some(ObjectKind::Table),
+        DefaultKind::Sequences => Some(ObjectKind::Sequence),
+        DefaultKind::Functions => Some(ObjectKind::Routine),
+        DefaultKind::Types => Some(ObjectKind::Type),
+        DefaultKind::Schemas => Some(ObjectKind::Schema),
+        DefaultKind::LargeObjects => None,
+    }
+}
+
+/// `acldefault()` of a kind that default privileges can be set for.
+fn built_in(kind: DefaultKind, owner: Oid, version: u32) -> Vec<AclEntry> {
+    match object_kind(kind) {
+        Some(kind) => entries(&Acl::NULL, kind, owner, version),
+        None => {
+            let all = Privileges::of(&[Privilege::Select, Privilege::Update]);
+            vec![AclEntry { grantee: owner, grantor: owner, privileges: all, grantable: all }]
+        }
+    }
+}
+
+impl Draft {
+    #[must_use]
+    pub fn new(snapshot: &Snapshot) -> Draft {
+        let me = snapshot.catalog.roles.iter().find(|r| r.name == snapshot.server.current_user);
+        let made = snapshot
+            .catalog
+            .roles
+            .iter()
+            .map(|r| r.oid.0)
+            .chain(snapshot.catalog.schemas.iter().map(|s| s.oid.0))
+            .filter(|oid| *oid >= NOT_MADE.0);
+        Draft {
+            me: me.map_or(BOOTSTRAP, |r| r.oid),
+            next: made.max().map_or(NOT_MADE.0, |oid| oid + 100_000),
+            touched: BTreeSet::new(),
+            snapshot: snapshot.clone(),
+        }
+    }
+
+    /// The snapshot as it is now.
+    #[must_use]
+    pub fn finish(mut self) -> Snapshot {
+        self.fold();
+        self.snapshot
+    }
+
+    fn catalog(&mut self) -> &mut Catalog {
+        Arc::make_mut(&mut self.snapshot.catalog)
+    }
+
+    fn shapes(&mut self) -> Option<&mut Shapes> {
+        self.snapshot.shapes.as_mut().map(Arc::make_mut)
+    }
+
+    fn version(&self) -> u32 {
+        self.snapshot.server.version_num
+    }
+
+    fn new_oid(&mut self) -> Oid {
+        self.next += 1;
+        Oid(self.next)
+    }
+
+    fn role(&self, name: &str) -> Result<Oid, Refused> {
+        let found = self.snapshot.catalog.role_named(name);
+        found.map(|r| r.oid).ok_or_else(|| Refused::new(format!("there is no role {name}")))
+    }
+
+    fn role_mut(&mut self, name: &str) -> Result<&mut Role, Refused> {
+        let found = self.catalog().roles.iter_mut().find(|r| r.name == name);
+        found.ok_or_else(|| Refused::new(format!("there is no role {name}")))
+    }
+
+    fn schema(&self, name: &str) -> Result<Oid, Refused> {
+        let found = self.snapshot.catalog.schema_named(name);
+        found.map(|s| s.oid).ok_or_else(|| Refused::new(format!("there is no schema {name}")))
+    }
+
+    fn grantee(&self, grantee: &Grantee) -> Result<Oid, Refused> {
+        match grantee {
+            Grantee::Public => Ok(Oid::ZERO),
+            Grantee::Role(name) => self.role(name),
+        }
+    }
+
+    /// The objects of a schema, to be changed.
+    fn objects(&mut self, schema: &str) -> Result<(Oid, &mut SchemaObjects), Refused> {
+        let oid = self.schema(schema)?;
+        let known = self.snapshot.objects.0.get_mut(&oid);
+        let objects =
+            known.ok_or_else(|| Refused::new(format!("the objects of schema {schema} have not been read")))?;
+        self.touched.insert(oid);
+        Ok((oid, Arc::make_mut(objects)))
+    }
+
+    fn object(&mut self, kind: ObjectKind, schema: &str, name: &str) -> Result<&mut Object, Refused> {
+        let (_, objects) = self.objects(schema)?;
+        let found = all_mut(objects).find(|o| o.kind.object_kind() == kind && o.name == name);
+        found.ok_or_else(|| Refused::new(format!("there is no {} {schema}.{name}", kind.singular())))
+    }
+
+    fn superuser(&self) -> bool {
+        self.snapshot.catalog.role(self.me).is_none_or(|r| r.superuser)
+    }
+
+    /// `select_best_grantor`: the owner for whom the login may act, else the login itself.
+    fn grantor(&self, owner: Oid) -> Oid {
+        if self.superuser() || owner == self.me {
+            return owner;
+        }
+        let closure = Closure::new(&self.snapshot.catalog, self.version());
+        match (closure.position(self.me), closure.position(owner)) {
+            (Some(me), Some(group)) if closure.inherits(me, group) => owner,
+            _ => self.me,
+        }
+    }
+
+    /// The grantor of a membership: the bootstrap superuser for superusers from 16 on, else the login.
+    fn membership_grantor(&self) -> Oid {
+        if self.version() >= 160_000 && self.superuser() { BOOTSTRAP } else { self.me }
+    }
+
+    /// The ACL of a new object of this owner (`get_user_default_acl`).
+    fn new_acl(&self, kind: DefaultKind, owner: Oid, schema: Option<Oid>) -> Acl {
+        let catalog = &self.snapshot.catalog;
+        let find = |schema: Option<Oid>| {
+            let found =
+                catalog.default_acls.iter().find(|d| d.creator == owner && d.schema == schema && d.kind == kind);
+            found.map(|d| d.acl.0.as_deref().unwrap_or_default().to_vec())
+        };
+        let (global, local) = (find(None), schema.and_then(|s| find(Some(s))));
+        if global.is_none() && local.is_none() {
+            return Acl::NULL;
+        }
+        let built_in = built_in(kind, owner, self.version());
+        let mut merged = global.unwrap_or_else(|| built_in.clone());
+        for entry in local.unwrap_or_default() {
+            match merged.iter_mut().find(|e| e.grantee == entry.grantee && e.grantor == entry.grantor) {
+                Some(e) => {
+                    e.privileges = e.privileges | entry.privileges;
+                    e.grantable = e.grantable | entry.grantable;
+                }
+                None => merged.push(entry),
+            }
+        }
+        if same_entries(&merged, &built_in) { Acl::NULL } else { Acl::from_entries(merged) }
+    }
+
+    /// Does what the server would do.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn apply(&mut self, change: &Change) -> Result<(), Refused> {
+        match change {
+            Change::CreateSchema { name, owner } => self.create_schema(name, owner),
+            Change::DropSchema { name } => self.drop_schema(name),
+            Change::CreateRole { name, attributes } => self.create_role(name, attributes),
+            Change::AlterRole { name, attributes } => {
+                let before_16 = self.version() < 160_000;
+                let role = self.role_mut(name)?;
+                set_attributes(role, attributes);
+                let (oid, inherit) = (role.oid, role.inherit);
+                if before_16 {
+                    for m in self.catalog().memberships.iter_mut().filter(|m| m.member == oid) {
+                        m.inherit = inherit;
+                    }
+                }
+                Ok(())
+            }
+            Change::DropRole { name } => self.drop_role(name),
+            Change::SetPassword { role } => self.role(role).map(|_| ()),
+            Change::GrantRole { role, member } => self.grant_role(role, member),
+            Change::RevokeRole { role, member, grantor } => {
+                let (role, member) = (self.role(role)?, self.role(member)?);
+                let grantor = match grantor {
+                    Some(name) => Some(self.role(name)?),
+                    None if self.version() >= 160_000 => Some(self.membership_grantor()),
+                    None => None,
+                };
+                let alike = |m: &Membership| {
+                    m.role == role && m.member == member && grantor.is_none_or(|by| m.grantor == by)
+                };
+                self.catalog().memberships.retain(|m| !alike(m));
+                Ok(())
+            }
+            Change::Grant { privileges, on, to } => {
+                let grantee = self.grantee(to)?;
+                self.change_acls(on, None, *privileges, grantee, true, false)
+            }
+            Change::Revoke { privileges, on, from, option_only, grantor } => {
+                let grantee = self.grantee(from)?;
+                let by = match grantor {
+                    Some(name) => Some(self.role(name)?),
+                    None => None,
+                };
+                self.change_acls(on, by, *privileges, grantee, false, *option_only)
+            }
+            Change::DefaultPrivileges { creator, schema, kind, privileges, grantee, grant } => {
+                self.default_privileges(creator, schema.as_deref(), *kind, *privileges, grantee, *grant)
+            }
+            Change::SetSchemaOwner { schema, owner } => {
+                let (oid, new) = (self.schema(schema)?, self.role(owner)?);
+                if let Some(s) = self.catalog().schemas.iter_mut().find(|s| s.oid == oid) {
+                    let old = s.owner;
+                    hand_over(&mut s.acl, old, new);
+                    s.owner = new;
+                }
+                Ok(())
+            }
+            Change::SetOwner { object, owner } => self.set_owner(object, owner),
+            Change::SetSchema { object, to } => self.set_schema(object, to),
+            Change::MoveVersionTable { schema, name, to } => {
+                let object = ObjectRef { kind: Kind::Table, schema: schema.clone(), name: name.clone() };
+                self.set_schema(&object, to)
+            }
+            Change::SetExtensionSchema { extension, to } => {
+                let to = self.schema(to)?;
+                let found = self.catalog().extensions.iter_mut().find(|e| e.name == *extension);
+                let found = found.ok_or_else(|| Refused::new(format!("there is no extension {extension}")))?;
+                if !found.relocatable {
+                    return Err(Refused::new(format!("extension {extension} cannot be moved")));
+                }
+                found.schema = to;
+                Ok(())
+            }
+            Change::SetRoleSetting { role, database, name, value } => {
+                let role = self.role(role)?;
+                let database = database.as_ref().map(|_| self.snapshot.catalog.database.oid);
+                self.set(Some(role), database, name, value.as_deref());
+                Ok(())
+            }
+            Change::SetDatabaseSetting { name, value, .. } => {
+                let database = Some(self.snapshot.catalog.database.oid);
+                self.set(None, database, name, value.as_deref());
+                Ok(())
+            }
+            Change::EnableRls { schema, table } => self.row_security(schema, table, |o| o.rls = true),
+            Change::DisableRls { schema, table } => self.row_security(schema, table, |o| o.rls = false),
+            Change::ForceRls { schema, table } => self.row_security(schema, table, |o| o.force_rls = true),
+            Change::NoForceRls { schema, table } => self.row_security(schema, table, |o| o.force_rls = false),
+            Change::CreateTenantPolicy { schema, table, name, column, setting } => {
+                let relation = self.object(ObjectKind::Table, schema, table)?.oid;
+                if self.snapshot.catalog.policies.iter().any(|p| p.relation == relation && p.name == *name) {
+                    return Err(Refused::new(format!("policy {name} of {schema}.{table} is there already")));
+                }
+                self.catalog().policies.push(RowPolicy {
+                    relation,
+                    name: name.clone(),
+                    permissive: true,
+                    command: '*',
+                    roles: vec![Oid::ZERO],
+                });
+                let expression = format!("(({column})::text = NULLIF(current_setting('{setting}'::text, true), ''::text))");
+                if let Some(shapes) = self.shapes() {
+                    shapes.policy_expressions.push(PolicyExpression {
+                        relation,
+                        policy: name.clone(),
+                        using: Some(expression.clone()),
+                        check: Some(expression),
+                    });
+                }
+                Ok(())
+            }
+            Change::DropPolicy { schema, table, name } => {
+                let relation = self.object(ObjectKind::Table, schema, table)?.oid;
+                self.catalog().policies.retain(|p| p.relation != relation || p.name != *name);
+                if let Some(shapes) = self.shapes() {
+                    shapes.policy_expressions.retain(|p| p.relation != relation || p.policy != *name);
+                }
+                Ok(())
+            }
+            Change::ValidateForeignKey { schema, table, name } => {
+                let oid = self.schema(schema)?;
+                if let Some(shapes) = self.shapes() {
+                    let found =
+                        shapes.foreign_keys.iter_mut().find(|k| k.schema == oid && k.table == *table && k.name == *name);
+                    if let Some(key) = found {
+                        key.validated = true;
+                    }
+                }
+                Ok(())
+            }
+            Change::CreateVersionTable { schema, name, owner } => self.create_version_table(schema, name, owner),
+            Change::DropVersionTable { schema, name } => {
+                let oid = self.object(ObjectKind::Table, schema, name)?.oid;
+                let (_, objects) = self.objects(schema)?;
+                objects.relations.retain(|o| o.oid != oid);
+                Arc::make_mut(&mut self.snapshot.versions).0.retain(|v| v.oid != oid);
+                Ok(())
+            }
+            Change::InsertVersionRows { schema, table, rows } => self.version_rows(schema, table, |known| {
+                known.extend(rows.iter().cloned());
+            }),
+            Change::DeleteVersionRows { schema, table, rows } => {
+                self.version_rows(schema, table, |known| known.retain(|row| !rows.contains(row)))
+            }
+            Change::SetFunctionSearchPath { schema, signature, path } => {
+                let written = search_path::write(path);
+                self.definer(schema, signature, Some(written))
+            }
+            Change::ResetFunctionSearchPath { schema, signature } => self.definer(schema, signature, None),
+            Change::SetViewInvoker { schema, view } => self.view(schema, view, true),
+            Change::ResetViewInvoker { schema, view } => self.view(schema, view, false),
+            Change::CreateAuditSchema { schema, owner } => self.create_audit_schema(schema, owner),
+        }
+    }
+
+    fn create_schema(&mut self, name: &str, owner: &str) -> Result<(), Refused> {
+        if self.snapshot.catalog.schema_named(name).is_some() {
+            return Err(Refused::new(format!("schema {name} is there already")));
+        }
+        let owner = self.role(owner)?;
+        let acl = self.new_acl(DefaultKind::Schemas, owner, None);
+        let oid = self.new_oid();
+        let schemas = &mut self.catalog().schemas;
+        let at = schemas.partition_point(|s| s.name.as_str() < name);
+        schemas.insert(at, Schema { oid, name: name.to_owned(), owner, acl, extension: false });
+        self.snapshot.objects.0.insert(oid, Arc::default());
+        Ok(())
+    }
+
+    fn drop_schema(&mut self, name: &str) -> Result<(), Refused> {
+        let (oid, objects) = self.objects(name)?;
+        if objects.all().next().is_some() {
+            return Err(Refused::new(format!("schema {name} is not empty")));
+        }
+        self.snapshot.objects.0.remove(&oid);
+        let catalog = self.catalog();
+        catalog.schemas.retain(|s| s.oid != oid);
+        catalog.default_acls.retain(|d| d.schema != Some(oid));
+        self.touched.remove(&oid);
+        Ok(())
+    }
+
+    fn create_role(&mut self, name: &str, attributes: &RoleAttributes) -> Result<(), Refused> {
+        if self.snapshot.catalog.role_named(name).is_some() {
+            return Err(Refused::new(format!("role {name} is there already")));
+        }
+        let mut role =
+            Role { oid: self.new_oid(), name: name.to_owned(), inherit: true, connection_limit: -1, ..Role::default() };
+        set_attributes(&mut role, attributes);
+        let (oid, member) = (role.oid, self.me);
+        // From 16 on whoever makes a role without being a superuser administers it.
+        let administers = self.version() >= 160_000 && !self.superuser();
+        let catalog = self.catalog();
+        let at = catalog.roles.partition_point(|r| r.name.as_str() < name);
+        catalog.roles.insert(at, role);
+        if administers {
+            let made =
+                Membership { role: oid, member, grantor: BOOTSTRAP, inherit: false, set: false, admin: true };
+            catalog.memberships.push(made);
+        }
+        Ok(())
+    }
+
+    fn drop_role(&mut self, name: &str) -> Result<(), Refused> {
+        let oid = self.role(name)?;
+        let catalog = self.catalog();
+        catalog.roles.retain(|r| r.oid != oid);
+        catalog.memberships.retain(|m| m.role != oid && m.member != oid);
+        catalog.settings.retain(|s| s.role != Some(oid));
+        Ok(())
+    }
+
+    fn grant_role(&mut self, role: &str, member: &str) -> Result<(), Refused> {
+        let (group, oid) = (self.role(role)?, self.role(member)?);
+        let closure = Closure::new(&self.snapshot.catalog, self.version());
+        let circle = match (closure.position(group), closure.position(oid)) {
+            (Some(group), Some(member)) => group == member || closure.path(group, member, |_| true).is_some(),
+            _ => false,
+        };
+        if circle {
+            return Err(Refused::new(format!("{role} is a member of {member} already")));
+        }
+        let inherit = self.snapshot.catalog.role(oid).is_none_or(|r| r.inherit);
+        let (grantor, before_16) = (self.membership_grantor(), self.version() < 160_000);
+        let memberships = &mut self.catalog().memberships;
+        let alike = |m: &&mut Membership| m.role == group && m.member == oid && (before_16 || m.grantor == grantor);
+        match memberships.iter_mut().find(alike) {
+            Some(_) => {}
+            None => memberships.push(Membership { role: group, member: oid, grantor, inherit, set: true, admin: false }),
+        }
+        Ok(())
+    }
+
+    fn change_acls(
+        &mut self,
+        on: &On,
+        by: Option<Oid>,
+        privileges: Privileges,
+        grantee: Oid,
+        grant: bool,
+        option_only: bool,
+    ) -> Result<(), Refused> {
+        let version = self.version();
+        let superuser = self.superuser();
+        let closure = (!superuser).then(|| Closure::new(&self.snapshot.catalog, version));
+        let me = self.me;
+        let grantor = |owner: Oid| -> Oid {
+            let Some(closure) = &closure else { return by.unwrap_or(owner) };
+            let acts = |member: Oid, role: Oid| {
+                member == role
+                    || matches!(
+                        (closure.position(member), closure.position(role)),
+                        (Some(member), Some(role)) if closure.inherits(member, role)
+                    )
+            };
+            by.unwrap_or_else(|| if acts(me, owner) { owner } else { me })
+        };
+        let update = |acl: &mut Acl, kind: ObjectKind, owner: Oid| -> Result<(), Refused> {
+            let mut list = entries(acl, kind, owner, version);
+            let privileges = privileges.and(kind.all(version));
+            Update { grantee, grantor: grantor(owner), privileges, grant, option_only }.on(&mut list, owner)?;
+            *acl = Acl::from_entries(list);
+            Ok(())
+        };
+        match on {
+            On::Database(_) => {
+                let d = &mut Arc::make_mut(&mut self.snapshot.catalog).database;
+                update(&mut d.acl, ObjectKind::Database, d.owner)
+            }
+            On::Schema(name) => {
+                let oid = self.schema(name)?;
+                let found = Arc::make_mut(&mut self.snapshot.catalog).schemas.iter_mut().find(|s| s.oid == oid);
+                found.map_or(Ok(()), |s| update(&mut s.acl, ObjectKind::Schema, s.owner))
+            }
+            On::AllIn { kind, schema } => {
+                let (_, objects) = self.objects(schema)?;
+                let mut columns = BTreeSet::new();
+                for o in all_mut(objects).filter(|o| o.kind.object_kind() == *kind) {
+                    update(&mut o.acl, *kind, o.owner)?;
+                    columns.insert(o.oid);
+                }
+                self.with_columns(&columns, *kind, grant, grantee, &grantor, privileges, option_only)
+            }
+            On::Objects { kind, schema, names } => {
+                let mut columns = BTreeSet::new();
+                for name in names {
+                    let o = self.object(*kind, schema, name)?;
+                    update(&mut o.acl, *kind, o.owner)?;
+                    columns.insert(o.oid);
+                }
+                self.with_columns(&columns, *kind, grant, grantee, &grantor, privileges, option_only)
+            }
+            On::Columns { schema, relation, columns } => {
+                let table = self.object(ObjectKind::Table, schema, relation)?.clone();
+                let schema = self.schema(schema)?;
+                let Some(shapes) = self.shapes() else {
+                    return Err(Refused::new("the privileges on columns have not been read"));
+                };
+                for column in columns {
+                    let at = shapes
+                        .column_grants
+                        .iter()
+                        .position(|g| g.relation_oid == table.oid && g.column == *column);
+                    let mut list = match at.and_then(|i| shapes.column_grants.get(i)) {
+                        Some(g) => g.acl.0.as_deref().unwrap_or_default().to_vec(),
+                        None => Vec::new(),
+                    };
+                    Update { grantee, grantor: grantor(table.owner), privileges, grant, option_only }
+                        .on(&mut list, table.owner)?;
+                    if let Some(i) = at {
+                        shapes.column_grants.remove(i);
+                    }
+                    if !list.is_empty() {
+                        shapes.column_grants.push(ColumnGrant {
+                            schema,
+                            relation: relation.clone(),
+                            relation_oid: table.oid,
+                            kind: table.kind,
+                            owner: table.owner,
+                            column: column.clone(),
+                            acl: Acl::from_entries(list),
+                        });
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A right taken from a table is taken from its columns too.
+    #[expect(clippy::too_many_arguments, reason = "one revocation has that many parts")]
+    fn with_columns(
+        &mut self,
+        tables: &BTreeSet<Oid>,
+        kind: ObjectKind,
+        grant: bool,
+        grantee: Oid,
+        grantor: &dyn Fn(Oid) -> Oid,
+        privileges: Privileges,
+        option_only: bool,
+    ) -> Result<(), Refused> {
+        if grant || kind != ObjectKind::Table {
+            return Ok(());
+        }
+        let Some(shapes) = self.snapshot.shapes.as_mut() else { return Ok(()) };
+        if !shapes.column_grants.iter().any(|g| tables.contains(&g.relation_oid)) {
+            return Ok(());
+        }
+        let shapes = Arc::make_mut(shapes);
+        for g in shapes.column_grants.iter_mut().filter(|g| tables.contains(&g.relation_oid)) {
+            let mut list = g.acl.0.as_deref().unwrap_or_default().to_vec();
+            Update { grantee, grantor: grantor(g.owner), privileges, grant, option_only }.on(&mut list, g.owner)?;
+            g.acl = Acl::from_entries(list);
+        }
+        shapes.column_grants.retain(|g| g.acl.0.as_deref().is_some_and(|list| !list.is_empty()));
+        Ok(())
+    }
+
+    /// `SetDefaultACL`: an entry that says no more than the built-in default is not kept.
+    fn default_privileges(
+        &mut self,
+        creator: &str,
+        schema: Option<&str>,
+        kind: DefaultKind,
+        privileges: Privileges,
+        grantee: &Grantee,
+        grant: bool,
+    ) -> Result<(), Refused> {
+        let (creator, grantee, version) = (self.role(creator)?, self.grantee(grantee)?, self.version());
+        let schema = match schema {
+            Some(name) => Some(self.schema(name)?),
+            None => None,
+        };
+        let base = if schema.is_none() { built_in(kind, creator, version) } else { Vec::new() };
+        let known = &mut self.catalog().default_acls;
+        let at = known.iter().position(|d| d.creator == creator && d.schema == schema && d.kind == kind);
+        let mut list = match at.and_then(|i| known.get(i)) {
+            Some(d) => d.acl.0.as_deref().unwrap_or_default().to_vec(),
+            None => base.clone(),
+        };
+        Update { grantee, grantor: creator, privileges, grant, option_only: false }.on(&mut list, creator)?;
+        if let Some(i) = at {
+            known.remove(i);
+        }
+        if !same_entries(&list, &base) {
+            known.push(DefaultAcl { creator, schema, kind, acl: Acl::from_entries(list) });
+        }
+        Ok(())
+    }
+
+    fn set_owner(&mut self, object: &ObjectRef, owner: &str) -> Result<(), Refused> {
+        let new = self.role(owner)?;
+        let kind = object.kind.object_kind();
+        let found = self.object(kind, &object.schema, &object.name)?;
+        if found.owned_by.is_some() {
+            return Err(Refused::new(format!(
+                "{}.{} belongs to a column: its owner is the table's",
+                object.schema, object.name
+            )));
+        }
+        let (table, old) = (found.oid, found.owner);
+        hand_over(&mut found.acl, old, new);
+        found.owner = new;
+        // Sequences of columns follow, wherever they stand.
+        let mut touched = Vec::new();
+        for (schema, objects) in &mut self.snapshot.objects.0 {
+            if objects.relations.iter().any(|o| o.owned_by == Some(table)) {
+                touched.push(*schema);
+                for o in Arc::make_mut(objects).relations.iter_mut().filter(|o| o.owned_by == Some(table)) {
+                    let old = o.owner;
+                    hand_over(&mut o.acl, old, new);
+                    o.owner = new;
+                }
+            }
+        }
+        self.touched.extend(touched);
+        if let Some(shapes) = self.shapes() {
+            for g in shapes.column_grants.iter_mut().filter(|g| g.relation_oid == table) {
+                hand_over(&mut g.acl, g.owner, new);
+                g.owner = new;
+            }
+        }
+        Ok(())
+    }
+
+    fn set_schema(&mut self, object: &ObjectRef, to: &str) -> Result<(), Refused> {
+        let kind = object.kind.object_kind();
+        let target = self.schema(to)?;
+        let found = self.object(kind, &object.schema, &object.name)?;
+        if found.owned_by.is_some() {
+            return Err(Refused::new(format!("{}.{} moves with its table", object.schema, object.name)));
+        }
+        if found.extension {
+            return Err(Refused::new(format!("{}.{} belongs to an extension", object.schema, object.name)));
+        }
+        let moved = found.oid;
+        let (source, objects) = self.objects(&object.schema)?;
+        if source == target {
+            return Ok(());
+        }
+        let mut taken = Vec::new();
+        for list in [&mut objects.relations, &mut objects.routines, &mut objects.types] {
+            let goes = |o: &Object| o.oid == moved || o.owned_by == Some(moved);
+            taken.extend(list.iter().filter(|o| goes(o)).cloned());
+            list.retain(|o| !goes(o));
+        }
+        let (_, objects) = self.objects(to)?;
+        for object in taken {
+            let relation = matches!(object.kind.object_kind(), ObjectKind::Table | ObjectKind::Sequence);
+            let list = match object.kind.object_kind() {
+                ObjectKind::Routine => &mut objects.routines,
+                ObjectKind::Type => &mut objects.types,
+                ObjectKind::Table | ObjectKind::Sequence | ObjectKind::Schema | ObjectKind::Database => {
+                    &mut objects.relations
+                }
+            };
+            if list.iter().any(|o| o.name == object.name && (relation || o.kind == object.kind)) {
+                return Err(Refused::new(format!("{to}.{} is there already", object.name)));
+            }
+            let at = list.partition_point(|o| o.name < object.name);
+            list.insert(at, object);
+        }
+        let versions = Arc::make_mut(&mut self.snapshot.versions);
+        for v in versions.0.iter_mut().filter(|v| v.oid == moved) {
+            v.schema = target;
+        }
+        if let Some(shapes) = self.shapes() {
+            move_shapes(shapes, &object.name, kind, moved, source, target);
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, role: Option<Oid>, database: Option<Oid>, name: &str, value: Option<&[String]>) {
+        let settings = &mut self.catalog().settings;
+        settings.retain(|s| s.role != role || s.database != database || !s.name.eq_ignore_ascii_case(name));
+        if let Some(value) = value {
+            let list = name.eq_ignore_ascii_case("search_path");
+            let value = match value {
+                // The server keeps an empty list as one empty name.
+                [] if list => "\"\"".to_owned(),
+                names if list => search_path::write(names),
+                texts => texts.join(", "),
+            };
+            settings.push(Setting { database, role, name: name.to_owned(), value });
+        }
+    }
+
+    fn row_security(&mut self, schema: &str, table: &str, set: fn(&mut Object)) -> Result<(), Refused> {
+        let object = self.object(ObjectKind::Table, schema, table)?;
+        set(object);
+        let (oid, owner, rls, force_rls) = (object.oid, object.owner, object.rls, object.force_rls);
+        let schema = self.schema(schema)?;
+        if let Some(shapes) = self.shapes() {
+            match shapes.tables.iter_mut().find(|t| t.oid == oid) {
+                Some(shape) => (shape.rls, shape.force_rls) = (rls, force_rls),
+                None => shapes.tables.push(TableShape {
+                    oid,
+                    schema,
+                    name: table.to_owned(),
+                    owner,
+                    rls,
+                    force_rls,
+                    tenant_columns: Vec::new(),
+                }),
+            }
+            for view in shapes.views.iter_mut().filter(|v| v.uses_schema == schema && v.uses == table) {
+                (view.uses_rls, view.uses_force_rls) = (rls, force_rls);
+            }
+        }
+        Ok(())
+    }
+
+    /// Made by the login and handed to its owner, as the statements do.
+    fn create_table(&mut self, schema: &str, name: &str, owner: &str) -> Result<Object, Refused> {
+        let (new, me) = (self.role(owner)?, self.me);
+        let at = self.schema(schema)?;
+        let mut acl = self.new_acl(DefaultKind::Tables, me, Some(at));
+        hand_over(&mut acl, me, new);
+        let oid = self.new_oid();
+        let (_, objects) = self.objects(schema)?;
+        if objects.relations.iter().any(|o| o.name == name) {
+            return Err(Refused::new(format!("{schema}.{name} is there already")));
+        }
+        let object = Object {
+            oid,
+            kind: Kind::Table,
+            name: name.to_owned(),
+            owner: new,
+            acl,
+            extension: false,
+            rls: false,
+            force_rls: false,
+            owned_by: None,
+            rows_estimate: None,
+        };
+        let place = objects.relations.partition_point(|o| o.name.as_str() < name);
+        objects.relations.insert(place, object.clone());
+        Ok(object)
+    }
+
+    fn create_version_table(&mut self, schema: &str, name: &str, owner: &str) -> Result<(), Refused> {
+        let object = self.create_table(schema, name, owner)?;
+        let schema = self.schema(schema)?;
+        Arc::make_mut(&mut self.snapshot.versions).0.push(VersionTable {
+            oid: object.oid,
+            schema,
+            name: name.to_owned(),
+            owner: object.owner,
+            acl: object.acl,
+            shape: true,
+            plain: true,
+            primary_key: true,
+            rows: VersionRows::Known(Vec::new()),
+        });
+        Ok(())
+    }
+
+    fn create_audit_schema(&mut self, schema: &str, owner: &str) -> Result<(), Refused> {
+        if self.snapshot.catalog.schema_named(schema).is_none() {
+            self.create_schema(schema, owner)?;
+        }
+        let table = self.create_table(schema, super::sql::AUDIT_TABLE, owner)?;
+        let (me, at, new) = (self.me, self.schema(schema)?, self.role(owner)?);
+        let mut acl = self.new_acl(DefaultKind::Sequences, me, Some(at));
+        hand_over(&mut acl, me, new);
+        let oid = self.new_oid();
+        let name = format!("{}_id_seq", super::sql::AUDIT_TABLE);
+        let sequence = Object { oid, kind: Kind::Sequence, name, acl, owned_by: Some(table.oid), ..table };
+        let (_, objects) = self.objects(schema)?;
+        let place = objects.relations.partition_point(|o| o.name < sequence.name);
+        objects.relations.insert(place, sequence);
+        Ok(())
+    }
+
+    fn version_rows(&mut self, schema: &str, table: &str, edit: impl Fn(&mut Vec<String>)) -> Result<(), Refused> {
+        let oid = self.schema(schema)?;
+        let versions = Arc::make_mut(&mut self.snapshot.versions);
+        let found = versions.0.iter_mut().find(|v| v.schema == oid && v.name == table);
+        let found = found.ok_or_else(|| Refused::new(format!("there is no version table {schema}.{table}")))?;
+        let Some(mut rows) = found.rows.known().map(<[String]>::to_vec) else {
+            return Err(Refused::new(format!("the rows of {schema}.{table} are not known")));
+        };
+        edit(&mut rows);
+        rows.sort();
+        if found.primary_key && rows.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
+            return Err(Refused::new(format!("a row of {schema}.{table} would be there twice")));
+        }
+        found.rows = VersionRows::Known(rows);
+        Ok(())
+    }
+
+    fn definer(&mut self, schema: &str, signature: &str, path: Option<String>) -> Result<(), Refused> {
+        let oid = self.schema(schema)?;
+        if let Some(shapes) = self.shapes() {
+            let found = shapes.definers.iter_mut().find(|d| d.schema == oid && d.signature == signature);
+            let found = found.ok_or_else(|| Refused::new(format!("there is no routine {schema}.{signature}")))?;
+            found.search_path = path;
+        }
+        Ok(())
+    }
+
+    fn view(&mut self, schema: &str, view: &str, invoker: bool) -> Result<(), Refused> {
+        self.object(ObjectKind::Table, schema, view)?;
+        let oid = self.schema(schema)?;
+        if let Some(shapes) = self.shapes() {
+            for v in shapes.views.iter_mut().filter(|v| v.schema == oid && v.view == view) {
+                v.security_invoker = invoker;
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds the objects of the touched schemas into groups, and lets the other parts say the same.
+    fn fold(&mut self) {
+        let touched = std::mem::take(&mut self.touched);
+        if touched.is_empty() {
+            return;
+        }
+        let objects = self.snapshot.objects.clone();
+        let catalog = Arc::make_mut(&mut self.snapshot.catalog);
+        for list in [&mut catalog.relations, &mut catalog.routines, &mut catalog.types] {
+            list.retain(|g| !touched.contains(&g.schema));
+        }
+        for schema in &touched {
+            let Some(of) = objects.0.get(schema) else { continue };
+            catalog.relations.extend(groups(*schema, &of.relations));
+            catalog.routines.extend(groups(*schema, &of.routines));
+            catalog.types.extend(groups(*schema, &of.types));
+        }
+        let by_oid: HashMap<Oid, &Object> =
+            touched.iter().filter_map(|s| objects.0.get(s)).flat_map(|of| of.all()).map(|o| (o.oid, o)).collect();
+        for v in &mut Arc::make_mut(&mut self.snapshot.versions).0 {
+            if let Some(object) = by_oid.get(&v.oid) {
+                v.owner = object.owner;
+                v.acl = object.acl.clone();
+            }
+        }
+        if let Some(shapes) = self.snapshot.shapes.as_mut() {
+            same_owners(Arc::make_mut(shapes), &touched, &objects, &by_oid);
+        }
+    }
+}
+
+fn all_mut(objects: &mut SchemaObjects) -> impl Iterator<Item = &mut Object> {
+    objects.relations.iter_mut().chain(&mut objects.routines).chain(&mut objects.types)
+}
+
+fn groups(schema: Oid, objects: &[Object]) -> Vec<Group> {
+    let mut folded: BTreeMap<(Kind, Oid, Option<Vec<AclEntry>>, bool), (u32, u32)> = BTreeMap::new();
+    for o in objects {
+        let acl = o.acl.0.as_deref().map(<[AclEntry]>::to_vec);
+        let (count, rls) = folded.entry((o.kind, o.owner, acl, o.extension)).or_default();
+        *count += 1;
+        *rls += u32::from(o.rls);
+    }
+    folded
+        .into_iter()
+        .map(|((kind, owner, acl, extension), (count, rls))| Group {
+            schema,
+            kind,
+            owner,
+            acl: acl.map_or(Acl::NULL, Acl::from_entries),
+            count,
+            pages: 0,
+            rls,
+            extension,
+        })
+        .collect()
+}
+
+/// Owners and ACLs that the slow parts repeat.
+fn same_owners(shapes: &mut Shapes, touched: &BTreeSet<Oid>, objects: &Objects, by_oid: &HashMap<Oid, &Object>) {
+    let mut names: HashMap<(Oid, ObjectKind, &str), &Object> = HashMap::new();
+    for schema in touched {
+        if let Some(of) = objects.0.get(schema) {
+            names.extend(of.all().map(|o| ((*schema, o.kind.object_kind(), o.name.as_str()), o)));
+        }
+    }
+    for t in &mut shapes.tables {
+        if let Some(object) = by_oid.get(&t.oid) {
+            t.owner = object.owner;
+        }
+    }
+    for d in &mut shapes.definers {
+        if let Some(object) = names.get(&(d.schema, ObjectKind::Routine, d.signature.as_str())) {
+            d.owner = object.owner;
+            d.acl = object.acl.clone();
+        }
+    }
+    for v in &mut shapes.views {
+        if let Some(object) = names.get(&(v.schema, ObjectKind::Table, v.view.as_str())) {
+            v.owner = object.owner;
+        }
+        if let Some(object) = names.get(&(v.uses_schema, ObjectKind::Table, v.uses.as_str())) {
+            v.uses_owner = object.owner;
+        }
+    }
+    for u in &mut shapes.foreign_uses {
+        if let Some(object) = names.get(&(u.schema, u.kind.object_kind(), u.name.as_str())) {
+            u.owner = object.owner;
+        }
+    }
+}
+
+/// Everything in the slow parts that stands where the object stood.
+fn move_shapes(shapes: &mut Shapes, name: &str, kind: ObjectKind, moved: Oid, from: Oid, to: Oid) {
+    for g in shapes.column_grants.iter_mut().filter(|g| g.relation_oid == moved) {
+        g.schema = to;
+    }
+    for t in shapes.tables.iter_mut().filter(|t| t.oid == moved) {
+        t.schema = to;
+    }
+    match kind {
+        ObjectKind::Table => {
+            for k in &mut shapes.foreign_keys {
+                if k.schema == from && k.table == name {
+                    k.schema = to;
+                }
+                if k.to_schema == from && k.to_table == name {
+                    k.to_schema = to;
+                }
+            }
+            shapes.foreign_keys.retain(|k| k.schema != k.to_schema || !k.validated);
+            for v in &mut shapes.views {
+                if v.schema == from && v.view == name {
+                    v.schema = to;
+                }
+                if v.uses_schema == from && v.uses == name {
+                    v.uses_schema = to;
+                }
+            }
+            for o in shapes.overlaps.iter_mut().filter(|o: &&mut Overlap| o.table == name) {
+                o.schemas.retain(|s| *s != from);
+                o.schemas.push(to);
+            }
+            shapes.overlaps.retain(|o| o.schemas.len() > 1);
+        }
+        ObjectKind::Routine => {
+            for d in shapes.definers.iter_mut().filter(|d| d.schema == from && d.signature == name) {
+                d.schema = to;
+            }
+        }
+        ObjectKind::Sequence | ObjectKind::Type | ObjectKind::Schema | ObjectKind::Database => {}
+    }
+    let gone = |u: &crate::domain::snapshot::ForeignUse| {
+        u.schema == from && u.name == name && u.kind.object_kind() == kind && u.used_by == [to]
+    };
+    shapes.foreign_uses.retain(|u| !gone(u));
+}
+
+fn set_attributes(role: &mut Role, a: &RoleAttributes) {
+    let set = |field: &mut bool, value: Option<bool>| *field = value.unwrap_or(*field);
+    set(&mut role.superuser, a.superuser);
+    set(&mut role.inherit, a.inherit);
+    set(&mut role.create_role, a.create_role);
+    set(&mut role.create_db, a.create_db);
+    set(&mut role.login, a.login);
+    set(&mut role.replication, a.replication);
+    set(&mut role.bypass_rls, a.bypass_rls);
+    role.connection_limit = a.connection_limit.unwrap_or(role.connection_limit);
+    if let Some(text) = &a.valid_until {
+        role.valid_until_us = until(text);
+    }
+}
+
+/// Microseconds since the Unix epoch of a `VALID UNTIL` as [`valid_until`] writes it.
+fn until(text: &str) -> Option<i64> {
+    if text == "infinity" {
+        return Some(i64::MAX);
+    }
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_microsecond)
+}
+
+/// A `VALID UNTIL` that the server and [`until`] read alike.
+#[must_use]
+pub fn valid_until(us: Option<i64>) -> String {
+    match us {
+        Some(us) if us != i64::MAX => {
+            jiff::Timestamp::from_microsecond(us).map_or_else(|_| "infinity".to_owned(), |t| t.to_string())
+        }
+        _ => "infinity".to_owned(),
+    }
+}
