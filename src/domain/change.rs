@@ -94,6 +94,15 @@ pub enum Change {
         role: String,
         member: String,
     },
+    /// A membership with its options as they were; `None` where the server knows none (before 16).
+    GrantRoleWith {
+        role: String,
+        member: String,
+        admin: bool,
+        inherit: Option<bool>,
+        set: Option<bool>,
+        grantor: Option<String>,
+    },
     RevokeRole {
         role: String,
         member: String,
@@ -103,6 +112,14 @@ pub enum Change {
         privileges: Privileges,
         on: On,
         to: Grantee,
+    },
+    /// A grant as it was: with its grantor, when that is not the owner, and its grant option.
+    GrantWith {
+        privileges: Privileges,
+        on: On,
+        to: Grantee,
+        option: bool,
+        grantor: Option<String>,
     },
     Revoke {
         privileges: Privileges,

@@ -176,6 +176,9 @@ pub enum State {
         shares: Shares,
         rls: bool,
         force_rls: bool,
+        /// A sequence of a column: follows its table.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        owned: bool,
         /// `search_path` of a SECURITY DEFINER routine, `security_invoker` of a view; where the slow parts know them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         option: Option<String>,
@@ -291,8 +294,16 @@ impl Ground {
     /// How the named things stand in a snapshot. The objects of every schema among the keys must have been read.
     #[must_use]
     pub fn of(snapshot: &Snapshot, keys: impl IntoIterator<Item = Key>) -> Ground {
-        let view = View::new(snapshot);
-        Ground(keys.into_iter().map(|key| (key.clone(), view.state(&key))).collect())
+        let keys: Vec<Key> = keys.into_iter().collect();
+        let view = View::of(snapshot, keys.iter().filter_map(Key::in_schema).collect());
+        Ground(
+            keys.into_iter()
+                .map(|key| {
+                    let state = view.state(&key);
+                    (key, state)
+                })
+                .collect(),
+        )
     }
 
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
@@ -358,15 +369,18 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// Knows the objects of these schemas.
     #[must_use]
-    pub fn new(snapshot: &'a Snapshot) -> View<'a> {
+    pub fn of(snapshot: &'a Snapshot, schemas: BTreeSet<&str>) -> View<'a> {
         let catalog = &snapshot.catalog;
         let mut memberships: HashMap<(Oid, Oid), Vec<&Membership>> = HashMap::new();
         for m in &catalog.memberships {
             memberships.entry((m.role, m.member)).or_default().push(m);
         }
         let mut objects = HashMap::new();
-        for (schema, list) in &snapshot.objects.0 {
+        for schema in catalog.schemas.iter().filter(|s| schemas.contains(s.name.as_str())) {
+            let Some(list) = snapshot.objects.0.get(&schema.oid) else { continue };
+            let schema = &schema.oid;
             objects.extend(list.all().map(|o| ((*schema, o.kind.object_kind(), o.name.as_str()), o)));
         }
         View {
@@ -466,6 +480,7 @@ impl<'a> View<'a> {
                     shares: self.shares(&object.acl),
                     rls: object.rls,
                     force_rls: object.force_rls,
+                    owned: object.owned_by.is_some(),
                     option: self.option(*self.schemas.get(schema.as_str())?, object),
                 })
             }

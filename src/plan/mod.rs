@@ -2,9 +2,14 @@
 //! do to every role, and how to take them back. A plan is data: `server::apply` runs it, the console and the commands show
 //! it. Nothing here talks to a server.
 
+pub mod build;
+mod effects;
 pub mod ground;
+pub mod keys;
 pub mod predict;
 pub mod sql;
+mod story;
+pub mod undo;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +35,12 @@ pub struct Plan {
     pub predicted: Ground,
     /// Every role whose effective privileges change, declared or not.
     pub effects: Vec<Effect>,
+    /// What holds for the plan as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Hazard>,
+    /// Findings with a fix that the plan leaves alone, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<build::Left>,
 }
 
 /// The database a plan is for.

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::ground::NOT_MADE;
+use super::ground::{Ground, Key, NOT_MADE, Share};
 use crate::domain::{
     Acl, AclEntry, ObjectKind, Oid, Privilege, Privileges,
     change::{Change, Grantee, ObjectRef, On, RoleAttributes},
@@ -35,6 +35,7 @@ impl Refused {
 }
 
 /// A snapshot that changes are tried on.
+#[derive(Clone)]
 pub struct Draft {
     snapshot: Snapshot,
     /// Schemas whose groups have to be folded anew.
@@ -61,21 +62,25 @@ struct Update {
     grantor: Oid,
     privileges: Privileges,
     grant: bool,
-    /// Only the grant option is taken.
-    option_only: bool,
+    /// Granted with the option, or only the option is taken.
+    option: bool,
 }
 
 impl Update {
     fn on(&self, entries: &mut Vec<AclEntry>, owner: Oid) -> Result<(), Refused> {
         let found = entries.iter_mut().find(|e| e.grantee == self.grantee && e.grantor == self.grantor);
         if self.grant {
+            let grantable = if self.option { self.privileges } else { Privileges::NONE };
             match found {
-                Some(entry) => entry.privileges = entry.privileges | self.privileges,
+                Some(entry) => {
+                    entry.privileges = entry.privileges | self.privileges;
+                    entry.grantable = entry.grantable | grantable;
+                }
                 None => entries.push(AclEntry {
                     grantee: self.grantee,
                     grantor: self.grantor,
                     privileges: self.privileges,
-                    grantable: Privileges::NONE,
+                    grantable,
                 }),
             }
             return Ok(());
@@ -83,7 +88,7 @@ impl Update {
         let Some(entry) = found else { return Ok(()) };
         let lost = entry.grantable.and(self.privileges);
         entry.grantable = entry.grantable.minus(self.privileges);
-        if !self.option_only {
+        if !self.option {
             entry.privileges = entry.privileges.minus(self.privileges);
         }
         if self.grantee != Oid::ZERO && self.grantee != owner && !lost.is_empty() {
@@ -183,6 +188,50 @@ impl Draft {
         self.snapshot
     }
 
+    /// How things stand now.
+    #[must_use]
+    pub fn ground(&self, keys: impl IntoIterator<Item = Key>) -> Ground {
+        Ground::of(&self.snapshot, keys)
+    }
+
+    /// The snapshot as far as it is folded: names, owners and lists are right, counts may be of before.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The connected database's name.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.snapshot.catalog.database.name
+    }
+
+    /// The owner of an object, by name.
+    #[must_use]
+    pub fn owner(&self, kind: ObjectKind, schema: &str, name: &str) -> Option<String> {
+        let object = self.find(kind, schema, name)?;
+        Some(self.snapshot.catalog.role_name(object.owner))
+    }
+
+    fn find(&self, kind: ObjectKind, schema: &str, name: &str) -> Option<&Object> {
+        let schema = self.snapshot.catalog.schema_named(schema)?;
+        let of = self.snapshot.objects.0.get(&schema.oid)?;
+        of.all().find(|o| o.kind.object_kind() == kind && o.name == name)
+    }
+
+    /// The built-in default ACL of new objects of a role, by names.
+    #[must_use]
+    pub fn built_in(&self, kind: DefaultKind, creator: &str) -> Vec<Share> {
+        let Some(owner) = self.snapshot.catalog.role_named(creator) else { return Vec::new() };
+        let share = |e: &AclEntry| Share {
+            grantee: (!e.is_public()).then(|| creator.to_owned()),
+            grantor: creator.to_owned(),
+            privileges: e.privileges,
+            grantable: e.grantable,
+        };
+        built_in(kind, owner.oid, self.version()).iter().map(share).collect()
+    }
+
     fn catalog(&mut self) -> &mut Catalog {
         Arc::make_mut(&mut self.snapshot.catalog)
     }
@@ -240,18 +289,6 @@ impl Draft {
 
     fn superuser(&self) -> bool {
         self.snapshot.catalog.role(self.me).is_none_or(|r| r.superuser)
-    }
-
-    /// `select_best_grantor`: the owner for whom the login may act, else the login itself.
-    fn grantor(&self, owner: Oid) -> Oid {
-        if self.superuser() || owner == self.me {
-            return owner;
-        }
-        let closure = Closure::new(&self.snapshot.catalog, self.version());
-        match (closure.position(self.me), closure.position(owner)) {
-            (Some(me), Some(group)) if closure.inherits(me, group) => owner,
-            _ => self.me,
-        }
     }
 
     /// The grantor of a membership: the bootstrap superuser for superusers from 16 on, else the login.
@@ -316,15 +353,39 @@ impl Draft {
                     None if self.version() >= 160_000 => Some(self.membership_grantor()),
                     None => None,
                 };
-                let alike = |m: &Membership| {
-                    m.role == role && m.member == member && grantor.is_none_or(|by| m.grantor == by)
-                };
+                let alike =
+                    |m: &Membership| m.role == role && m.member == member && grantor.is_none_or(|by| m.grantor == by);
                 self.catalog().memberships.retain(|m| !alike(m));
                 Ok(())
             }
             Change::Grant { privileges, on, to } => {
                 let grantee = self.grantee(to)?;
                 self.change_acls(on, None, *privileges, grantee, true, false)
+            }
+            Change::GrantWith { privileges, on, to, option, grantor } => {
+                let grantee = self.grantee(to)?;
+                let by = match grantor {
+                    Some(name) => Some(self.role(name)?),
+                    None => None,
+                };
+                self.change_acls(on, by, *privileges, grantee, true, *option)
+            }
+            Change::GrantRoleWith { role, member, admin, inherit, set, grantor } => {
+                self.grant_role(role, member)?;
+                let (group, oid) = (self.role(role)?, self.role(member)?);
+                let by = match grantor {
+                    Some(name) => self.role(name)?,
+                    None => self.membership_grantor(),
+                };
+                let usual = self.membership_grantor();
+                let alike = |m: &&mut Membership| m.role == group && m.member == oid && m.grantor == usual;
+                if let Some(m) = self.catalog().memberships.iter_mut().find(alike) {
+                    m.grantor = by;
+                    m.admin = *admin;
+                    m.inherit = inherit.unwrap_or(m.inherit);
+                    m.set = set.unwrap_or(m.set);
+                }
+                Ok(())
             }
             Change::Revoke { privileges, on, from, option_only, grantor } => {
                 let grantee = self.grantee(from)?;
@@ -389,7 +450,8 @@ impl Draft {
                     command: '*',
                     roles: vec![Oid::ZERO],
                 });
-                let expression = format!("(({column})::text = NULLIF(current_setting('{setting}'::text, true), ''::text))");
+                let expression =
+                    format!("(({column})::text = NULLIF(current_setting('{setting}'::text, true), ''::text))");
                 if let Some(shapes) = self.shapes() {
                     shapes.policy_expressions.push(PolicyExpression {
                         relation,
@@ -411,8 +473,10 @@ impl Draft {
             Change::ValidateForeignKey { schema, table, name } => {
                 let oid = self.schema(schema)?;
                 if let Some(shapes) = self.shapes() {
-                    let found =
-                        shapes.foreign_keys.iter_mut().find(|k| k.schema == oid && k.table == *table && k.name == *name);
+                    let found = shapes
+                        .foreign_keys
+                        .iter_mut()
+                        .find(|k| k.schema == oid && k.table == *table && k.name == *name);
                     if let Some(key) = found {
                         key.validated = true;
                     }
@@ -423,7 +487,7 @@ impl Draft {
             Change::DropVersionTable { schema, name } => {
                 let oid = self.object(ObjectKind::Table, schema, name)?.oid;
                 let (_, objects) = self.objects(schema)?;
-                objects.relations.retain(|o| o.oid != oid);
+                objects.relations.retain(|o| o.oid != oid && o.owned_by != Some(oid));
                 Arc::make_mut(&mut self.snapshot.versions).0.retain(|v| v.oid != oid);
                 Ok(())
             }
@@ -485,8 +549,7 @@ impl Draft {
         let at = catalog.roles.partition_point(|r| r.name.as_str() < name);
         catalog.roles.insert(at, role);
         if administers {
-            let made =
-                Membership { role: oid, member, grantor: BOOTSTRAP, inherit: false, set: false, admin: true };
+            let made = Membership { role: oid, member, grantor: BOOTSTRAP, inherit: false, set: false, admin: true };
             catalog.memberships.push(made);
         }
         Ok(())
@@ -517,7 +580,9 @@ impl Draft {
         let alike = |m: &&mut Membership| m.role == group && m.member == oid && (before_16 || m.grantor == grantor);
         match memberships.iter_mut().find(alike) {
             Some(_) => {}
-            None => memberships.push(Membership { role: group, member: oid, grantor, inherit, set: true, admin: false }),
+            None => {
+                memberships.push(Membership { role: group, member: oid, grantor, inherit, set: true, admin: false })
+            }
         }
         Ok(())
     }
@@ -529,7 +594,7 @@ impl Draft {
         privileges: Privileges,
         grantee: Oid,
         grant: bool,
-        option_only: bool,
+        option: bool,
     ) -> Result<(), Refused> {
         let version = self.version();
         let superuser = self.superuser();
@@ -549,7 +614,7 @@ impl Draft {
         let update = |acl: &mut Acl, kind: ObjectKind, owner: Oid| -> Result<(), Refused> {
             let mut list = entries(acl, kind, owner, version);
             let privileges = privileges.and(kind.all(version));
-            Update { grantee, grantor: grantor(owner), privileges, grant, option_only }.on(&mut list, owner)?;
+            Update { grantee, grantor: grantor(owner), privileges, grant, option }.on(&mut list, owner)?;
             *acl = Acl::from_entries(list);
             Ok(())
         };
@@ -570,7 +635,7 @@ impl Draft {
                     update(&mut o.acl, *kind, o.owner)?;
                     columns.insert(o.oid);
                 }
-                self.with_columns(&columns, *kind, grant, grantee, &grantor, privileges, option_only)
+                self.with_columns(&columns, *kind, grant, grantee, &grantor, privileges, option)
             }
             On::Objects { kind, schema, names } => {
                 let mut columns = BTreeSet::new();
@@ -579,7 +644,7 @@ impl Draft {
                     update(&mut o.acl, *kind, o.owner)?;
                     columns.insert(o.oid);
                 }
-                self.with_columns(&columns, *kind, grant, grantee, &grantor, privileges, option_only)
+                self.with_columns(&columns, *kind, grant, grantee, &grantor, privileges, option)
             }
             On::Columns { schema, relation, columns } => {
                 let table = self.object(ObjectKind::Table, schema, relation)?.clone();
@@ -588,15 +653,13 @@ impl Draft {
                     return Err(Refused::new("the privileges on columns have not been read"));
                 };
                 for column in columns {
-                    let at = shapes
-                        .column_grants
-                        .iter()
-                        .position(|g| g.relation_oid == table.oid && g.column == *column);
+                    let at =
+                        shapes.column_grants.iter().position(|g| g.relation_oid == table.oid && g.column == *column);
                     let mut list = match at.and_then(|i| shapes.column_grants.get(i)) {
                         Some(g) => g.acl.0.as_deref().unwrap_or_default().to_vec(),
                         None => Vec::new(),
                     };
-                    Update { grantee, grantor: grantor(table.owner), privileges, grant, option_only }
+                    Update { grantee, grantor: grantor(table.owner), privileges, grant, option }
                         .on(&mut list, table.owner)?;
                     if let Some(i) = at {
                         shapes.column_grants.remove(i);
@@ -628,7 +691,7 @@ impl Draft {
         grantee: Oid,
         grantor: &dyn Fn(Oid) -> Oid,
         privileges: Privileges,
-        option_only: bool,
+        option: bool,
     ) -> Result<(), Refused> {
         if grant || kind != ObjectKind::Table {
             return Ok(());
@@ -640,7 +703,7 @@ impl Draft {
         let shapes = Arc::make_mut(shapes);
         for g in shapes.column_grants.iter_mut().filter(|g| tables.contains(&g.relation_oid)) {
             let mut list = g.acl.0.as_deref().unwrap_or_default().to_vec();
-            Update { grantee, grantor: grantor(g.owner), privileges, grant, option_only }.on(&mut list, g.owner)?;
+            Update { grantee, grantor: grantor(g.owner), privileges, grant, option }.on(&mut list, g.owner)?;
             g.acl = Acl::from_entries(list);
         }
         shapes.column_grants.retain(|g| g.acl.0.as_deref().is_some_and(|list| !list.is_empty()));
@@ -669,7 +732,7 @@ impl Draft {
             Some(d) => d.acl.0.as_deref().unwrap_or_default().to_vec(),
             None => base.clone(),
         };
-        Update { grantee, grantor: creator, privileges, grant, option_only: false }.on(&mut list, creator)?;
+        Update { grantee, grantor: creator, privileges, grant, option: false }.on(&mut list, creator)?;
         if let Some(i) = at {
             known.remove(i);
         }

@@ -36,12 +36,29 @@ pub fn statements(change: &Change) -> Vec<String> {
         Change::GrantRole { role, member } => {
             vec![format!("GRANT {} TO {};", quote_ident(role), quote_ident(member))]
         }
+        Change::GrantRoleWith { role, member, admin, inherit, set, grantor } => {
+            let mut options: Vec<String> = [("INHERIT", inherit), ("SET", set)]
+                .into_iter()
+                .filter_map(|(word, on)| on.map(|on| format!("{word} {}", if on { "TRUE" } else { "FALSE" })))
+                .collect();
+            if *admin {
+                options.insert(0, if options.is_empty() { "ADMIN OPTION" } else { "ADMIN TRUE" }.to_owned());
+            }
+            let with = if options.is_empty() { String::new() } else { format!(" WITH {}", options.join(", ")) };
+            let by = grantor.as_ref().map(|g| format!(" GRANTED BY {}", quote_ident(g))).unwrap_or_default();
+            vec![format!("GRANT {} TO {}{with}{by};", quote_ident(role), quote_ident(member))]
+        }
         Change::RevokeRole { role, member, grantor } => {
             let by = grantor.as_ref().map(|g| format!(" GRANTED BY {}", quote_ident(g))).unwrap_or_default();
             vec![format!("REVOKE {} FROM {}{by};", quote_ident(role), quote_ident(member))]
         }
         Change::Grant { privileges, on, to } => {
             what(*privileges, on).map(|what| format!("GRANT {what} TO {};", grantee(to))).into_iter().collect()
+        }
+        Change::GrantWith { privileges, on, to, option, grantor } => {
+            let Some(what) = what(*privileges, on) else { return Vec::new() };
+            let with = if *option { " WITH GRANT OPTION" } else { "" };
+            as_role(grantor.as_deref(), format!("GRANT {what} TO {}{with};", grantee(to)))
         }
         Change::Revoke { privileges, on, from, option_only, grantor } => {
             let Some(what) = what(*privileges, on) else { return Vec::new() };
@@ -101,7 +118,7 @@ pub fn statements(change: &Change) -> Vec<String> {
         Change::CreateAuditSchema { schema, owner } => audit_schema(schema, owner),
         Change::DropSchema { name } => vec![format!("DROP SCHEMA {} RESTRICT;", quote_ident(name))],
         Change::DropRole { name } => vec![format!("DROP ROLE {};", quote_ident(name))],
-        Change::DropVersionTable { schema, name } => vec![format!("DROP TABLE {} RESTRICT;", qualified(schema, name))],
+        Change::DropVersionTable { schema, name } => drop_unused(&qualified(schema, name)),
         Change::SetPassword { role } => vec![format!("ALTER ROLE {} PASSWORD '{PASSWORD}';", quote_ident(role))],
         Change::DisableRls { schema, table } => {
             vec![format!("ALTER TABLE {} DISABLE ROW LEVEL SECURITY;", qualified(schema, table))]
@@ -280,6 +297,16 @@ fn version_table(schema: &str, name: &str, owner: &str) -> Vec<String> {
         format!("CREATE TABLE {table} (version_num varchar(32) NOT NULL, CONSTRAINT {key} PRIMARY KEY (version_num));"),
         format!("ALTER TABLE {table} OWNER TO {};", quote_ident(owner)),
     ]
+}
+
+/// A table that never held a row; the server refuses it when there is anything in its file.
+fn drop_unused(table: &str) -> Vec<String> {
+    let message = literal(&format!("{table} holds rows, or held some"));
+    let body = format!(
+        "BEGIN IF pg_catalog.pg_relation_size({}) > 0 THEN RAISE EXCEPTION USING MESSAGE = {message}; END IF; END",
+        literal(table)
+    );
+    vec![format!("DO {};", literal(&body)), format!("DROP TABLE {table} RESTRICT;")]
 }
 
 /// At most `bytes` bytes of a name.

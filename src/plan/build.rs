@@ -1,0 +1,390 @@
+//! Makes plans: from changes somebody asked for, from the findings of a policy, and from a plan that was done and is to be
+//! taken back. Every plan is tried on a draft of the snapshot first; what the server would refuse never becomes a plan.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Effect, Ground, Hazard, HazardKind, Key, Moved, Plan, Refused, Step, Target, effects, keys, predict::Draft, sql,
+    story, undo,
+};
+use crate::{
+    domain::{
+        change::{Change, On},
+        snapshot::Snapshot,
+    },
+    policy::{Finding, judgement::Judgement},
+};
+
+/// Rounds of planning to a policy: each settles what the one before made possible.
+const ROUNDS: usize = 12;
+
+/// A finding with a fix that a plan leaves alone, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    pub finding: String,
+    pub why: String,
+}
+
+/// Why a plan cannot be taken back, or done again.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Stale {
+    /// What it made is no longer as it made it.
+    #[error("{}", list(.0))]
+    Moved(Vec<Moved>),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+fn list(moved: &[Moved]) -> String {
+    moved.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// A plan that makes these changes, in this order.
+///
+/// # Errors
+/// [`Refused`]: the first change that the server would refuse.
+pub fn of_changes(snapshot: &Snapshot, changes: impl IntoIterator<Item = Change>) -> Result<Plan, Refused> {
+    let mut maker = Maker::new(snapshot);
+    for change in changes {
+        maker.add(change, Vec::new())?;
+    }
+    Ok(maker.plan())
+}
+
+/// The plan that leads to the policy: every finding with a fix, or only those named by code or id. The objects of every
+/// schema that a fix touches must be in the snapshot.
+#[must_use]
+pub fn converge(judgement: &Judgement, only: &[String]) -> Plan {
+    let base = &*judgement.snapshot;
+    let mut maker = Maker::new(base);
+    let mut refused: BTreeMap<String, String> = BTreeMap::new();
+    let mut current: Option<Judgement> = None;
+    for _ in 0..ROUNDS {
+        let findings = current.as_ref().map_or(&judgement.findings, |j| &j.findings);
+        let wanted = |f: &&Finding| {
+            f.fix.as_ref().is_some_and(|fix| !fix.is_empty())
+                && !refused.contains_key(&f.id)
+                && (only.is_empty() || only.iter().any(|o| *o == f.id || *o == f.code))
+        };
+        let open: Vec<&Finding> = findings.iter().filter(wanted).collect();
+        let Some(first) = open.iter().map(|f| stage(f.code)).min() else { break };
+        let now: Vec<&Finding> = open.into_iter().filter(|f| stage(f.code) == first).collect();
+        for (change, resolves) in merged(&now) {
+            let ids = resolves.clone();
+            if let Err(why) = maker.add(change, resolves) {
+                for id in ids {
+                    refused.insert(id, why.to_string());
+                }
+            }
+        }
+        let next = Arc::new(maker.draft_snapshot());
+        current = Some(Judgement::new(next, judgement.policy.clone(), Arc::clone(&judgement.lineages), None));
+    }
+    let mut plan = maker.plan();
+    plan.left = refused.into_iter().map(|(finding, why)| Left { finding, why }).collect();
+    plan
+}
+
+/// The plan that takes a done plan back: what it made must still be as it made it.
+///
+/// # Errors
+/// [`Stale`] with what has moved since.
+pub fn back(now: &Snapshot, done: &Plan) -> Result<Plan, Stale> {
+    let standing = Ground::of(now, done.predicted.keys().cloned());
+    let moved = done.predicted.moved(&standing);
+    if !moved.is_empty() {
+        return Err(Stale::Moved(moved));
+    }
+    let way = undo::back(now, &done.ground)?;
+    let mut plan = of_changes(now, way.changes)?;
+    let note = |kind: HazardKind, sentence: String| Hazard { kind, sentence };
+    let mut notes: Vec<Hazard> = way
+        .left
+        .iter()
+        .map(|key| note(HazardKind::NoWayBack, format!("Stays as it is, because nothing brings it back: {key}.")))
+        .collect();
+    if !way.rewritten.is_empty() {
+        let n = crate::text::count(way.rewritten.len() as u64, "list", "lists");
+        let what = format!(
+            "{n} of privileges that stood for the built-in default will be written out: the rights are the same, the \
+             catalog's bytes are not."
+        );
+        notes.push(note(HazardKind::Note, what));
+    }
+    plan.notes = notes;
+    Ok(plan)
+}
+
+/// The plan that does again what was taken back.
+///
+/// # Errors
+/// [`Stale`] with what has moved since.
+pub fn again(now: &Snapshot, done: &Plan) -> Result<Plan, Stale> {
+    let standing = Ground::of(now, done.ground.keys().cloned());
+    let version = now.server.version_num;
+    let same = |m: &Moved| match (&m.was, &m.is) {
+        (Some(was), Some(is)) => undo::means_the_same(was, is, &m.key, version),
+        _ => false,
+    };
+    let moved: Vec<Moved> = done.ground.moved(&standing).into_iter().filter(|m| !same(m)).collect();
+    if !moved.is_empty() {
+        return Err(Stale::Moved(moved));
+    }
+    Ok(of_changes(now, done.steps.iter().map(|step| step.change.clone()))?)
+}
+
+/// Schemas whose objects must be in the snapshot before the fixes can be planned.
+#[must_use]
+pub fn schemas_of_fixes(findings: &[Finding]) -> BTreeSet<String> {
+    let changes = findings.iter().flat_map(|f| f.fix.iter().flatten());
+    changes.flat_map(keys::schemas).map(str::to_owned).collect()
+}
+
+/// What has to stand before what: things, then owners and places, then rights, then what is taken.
+fn stage(code: &str) -> u8 {
+    match code {
+        "schema-missing" | "role-missing" | "audit-schema-missing" => 0,
+        "schema-owner"
+        | "object-owner"
+        | "version-table-owner"
+        | "object-misplaced"
+        | "extension-misplaced"
+        | "version-table-misplaced"
+        | "version-table-missing" => 1,
+        "grant-excess"
+        | "grant-dead"
+        | "grant-option-excess"
+        | "public-privilege"
+        | "undeclared-access"
+        | "default-privilege-excess"
+        | "database-privilege-excess"
+        | "grant-column-excess" => 3,
+        "membership-excess" => 4,
+        "role-overprivileged" | "role-bypasses-rls" => 5,
+        _ => 2,
+    }
+}
+
+/// The order of changes within a stage.
+fn rank(change: &Change) -> u8 {
+    match change {
+        Change::CreateRole { .. } => 0,
+        Change::CreateSchema { .. } | Change::CreateAuditSchema { .. } => 1,
+        Change::SetSchemaOwner { .. } => 2,
+        Change::SetSchema { .. } | Change::MoveVersionTable { .. } | Change::SetExtensionSchema { .. } => 3,
+        Change::SetOwner { .. } => 4,
+        Change::CreateVersionTable { .. } => 5,
+        Change::GrantRole { .. } | Change::GrantRoleWith { .. } => 6,
+        Change::Grant { .. } | Change::GrantWith { .. } => 7,
+        Change::DefaultPrivileges { grant: true, .. } => 8,
+        Change::SetRoleSetting { .. }
+        | Change::SetDatabaseSetting { .. }
+        | Change::SetFunctionSearchPath { .. }
+        | Change::ResetFunctionSearchPath { .. }
+        | Change::SetViewInvoker { .. }
+        | Change::ResetViewInvoker { .. }
+        | Change::ValidateForeignKey { .. }
+        | Change::SetPassword { .. }
+        | Change::InsertVersionRows { .. } => 9,
+        Change::CreateTenantPolicy { .. } => 10,
+        Change::EnableRls { .. } | Change::ForceRls { .. } => 11,
+        Change::Revoke { .. } => 12,
+        Change::DefaultPrivileges { grant: false, .. } => 13,
+        Change::RevokeRole { .. } => 14,
+        Change::AlterRole { .. } => 15,
+        Change::DeleteVersionRows { .. }
+        | Change::DisableRls { .. }
+        | Change::NoForceRls { .. }
+        | Change::DropPolicy { .. }
+        | Change::DropVersionTable { .. } => 16,
+        Change::DropSchema { .. } => 17,
+        Change::DropRole { .. } => 18,
+    }
+}
+
+/// The changes of these findings' fixes, each once, in order, alike ones in one; with the findings they settle.
+fn merged(findings: &[&Finding]) -> Vec<(Change, Vec<String>)> {
+    let mut list: Vec<(Change, Vec<String>)> = Vec::new();
+    for finding in findings {
+        for change in finding.fix.iter().flatten() {
+            match list.iter_mut().find(|(known, _)| joins(known, change)) {
+                Some((known, ids)) => {
+                    join(known, change);
+                    if !ids.contains(&finding.id) {
+                        ids.push(finding.id.clone());
+                    }
+                }
+                None => list.push((change.clone(), vec![finding.id.clone()])),
+            }
+        }
+    }
+    list.sort_by_key(|(change, _)| rank(change));
+    list
+}
+
+/// Two changes that are one: the same, or privileges on the same thing.
+fn joins(a: &Change, b: &Change) -> bool {
+    match (a, b) {
+        (Change::Grant { on, to, .. }, Change::Grant { on: other, to: also, .. }) => {
+            to == also && (on == other || same_schema_objects(on, other) && privileges(a) == privileges(b))
+        }
+        (
+            Change::Revoke { on, from, option_only, grantor, .. },
+            Change::Revoke { on: other, from: also, option_only: only, grantor: by, .. },
+        ) => {
+            from == also
+                && option_only == only
+                && grantor == by
+                && (on == other || same_schema_objects(on, other) && privileges(a) == privileges(b))
+        }
+        (
+            Change::DefaultPrivileges { creator, schema, kind, grantee, grant, .. },
+            Change::DefaultPrivileges { creator: c, schema: s, kind: k, grantee: g, grant: give, .. },
+        ) => creator == c && schema == s && kind == k && grantee == g && grant == give,
+        _ => a == b,
+    }
+}
+
+fn privileges(change: &Change) -> Option<crate::domain::Privileges> {
+    match change {
+        Change::Grant { privileges, .. } | Change::Revoke { privileges, .. } => Some(*privileges),
+        _ => None,
+    }
+}
+
+fn same_schema_objects(a: &On, b: &On) -> bool {
+    match (a, b) {
+        (On::Objects { kind, schema, .. }, On::Objects { kind: k, schema: s, .. }) => kind == k && schema == s,
+        _ => false,
+    }
+}
+
+fn join(known: &mut Change, more: &Change) {
+    match (known, more) {
+        (
+            Change::Grant { privileges, on, .. } | Change::Revoke { privileges, on, .. },
+            Change::Grant { privileges: p, on: other, .. } | Change::Revoke { privileges: p, on: other, .. },
+        ) => {
+            *privileges = *privileges | *p;
+            if let (On::Objects { names, .. }, On::Objects { names: more, .. }) = (on, other) {
+                for name in more {
+                    if !names.contains(name) {
+                        names.push(name.clone());
+                    }
+                }
+            }
+        }
+        (Change::DefaultPrivileges { privileges, .. }, Change::DefaultPrivileges { privileges: p, .. }) => {
+            *privileges = *privileges | *p;
+        }
+        _ => {}
+    }
+}
+
+struct Maker<'a> {
+    base: &'a Snapshot,
+    draft: Draft,
+    ground: Ground,
+    steps: Vec<Step>,
+}
+
+impl<'a> Maker<'a> {
+    fn new(base: &'a Snapshot) -> Maker<'a> {
+        Maker { base, draft: Draft::new(base), ground: Ground::default(), steps: Vec::new() }
+    }
+
+    fn add(&mut self, change: Change, resolves: Vec<String>) -> Result<(), Refused> {
+        let touched = keys::touched(&change, self.draft.snapshot());
+        let before = self.draft.ground(touched.iter().cloned());
+        let mut hazards = story::hazards(&change, self.base);
+        let mut tried = self.draft.clone();
+        tried.apply(&change)?;
+        let after = tried.ground(touched.iter().cloned());
+        let password = matches!(change, Change::SetPassword { .. });
+        if before.moved(&after).is_empty() && !password {
+            // Nothing to do: something before it did it already.
+            return Ok(());
+        }
+        self.draft = tried;
+        for key in touched {
+            if !self.ground.0.contains_key(&key) {
+                let state = before.0.get(&key).cloned().flatten();
+                self.ground.0.insert(key, state);
+            }
+        }
+        let undo = match undo::back(self.draft.snapshot(), &before) {
+            Ok(way) if way.left.is_empty() && !password => Some(way.changes.iter().flat_map(sql::statements).collect()),
+            Ok(_) | Err(_) => None,
+        };
+        if undo.is_none() && !hazards.iter().any(|h| h.kind == HazardKind::NoWayBack) {
+            let sentence = "Nothing takes this back by itself.".to_owned();
+            hazards.push(Hazard { kind: HazardKind::NoWayBack, sentence });
+        }
+        self.steps.push(Step {
+            id: format!("s{}", self.steps.len() + 1),
+            title: story::title(&change),
+            sql: sql::statements(&change),
+            change,
+            undo,
+            hazards,
+            resolves,
+        });
+        Ok(())
+    }
+
+    fn draft_snapshot(&self) -> Snapshot {
+        self.draft.clone().finish()
+    }
+
+    fn plan(self) -> Plan {
+        let after = self.draft.finish();
+        let predicted = Ground::of(&after, self.ground.keys().cloned());
+        let effects: Vec<Effect> = effects::effects(self.base, &after, &self.ground);
+        let server = &self.base.server;
+        let target = Target {
+            instance: self.base.instance.clone(),
+            system_identifier: server.system_identifier.clone(),
+            database: server.database.clone(),
+            server_version_num: server.version_num,
+        };
+        let base_fingerprint = self.ground.fingerprint();
+        let mut hash = Sha256::new();
+        for part in [target.system_identifier.as_deref().unwrap_or(""), &target.database, &base_fingerprint] {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        for statement in self.steps.iter().flat_map(|step| &step.sql) {
+            hash.update(statement.as_bytes());
+            hash.update([0]);
+        }
+        let plan_id = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Plan {
+            schema_version: 1,
+            plan_id,
+            target,
+            base_fingerprint,
+            ground: self.ground,
+            steps: self.steps,
+            predicted,
+            effects,
+            notes: Vec::new(),
+            left: Vec::new(),
+        }
+    }
+}
+
+/// Keys of a ground that a snapshot cannot tell, because the objects of their schema were not read.
+#[must_use]
+pub fn unread<'a>(snapshot: &Snapshot, ground: &'a Ground) -> Vec<&'a Key> {
+    let read = |schema: &str| {
+        let found = snapshot.catalog.schema_named(schema);
+        found.is_none_or(|s| snapshot.objects.0.contains_key(&s.oid))
+    };
+    ground.keys().filter(|key| key.in_schema().is_some_and(|schema| !read(schema))).collect()
+}

@@ -1,0 +1,289 @@
+//! What a change is called, and what somebody should know before it runs: one sentence of consequence each.
+
+use super::{Hazard, HazardKind};
+use crate::domain::{
+    ObjectKind, Privileges,
+    change::{Change, Grantee, ObjectRef, On, RoleAttributes},
+    snapshot::{DefaultKind, Snapshot},
+};
+
+/// The change in a few words.
+#[must_use]
+pub fn title(change: &Change) -> String {
+    match change {
+        Change::CreateSchema { name, owner } => format!("create schema {name}, owned by {owner}"),
+        Change::DropSchema { name } => format!("drop schema {name}, which is empty"),
+        Change::CreateRole { name, attributes } => match attributes.login {
+            Some(true) => format!("create role {name}, which may log in"),
+            _ => format!("create role {name}"),
+        },
+        Change::AlterRole { name, attributes } => format!("role {name}: {}", attribute_words(attributes)),
+        Change::DropRole { name } => format!("drop role {name}"),
+        Change::SetPassword { role } => format!("set the password of {role}"),
+        Change::GrantRole { role, member } | Change::GrantRoleWith { role, member, .. } => {
+            format!("make {member} a member of {role}")
+        }
+        Change::RevokeRole { role, member, .. } => format!("end the membership of {member} in {role}"),
+        Change::Grant { privileges, on, to } | Change::GrantWith { privileges, on, to, option: false, .. } => {
+            format!("let {} {} {}", who(to), words(*privileges), place(on))
+        }
+        Change::GrantWith { privileges, on, to, .. } => {
+            format!("let {} {} {} and pass that on", who(to), words(*privileges), place(on))
+        }
+        Change::Revoke { privileges, on, from, option_only: false, .. } => {
+            format!("take {} {} from {}", words(*privileges), place(on), who(from))
+        }
+        Change::Revoke { privileges, on, from, .. } => {
+            format!("keep {} from passing on {} {}", who(from), words(*privileges), place(on))
+        }
+        Change::DefaultPrivileges { creator, schema, kind, privileges, grantee, grant } => {
+            let place = schema.as_ref().map(|s| format!(" in {s}")).unwrap_or_default();
+            let verb = if *grant { "give" } else { "no longer give" };
+            let (kind, list, to) = (default_kind(*kind), words(*privileges), who(grantee));
+            format!("{kind} that {creator} will create{place} {verb} {to} {list}")
+        }
+        Change::SetSchemaOwner { schema, owner } => format!("schema {schema} belongs to {owner}"),
+        Change::SetOwner { object, owner } => format!("{} belongs to {owner}", named(object)),
+        Change::SetSchema { object, to } => format!("move {} to schema {to}", named(object)),
+        Change::MoveVersionTable { schema, name, to } => {
+            format!("move version table {schema}.{name} to schema {to}")
+        }
+        Change::SetExtensionSchema { extension, to } => format!("move extension {extension} to schema {to}"),
+        Change::SetRoleSetting { role, database, name, value } => {
+            let place = if database.is_some() { " in this database" } else { "" };
+            match value {
+                Some(value) => format!("{role}{place} gets {name} = {}", value.join(", ")),
+                None => format!("{role}{place} has no {name} of its own any more"),
+            }
+        }
+        Change::SetDatabaseSetting { database, name, value } => match value {
+            Some(value) => format!("database {database} gets {name} = {}", value.join(", ")),
+            None => format!("database {database} has no {name} of its own any more"),
+        },
+        Change::EnableRls { schema, table } => format!("row level security on {schema}.{table}"),
+        Change::DisableRls { schema, table } => format!("no row level security on {schema}.{table}"),
+        Change::ForceRls { schema, table } => {
+            format!("row level security on {schema}.{table} binds its owner too")
+        }
+        Change::NoForceRls { schema, table } => {
+            format!("row level security on {schema}.{table} no longer binds its owner")
+        }
+        Change::CreateTenantPolicy { schema, table, name, column, .. } => {
+            format!("policy {name} on {schema}.{table}: rows of one {column} only")
+        }
+        Change::DropPolicy { schema, table, name } => format!("drop policy {name} on {schema}.{table}"),
+        Change::ValidateForeignKey { schema, table, name } => {
+            format!("check foreign key {name} of {schema}.{table}")
+        }
+        Change::CreateVersionTable { schema, name, owner } => {
+            format!("create the version table {schema}.{name}, owned by {owner}")
+        }
+        Change::DropVersionTable { schema, name } => format!("drop table {schema}.{name}, which never held a row"),
+        Change::InsertVersionRows { schema, table, rows } => {
+            format!("write {} into {schema}.{table}", rows.join(", "))
+        }
+        Change::DeleteVersionRows { schema, table, rows } => {
+            format!("take {} out of {schema}.{table}", rows.join(", "))
+        }
+        Change::SetFunctionSearchPath { schema, signature, path } => {
+            format!("{schema}.{signature} always runs with search_path {}", path.join(", "))
+        }
+        Change::ResetFunctionSearchPath { schema, signature } => {
+            format!("{schema}.{signature} runs with its caller's search_path")
+        }
+        Change::SetViewInvoker { schema, view } => format!("view {schema}.{view} reads with its caller's rights"),
+        Change::ResetViewInvoker { schema, view } => format!("view {schema}.{view} reads with its owner's rights"),
+        Change::CreateAuditSchema { schema, .. } => format!("the audit schema {schema} with its table"),
+    }
+}
+
+/// What can go wrong, who will notice, and what cannot be taken back.
+#[must_use]
+pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
+    let hazard = |kind: HazardKind, sentence: String| Hazard { kind, sentence };
+    let waits = |what: &str| {
+        format!(
+            "Takes the strongest lock on {what}: nobody reads or writes it until COMMIT. It is asked for in attempts of \
+             at most 0.3 s, so others wait no longer than that."
+        )
+    };
+    let sessions = |role: &str| {
+        let own = |s: &&crate::domain::snapshot::Session| s.role.as_deref() == Some(role) && !s.own;
+        before.activity.as_ref().map_or(0, |a| a.sessions.iter().filter(own).count())
+    };
+    match change {
+        Change::SetSchema { object, to } => vec![
+            hazard(HazardKind::Lock, waits(&format!("{}.{}", object.schema, object.name))),
+            hazard(
+                HazardKind::Application,
+                format!(
+                    "Code that writes {}.{} with its schema, or whose search_path has no {to}, will not find it.",
+                    object.schema, object.name
+                ),
+            ),
+        ],
+        Change::MoveVersionTable { schema, name, to } => vec![
+            hazard(HazardKind::Lock, waits(&format!("{schema}.{name}"))),
+            hazard(
+                HazardKind::Application,
+                format!(
+                    "Alembic has to look in {to}: by the role's search_path, or by version_table_schema in env.py. \
+                     Otherwise the next upgrade starts from an empty database's beginning."
+                ),
+            ),
+        ],
+        Change::SetOwner { object, .. } if object.kind.object_kind() == ObjectKind::Table => {
+            vec![hazard(HazardKind::Lock, waits(&format!("{}.{}", object.schema, object.name)))]
+        }
+        Change::EnableRls { schema, table } => vec![
+            hazard(HazardKind::Lock, waits(&format!("{schema}.{table}"))),
+            hazard(
+                HazardKind::Loss,
+                format!("Whoever no policy of {schema}.{table} lets through sees no row of it any more."),
+            ),
+        ],
+        Change::ForceRls { schema, table }
+        | Change::DisableRls { schema, table }
+        | Change::NoForceRls { schema, table }
+        | Change::CreateTenantPolicy { schema, table, .. }
+        | Change::DropPolicy { schema, table, .. }
+        | Change::DropVersionTable { schema, name: table } => {
+            vec![hazard(HazardKind::Lock, waits(&format!("{schema}.{table}")))]
+        }
+        Change::SetViewInvoker { schema, view } | Change::ResetViewInvoker { schema, view } => {
+            vec![hazard(HazardKind::Lock, waits(&format!("{schema}.{view}")))]
+        }
+        Change::ValidateForeignKey { schema, table, .. } => vec![hazard(
+            HazardKind::Lock,
+            format!("Reads all of {schema}.{table}; writes go on, other changes to its definition wait."),
+        )],
+        Change::SetPassword { role } => {
+            let n = sessions(role);
+            let open = if n == 0 { String::new() } else { format!(" {n} open now stay as they are.") };
+            vec![hazard(
+                HazardKind::NoWayBack,
+                format!(
+                    "The old password cannot be brought back: every client of {role} needs the new one for its next \
+                     connection.{open}"
+                ),
+            )]
+        }
+        Change::Revoke { option_only: false, from: Grantee::Role(role), .. } => {
+            let n = sessions(role);
+            if n == 0 {
+                return Vec::new();
+            }
+            let whose = crate::text::count(n as u64, "session", "sessions");
+            vec![hazard(
+                HazardKind::Loss,
+                format!("{role} has {whose} open: statements that need the right fail from COMMIT on."),
+            )]
+        }
+        Change::RevokeRole { role, member, .. } => vec![hazard(
+            HazardKind::Loss,
+            format!("{member}, and whoever is a member of it, loses what only {role} gave."),
+        )],
+        Change::AlterRole { name, attributes } if attributes.superuser == Some(false) => vec![hazard(
+            HazardKind::Loss,
+            format!(
+                "{name} is asked for grants from then on, in open sessions too: what it does without them stops working."
+            ),
+        )],
+        Change::AlterRole { name, attributes } if attributes.login == Some(false) => {
+            vec![hazard(HazardKind::Loss, format!("{name} cannot log in any more; open sessions go on."))]
+        }
+        Change::SetRoleSetting { role, name, .. } => vec![hazard(
+            HazardKind::Application,
+            format!("Sessions of {role} that are open keep their {name} until they connect again."),
+        )],
+        Change::SetDatabaseSetting { name, .. } => vec![hazard(
+            HazardKind::Application,
+            format!("Sessions that are open keep their {name} until they connect again."),
+        )],
+        Change::SetExtensionSchema { extension, to } => vec![hazard(
+            HazardKind::Application,
+            format!("Code that calls functions of {extension} without their schema needs {to} in its search_path."),
+        )],
+        Change::SetFunctionSearchPath { schema, signature, .. } => vec![hazard(
+            HazardKind::Note,
+            format!("What {schema}.{signature} names without a schema must stand in that path."),
+        )],
+        Change::CreateSchema { .. }
+        | Change::DropSchema { .. }
+        | Change::CreateRole { .. }
+        | Change::AlterRole { .. }
+        | Change::DropRole { .. }
+        | Change::GrantRole { .. }
+        | Change::GrantRoleWith { .. }
+        | Change::Grant { .. }
+        | Change::GrantWith { .. }
+        | Change::Revoke { .. }
+        | Change::DefaultPrivileges { .. }
+        | Change::SetSchemaOwner { .. }
+        | Change::SetOwner { .. }
+        | Change::CreateVersionTable { .. }
+        | Change::InsertVersionRows { .. }
+        | Change::DeleteVersionRows { .. }
+        | Change::ResetFunctionSearchPath { .. }
+        | Change::CreateAuditSchema { .. } => Vec::new(),
+    }
+}
+
+fn who(grantee: &Grantee) -> &str {
+    match grantee {
+        Grantee::Public => "everybody (PUBLIC)",
+        Grantee::Role(name) => name,
+    }
+}
+
+fn words(privileges: Privileges) -> String {
+    privileges.iter().map(|p| p.keyword().to_owned()).collect::<Vec<_>>().join(", ")
+}
+
+fn place(on: &On) -> String {
+    match on {
+        On::Database(name) => format!("on database {name}"),
+        On::Schema(name) => format!("on schema {name}"),
+        On::AllIn { kind, schema } => format!("on all {} of {schema}", kind.plural()),
+        On::Objects { kind, schema, names } => match names.as_slice() {
+            [one] => format!("on {} {schema}.{one}", kind.singular()),
+            many => format!("on {} {} of {schema}", many.len(), kind.plural()),
+        },
+        On::Columns { schema, relation, columns } => {
+            format!("on {} of {schema}.{relation}", columns.join(", "))
+        }
+    }
+}
+
+fn named(object: &ObjectRef) -> String {
+    format!("{} {}.{}", object.kind.word(), object.schema, object.name)
+}
+
+fn default_kind(kind: DefaultKind) -> &'static str {
+    match kind {
+        DefaultKind::Tables => "tables",
+        DefaultKind::Sequences => "sequences",
+        DefaultKind::Functions => "routines",
+        DefaultKind::Types => "types",
+        DefaultKind::Schemas => "schemas",
+        DefaultKind::LargeObjects => "large objects",
+    }
+}
+
+fn attribute_words(a: &RoleAttributes) -> String {
+    let mut words: Vec<String> = [
+        (a.superuser, "SUPERUSER"),
+        (a.create_db, "CREATEDB"),
+        (a.create_role, "CREATEROLE"),
+        (a.inherit, "INHERIT"),
+        (a.login, "LOGIN"),
+        (a.replication, "REPLICATION"),
+        (a.bypass_rls, "BYPASSRLS"),
+    ]
+    .into_iter()
+    .filter_map(|(value, word)| value.map(|on| if on { word.to_owned() } else { format!("NO{word}") }))
+    .collect();
+    words.extend(a.connection_limit.map(|n| format!("at most {n} connections")));
+    words.extend(a.valid_until.as_ref().map(|t| format!("password valid until {t}")));
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+}

@@ -1,0 +1,563 @@
+//! From how things stand to how they stood: the changes that take a change back. Made by comparing the two grounds, so an
+//! undo restores what was there, not what a statement's opposite would leave. Held by the law *invert*.
+
+use std::collections::BTreeMap;
+
+use super::{
+    ground::{Grant, Ground, Key, Share, Shares, State},
+    keys::grantee,
+    predict::{Draft, Refused, valid_until},
+};
+use crate::domain::{
+    ObjectKind, Oid, Privileges,
+    change::{Change, ObjectRef, On, RoleAttributes},
+    search_path,
+    snapshot::{DefaultKind, Kind, Snapshot},
+};
+
+/// The way back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Back {
+    pub changes: Vec<Change>,
+    /// What stays otherwise than it was: nothing can restore it.
+    pub left: Vec<Key>,
+    /// What means the same as before, written otherwise: an ACL that was NULL is now a list.
+    pub rewritten: Vec<Key>,
+}
+
+/// The changes that lead from a snapshot to how the things in `goal` stood.
+///
+/// # Errors
+/// [`Refused`], when one of them is not possible: something depends on what would be taken away.
+pub fn back(now: &Snapshot, goal: &Ground) -> Result<Back, Refused> {
+    let mut way = Way { draft: Draft::new(now), goal, changes: Vec::new(), version: now.server.version_num };
+    way.structure()?;
+    way.details()?;
+    way.rights()?;
+    way.ends()?;
+    let after = way.draft.ground(goal.keys().cloned());
+    let (mut left, mut rewritten) = (Vec::new(), Vec::new());
+    for moved in goal.moved(&after) {
+        let same = match (&moved.was, &moved.is) {
+            (Some(was), Some(is)) => means_the_same(was, is, &moved.key, way.version),
+            _ => false,
+        };
+        if same { rewritten.push(moved.key) } else { left.push(moved.key) }
+    }
+    Ok(Back { changes: way.changes, left, rewritten })
+}
+
+/// Equal in what they mean: NULL and the list it stands for are the same.
+#[must_use]
+pub fn means_the_same(a: &State, b: &State, key: &Key, version: u32) -> bool {
+    if a.matches(b) {
+        return true;
+    }
+    let kind = |state: &State| match (state, key) {
+        (State::Database { .. }, _) => Some(ObjectKind::Database),
+        (State::Schema { .. }, _) => Some(ObjectKind::Schema),
+        (State::Object { .. }, Key::Object { kind, .. }) => Some(*kind),
+        (State::Column { .. }, _) => None,
+        _ => None,
+    };
+    let spelled = |state: &State| {
+        let mut state = state.clone();
+        let of = kind(&state);
+        match &mut state {
+            State::Database { owner, shares, .. }
+            | State::Schema { owner, shares, .. }
+            | State::Object { owner, shares, .. } => {
+                if let Some(kind) = of {
+                    *shares = Some(in_force(shares, kind, owner, version));
+                }
+            }
+            State::Column { shares } => *shares = Some(shares.clone().unwrap_or_default()),
+            State::Role { .. }
+            | State::Membership { .. }
+            | State::Setting { .. }
+            | State::DefaultAcl { .. }
+            | State::Policy { .. }
+            | State::ForeignKey { .. }
+            | State::Extension { .. }
+            | State::VersionRows { .. } => {}
+        }
+        state
+    };
+    spelled(a).matches(&spelled(b))
+}
+
+/// The shares in force: the list, or what NULL stands for.
+fn in_force(shares: &Shares, kind: ObjectKind, owner: &str, version: u32) -> Vec<Share> {
+    let mut list = match shares {
+        Some(list) => list.clone(),
+        None => {
+            let all = kind.all(version);
+            let own =
+                Share { grantee: Some(owner.to_owned()), grantor: owner.to_owned(), privileges: all, grantable: all };
+            let public = Share {
+                grantee: None,
+                grantor: owner.to_owned(),
+                privileges: kind.public_default(),
+                grantable: Privileges::NONE,
+            };
+            vec![own, public]
+        }
+    };
+    for share in &mut list {
+        // What the owner holds of its own it can always pass on.
+        if share.grantee.as_deref() == Some(owner) && share.grantor == owner {
+            share.grantable = share.privileges;
+        }
+    }
+    list.retain(|s| !s.privileges.is_empty());
+    list.sort();
+    list
+}
+
+struct Way<'a> {
+    draft: Draft,
+    goal: &'a Ground,
+    changes: Vec<Change>,
+    version: u32,
+}
+
+/// A difference of rights that many objects may share: what to do, to whom, by whom.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Difference {
+    /// Takes come first: a grant option that goes away may take others with it.
+    grant: bool,
+    grantee: Option<String>,
+    grantor: Option<String>,
+    privileges: Privileges,
+    option: bool,
+}
+
+impl Way<'_> {
+    fn push(&mut self, change: Change) -> Result<(), Refused> {
+        self.draft.apply(&change)?;
+        self.changes.push(change);
+        Ok(())
+    }
+
+    /// How the things of the goal stand now, beside how they should: those that differ.
+    fn differing(&self) -> Vec<(Key, Option<State>, Option<State>)> {
+        let now = self.draft.ground(self.goal.keys().cloned());
+        self.goal.moved(&now).into_iter().map(|m| (m.key, m.is, m.was)).collect()
+    }
+
+    /// Roles and schemas that have to be there again, places and owners.
+    fn structure(&mut self) -> Result<(), Refused> {
+        let differing = self.differing();
+        for (key, now, goal) in &differing {
+            match (key, now, goal) {
+                (Key::Role { name }, None, Some(State::Role { .. })) => {
+                    let attributes = goal.as_ref().map(attributes).unwrap_or_default();
+                    self.push(Change::CreateRole { name: name.clone(), attributes })?;
+                }
+                (Key::Schema { name }, None, Some(State::Schema { owner, .. })) => {
+                    self.push(Change::CreateSchema { name: name.clone(), owner: owner.clone() })?;
+                }
+                _ => {}
+            }
+        }
+        // An object that is gone here and new there is the same one, when its oid is.
+        let oid = |state: &Option<State>| match state {
+            Some(State::Object { oid: Some(oid), owned: false, kind, .. }) => Some((*oid, *kind)),
+            _ => None,
+        };
+        let mut moved: BTreeMap<Oid, ((String, String), Kind)> = BTreeMap::new();
+        for (key, now, goal) in &differing {
+            if let (Key::Object { schema, name, .. }, Some((oid, kind)), None) = (key, oid(now), goal) {
+                moved.insert(oid, ((schema.clone(), name.clone()), kind));
+            }
+        }
+        for (key, now, goal) in &differing {
+            if let (Key::Object { schema, name, .. }, None, Some((oid, kind))) = (key, now, oid(goal))
+                && let Some(((from, now_called), _)) = moved.remove(&oid)
+                && now_called == *name
+            {
+                let object = ObjectRef { kind, schema: from, name: name.clone() };
+                self.push(Change::SetSchema { object, to: schema.clone() })?;
+            }
+        }
+        for (key, now, goal) in self.differing() {
+            match (&key, now, goal) {
+                (Key::Schema { name }, Some(State::Schema { owner: is, .. }), Some(State::Schema { owner, .. }))
+                    if is != owner =>
+                {
+                    self.push(Change::SetSchemaOwner { schema: name.clone(), owner })?;
+                }
+                (
+                    Key::Object { schema, name, .. },
+                    Some(State::Object { owner: is, kind, owned: false, .. }),
+                    Some(State::Object { owner, .. }),
+                ) if is != owner => {
+                    let object = ObjectRef { kind, schema: schema.clone(), name: name.clone() };
+                    self.push(Change::SetOwner { object, owner })?;
+                }
+                (
+                    Key::Extension { name },
+                    Some(State::Extension { schema: is, .. }),
+                    Some(State::Extension { schema, .. }),
+                ) if is != schema => {
+                    self.push(Change::SetExtensionSchema { extension: name.clone(), to: schema })?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Attributes, memberships, settings, row security, rows, and what a routine or view was told.
+    fn details(&mut self) -> Result<(), Refused> {
+        let database = self.draft.database().to_owned();
+        for (key, now, goal) in self.differing() {
+            match (key, now, goal) {
+                (Key::Role { name }, Some(now), Some(goal)) => {
+                    let attributes = attributes_between(&now, &goal);
+                    self.push(Change::AlterRole { name, attributes })?;
+                }
+                (Key::Membership { role, member }, now, goal) => {
+                    let of = |state: Option<State>| match state {
+                        Some(State::Membership { grants }) => grants,
+                        _ => Vec::new(),
+                    };
+                    let (now, goal) = (of(now), of(goal));
+                    for grant in now.iter().filter(|g| !goal.contains(g)) {
+                        self.push(Change::RevokeRole {
+                            role: role.clone(),
+                            member: member.clone(),
+                            grantor: (self.version >= 160_000).then(|| grant.grantor.clone()),
+                        })?;
+                    }
+                    for Grant { grantor, inherit, set, admin } in goal.into_iter().filter(|g| !now.contains(g)) {
+                        let options = self.version >= 160_000;
+                        self.push(Change::GrantRoleWith {
+                            role: role.clone(),
+                            member: member.clone(),
+                            admin,
+                            inherit: options.then_some(inherit),
+                            set: options.then_some(set),
+                            grantor: Some(grantor),
+                        })?;
+                    }
+                }
+                (Key::Setting { role, in_database, name }, _, goal) => {
+                    let value = match goal {
+                        Some(State::Setting { value }) => Some(written(&name, &value)),
+                        _ => None,
+                    };
+                    let change = match role {
+                        Some(role) => Change::SetRoleSetting {
+                            role,
+                            database: in_database.then(|| database.clone()),
+                            name,
+                            value,
+                        },
+                        None => Change::SetDatabaseSetting { database: database.clone(), name, value },
+                    };
+                    self.push(change)?;
+                }
+                (
+                    Key::Object { schema, name, .. },
+                    Some(State::Object { rls: rls_now, force_rls: force_now, option: option_now, kind, .. }),
+                    Some(State::Object { rls, force_rls, option, .. }),
+                ) => {
+                    let (schema, table) = (schema.clone(), name.clone());
+                    match (rls_now, rls) {
+                        (false, true) => {
+                            self.push(Change::EnableRls { schema: schema.clone(), table: table.clone() })?
+                        }
+                        (true, false) => {
+                            self.push(Change::DisableRls { schema: schema.clone(), table: table.clone() })?;
+                        }
+                        _ => {}
+                    }
+                    match (force_now, force_rls) {
+                        (false, true) => {
+                            self.push(Change::ForceRls { schema: schema.clone(), table: table.clone() })?
+                        }
+                        (true, false) => {
+                            self.push(Change::NoForceRls { schema: schema.clone(), table: table.clone() })?;
+                        }
+                        _ => {}
+                    }
+                    if option_now != option {
+                        self.option(kind, schema, table, option.as_deref())?;
+                    }
+                }
+                (Key::Policy { schema, table, name }, Some(_), None) => {
+                    self.push(Change::DropPolicy { schema, table, name })?;
+                }
+                (Key::VersionRows { schema, table }, Some(State::VersionRows { rows: now }), Some(goal)) => {
+                    let State::VersionRows { rows: goal } = goal else { continue };
+                    let gone: Vec<String> = now.iter().filter(|r| !goal.contains(r)).cloned().collect();
+                    let lost: Vec<String> = goal.iter().filter(|r| !now.contains(r)).cloned().collect();
+                    if !gone.is_empty() {
+                        let (schema, table) = (schema.clone(), table.clone());
+                        self.push(Change::DeleteVersionRows { schema, table, rows: gone })?;
+                    }
+                    if !lost.is_empty() {
+                        self.push(Change::InsertVersionRows { schema, table, rows: lost })?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn option(&mut self, kind: Kind, schema: String, name: String, goal: Option<&str>) -> Result<(), Refused> {
+        match kind {
+            Kind::View if goal == Some("security_invoker=true") => {
+                self.push(Change::SetViewInvoker { schema, view: name })
+            }
+            Kind::View => self.push(Change::ResetViewInvoker { schema, view: name }),
+            Kind::Function | Kind::Procedure | Kind::Aggregate | Kind::Window => {
+                match goal.and_then(|g| g.strip_prefix("search_path=")).and_then(search_path::parse) {
+                    Some(path) => self.push(Change::SetFunctionSearchPath { schema, signature: name, path }),
+                    None => self.push(Change::ResetFunctionSearchPath { schema, signature: name }),
+                }
+            }
+            Kind::Table | Kind::Partitioned | Kind::MaterializedView | Kind::Foreign | Kind::Sequence | Kind::Type => {
+                Ok(())
+            }
+        }
+    }
+
+    /// ACLs and default privileges.
+    fn rights(&mut self) -> Result<(), Refused> {
+        let mut alike: BTreeMap<(Difference, String, ObjectKind), Vec<String>> = BTreeMap::new();
+        let mut single: Vec<(Difference, On)> = Vec::new();
+        let database = self.draft.database().to_owned();
+        for (key, now, goal) in self.differing() {
+            match (key, now, goal) {
+                (
+                    Key::Database,
+                    Some(State::Database { shares: now, owner, .. }),
+                    Some(State::Database { shares: goal, .. }),
+                ) => {
+                    let found = self.shares(&now, &goal, ObjectKind::Database, &owner);
+                    single.extend(found.into_iter().map(|d| (d, On::Database(database.clone()))));
+                }
+                (
+                    Key::Schema { name },
+                    Some(State::Schema { shares: now, owner, .. }),
+                    Some(State::Schema { shares: goal, .. }),
+                ) => {
+                    let found = self.shares(&now, &goal, ObjectKind::Schema, &owner);
+                    single.extend(found.into_iter().map(|d| (d, On::Schema(name.clone()))));
+                }
+                (
+                    Key::Object { kind, schema, name },
+                    Some(State::Object { shares: now, owner, .. }),
+                    Some(State::Object { shares: goal, .. }),
+                ) => {
+                    for difference in self.shares(&now, &goal, kind, &owner) {
+                        alike.entry((difference, schema.clone(), kind)).or_default().push(name.clone());
+                    }
+                }
+                (
+                    Key::Column { schema, relation, column },
+                    Some(State::Column { shares: now }),
+                    Some(State::Column { shares: goal }),
+                ) => {
+                    let now = Some(now.unwrap_or_default());
+                    let goal = Some(goal.unwrap_or_default());
+                    let owner = self.draft.owner(ObjectKind::Table, &schema, &relation).unwrap_or_default();
+                    for difference in self.shares(&now, &goal, ObjectKind::Table, &owner) {
+                        let (schema, relation) = (schema.clone(), relation.clone());
+                        single.push((difference, On::Columns { schema, relation, columns: vec![column.clone()] }));
+                    }
+                }
+                (Key::DefaultAcl { creator, schema, kind }, now, goal) => {
+                    self.defaults(&creator, schema.as_deref(), kind, now.as_ref(), goal.as_ref())?;
+                }
+                _ => {}
+            }
+        }
+        let many = alike
+            .into_iter()
+            .map(|((difference, schema, kind), names)| (difference, On::Objects { kind, schema, names }));
+        let mut all: Vec<(Difference, On)> = single.into_iter().chain(many).collect();
+        // Dependent grants are taken before the option they stand on, options are given before what stands on them.
+        all.sort_by(|(a, _), (b, _)| {
+            a.grant.cmp(&b.grant).then_with(|| {
+                let depth = |d: &Difference| d.grantor.is_some();
+                if a.grant { depth(a).cmp(&depth(b)) } else { depth(b).cmp(&depth(a)) }
+            })
+        });
+        for (d, on) in all {
+            let who = grantee(d.grantee.as_ref());
+            let change = match (d.grant, d.option || d.grantor.is_some()) {
+                (true, false) => Change::Grant { privileges: d.privileges, on, to: who },
+                (true, true) => {
+                    let (privileges, option, grantor) = (d.privileges, d.option, d.grantor);
+                    Change::GrantWith { privileges, on, to: who, option, grantor }
+                }
+                (false, _) => {
+                    let (privileges, option_only, grantor) = (d.privileges, d.option, d.grantor);
+                    Change::Revoke { privileges, on, from: who, option_only, grantor }
+                }
+            };
+            self.push(change)?;
+        }
+        Ok(())
+    }
+
+    fn shares(&self, now: &Shares, goal: &Shares, kind: ObjectKind, owner: &str) -> Vec<Difference> {
+        let (now, goal) = (in_force(now, kind, owner, self.version), in_force(goal, kind, owner, self.version));
+        let key = |s: &Share| (s.grantee.clone(), s.grantor.clone());
+        let mut pairs: BTreeMap<_, (Option<&Share>, Option<&Share>)> = BTreeMap::new();
+        for share in &now {
+            pairs.entry(key(share)).or_default().0 = Some(share);
+        }
+        for share in &goal {
+            pairs.entry(key(share)).or_default().1 = Some(share);
+        }
+        let mut found = Vec::new();
+        for ((grantee, grantor), (now, goal)) in pairs {
+            let of =
+                |s: Option<&Share>| s.map_or((Privileges::NONE, Privileges::NONE), |s| (s.privileges, s.grantable));
+            let ((has, can), (should, could)) = (of(now), of(goal));
+            let own = grantee.as_deref() == Some(owner) && grantor == owner;
+            let by = (grantor != owner).then_some(grantor);
+            let mut add = |grant: bool, option: bool, privileges: Privileges| {
+                if !privileges.is_empty() {
+                    let (grantee, grantor) = (grantee.clone(), by.clone());
+                    found.push(Difference { grant, grantee, grantor, privileges, option });
+                }
+            };
+            add(false, false, has.minus(should));
+            if own {
+                add(true, false, should.minus(has));
+            } else {
+                add(false, true, can.minus(could).and(should));
+                add(true, false, should.minus(has).minus(could));
+                add(true, true, could.minus(can));
+            }
+        }
+        found
+    }
+
+    fn defaults(
+        &mut self,
+        creator: &str,
+        schema: Option<&str>,
+        kind: DefaultKind,
+        now: Option<&State>,
+        goal: Option<&State>,
+    ) -> Result<(), Refused> {
+        let of = |state: Option<&State>| match state {
+            Some(State::DefaultAcl { shares }) => Some(shares.clone()),
+            _ => None,
+        };
+        let base = || if schema.is_none() { self.draft.built_in(kind, creator) } else { Vec::new() };
+        let (now, goal) = (of(now).unwrap_or_else(base), of(goal).unwrap_or_else(base));
+        let held = |list: &[Share], who: &Option<String>| {
+            let found = list.iter().filter(|s| s.grantee == *who);
+            found.fold(Privileges::NONE, |held, s| held | s.privileges)
+        };
+        let mut who: Vec<Option<String>> = now.iter().chain(&goal).map(|s| s.grantee.clone()).collect();
+        who.sort();
+        who.dedup();
+        for who in who {
+            let (is, should) = (held(&now, &who), held(&goal, &who));
+            for (grant, privileges) in [(false, is.minus(should)), (true, should.minus(is))] {
+                if !privileges.is_empty() {
+                    self.push(Change::DefaultPrivileges {
+                        creator: creator.to_owned(),
+                        schema: schema.map(str::to_owned),
+                        kind,
+                        privileges,
+                        grantee: grantee(who.as_ref()),
+                        grant,
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was made is taken away last, when nothing of ours depends on it any more.
+    fn ends(&mut self) -> Result<(), Refused> {
+        let differing = self.differing();
+        let gone = |key: &Key| differing.iter().any(|(k, now, goal)| k == key && now.is_some() && goal.is_none());
+        for (key, ..) in differing.iter().filter(|(key, ..)| gone(key)) {
+            if let Key::Object { kind: ObjectKind::Table, schema, name } = key {
+                self.push(Change::DropVersionTable { schema: schema.clone(), name: name.clone() })?;
+            }
+        }
+        for (key, ..) in differing.iter().filter(|(key, ..)| gone(key)) {
+            if let Key::Schema { name } = key {
+                self.push(Change::DropSchema { name: name.clone() })?;
+            }
+        }
+        for (key, ..) in differing.iter().filter(|(key, ..)| gone(key)) {
+            if let Key::Role { name } = key {
+                self.push(Change::DropRole { name: name.clone() })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A setting's value as `SET` takes it back.
+fn written(name: &str, value: &str) -> Vec<String> {
+    if name.eq_ignore_ascii_case("search_path")
+        && let Some(names) = search_path::parse(value)
+    {
+        return names.into_iter().filter(|n| !n.is_empty()).collect();
+    }
+    vec![value.to_owned()]
+}
+
+fn attributes(state: &State) -> RoleAttributes {
+    let State::Role {
+        superuser,
+        inherit,
+        create_role,
+        create_db,
+        login,
+        replication,
+        bypass_rls,
+        connection_limit,
+        valid_until_us,
+        ..
+    } = state
+    else {
+        return RoleAttributes::default();
+    };
+    RoleAttributes {
+        superuser: Some(*superuser),
+        inherit: Some(*inherit),
+        create_role: Some(*create_role),
+        create_db: Some(*create_db),
+        login: Some(*login),
+        replication: Some(*replication),
+        bypass_rls: Some(*bypass_rls),
+        connection_limit: Some(*connection_limit),
+        valid_until: valid_until_us.map(|us| valid_until(Some(us))),
+    }
+}
+
+/// The attributes of `goal` that `now` has not.
+fn attributes_between(now: &State, goal: &State) -> RoleAttributes {
+    let (is, to) = (attributes(now), attributes(goal));
+    let pick = |a: Option<bool>, b: Option<bool>| if a == b { None } else { b };
+    RoleAttributes {
+        superuser: pick(is.superuser, to.superuser),
+        inherit: pick(is.inherit, to.inherit),
+        create_role: pick(is.create_role, to.create_role),
+        create_db: pick(is.create_db, to.create_db),
+        login: pick(is.login, to.login),
+        replication: pick(is.replication, to.replication),
+        bypass_rls: pick(is.bypass_rls, to.bypass_rls),
+        connection_limit: if is.connection_limit == to.connection_limit { None } else { to.connection_limit },
+        valid_until: if is.valid_until == to.valid_until {
+            None
+        } else {
+            Some(to.valid_until.unwrap_or_else(|| "infinity".to_owned()))
+        },
+    }
+}
