@@ -300,6 +300,9 @@ impl<'a> Maker<'a> {
     }
 
     fn add(&mut self, change: Change, resolves: Vec<String>) -> Result<(), Refused> {
+        if keys::needs_columns(&change) && self.base.shapes.is_none() {
+            return Err(Refused::new("the privileges on columns have not been read yet"));
+        }
         let touched = keys::touched(&change, self.draft.snapshot());
         let before = self.draft.ground(touched.iter().cloned());
         let mut hazards = story::hazards(&change, self.base);

@@ -192,8 +192,8 @@ impl<'a> Keys<'a> {
             | Change::RevokeRole { role, member, .. } => {
                 self.found.insert(membership(role, member));
             }
-            Change::Grant { on, .. } | Change::GrantWith { on, .. } => self.on(on),
-            Change::Revoke { on, .. } => {
+            // Taking a grant back takes columns along, so they belong to it from the beginning.
+            Change::Grant { on, .. } | Change::GrantWith { on, .. } | Change::Revoke { on, .. } => {
                 self.on(on);
                 self.columns_of(on);
             }
@@ -303,6 +303,20 @@ pub fn schemas(change: &Change) -> Vec<&str> {
         | Change::SetRoleSetting { .. }
         | Change::SetDatabaseSetting { .. }
         | Change::ValidateForeignKey { .. } => Vec::new(),
+    }
+}
+
+/// The slow parts must have been read before the change can be planned: columns have rights of their own.
+#[must_use]
+pub fn needs_columns(change: &Change) -> bool {
+    match change {
+        Change::Grant { on, .. } | Change::GrantWith { on, .. } | Change::Revoke { on, .. } => match on {
+            On::AllIn { kind, .. } | On::Objects { kind, .. } => *kind == ObjectKind::Table,
+            On::Columns { .. } => true,
+            On::Database(_) | On::Schema(_) => false,
+        },
+        Change::SetOwner { object, .. } => object.kind.object_kind() == ObjectKind::Table,
+        _ => false,
     }
 }
 

@@ -6,6 +6,8 @@ pub mod build;
 mod effects;
 pub mod ground;
 pub mod keys;
+#[cfg(test)]
+mod laws;
 pub mod predict;
 pub mod sql;
 mod story;

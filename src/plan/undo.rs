@@ -34,6 +34,8 @@ pub fn back(now: &Snapshot, goal: &Ground) -> Result<Back, Refused> {
     way.structure()?;
     way.details()?;
     way.rights()?;
+    // What was taken from a table was taken from its columns too.
+    way.rights()?;
     way.ends()?;
     let after = way.draft.ground(goal.keys().cloned());
     let (mut left, mut rewritten) = (Vec::new(), Vec::new());
