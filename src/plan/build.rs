@@ -245,8 +245,8 @@ fn joins(a: &Change, b: &Change) -> bool {
         }
         (
             Change::DefaultPrivileges { creator, schema, kind, grantee, grant, .. },
-            Change::DefaultPrivileges { creator: c, schema: s, kind: k, grantee: g, grant: give, .. },
-        ) => creator == c && schema == s && kind == k && grantee == g && grant == give,
+            Change::DefaultPrivileges { creator: by, schema: place, kind: of, grantee: to, grant: give, .. },
+        ) => creator == by && schema == place && kind == of && grantee == to && grant == give,
         _ => a == b,
     }
 }
@@ -316,10 +316,8 @@ impl<'a> Maker<'a> {
         }
         self.draft = tried;
         for key in touched {
-            if !self.ground.0.contains_key(&key) {
-                let state = before.0.get(&key).cloned().flatten();
-                self.ground.0.insert(key, state);
-            }
+            let state = before.0.get(&key).cloned().flatten();
+            self.ground.0.entry(key).or_insert(state);
         }
         let undo = match undo::back(self.draft.snapshot(), &before) {
             Ok(way) if way.left.is_empty() && !password => Some(way.changes.iter().flat_map(sql::statements).collect()),
@@ -366,7 +364,7 @@ impl<'a> Maker<'a> {
             hash.update(statement.as_bytes());
             hash.update([0]);
         }
-        let plan_id = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let plan_id = super::ground::hexadecimal(&hash.finalize(), 8);
         Plan {
             schema_version: 1,
             plan_id,

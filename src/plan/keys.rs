@@ -150,7 +150,9 @@ impl<'a> Keys<'a> {
     fn of(&mut self, change: &Change) {
         let me = &self.snapshot.server.current_user;
         match change {
-            Change::CreateSchema { name, .. } | Change::DropSchema { name } => {
+            Change::CreateSchema { name, .. }
+            | Change::DropSchema { name }
+            | Change::SetSchemaOwner { schema: name, .. } => {
                 self.found.insert(schema(name));
             }
             Change::CreateRole { name, .. } => {
@@ -199,9 +201,6 @@ impl<'a> Keys<'a> {
             }
             Change::DefaultPrivileges { creator, schema, kind, .. } => {
                 self.found.insert(Key::DefaultAcl { creator: creator.clone(), schema: schema.clone(), kind: *kind });
-            }
-            Change::SetSchemaOwner { schema: name, .. } => {
-                self.found.insert(schema(name));
             }
             Change::SetOwner { object, .. } => self.with_owned(object),
             Change::SetSchema { object, to } => self.moves(object, to),

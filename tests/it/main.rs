@@ -13,6 +13,7 @@
 mod cli;
 mod connect;
 mod demo;
+mod faithful;
 mod faults;
 mod findings;
 mod hostile;
