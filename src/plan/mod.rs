@@ -9,6 +9,7 @@ pub mod keys;
 #[cfg(test)]
 mod laws;
 pub mod predict;
+pub mod setup;
 pub mod sql;
 mod story;
 pub mod undo;
