@@ -5,6 +5,7 @@
 pub mod build;
 mod effects;
 pub mod ground;
+pub mod handover;
 pub mod keys;
 #[cfg(test)]
 mod laws;

@@ -155,6 +155,79 @@ pub fn service(snapshot: &Arc<Snapshot>, policy: Option<&Policy>, wanted: &Wante
     Ok(SetUp { plan, service: declared })
 }
 
+/// A new, ordinary role in the place of another that a service runs as: its rights, the ownership of what stands in its
+/// schemas, its settings. The old role stays as it is. Without a declaration of the service, the schemas that the old role
+/// owns are its own.
+///
+/// # Errors
+/// [`Refused`]: no such role, nothing that would be the new one's, or a name that cannot be.
+pub fn replace(
+    snapshot: &Arc<Snapshot>,
+    policy: Option<&Policy>,
+    old: &str,
+    new: &str,
+) -> Result<(Plan, Vec<Service>), Refused> {
+    let catalog = &snapshot.catalog;
+    name("role", new)?;
+    let Some(role) = catalog.role_named(old) else {
+        return Err(Refused::new(format!("there is no role {old}")));
+    };
+    if catalog.role_named(new).is_some() {
+        return Err(Refused::new(format!("role {new} is there already")));
+    }
+    let mut policy = match policy {
+        Some(policy) => policy.clone(),
+        None => Policy { undeclared: Undeclared::Ignore, ..Policy::default() },
+    };
+    if policy.services.iter().all(|s| s.role != old) {
+        let owned = catalog.schemas.iter().filter(|s| s.owner == role.oid && !s.is_system() && !s.extension);
+        let schemas: Vec<String> = owned.map(|s| s.name.clone()).collect();
+        let Some(first) = schemas.first() else {
+            return Err(Refused::new(format!(
+                "no service of the policy runs as {old}, and it owns no schema: there is nothing that would be {new}'s"
+            )));
+        };
+        let wanted = Wanted { version_table: false, ..Wanted::new(first) };
+        policy.services.push(Service { schemas, ..declare(&wanted, old, old) });
+    }
+    let takes_over = |name: &mut String| {
+        if name == old {
+            new.clone_into(name);
+        }
+    };
+    let mut declared = Vec::new();
+    for service in policy.services.iter_mut().filter(|s| s.role == old) {
+        takes_over(&mut service.role);
+        takes_over(&mut service.owner);
+        service.creators.iter_mut().for_each(takes_over);
+        declared.push(service.clone());
+    }
+    let schemas: BTreeSet<&str> = declared.iter().flat_map(|s| s.schemas.iter().map(String::as_str)).collect();
+    let names: BTreeSet<&str> = declared.iter().map(|s| s.name.as_str()).collect();
+    let judgement = Judgement::new(Arc::clone(snapshot), Some(Arc::new(policy.clone())), Arc::default(), None);
+    let concerns = |f: &Finding| {
+        f.role.as_deref() == Some(new)
+            || matches!(f.code, "schema-owner" | "object-owner" | "version-table-owner")
+                && (f.schema.as_deref().is_some_and(|s| schemas.contains(s))
+                    || f.service.as_deref().is_some_and(|s| names.contains(s)))
+    };
+    let mut last: Vec<Change> = catalog
+        .settings
+        .iter()
+        .filter(|s| s.role == Some(role.oid) && !s.name.eq_ignore_ascii_case("search_path"))
+        .filter(|s| s.database.is_none_or(|d| d == catalog.database.oid))
+        .map(|s| Change::SetRoleSetting {
+            role: new.to_owned(),
+            database: s.database.map(|_| catalog.database.name.clone()),
+            name: s.name.clone(),
+            value: Some(vec![s.value.clone()]),
+        })
+        .collect();
+    last.push(Change::SetPassword { role: new.to_owned() });
+    let plan = build::converge_where(&judgement, &concerns, Vec::new(), last)?;
+    Ok((plan, declared))
+}
+
 fn declare(wanted: &Wanted, role: &str, owner: &str) -> Service {
     let mut access: BTreeMap<String, Vec<Level>> = BTreeMap::new();
     for (list, level) in [(&wanted.read, Level::Read), (&wanted.append, Level::Append)] {
@@ -281,6 +354,28 @@ mod tests {
             let why = service(&base(), None, &wanted).unwrap_err().to_string();
             assert!(why.contains(expected), "{why}");
         }
+    }
+
+    #[test]
+    fn a_service_gets_an_ordinary_role_in_place_of_a_superuser() {
+        let f = Fixture::new().role("boss").edit_role("boss", |r| r.superuser = true).schema("shop", "boss");
+        let f = f.table("shop", "orders", "boss").setting(Some("boss"), false, "statement_timeout", "5s");
+        let snapshot = Arc::new(f.case().snapshot);
+        let (plan, services) = replace(&snapshot, None, "boss", "shop_app").unwrap();
+        let sql: Vec<&str> = plan.statements().collect();
+        for expected in [
+            "CREATE ROLE shop_app LOGIN;",
+            "ALTER SCHEMA shop OWNER TO shop_app;",
+            "ALTER TABLE shop.orders OWNER TO shop_app;",
+            "ALTER ROLE shop_app IN DATABASE engarde SET search_path = shop;",
+            "ALTER ROLE shop_app SET statement_timeout = '5s';",
+        ] {
+            assert!(sql.contains(&expected), "{expected} is not in {sql:#?}");
+        }
+        assert!(!sql.iter().any(|s| s.contains("ALTER ROLE boss")), "{sql:#?}");
+        assert_eq!((services[0].role.as_str(), services[0].schemas.as_slice()), ("shop_app", &["shop".to_owned()][..]));
+        let why = replace(&base(), None, "app", "new_app").unwrap_err().to_string();
+        assert!(why.contains("owns no schema"), "{why}");
     }
 
     #[test]
