@@ -13,9 +13,11 @@
 mod apply;
 mod cli;
 mod connect;
+mod cuts;
 mod demo;
 mod faithful;
 mod faults;
+mod faulty;
 mod findings;
 mod hostile;
 mod matrix_oracle;

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// For reading everything that a plan touches.
+/// For reading everything that a plan touches, when the action is over.
 const READING: Duration = Duration::from_secs(20);
 /// Statements that are under way at once: `join_all` polls up to thirty in their order.
 const AT_ONCE: usize = 25;
@@ -131,19 +131,20 @@ impl<'r, 'a> Attempt<'r, 'a> {
     /// Everything up to COMMIT.
     async fn prepare(&self, line: &mut Line, aside: &mut dyn Aside) -> Result<Ready, Stop> {
         let (plan, options) = (self.run.plan, self.run.options);
-        let limits = Limits { lock_ms: options.lock_ms, statement_ms: options.statement_ms, unit: READING };
+        let (question, reading) = (options.answer, options.answer * 4);
+        let limits = Limits { lock_ms: options.lock_ms, statement_ms: options.statement_ms, unit: reading };
         let patience = Duration::from_millis(u64::from(options.statement_ms)) + Duration::from_secs(1);
         let opening = Opening::write(&line.facts, limits);
-        line.run("the settings of the transaction", QUESTION, opening.text()).await.map_err(Stop::reading)?;
-        let alone = ask!(line, "the lock between consoles", QUESTION, |c, _f| life::advisory(c));
+        line.run("the settings of the transaction", question, opening.text()).await.map_err(Stop::reading)?;
+        let alone = ask!(line, "the lock between consoles", question, |c, _f| life::advisory(c));
         if !alone.map_err(Stop::reading)? {
             line.roll_back().await;
             let way = InTheWay::Console;
-            let held = ask!(line, "the other console", QUESTION, |c, _f| life::blockers(c, &way));
+            let held = ask!(line, "the other console", question, |c, _f| life::blockers(c, &way));
             return Err(Stop::Verdict(Verdict::Console(held.unwrap_or_default())));
         }
         aside.progress(Progress::Comparing);
-        let now = read(line, &plan.ground).await?;
+        let now = read(line, &plan.ground, reading).await?;
         let moved = plan.ground.moved(&now);
         if !moved.is_empty() {
             return Err(Stop::Verdict(Verdict::Over(Outcome::NothingChanged(Reason::Stale(moved)))));
@@ -162,15 +163,15 @@ impl<'r, 'a> Attempt<'r, 'a> {
             return Err(Stop::Verdict(Verdict::Over(outcome)));
         }
         aside.progress(Progress::Proving);
-        let now = read(line, &plan.predicted).await?;
+        let now = read(line, &plan.predicted, reading).await?;
         let moved = plan.predicted.moved(&now);
         if !moved.is_empty() {
             return Err(Stop::Verdict(Verdict::Unproven(moved)));
         }
-        let xid = ask!(line, "the number of the transaction", QUESTION, |c, _f| life::xid(c));
+        let xid = ask!(line, "the number of the transaction", question, |c, _f| life::xid(c));
         let xid = xid.map_err(Stop::reading)?;
         let hidden = line.hidden;
-        let here = ask!(line, "the identity", QUESTION, |c, f| life::here(c, f, hidden));
+        let here = ask!(line, "the identity", question, |c, f| life::here(c, f, hidden));
         let here = here.map_err(Stop::reading)?;
         let (life, pid, backend_start_us) = (here.life, here.pid, here.backend_start_us);
         let transaction = Transaction { xid, life, pid, backend_start_us };
@@ -323,8 +324,8 @@ impl Stop {
     }
 }
 
-async fn read(line: &mut Line, wanted: &Ground) -> Result<Ground, Stop> {
-    let now = ask!(line, "the state of what the plan touches", READING, |c, f| ground(c, f, wanted));
+async fn read(line: &mut Line, wanted: &Ground, limit: Duration) -> Result<Ground, Stop> {
+    let now = ask!(line, "the state of what the plan touches", limit, |c, f| ground(c, f, wanted));
     now.map_err(Stop::reading)
 }
 
