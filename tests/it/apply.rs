@@ -477,7 +477,7 @@ fn passwords_travel_as_verifiers_only() {
         assert!(!log.contains(CANARY), "the password is in the server's log");
         let mut config = own.config("canary_role", "postgres");
         config.password(CANARY);
-        config.connect(tokio_postgres::NoTls).await.unwrap();
+        let (_client, _connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
     });
 }
 

@@ -50,7 +50,7 @@ fn a_line_cut_anywhere_leaves_nothing_half_done_and_nobody_misled() {
     let cluster = own_cluster();
     runtime().block_on(async {
         let worlds = worlds(&cluster, "cuts", 4).await;
-        let report = faulty::cuts(&worlds, 260).await;
+        let report = faulty::cuts(&worlds, 200).await;
         held(&report, "cuts");
         assert_eq!(report.unknown(), 0, "without a crash everything is found out");
     });
@@ -88,7 +88,7 @@ fn a_console_killed_at_any_step_is_settled_by_the_next_one() {
             let points = world.points(action).await;
             let ends: Vec<(Way, usize)> = points.boundaries.iter().copied().skip(1).step_by(3).collect();
             let last = points.commit.iter().filter(|(way, _)| *way == Way::Down).next_back().copied();
-            let step = (ends.len() / 4).max(1);
+            let step = (ends.len() / 3).max(1);
             for (way, at) in ends.into_iter().step_by(step).chain(last) {
                 kill(&world, action, way, at, &mut report, &mut settled).await;
             }

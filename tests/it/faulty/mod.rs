@@ -60,6 +60,8 @@ pub struct Report {
     pub cells: BTreeMap<(Claim, Real), usize>,
     /// Trials whose claim was wrong, in words.
     pub wrong: Vec<String>,
+    /// Why nobody could say.
+    pub whys: BTreeMap<String, usize>,
 }
 
 impl Report {
@@ -70,6 +72,9 @@ impl Report {
             *self.cells.entry(cell).or_default() += n;
         }
         self.wrong.extend(other.wrong);
+        for (why, n) in other.whys {
+            *self.whys.entry(why).or_default() += n;
+        }
     }
 
     pub fn partial(&self) -> usize {
@@ -91,6 +96,9 @@ impl Report {
         );
         for ((claim, real), n) in &self.cells {
             let _ = write!(text, "; {claim:?}/{real:?} {n}");
+        }
+        for (why, n) in &self.whys {
+            let _ = write!(text, "; unknown because: {why} ({n})");
         }
         text
     }
@@ -387,6 +395,9 @@ impl World {
         let real = self.real(action).await;
         report.trials += 1;
         report.broken += 1;
+        if let Outcome::Unknown { why, .. } = &outcome {
+            *report.whys.entry(why.clone()).or_default() += 1;
+        }
         let name = self.actions[action].name;
         report.count(claim, real, || {
             format!("{name}, crash at {way:?} {at}: claimed {claim:?}, is {real:?} ({outcome:?})")

@@ -262,6 +262,8 @@ pub fn points(passed: &[(Way, Vec<u8>)]) -> Points {
             }
         }
     }
+    // What comes after the answer to COMMIT is a last look, which decides nothing: a little of it is enough.
+    ends.retain(|(way, at)| *at <= if *way == Way::Up { sent[0] + 100 } else { answered + 100 });
     let mut boundaries: Vec<(Way, usize)> =
         ends.iter().flat_map(|(way, at)| [(*way, at - 1), (*way, *at), (*way, at + 1)]).collect();
     boundaries.sort_unstable();
