@@ -10,11 +10,15 @@
     reason = "everything here is a test; the lint's own exception knows only functions marked as one"
 )]
 
+mod act;
+mod apply;
 mod cli;
 mod connect;
+mod cuts;
 mod demo;
 mod faithful;
 mod faults;
+mod faulty;
 mod findings;
 mod hostile;
 mod matrix_oracle;

@@ -1,0 +1,315 @@
+//! The commands that act, from outside: what they show, ask, refuse, do, write down and take back, and how they exit.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    process::Stdio,
+    time::Duration,
+};
+
+use pgmoat::demo::{Demo, DemoOptions, cluster::SUPERUSER};
+use serde_json::Value;
+
+use crate::{
+    cli::{Moat, Ran},
+    read::runtime,
+    support::{
+        cluster::{self, connect, shared},
+        terminal::{ENTER, Start},
+    },
+};
+
+/// Every cell of the matrix, without what says when it was read.
+fn matrix(moat: &Moat, config: &str, instance: &str) -> Value {
+    moat.run(&["-c", config, "matrix", instance, "--format", "json"]).json()["instances"][0]["cells"].take()
+}
+
+/// A database of its own, a policy that wants a right more and one less, and a configuration that names both.
+struct Small {
+    moat: Moat,
+    config: String,
+    name: String,
+    database: String,
+}
+
+impl Small {
+    fn new(name: &str, environment: &str) -> Small {
+        let cluster = shared(cluster::newest()).unwrap();
+        let moat = Moat::new();
+        let database = runtime().block_on(async {
+            let database = cluster.database(name).await;
+            let client = connect(cluster.cluster(), SUPERUSER, &database).await;
+            let sql = format!(
+                "create role {name}_app login; create role {name}_reader login; create schema {name} authorization {name}_app;
+                 create table {name}.t (id int); alter table {name}.t owner to {name}_app;
+                 grant usage on schema {name} to {name}_reader; grant select, delete on {name}.t to {name}_reader"
+            );
+            client.batch_execute(&sql).await.unwrap();
+            database
+        });
+        let policy = moat.file(
+            "p.toml",
+            &format!(
+                "name='{name}'\n[[service]]\nname='{name}'\nschema='{name}'\nrole='{name}_app'\nversion_table=false\n\
+                 [[role]]\nname='{name}_reader'\naccess={{{name}=['read']}}\n"
+            ),
+        );
+        let url = cluster.cluster().url(SUPERUSER, &database);
+        let text = format!("[[instance]]\nname='small'\nurl='{url}'\npolicy='{policy}'\nenvironment='{environment}'\n");
+        let config = moat.file("c.toml", &text);
+        Small { moat, config, name: name.to_owned(), database }
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        let all: Vec<&str> = ["-c", &self.config].iter().chain(args).copied().collect();
+        self.moat.run(&all)
+    }
+
+    fn sql(&self, sql: &str) {
+        let cluster = shared(cluster::newest()).unwrap();
+        runtime().block_on(async {
+            let client = connect(cluster.cluster(), SUPERUSER, &self.database).await;
+            client.batch_execute(sql).await.unwrap();
+        });
+    }
+
+    fn journal(&self) -> Vec<Value> {
+        self.run(&["journal", "--format", "json"]).exits(0).json()["entries"].as_array().unwrap().clone()
+    }
+}
+
+#[test]
+fn the_demo_is_brought_to_its_policy_and_taken_back() {
+    let runtime = runtime();
+    let options = DemoOptions {
+        major: Some(cluster::newest()),
+        quiet: true,
+        guard: Some(cluster::guard()),
+        ..DemoOptions::default()
+    };
+    let demo = runtime.block_on(Demo::start(options, &mut |_| {})).unwrap();
+    let config = demo.config_path().to_str().unwrap();
+    let moat = Moat::new();
+    for instance in ["engarde", "flowdb"] {
+        let before = matrix(&moat, config, instance);
+        let plan = moat.run(&["-c", config, "plan", instance, "--format", "json"]).exits(1).json();
+        let steps = plan["steps"].as_array().unwrap().len();
+        assert!(steps > 0 && !plan["effects"].as_array().unwrap().is_empty());
+        let rehearsed = moat.run(&["-c", config, "apply", instance, "--rehearse"]).exits(0);
+        assert!(rehearsed.out.contains("Rehearsed"), "{}", rehearsed.out);
+        assert_eq!(matrix(&moat, config, instance), before, "a rehearsal leaves nothing");
+        moat.run(&["-c", config, "apply", instance, "--yes"]).exits(0);
+        let again = moat.run(&["-c", config, "plan", instance, "--format", "json"]);
+        let left = again.json();
+        assert_eq!(again.code, 0, "the second plan is empty: {left:#}");
+        let kept: Vec<String> = left["left"]
+            .as_array()
+            .map(|list| list.iter().map(|l| l["finding"].as_str().unwrap().to_owned()).collect())
+            .unwrap_or_default();
+        let check = moat.run(&["-c", config, "check", instance, "--format", "json"]).json();
+        let fixable: Vec<&str> = check["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|f| !f["fix"].is_null())
+            .map(|f| f["id"].as_str().unwrap())
+            .filter(|id| !kept.iter().any(|k| k == id))
+            .collect();
+        assert!(fixable.is_empty(), "{fixable:?}");
+        let after = matrix(&moat, config, instance);
+        assert_ne!(after, before);
+        moat.run(&["-c", config, "undo", instance, "--yes"]).exits(0);
+        same(&matrix(&moat, config, instance), &before);
+        moat.run(&["-c", config, "redo", instance, "--yes"]).exits(0);
+        same(&matrix(&moat, config, instance), &after);
+        moat.run(&["-c", config, "undo", instance, "--yes"]).exits(0);
+        same(&matrix(&moat, config, instance), &before);
+        println!("{instance}: {steps} steps there and back twice");
+    }
+    let text = moat.run(&["-c", config, "journal"]).exits(0).out;
+    assert!(text.contains("takes back entry") && text.contains("committed"), "{text}");
+    runtime.block_on(async { drop(demo) });
+}
+
+#[track_caller]
+fn same(a: &Value, b: &Value) {
+    let key = |cell: &Value| format!("{} {}", cell["role"], cell["schema"]);
+    let list = |v: &Value| v.as_array().unwrap().iter().map(|c| (key(c), c.clone())).collect::<BTreeMap<_, _>>();
+    let (a, b) = (list(a), list(b));
+    for (key, cell) in &b {
+        assert_eq!(a.get(key), Some(cell), "{key}");
+    }
+    assert_eq!(a.len(), b.len());
+}
+
+#[test]
+fn a_plan_is_shown_asked_for_and_refused() {
+    let small = Small::new("act_shown", "development");
+    let ran = small.run(&["plan"]).exits(1);
+    for words in ["REVOKE", "act_shown_reader", "Undo:", "Effects on every role", "all or nothing"] {
+        assert!(ran.out.contains(words), "{words}: {}", ran.out);
+    }
+    let sql = small.run(&["plan", "--format", "sql"]).exits(1).out;
+    assert!(sql.contains("REVOKE DELETE ON") && sql.starts_with("-- s1: "), "{sql}");
+    small.run(&["plan", "--only", "no-such-code"]).exits(2).says(&["neither a code nor the id"]);
+    small.run(&["plan", "--only", "role-missing"]).exits(0);
+    // No terminal, no yes: refused, and nothing is written anywhere.
+    small.run(&["apply"]).exits(4).says(&["there is no terminal", "--yes"]);
+    small.run(&["--read-only", "apply", "--yes"]).exits(4).says(&["read-only"]);
+    small.run(&["--read-only", "apply", "--rehearse"]).exits(4).says(&["read-only"]);
+    small.run(&["--read-only", "undo", "--yes"]).exits(4).says(&["read-only"]);
+    assert!(small.journal().is_empty());
+    // A file of the plan, for its owner only; altered, it is refused.
+    let file = small.moat.home.path().join("plan.json");
+    let path = file.to_str().unwrap();
+    small.run(&["plan", "-o", path]).exits(1);
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("REVOKE DELETE ON", "GRANT DELETE ON")).unwrap();
+    small.run(&["apply", "--plan", path, "--yes"]).exits(2).says(&["altered"]);
+    fs::write(&file, text.replace("_reader", "_public")).unwrap();
+    small.run(&["apply", "--plan", path, "--yes"]).exits(2).says(&["altered"]);
+    fs::write(&file, &text).unwrap();
+    // What moved since is named.
+    small.sql("grant insert on act_shown.t to act_shown_reader");
+    small.run(&["apply", "--plan", path, "--yes"]).exits(4).says(&["moved since", "table act_shown.t has changed"]);
+    small.sql("revoke insert on act_shown.t from act_shown_reader");
+    small.run(&["apply", "--plan", path, "--yes"]).exits(0);
+    small.run(&["apply", "--plan", path, "--yes"]).exits(4);
+    small.run(&["plan"]).exits(0);
+    small.run(&["apply", "--yes"]).exits(0);
+    let entries = small.journal();
+    assert_eq!(entries.len(), 1, "only what was begun is there: {entries:?}");
+    assert_eq!(entries[0]["state"], "committed");
+    // Undo refuses what moved on, and says what.
+    small.sql("grant insert on act_shown.t to act_shown_reader");
+    small.run(&["undo", "--yes"]).exits(4).says(&["moved since", "table act_shown.t has changed"]);
+    small.sql("revoke insert on act_shown.t from act_shown_reader");
+    small.run(&["redo", "--yes"]).exits(4).says(&["nothing in the journal"]);
+    small.run(&["undo", "1", "--yes"]).exits(0);
+    small.run(&["undo", "1", "--yes"]).exits(4).says(&["did that already"]);
+    small.run(&["undo", "77", "--yes"]).exits(2).says(&["no such entry"]);
+    small.run(&["plan"]).exits(1);
+    assert_eq!(small.journal()[0]["undoes"], 1);
+}
+
+#[test]
+fn without_a_journal_nothing_is_done() {
+    let small = Small::new("act_journal", "development");
+    let state = small.moat.home.path().join(".local/state");
+    fs::create_dir_all(&state).unwrap();
+    // Where the directory should be, there is a file.
+    fs::write(state.join("pgmoat"), "").unwrap();
+    small.run(&["apply", "--yes"]).exits(4).says(&["could not write the journal"]);
+    fs::remove_file(state.join("pgmoat")).unwrap();
+    // A device that is full.
+    fs::create_dir(state.join("pgmoat")).unwrap();
+    if std::path::Path::new("/dev/full").exists() {
+        std::os::unix::fs::symlink("/dev/full", state.join("pgmoat/journal.jsonl")).unwrap();
+        small.run(&["apply", "--yes"]).exits(4).says(&["could not"]);
+        fs::remove_file(state.join("pgmoat/journal.jsonl")).unwrap();
+    }
+    small.run(&["plan"]).exits(1);
+    small.run(&["apply", "--yes"]).exits(0);
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &str| fs::metadata(state.join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("pgmoat/journal.jsonl"), 0o600);
+}
+
+/// Production wants the name of the database; a yes is not enough.
+#[test]
+fn production_asks_for_the_typed_name() {
+    let small = Small::new("act_production", "production");
+    let start = || Start::new(small.moat.home.path(), &["-c", &small.config, "apply"]).run();
+    let mut terminal = start();
+    terminal.shows("Type the name of the database");
+    terminal.send("yes");
+    terminal.send(ENTER);
+    assert_eq!(terminal.ends(Duration::from_secs(20)), 4);
+    assert!(small.journal().is_empty());
+    let mut terminal = start();
+    terminal.shows("Type the name of the database");
+    terminal.send(&small.database);
+    terminal.send(ENTER);
+    assert_eq!(terminal.ends(Duration::from_secs(20)), 0, "{}", terminal.text());
+    assert_eq!(small.journal()[0]["state"], "committed");
+    assert_eq!(small.name, "act_production");
+}
+
+/// Ctrl-C while it waits for a lock: nothing was changed, the exit code says so, and the journal too.
+#[test]
+fn an_interrupted_action_says_that_nothing_was_changed() {
+    let small = Small::new("act_stop", "development");
+    let cluster = shared(cluster::newest()).unwrap();
+    let runtime = runtime();
+    let blocker = runtime.block_on(async {
+        let client = connect(cluster.cluster(), SUPERUSER, &small.database).await;
+        client.batch_execute("begin; grant insert on act_stop.t to act_stop_app").await.unwrap();
+        client
+    });
+    let mut command = small.moat.command(&["-c", &small.config, "apply", "--yes"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("locked by others") {
+        line.clear();
+        assert!(err.read_line(&mut line).unwrap() > 0, "it ended before it was blocked");
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(4), "{rest}");
+    assert!(rest.contains("nothing was changed: interrupted before COMMIT"), "{rest}");
+    assert_eq!(small.journal()[0]["state"], "not_committed");
+    runtime.block_on(async { blocker.batch_execute("rollback").await.unwrap() });
+    small.run(&["plan"]).exits(1);
+}
+
+/// Names that act on terminals, from the database to the plan, the journal and back.
+#[test]
+fn hostile_names_act_nowhere() {
+    let small = Small::new("act_evil", "development");
+    small.sql("grant select, delete on act_evil.t to pg_monitor");
+    small.sql("create role \"act_\u{1b}[2J\u{202e}\n'\"\"x\"; grant insert on act_evil.t to \"act_\u{1b}[2J\u{202e}\n'\"\"x\"");
+    let policy = small.moat.home.path().join("p.toml");
+    let text = format!("undeclared='revoke'\n{}", fs::read_to_string(&policy).unwrap());
+    fs::write(&policy, text).unwrap();
+    for args in [&["plan"][..], &["plan", "--format", "json"], &["plan", "--format", "sql"], &["apply", "--yes"]] {
+        let ran = small.run(args);
+        assert!(ran.code < 2, "{args:?}: {}", ran.err);
+        assert!(ran.out.contains("act_"), "{}", ran.out);
+        for text in [&ran.out, &ran.err] {
+            assert!(text.chars().all(|c| c == '\n' || !crate::support::terminal::acts(c)), "{args:?}: {text:?}");
+        }
+    }
+    let journal = fs::read_to_string(small.moat.home.path().join(".local/state/pgmoat/journal.jsonl")).unwrap();
+    assert!(journal.chars().all(|c| c == '\n' || !crate::support::terminal::acts(c)));
+    assert_eq!(journal.lines().count(), 3, "intent, transaction, outcome: a line each");
+    small.run(&["undo", "--yes"]).exits(0);
+    let out = small.run(&["journal"]).exits(0).out;
+    assert!(out.chars().all(|c| c == '\n' || !crate::support::terminal::acts(c)), "{out:?}");
+    small.sql("drop owned by \"act_\u{1b}[2J\u{202e}\n'\"\"x\"; drop role \"act_\u{1b}[2J\u{202e}\n'\"\"x\"");
+}
+
+/// A role that lacks rights is told which, before anything runs; and with them it works without being a superuser.
+#[test]
+fn a_role_that_lacks_rights_is_told_which() {
+    let small = Small::new("act_rights", "development");
+    let cluster = shared(cluster::newest()).unwrap();
+    small.sql("create role act_rights_weak login");
+    let weak = cluster.cluster().url("act_rights_weak", &small.database);
+    let policy = small.moat.home.path().join("p.toml").to_str().unwrap().to_owned();
+    let ran = small.moat.run(&["apply", &weak, "--policy", &policy, "--yes"]).exits(4);
+    let ran = ran.says(&["act_rights_weak lacks rights", "ownership of act_rights.t"]);
+    assert!(ran.out.contains("cannot do this"), "{}", ran.out);
+    assert!(small.journal().is_empty(), "refused before anything was begun");
+    small.sql("grant act_rights_app to act_rights_weak");
+    let ran = small.moat.run(&["plan", &weak, "--policy", &policy, "--only", "grant-excess"]).exits(1);
+    assert!(!ran.out.contains("cannot do this"), "{}", ran.out);
+    small.moat.run(&["apply", &weak, "--policy", &policy, "--only", "grant-excess", "--yes"]).exits(0);
+    let entries = small.journal();
+    assert_eq!(entries[0]["role"], "act_rights_weak");
+}
