@@ -1,6 +1,11 @@
 //! `apply`, `undo`, `redo`: shows what will be done, asks, does it through `run::act`, and says what became of it.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::{
+    collections::HashMap,
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+};
+
+use secrecy::SecretString;
 
 use super::{
     args::{ApplyArgs, BackArgs},
@@ -33,7 +38,34 @@ pub async fn run(report: &mut Report, context: &Context, args: &ApplyArgs, halt:
         None => plan::to_policy(&target, &args.only).await?,
     };
     let journal = journal(context)?;
-    confirmed(report, server, made, None, &journal, args.rehearse, args.yes, halt).await
+    let how = Confirmed { link: None, rehearse: args.rehearse, yes: args.yes, passwords: HashMap::new() };
+    confirmed(report, server, made, how, &journal, halt).await
+}
+
+/// Does what another command has planned: shows it, asks, does it, tells.
+///
+/// # Errors
+/// See [`Failure`]: nothing was changed.
+pub async fn by_command(
+    report: &mut Report,
+    context: &Context,
+    target: &Target,
+    made: Made,
+    how: Confirmed,
+    halt: &Halt,
+) -> Outcome {
+    confirmed(report, writable(target)?, made, how, &journal(context)?, halt).await
+}
+
+/// How a plan is to be done.
+pub struct Confirmed {
+    /// What it takes back or does again.
+    pub link: Option<Link>,
+    pub rehearse: bool,
+    /// Without asking.
+    pub yes: bool,
+    /// By role.
+    pub passwords: HashMap<String, SecretString>,
 }
 
 /// Takes an action back.
@@ -141,7 +173,8 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
         })
     })
     .await?;
-    confirmed(report, server, made, Some(link), &journal, args.rehearse, args.yes, halt).await
+    let how = Confirmed { link: Some(link), rehearse: args.rehearse, yes: args.yes, passwords: HashMap::new() };
+    confirmed(report, server, made, how, &journal, halt).await
 }
 
 /// `[TARGET] [ID]`: a single number is an entry, unless an instance has that name.
@@ -184,17 +217,15 @@ fn refused(message: String, remedy: &str) -> Failure {
 }
 
 /// Shows, asks, acts, tells.
-#[expect(clippy::too_many_arguments, reason = "one call from three commands; a struct would only name them again")]
 async fn confirmed(
     report: &mut Report,
     server: &Server,
     made: Made,
-    link: Option<Link>,
+    how: Confirmed,
     journal: &Journal,
-    rehearse: bool,
-    yes: bool,
     halt: &Halt,
 ) -> Outcome {
+    let Confirmed { link, rehearse, yes, passwords } = how;
     plan::show(report, &made)?;
     report.flush()?;
     if made.plan.is_empty() {
@@ -206,7 +237,7 @@ async fn confirmed(
         return Err(refused(cause, "Connect as an owner or as a superuser."));
     }
     let mut made = made;
-    for role in made.plan.passwords() {
+    for role in made.plan.passwords().filter(|role| !passwords.contains_key(*role)) {
         let cause = format!("could not set the password of {role}: this command takes none");
         return Err(refused(cause, "Use the command that made the plan."));
     }
@@ -220,7 +251,7 @@ async fn confirmed(
     let steps: Vec<String> = made.plan.steps.iter().map(|s| format!("{}: {}", s.id, s.title)).collect();
     let mut watch = |progress: Progress| tell(&progress, &steps);
     let server = super::gather::with_password(server.clone(), &super::gather::Asking::default()).await?;
-    let acted = act(&server, journal, order, &mut |_| None, &mut watch).await;
+    let acted = act(&server, journal, order, &mut |role| passwords.get(role).cloned(), &mut watch).await;
     ended(report, &acted)
 }
 

@@ -129,6 +129,12 @@ pub enum Command {
     Undo(BackArgs),
     /// Do again what was taken back
     Redo(BackArgs),
+    /// The whole set-up of one service: role, schema, rights, defaults, search path, version table; prints what its people need
+    CreateSchema(CreateSchema),
+    /// A new password for a role
+    SetPassword(SetPassword),
+    /// A new, ordinary role for a service that runs as a superuser or as somebody else
+    ReplaceRole(ReplaceRole),
     /// Every Alembic version table, under any name, with its rows, owner and class
     Versions(Rows),
     /// Connections with the tree of who blocks whom
@@ -170,6 +176,9 @@ impl Command {
             Command::Journal(_) => "journal",
             Command::Undo(_) => "undo",
             Command::Redo(_) => "redo",
+            Command::CreateSchema(_) => "create-schema",
+            Command::SetPassword(_) => "set-password",
+            Command::ReplaceRole(_) => "replace-role",
             Command::Versions(_) => "versions",
             Command::Sessions(_) => "sessions",
             Command::Policy(PolicyCommand::Derive(_)) => "policy derive",
@@ -194,6 +203,9 @@ impl Command {
             | Command::Apply(_)
             | Command::Undo(_)
             | Command::Redo(_)
+            | Command::CreateSchema(_)
+            | Command::SetPassword(_)
+            | Command::ReplaceRole(_)
             | Command::Versions(_)
             | Command::Sessions(_)
             | Command::Policy(PolicyCommand::Derive(_)) => true,
@@ -363,6 +375,100 @@ pub struct BackArgs {
     pub yes: bool,
 }
 
+/// Where a new password comes from; without a word about it, one is made.
+#[derive(Debug, Clone, Args)]
+pub struct PasswordSource {
+    /// Take the password from the first line of standard input
+    #[arg(long, conflicts_with = "generate_password")]
+    pub password_stdin: bool,
+    /// Make one (the default)
+    #[arg(long)]
+    pub generate_password: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CreateSchema {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// The schema, and the service's name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The role the service logs in as [default: NAME_app]
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<String>,
+    /// Owner of the schema and its objects [default: the role]
+    #[arg(long, value_name = "ROLE")]
+    pub owner: Option<String>,
+    /// A neighbour's schema it may read
+    #[arg(long, value_name = "SCHEMA")]
+    pub read: Vec<String>,
+    /// A neighbour's schema it may add rows to
+    #[arg(long, value_name = "SCHEMA")]
+    pub append: Vec<String>,
+    /// Its search path [default: its own schema alone]
+    #[arg(long, value_name = "SCHEMA,…", value_delimiter = ',')]
+    pub search_path: Option<Vec<String>>,
+    /// How many connections it may have at once
+    #[arg(long, value_name = "N")]
+    pub connection_limit: Option<i32>,
+    /// No version table before the first migration
+    #[arg(long)]
+    pub no_version_table: bool,
+    /// Leave PUBLIC its right to create in schema public, where it has it
+    #[arg(long)]
+    pub leave_public: bool,
+    /// Add the service to the target's policy file
+    #[arg(long)]
+    pub add_to_policy: bool,
+    #[command(flatten)]
+    pub password: PasswordSource,
+    /// Run it, prove the result, and roll back
+    #[arg(long)]
+    pub rehearse: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SetPassword {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    #[arg(value_name = "ROLE")]
+    pub role: String,
+    #[command(flatten)]
+    pub password: PasswordSource,
+    /// Run it, prove the result, and roll back
+    #[arg(long)]
+    pub rehearse: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ReplaceRole {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// The role the service runs as now
+    #[arg(value_name = "OLD")]
+    pub old: String,
+    /// The role to be made
+    #[arg(value_name = "NEW")]
+    pub new: String,
+    #[command(flatten)]
+    pub password: PasswordSource,
+    /// Run it, prove the result, and roll back
+    #[arg(long)]
+    pub rehearse: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct JournalArgs {
     /// Form of the answer
@@ -500,7 +606,7 @@ mod tests {
     #[test]
     fn commands_of_later_stages_are_not_offered() {
         let command = Cli::command();
-        for later in ["init", "discover", "create-schema", "cancel", "terminate"] {
+        for later in ["init", "discover", "setup-rls", "setup-audit"] {
             assert!(command.find_subcommand(later).is_none(), "{later}");
         }
     }

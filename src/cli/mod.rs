@@ -24,6 +24,7 @@ pub mod report;
 pub mod resolve;
 #[cfg(test)]
 mod sample;
+mod service;
 mod sessions;
 mod snapshot;
 mod terminal;
@@ -181,6 +182,9 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
             let target = Context::new(global, env)?.target(args.target.as_ref())?;
             plan::run(report, &target, &args).await
         }
+        Command::CreateSchema(args) => service::create_schema(report, &Context::new(global, env)?, &args, halt).await,
+        Command::SetPassword(args) => service::set_password(report, &Context::new(global, env)?, &args, halt).await,
+        Command::ReplaceRole(args) => service::replace_role(report, &Context::new(global, env)?, &args, halt).await,
         Command::Apply(args) => apply::run(report, &Context::new(global, env)?, &args, halt).await,
         Command::Undo(args) => apply::undo(report, &Context::new(global, env)?, &args, halt).await,
         Command::Redo(args) => apply::redo(report, &Context::new(global, env)?, &args, halt).await,

@@ -147,13 +147,8 @@ pub fn schemas_of_fixes(findings: &[Finding]) -> BTreeSet<String> {
 fn stage(code: &str) -> u8 {
     match code {
         "schema-missing" | "role-missing" | "audit-schema-missing" => 0,
-        "schema-owner"
-        | "object-owner"
-        | "version-table-owner"
-        | "object-misplaced"
-        | "extension-misplaced"
-        | "version-table-misplaced"
-        | "version-table-missing" => 1,
+        "object-misplaced" | "extension-misplaced" | "version-table-misplaced" => 1,
+        "schema-owner" | "object-owner" | "version-table-owner" | "version-table-missing" => 2,
         "grant-excess"
         | "grant-dead"
         | "grant-option-excess"
@@ -161,10 +156,10 @@ fn stage(code: &str) -> u8 {
         | "undeclared-access"
         | "default-privilege-excess"
         | "database-privilege-excess"
-        | "grant-column-excess" => 3,
-        "membership-excess" => 4,
-        "role-overprivileged" | "role-bypasses-rls" => 5,
-        _ => 2,
+        | "grant-column-excess" => 4,
+        "membership-excess" => 5,
+        "role-overprivileged" | "role-bypasses-rls" => 6,
+        _ => 3,
     }
 }
 

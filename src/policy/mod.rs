@@ -12,7 +12,7 @@ pub mod instance;
 pub mod judge;
 pub mod judgement;
 pub mod versions;
-mod write;
+pub mod write;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

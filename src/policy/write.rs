@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Limits, Policy, Undeclared, file::VERSION_TABLE};
+use super::{Limits, Policy, Service, Undeclared, file::VERSION_TABLE};
 
 /// The text of a policy file.
 #[must_use]
@@ -30,40 +30,52 @@ pub fn text(policy: &Policy) -> String {
     out.0
 }
 
+/// One service as a section of its own, to be added at a file's end.
+#[must_use]
+pub fn service(service: &Service) -> String {
+    let mut out = Lines(String::new());
+    one_service(service, &mut out);
+    out.0
+}
+
 fn services(policy: &Policy, out: &mut Lines) {
     out.section(!policy.services.is_empty(), "services: each owns a schema and logs in with its own role");
     for service in &policy.services {
-        out.line("\n[[service]]");
-        out.text("name", &service.name);
-        match service.schemas.as_slice() {
-            [one] => out.text("schema", one),
-            several => out.list("schemas", several),
-        }
-        out.text("role", &service.role);
-        if service.owner != service.role {
-            out.text("owner", &service.owner);
-        }
-        let mut creators = vec![service.owner.clone()];
-        creators.extend((service.owner != service.role).then(|| service.role.clone()));
-        if service.creators != creators {
-            out.creators(&service.creators);
-        }
-        out.access(&service.access);
-        out.option("search_path", service.search_path.as_ref().map(|p| list(p)));
-        out.option("connection_limit", service.connection_limit.map(|n| n.to_string()));
-        match service.version_table.as_deref() {
-            None => out.entry("version_table", "false"),
-            Some(VERSION_TABLE) => {}
-            Some(name) => out.text("version_table", name),
-        }
-        out.option("revisions", service.revisions.as_ref().map(|r| quote(&r.to_string_lossy())));
-        out.option("tenant_column", service.tenant_column.as_deref().map(quote));
-        out.flag("tenant_exempt", service.tenant_exempt.then_some(true));
-        out.option("instance", service.instance.as_deref().map(quote));
-        out.option("applications", (!service.applications.is_empty()).then(|| list(&service.applications)));
-        out.option("member_of", service.member_of.as_ref().map(|m| list(m)));
-        out.flag("login", service.login);
+        one_service(service, out);
     }
+}
+
+fn one_service(service: &Service, out: &mut Lines) {
+    out.line("\n[[service]]");
+    out.text("name", &service.name);
+    match service.schemas.as_slice() {
+        [one] => out.text("schema", one),
+        several => out.list("schemas", several),
+    }
+    out.text("role", &service.role);
+    if service.owner != service.role {
+        out.text("owner", &service.owner);
+    }
+    let mut creators = vec![service.owner.clone()];
+    creators.extend((service.owner != service.role).then(|| service.role.clone()));
+    if service.creators != creators {
+        out.creators(&service.creators);
+    }
+    out.access(&service.access);
+    out.option("search_path", service.search_path.as_ref().map(|p| list(p)));
+    out.option("connection_limit", service.connection_limit.map(|n| n.to_string()));
+    match service.version_table.as_deref() {
+        None => out.entry("version_table", "false"),
+        Some(VERSION_TABLE) => {}
+        Some(name) => out.text("version_table", name),
+    }
+    out.option("revisions", service.revisions.as_ref().map(|r| quote(&r.to_string_lossy())));
+    out.option("tenant_column", service.tenant_column.as_deref().map(quote));
+    out.flag("tenant_exempt", service.tenant_exempt.then_some(true));
+    out.option("instance", service.instance.as_deref().map(quote));
+    out.option("applications", (!service.applications.is_empty()).then(|| list(&service.applications)));
+    out.option("member_of", service.member_of.as_ref().map(|m| list(m)));
+    out.flag("login", service.login);
 }
 
 fn roles(policy: &Policy, out: &mut Lines) {

@@ -313,3 +313,57 @@ fn a_role_that_lacks_rights_is_told_which() {
     let entries = small.journal();
     assert_eq!(entries[0]["role"], "act_rights_weak");
 }
+
+/// The server asks for passwords on its TCP port, so a login shows that the new one works.
+#[test]
+fn a_service_gets_its_schema_its_role_and_its_password() {
+    let small = Small::new("newcomer", "development");
+    let run = |args: &[&str]| small.run(args);
+    let rehearsed = run(&["create-schema", "small", "shop", "--read", "newcomer", "--rehearse"]).exits(0);
+    assert!(rehearsed.out.contains("Rehearsed"), "{}", rehearsed.out);
+    let ran = run(&["create-schema", "small", "shop", "--read", "newcomer", "--yes", "--add-to-policy"]).exits(0);
+    for words in ["CREATE SCHEMA shop", "Logged in as shop_app", "what it creates goes to shop", "DATABASE_URL="] {
+        assert!(ran.out.contains(words), "{words} is not in {}", ran.out);
+    }
+    // the password stands in one file, and nowhere else
+    let place = ran.out.lines().find_map(|l| l.strip_prefix("The URL with its password is in ")).unwrap().to_owned();
+    let url = fs::read_to_string(&place).unwrap();
+    let password = url.split([':', '@']).nth(2).unwrap().to_owned();
+    assert_eq!(password.len(), 32, "{url}");
+    assert!(!ran.out.contains(&password) && !ran.err.contains(&password));
+    let journal = small.run(&["journal", "--format", "json"]).out;
+    assert!(!journal.contains(&password) && !journal.contains("SCRAM-SHA-256$"), "{journal}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    // declared, there is nothing left to say of it
+    let check = small.run(&["check", "small", "--format", "json"]).json();
+    let about: Vec<&Value> = check["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|f| f["severity"] != "info" && (f["role"] == "shop_app" || f["schema"] == "shop"))
+        .collect();
+    assert!(about.is_empty(), "{about:#?}");
+    // a second time there is something in the way
+    run(&["create-schema", "small", "shop", "--yes"]).exits(4).says(&["is there already", "pgmoat plan"]);
+    // and it is taken back as a whole
+    run(&["undo", "small", "--yes"]).exits(0);
+    assert!(!small.run(&["matrix", "small", "--format", "json"]).out.contains("shop_app"));
+}
+
+#[test]
+fn a_password_is_set_and_a_superusers_service_gets_a_role_of_its_own() {
+    let small = Small::new("rotating", "development");
+    let set = small.run(&["set-password", "small", "rotating_app", "--yes"]).exits(0);
+    assert!(set.out.contains("The new URL is in") && set.out.contains("cannot be brought back"), "{}", set.out);
+    small.sql("create role rotating_boss superuser login; create schema boss authorization rotating_boss");
+    small.sql("create table boss.t (id serial); alter table boss.t owner to rotating_boss");
+    let ran = small.run(&["replace-role", "small", "rotating_boss", "rotating_new", "--yes"]).exits(0);
+    assert!(ran.out.contains("ALTER TABLE boss.t OWNER TO rotating_new"), "{}", ran.out);
+    let why = small.run(&["explain", "small", "rotating_new", "DELETE", "boss.t"]).exits(0);
+    assert!(why.out.contains("owner"), "{}", why.out);
+    small.run(&["set-password", "small", "nobody_here", "--yes"]).exits(4).says(&["there is no role nobody_here"]);
+}

@@ -3,7 +3,7 @@
 
 mod text;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use super::{
     args::{PlanArgs, PlanFormat},
@@ -137,6 +137,35 @@ pub async fn from_ground(
     let plan = make(&snapshot)?;
     // What it touches besides: then the making has to see that, too.
     Ok(Made::new(plan, snapshot))
+}
+
+/// A plan made of a fresh picture in which the objects of these schemas, and of those the plan touches, are known.
+///
+/// # Errors
+/// No picture of the server, or what `make` says.
+pub async fn from_names(
+    target: &Target,
+    schemas: impl Fn(&Snapshot) -> Vec<String>,
+    mut make: impl FnMut(&Arc<Snapshot>) -> Result<Plan, Failure>,
+) -> Result<Made, Failure> {
+    let (mut snapshot, mut reader) = picture(target).await?;
+    let mut wanted: BTreeSet<String> = schemas(&snapshot).into_iter().collect();
+    for _ in 0..READINGS {
+        complete(&mut snapshot, reader.as_mut(), &wanted).await?;
+        let shared = Arc::new(snapshot);
+        let plan = make(&shared)?;
+        snapshot = Arc::unwrap_or_clone(shared);
+        let missing: Vec<String> =
+            unread(&snapshot, &plan.ground).into_iter().filter(|s| !wanted.contains(s)).collect();
+        if missing.is_empty() || reader.is_none() {
+            return Ok(Made::new(plan, snapshot));
+        }
+        wanted.extend(missing);
+    }
+    Err(Failure::server(
+        format!("could not plan for {}: its schemas change faster than they can be read", target.name),
+        Some("Try again in a moment.".to_owned()),
+    ))
 }
 
 /// A plan that was written to a file, made anew from the server as it is now: what is shown and run is never the file's

@@ -8,6 +8,7 @@
 
 mod attempt;
 mod line;
+pub mod login;
 pub mod outcome;
 pub mod password;
 pub mod preflight;

@@ -1,0 +1,262 @@
+//! `create-schema`, `set-password`, `replace-role`: a service gets its schema, its role, a password, and its people what
+//! they need to connect. The password is written to a file of its owner, never printed.
+
+mod secret;
+
+use std::{collections::HashMap, path::PathBuf};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{
+    apply::{self, Confirmed},
+    args::{CreateSchema, PasswordSource, ReplaceRole, SetPassword},
+    exit_code::Exit,
+    failure::{Failure, Outcome},
+    halt::Halt,
+    plan,
+    report::Report,
+    resolve::{Context, Source, Target},
+};
+use crate::{
+    app::view::Tone,
+    config::{Conninfo, Target as Server},
+    domain::change::Change,
+    plan::{
+        Refused, build,
+        handover::Handover,
+        setup::{self, Wanted},
+    },
+    policy::{Service, file, write},
+    server::apply::login,
+    text,
+};
+
+/// The whole set-up of one service.
+///
+/// # Errors
+/// See [`Failure`]: nothing was changed.
+pub async fn create_schema(report: &mut Report, context: &Context, args: &CreateSchema, halt: &Halt) -> Outcome {
+    let target = context.target(Some(&args.target))?;
+    let wanted = Wanted {
+        name: None,
+        schema: args.name.clone(),
+        role: args.role.clone(),
+        owner: args.owner.clone(),
+        read: args.read.clone(),
+        append: args.append.clone(),
+        search_path: args.search_path.clone(),
+        connection_limit: args.connection_limit,
+        version_table: !args.no_version_table,
+        password: true,
+        close_public: !args.leave_public,
+    };
+    let file = if args.add_to_policy { Some(policy_file(&target)?) } else { None };
+    let needs: Vec<String> = setup::schemas(&wanted).into_iter().map(str::to_owned).collect();
+    let policy = target.policy.clone();
+    let mut service = None;
+    let made = plan::from_names(
+        &target,
+        |_| needs.clone(),
+        |snapshot| {
+            let made = setup::service(snapshot, policy.as_deref(), &wanted).map_err(refused)?;
+            service = Some(made.service);
+            Ok(made.plan)
+        },
+    )
+    .await?;
+    let Some(service) = service else { return Ok(Exit::Done) };
+    let role = service.role.clone();
+    let done = run(report, context, &target, made, &role, &args.password, args.rehearse, args.yes, halt).await?;
+    let Some((password, server)) = done.committed else { return Ok(done.exit) };
+    ended(report, context, &server, &service, &password).await?;
+    if let Some(path) = file {
+        add(&path, &service)?;
+        report.line().tone(&format!("Added to {}.", path.display()), Tone::Good).end()?;
+    }
+    Ok(done.exit)
+}
+
+/// A new password for a role.
+///
+/// # Errors
+/// See [`Failure`]: nothing was changed.
+pub async fn set_password(report: &mut Report, context: &Context, args: &SetPassword, halt: &Halt) -> Outcome {
+    let target = context.target(Some(&args.target))?;
+    let role = args.role.clone();
+    let made = plan::from_names(
+        &target,
+        |_| Vec::new(),
+        |snapshot| build::of_changes(snapshot, [Change::SetPassword { role: role.clone() }]).map_err(refused),
+    )
+    .await?;
+    let done = run(report, context, &target, made, &role, &args.password, args.rehearse, args.yes, halt).await?;
+    let Some((password, server)) = done.committed else { return Ok(done.exit) };
+    let handed = handed(&server, &role, None, Some(&password));
+    let place = secret::written(&context.env, &server.name, &role, &handed.url())?;
+    tried(report, &server, &role, &password).await?;
+    report.line().known("The new URL is in ").tone(&place.display().to_string(), Tone::Strong).end()?;
+    Ok(done.exit)
+}
+
+/// An ordinary role in place of another.
+///
+/// # Errors
+/// See [`Failure`]: nothing was changed.
+pub async fn replace_role(report: &mut Report, context: &Context, args: &ReplaceRole, halt: &Halt) -> Outcome {
+    let target = context.target(Some(&args.target))?;
+    let policy = target.policy.clone();
+    let mut services: Vec<Service> = Vec::new();
+    let (old, new) = (args.old.clone(), args.new.clone());
+    let concerned = policy.clone();
+    let of = old.clone();
+    let needs = move |snapshot: &crate::domain::snapshot::Snapshot| {
+        let declared = concerned.iter().flat_map(|p| &p.services).filter(|s| s.role == of);
+        let mut names: Vec<String> = declared.flat_map(|s| s.schemas.clone()).collect();
+        let owner = snapshot.catalog.role_named(&of).map(|r| r.oid);
+        names.extend(snapshot.catalog.schemas.iter().filter(|s| Some(s.owner) == owner).map(|s| s.name.clone()));
+        names
+    };
+    let made = plan::from_names(&target, needs, |snapshot| {
+        let (plan, found) = setup::replace(snapshot, policy.as_deref(), &old, &new).map_err(refused)?;
+        services = found;
+        Ok(plan)
+    })
+    .await?;
+    let done = run(report, context, &target, made, &new, &args.password, args.rehearse, args.yes, halt).await?;
+    let Some((password, server)) = done.committed else { return Ok(done.exit) };
+    if let Some(service) = services.first() {
+        ended(report, context, &server, service, &password).await?;
+    }
+    let names: Vec<&str> = services.iter().map(|s| s.name.as_str()).collect();
+    if !names.is_empty() && target.policy.is_some() {
+        let words = format!("In the policy, the role of {} is now {new}; {old} stays as it is.", text::list(&names, 5));
+        report.paragraph(0, "", &words, Tone::Text)?;
+    }
+    Ok(done.exit)
+}
+
+fn refused(why: Refused) -> Failure {
+    Failure::refused(format!("could not plan that: {why}"), "")
+}
+
+/// What became of it: the password and where it works, when it was committed.
+struct Done {
+    exit: Exit,
+    committed: Option<(SecretString, Server)>,
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call from three commands; a struct would only name them again")]
+async fn run(
+    report: &mut Report,
+    context: &Context,
+    target: &Target,
+    made: plan::Made,
+    role: &str,
+    source: &PasswordSource,
+    rehearse: bool,
+    yes: bool,
+    halt: &Halt,
+) -> Result<Done, Failure> {
+    let password = secret::obtained(source).await?;
+    let passwords = HashMap::from([(role.to_owned(), password.clone())]);
+    let how = Confirmed { link: None, rehearse, yes, passwords };
+    let exit = apply::by_command(report, context, target, made, how, halt).await?;
+    let committed = (exit == Exit::Done && !rehearse).then(|| match &target.source {
+        Source::Server(server) => Some((password, (**server).clone())),
+        Source::Recording(_) => None,
+    });
+    Ok(Done { exit, committed: committed.flatten() })
+}
+
+fn handed<'a>(
+    server: &'a Server,
+    role: &'a str,
+    of: Option<&'a Service>,
+    password: Option<&'a SecretString>,
+) -> Handover<'a> {
+    let host = server.conninfo.hosts.first();
+    Handover {
+        host: host.map_or("localhost", |h| h.host.as_str()),
+        port: host.map_or(5432, |h| h.port),
+        database: &server.conninfo.dbname,
+        role,
+        schema: of.and_then(|s| s.schemas.first()).map_or("", String::as_str),
+        password: password.map(SecretString::expose_secret),
+        version_table: of.and_then(|s| s.version_table.as_deref()),
+    }
+}
+
+/// Logs in as the new role, writes the secret down, and prints what its people need.
+async fn ended(
+    report: &mut Report,
+    context: &Context,
+    server: &Server,
+    service: &Service,
+    password: &SecretString,
+) -> Result<(), Failure> {
+    let role = &service.role;
+    let place =
+        secret::written(&context.env, &server.name, role, &handed(server, role, Some(service), Some(password)).url())?;
+    tried(report, server, role, password).await?;
+    report.blank()?;
+    report.line().known("The URL with its password is in ").tone(&place.display().to_string(), Tone::Strong).end()?;
+    report.blank()?;
+    report.raw(&handed(server, role, Some(service), None).text())?;
+    report.flush()
+}
+
+/// A login as the role, with its new password, the way its service will do it.
+async fn tried(report: &mut Report, server: &Server, role: &str, password: &SecretString) -> Result<(), Failure> {
+    let conninfo = Conninfo { user: role.to_owned(), password: Some(password.clone()), ..server.conninfo.clone() };
+    match login::try_login(&conninfo).await {
+        Ok(seen) => {
+            let path = seen.current_schema.as_ref().map_or_else(
+                || "no schema of its search path is one that it may use".to_owned(),
+                |schema| format!("what it creates goes to {schema}"),
+            );
+            let mut line = report.line().tone("Logged in as ", Tone::Good).tone(&seen.user, Tone::Strong);
+            line = line.tone(&format!(": {path}."), Tone::Good);
+            line.end()?;
+            if !seen.password_was_asked {
+                let words = "The server did not ask for the password: pg_hba.conf lets this connection in without one.";
+                report.paragraph(0, "", words, Tone::Warning)?;
+            }
+            Ok(())
+        }
+        Err(error) => {
+            let words = format!("It was set up, but a login as {role} fails: {error}");
+            report.paragraph(0, "", &words, Tone::Error)
+        }
+    }
+}
+
+fn policy_file(target: &Target) -> Result<PathBuf, Failure> {
+    let file = match &target.source {
+        Source::Server(server) => server.policy.clone(),
+        Source::Recording(_) => None,
+    };
+    file.ok_or_else(|| {
+        Failure::usage(
+            format!("could not add the service to a policy: {} has none", target.name),
+            "Name one with --policy FILE, or leave out --add-to-policy.",
+        )
+    })
+}
+
+/// Appends the service to a policy file: comments and order of what is there stay.
+fn add(path: &std::path::Path, service: &Service) -> Result<(), Failure> {
+    let failed = |what: &'static str| move |e: std::io::Error| Failure::file(what, path, &e, "The database is set up.");
+    let before = std::fs::read_to_string(path).map_err(failed("read"))?;
+    let gap = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
+    let after = format!("{before}{gap}{}", write::service(service));
+    file::parse(&after, path).map_err(|e| super::resolve::policy_failure(&e))?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| std::path::Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed("write beside"))?;
+    std::io::Write::write_all(&mut file, after.as_bytes()).map_err(failed("write"))?;
+    if let Ok(of) = std::fs::metadata(path) {
+        let _ = file.as_file().set_permissions(of.permissions());
+    }
+    file.as_file().sync_all().map_err(failed("write"))?;
+    file.persist(path).map_err(|e| failed("replace")(e.error))?;
+    Ok(())
+}
