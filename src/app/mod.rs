@@ -9,6 +9,7 @@ mod fuzzy;
 pub mod instance;
 pub mod keymap;
 mod layout;
+mod legend;
 mod overlay;
 mod palette;
 pub mod panes;

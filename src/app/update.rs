@@ -446,6 +446,16 @@ impl App {
         if let Some(slot) = self.slot() {
             lines.push(Line::new(slot.spec.doc, Tone::Text));
             lines.push(Line::empty());
+            let legend = super::legend::of(slot.spec.id);
+            if !legend.is_empty() {
+                lines.push(Line::empty().known("Signs", Tone::Title));
+                for (sign, meaning) in legend {
+                    let sign = crate::text::fit(sign, 14);
+                    let gap = " ".repeat(15_usize.saturating_sub(crate::text::width(&sign)));
+                    lines.push(Line::new(&format!("  {sign}{gap}"), Tone::Strong).and(meaning, Tone::Text));
+                }
+                lines.push(Line::empty());
+            }
         }
         for context in [Context::Pane, Context::Reading, Context::Always] {
             lines.push(Line::known(

@@ -22,7 +22,7 @@ use super::{
     resolve::Target,
 };
 use crate::{
-    app::view::Tone,
+    app::{self, view::Tone},
     config,
     domain::{
         Privilege,
@@ -180,7 +180,8 @@ impl<'a> Answer<'a> {
             (true, false) => ("No: it is granted, but does not work.", Tone::Warning),
             (false, false) => ("No.", Tone::Error),
         };
-        let asked = format!("May {} {} on {} {}?", self.role, verdict.privilege, self.subject.word(), self.object());
+        let phrase = app::words::phrase(verdict.privilege);
+        let asked = format!("May {} {phrase} {} {}?", self.role, self.subject.word(), self.object());
         report.line().tone(&asked, Tone::Strong).known("   ").painted(answer, tone).end()?;
         for path in &verdict.paths {
             report.line().known("  ").tone(&self.path(path), Tone::Text).end()?;

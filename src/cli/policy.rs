@@ -10,6 +10,7 @@ use super::{
     resolve::{self, Target},
 };
 use crate::{
+    app::view::Tone,
     domain::effective::Matrix,
     policy,
     server::{ObjectsWanted, Want},
@@ -29,6 +30,16 @@ pub fn check(report: &mut Report, file: &Path) -> Outcome {
         text::count(policy.exceptions.len() as u64, "exception", "exceptions"),
     ];
     report.say(&format!("{} is a valid policy: {}.", file.display(), text::list(&parts, parts.len())))?;
+    for service in &policy.services {
+        if let Some(folder) = service.revisions.as_ref().filter(|folder| !folder.is_dir()) {
+            let words = format!(
+                "The revision scripts of {} are not at {}: what its version table holds cannot be told from another's.",
+                service.name,
+                folder.display()
+            );
+            report.paragraph(0, "Warning: ", &words, Tone::Warning)?;
+        }
+    }
     report.flush()?;
     Ok(Exit::Done)
 }

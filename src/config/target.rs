@@ -224,11 +224,13 @@ impl Context<'_> {
             Some(near) => format!("did you mean `{near}`?"),
             None if names.is_empty() => {
                 format!(
-                    "the configuration has no instance; for a database write -d {text}, for a service service={text}"
+                    "the configuration has no instance; for a database write -d {text}, for a service service={text}; \
+                     `pgmoat --help` lists the commands"
                 )
             }
             None => format!(
-                "the instances are {}; for a database write -d {text}, for a service service={text}",
+                "the instances are {}; for a database write -d {text}, for a service service={text}; \
+                 `pgmoat --help` lists the commands",
                 names.join(", ")
             ),
         };

@@ -390,7 +390,7 @@ fn explain_answers_with_its_exit_code() {
         moat.run(&all)
     };
     let ran = ask(&["engarde_user", "SELECT", "public.users"]).exits(0);
-    assert!(ran.out.contains("May engarde_user SELECT on table public.users?   Yes."), "{}", ran.out);
+    assert!(ran.out.contains("May engarde_user SELECT from table public.users?   Yes."), "{}", ran.out);
     let ran = ask(&["analytics_readonly", "DELETE", "public.users"]).exits(1);
     assert!(ran.out.contains("No."), "{}", ran.out);
     ask(&["nobody_here", "SELECT", "public.users"]).exits(2).says(&["nobody_here"]);

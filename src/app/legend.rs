@@ -1,0 +1,54 @@
+//! The signs of each pane in words, for its help. Knows nothing of what is shown now.
+
+/// The signs of a pane: what stands on the screen, and what it means.
+#[must_use]
+pub fn of(pane: &str) -> &'static [(&'static str, &'static str)] {
+    match pane {
+        "overview" | "findings" => SEVERITIES,
+        "schemas" => &[
+            ("SHARED", "two applications keep their revisions in one version table"),
+            ("~", "an estimate; what is on screen becomes exact"),
+            ("—", "no service of the policy"),
+        ],
+        "roles" => &[
+            ("n/m", "connections used, of those allowed; FULL: there is no room"),
+            ("✔", "compared with the policy, nothing found"),
+            ("?", "this login may not see it"),
+        ],
+        "grants" => &[
+            ("own all …", "the level that holds, or that should hold where something is missing"),
+            ("some", "rights, but less than any level"),
+            ("−n", "n privileges are missing"),
+            ("+n", "n privileges are too much"),
+            ("−own", "does not own all that it should"),
+            ("!", "access that the policy does not name"),
+            ("◂", "held through a membership"),
+            ("dead", "rights on objects without USAGE on the schema: they do not work"),
+            ("su, S", "a superuser: nothing binds it"),
+            ("·", "nothing of its own; what PUBLIC has is PUBLIC's row"),
+            ("?", "not known: it cannot be seen, or its objects are not read yet"),
+        ],
+        "sizes" => &[("~", "an estimate of the last VACUUM or ANALYZE"), ("?", "not known yet")],
+        "sessions" => &[
+            ("└─", "waits for the session above it"),
+            ("idle in tx", "a transaction is open and nothing runs: it may hold locks"),
+            ("hidden", "this login may not see it"),
+        ],
+        "versions" => &[
+            ("own", "where its service looks, with its service's revisions"),
+            ("SHARED", "revisions of two applications in one table"),
+            ("MISPLACED", "a service's revisions, not where it belongs"),
+            ("EMPTY", "no revision, though its tables are there"),
+            ("copy", "holds what another table holds; nobody looks there"),
+            ("unknown", "nothing tells whose its revisions are"),
+        ],
+        _ => &[],
+    }
+}
+
+const SEVERITIES: &[(&str, &str)] = &[
+    ("‼", "critical: data or migrations of another service are in reach"),
+    ("✖", "error: not as declared, or it does not work"),
+    ("▲", "warning: works today, and will bite"),
+    ("·", "info: listed, not accused"),
+];
