@@ -60,6 +60,8 @@ const WHOLE: f64 = 1.25;
 const CLIENT: f64 = 15.0 / 6.8;
 /// The server's CPU time for a tick that finds nothing new, in milliseconds.
 const TICK_MS: f64 = 1.0;
+/// A frame at any number of rows, in milliseconds.
+const FRAME_MS: f64 = 1.0;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -159,6 +161,7 @@ struct Warm {
     policy: Arc<Policy>,
     counters: HashMap<Oid, i64>,
     rows: BTreeMap<Oid, VersionRows>,
+    judged: Option<Arc<Judgement>>,
 }
 
 /// One refresh: milliseconds from the first question to the compared matrix, and of CPU on either side.
@@ -177,7 +180,8 @@ impl Warm {
     async fn open(plan: &Plan, policy: &Arc<Policy>) -> Result<Warm, Fault> {
         let reader = Reader::open(&Conninfo::parse(&plan.url, &Env::from_process())?, "bench").await?;
         let backend = reader.pid().to_string();
-        Ok(Warm { reader, backend, policy: Arc::clone(policy), counters: HashMap::new(), rows: BTreeMap::new() })
+        let policy = Arc::clone(policy);
+        Ok(Warm { reader, backend, policy, counters: HashMap::new(), rows: BTreeMap::new(), judged: None })
     }
 
     /// As a session does it when the gate opened: sessions and counters, the catalog, and the rows of those version tables
@@ -205,9 +209,10 @@ impl Warm {
         cells.ok_or("no cell was compared with the policy")?;
         let used = (cpu_ms(&self.backend).unwrap_or(0.0) - server, cpu_ms("self").unwrap_or(0.0) - client);
         let begun = Instant::now();
-        let judged = Judgement::new(snapshot, Some(Arc::clone(&self.policy)), Arc::new(Lineages::default()), Some(matrix));
+        let policy = Some(Arc::clone(&self.policy));
+        let judged = Judgement::new(snapshot, policy, Arc::new(Lineages::default()), Some(matrix));
         let findings = ms(begun);
-        drop(judged);
+        self.judged = Some(Arc::new(judged));
         Ok(Refresh {
             wall: wall.as_secs_f64() * 1000.0,
             read: read.as_secs_f64() * 1000.0,
@@ -256,7 +261,8 @@ async fn compare(plan: &Plan) -> Result<Goals, Fault> {
 
 fn derived(plan: &Plan, home: &Path) -> Result<PathBuf, Fault> {
     if let Some(given) = std::env::var_os("PGMOAT_BENCH_POLICY") {
-        return Ok(given.into());
+        // The console's terminal has a folder of its own.
+        return Ok(Path::new(&given).canonicalize()?);
     }
     let file = home.join("derived.policy.toml");
     let begun = Instant::now();
@@ -326,6 +332,9 @@ async fn refreshes(plan: &Plan, policy: &Arc<Policy>, goals: &mut Goals) -> Resu
     println!("quiet tick: the gate, then two statements");
     goals.at_most("server's CPU time of a tick", tick, TICK_MS, "ms");
 
+    if let Some(judged) = &warm.judged {
+        frames(Arc::clone(judged), goals)?;
+    }
     println!("memory of the backend:");
     let floor_mib = median(&floors.iter().map(|f| f.backend_mib).collect::<Vec<_>>());
     note("the floor's", floor_mib, "MiB");
@@ -406,6 +415,18 @@ fn recorded(plan: &Plan, policy: &Path, home: &Path) -> Result<Vec<String>, Faul
         return Err(format!("no statement of the check was noted: {}", text_of(&output.stderr)).into());
     }
     Ok(statements)
+}
+
+fn frames(judged: Arc<Judgement>, goals: &mut Goals) -> Result<(), Fault> {
+    println!("frames of 200x60:");
+    for p in screen::panes(judged)? {
+        note(&format!("{}: entered", p.pane), p.enter_ms, "ms");
+        let worst = p.digit_ms.max(p.move_ms).max(p.page_ms);
+        goals.at_most(&format!("{}: a digit changes, the selection moves, a page down", p.pane), worst, FRAME_MS, "ms");
+        goals.at_most(&format!("{}: bytes of one digit", p.pane), p.digit_bytes as f64, 100.0, "B");
+        goals.at_most(&format!("{}: bytes when nothing changed, +1", p.pane), p.quiet_bytes as f64 + 1.0, 1.0, "B");
+    }
+    Ok(())
 }
 
 fn console(plan: &Plan, policy: &Path, home: &Path, large: bool, goals: &mut Goals) -> Result<(), Fault> {

@@ -12,9 +12,27 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pgmoat::{
+    app::{
+        App, InstanceMsg, Msg,
+        instance::Instance,
+        keymap::{Code, Key, Keymap},
+        panes::PANES,
+        screen::Screen,
+    },
+    config::target::Environment,
+    domain::link::{Link, LinkState},
+    policy::judgement::Judgement,
+    tui::{
+        draw::draw,
+        terminal::frame,
+        theme::{Depth, Theme},
+    },
+};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use ratatui::{buffer::Buffer, layout::Rect};
 
-use crate::measure::mib;
+use crate::measure::{median, mib};
 
 type Fault = Box<dyn std::error::Error>;
 
@@ -111,3 +129,77 @@ pub fn visit(home: &Path, url: &str, policy: &Path, panes: usize, seconds: u64) 
     console.end();
     Ok(Visit { peak_mib, bytes })
 }
+
+/// What painting costs in one pane at 200x60, in milliseconds: state, frame as data, cells and bytes.
+pub struct Painting {
+    pub pane: &'static str,
+    /// The pane is entered: its rows are made.
+    pub enter_ms: f64,
+    pub digit_ms: f64,
+    pub move_ms: f64,
+    pub page_ms: f64,
+    /// Bytes written when nothing changed, and when one digit of the clock did.
+    pub quiet_bytes: usize,
+    pub digit_bytes: usize,
+}
+
+/// Paints every pane of the console on a real picture.
+pub fn panes(judged: Arc<Judgement>) -> Result<Vec<Painting>, Fault> {
+    let theme = Theme::load("dark", None, Depth::Full)?;
+    let instance = Instance {
+        name: judged.snapshot.instance.clone(),
+        environment: Environment::Development,
+        read_only: false,
+        policy_name: None,
+        policy_problem: None,
+        link: Link { state: LinkState::Ready, interval_ms: 2000, answered_at_ms: Some(0), ..Link::default() },
+        judgement: None,
+        revision: 0,
+        first_sizes: None,
+        recorded: false,
+    };
+    let mut app = App::new(vec![instance], Keymap::new([])?);
+    app.update(Msg::Resize(AREA.width, AREA.height));
+    let clock = |s: u32| Msg::Tick { now_ms: 1000, day_s: Some(43_421 + s % 9) };
+    app.update(clock(0));
+    app.update(Msg::Instance(0, InstanceMsg::Judgement(judged)));
+    let mut shown = painted(&app.view(), &theme);
+    let mut all = Vec::new();
+    for (number, (spec, _)) in PANES.iter().enumerate().take(9) {
+        let mut step = |app: &mut App, msg: Msg| {
+            let begun = Instant::now();
+            app.update(msg);
+            let next = painted(&app.view(), &theme);
+            let bytes = frame(Some(&shown), &next).map_or(0, |b| b.len());
+            shown = next;
+            (begun.elapsed().as_secs_f64() * 1000.0, bytes)
+        };
+        let digit = char::from_digit(number as u32 + 1, 10).ok_or("a pane without a digit")?;
+        let (enter_ms, _) = step(&mut app, Msg::Key(Key::char(digit)));
+        step(&mut app, clock(0));
+        let (_, quiet_bytes) = step(&mut app, clock(0));
+        let (_, digit_bytes) = step(&mut app, clock(1));
+        let mut times = |app: &mut App, msg: &dyn Fn(u32) -> Msg| {
+            let times: Vec<f64> = (2..41).map(|i| step(app, msg(i)).0).collect();
+            median(&times)
+        };
+        all.push(Painting {
+            pane: spec.id,
+            enter_ms,
+            digit_ms: times(&mut app, &clock),
+            move_ms: times(&mut app, &|i| Msg::Key(Key::char(if i % 2 == 0 { 'j' } else { 'k' }))),
+            page_ms: times(&mut app, &|_| Msg::Key(Key::plain(Code::PageDown))),
+            quiet_bytes,
+            digit_bytes,
+        });
+    }
+    Ok(all)
+}
+
+fn painted(screen: &Screen, theme: &Theme) -> Buffer {
+    let mut buffer = Buffer::empty(AREA);
+    draw(screen, theme, &mut buffer);
+    buffer
+}
+
+const AREA: Rect = Rect { x: 0, y: 0, width: 200, height: 60 };
