@@ -77,7 +77,8 @@ async fn main() -> ExitCode {
         let given = std::env::args().find_map(|a| a.strip_prefix(name)?.strip_prefix('=')?.parse().ok());
         given.unwrap_or(otherwise)
     };
-    let plan = Plan { floor, url, rounds: number("rounds", 5), reads: number("reads", 9), console: number("console", 60) };
+    let plan =
+        Plan { floor, url, rounds: number("rounds", 5), reads: number("reads", 9), console: number("console", 60) };
     match compare(&plan).await {
         Ok(goals) if goals.missed == 0 => ExitCode::SUCCESS,
         Ok(goals) => {

@@ -327,8 +327,7 @@ impl<'a> Judge<'a> {
                 // Exceptions for whole schemas only widen what is allowed; those for single objects have to be counted.
                 let differs = if exceptions.clone().all(|e| e.objects.is_empty()) {
                     let excepted = exceptions.by_ref().flat_map(|e| e.privileges.iter().copied()).collect();
-                    self.differs(role, schema, want, excepted)
-                        || (want.owns && self.unowned(desired, role, schema) > 0)
+                    self.differs(role, schema, want, excepted) || (want.owns && self.unowned(desired, role, schema) > 0)
                 } else {
                     !matches!(self.cell(Who::Role(role), schema).drift, Some(Drift::None))
                 };
