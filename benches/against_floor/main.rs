@@ -217,7 +217,7 @@ impl Warm {
         Ok(Refresh {
             wall: wall.as_secs_f64() * 1000.0,
             read: read.as_secs_f64() * 1000.0,
-            client: (wall - read).as_secs_f64() * 1000.0,
+            client: wall.saturating_sub(read).as_secs_f64() * 1000.0,
             findings,
             server_cpu: used.0,
             client_cpu: used.1,

@@ -273,7 +273,8 @@ mod tests {
                 let name = format!("s{i:02}");
                 f = f.role(&name).schema(&name, &name);
                 schemas.push(f.schema_oid(&name));
-                policy += &format!("[[service]]\nname='{name}'\nschema='{name}'\nrole='{name}'\n");
+                let service = format!("[[service]]\nname='{name}'\nschema='{name}'\nrole='{name}'\n");
+                policy.push_str(&service);
             }
             for table in ["countries", "flow", "folder"] {
                 f.shapes.overlaps.push(Overlap { table: table.into(), schemas: schemas.clone() });
