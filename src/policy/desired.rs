@@ -429,6 +429,12 @@ impl Builder<'_> {
                 edges.entry(member).or_default().insert(group);
             }
         }
+        // Every group of a member's closure is asked for what was declared of it, so what groups inherit on the way adds
+        // nothing.
+        let mut declared: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (role, schema) in self.out.wants.keys() {
+            declared.entry(*role).or_default().push(*schema);
+        }
         for member in edges.keys().copied().collect::<Vec<_>>() {
             let mut seen = BTreeSet::from([member]);
             let mut open = vec![member];
@@ -441,12 +447,13 @@ impl Builder<'_> {
             }
             seen.remove(&member);
             for group in seen {
-                self.inherit(member, group);
+                let schemas = declared.get(&group).map(Vec::as_slice).unwrap_or_default();
+                self.inherit(member, group, schemas);
             }
         }
     }
 
-    fn inherit(&mut self, member: usize, group: usize) {
+    fn inherit(&mut self, member: usize, group: usize, schemas: &[usize]) {
         let everywhere = match self.catalog.roles.get(group).map(|r| r.name.as_str()) {
             Some("pg_read_all_data") => Some((Privileges::of(&[Privilege::Select]), Privilege::Usage.into())),
             Some("pg_write_all_data") => Some((
@@ -469,7 +476,7 @@ impl Builder<'_> {
             }
             return;
         }
-        for schema in 0..self.catalog.schemas.len() {
+        for schema in schemas.iter().copied() {
             let Some(of_group) = self.out.wants.get(&(group, schema)).cloned() else { continue };
             let want = self.want(member, schema);
             want.allowed = want.allowed.union(of_group.allowed);

@@ -323,8 +323,11 @@ impl<'a> Judge<'a> {
         if of.named {
             for role in desired.roles_of(schema).iter().copied().filter(|r| desired.compares(*r)) {
                 let Some(want) = desired.want(role, schema).filter(|_| desired.names_role(role)) else { continue };
-                let differs = if want.exceptions.is_empty() {
-                    self.differs(role, schema, want) || (want.owns && self.unowned(desired, role, schema) > 0)
+                let mut exceptions = want.exceptions.iter().filter_map(|i| desired.exceptions.get(*i));
+                // Exceptions for whole schemas only widen what is allowed; those for single objects have to be counted.
+                let differs = if exceptions.clone().all(|e| e.objects.is_empty()) {
+                    let excepted = exceptions.by_ref().flat_map(|e| e.privileges.iter().copied()).collect();
+                    self.differs(role, schema, want, excepted) || (want.owns && self.unowned(desired, role, schema) > 0)
                 } else {
                     !matches!(self.cell(Who::Role(role), schema).drift, Some(Drift::None))
                 };
@@ -336,13 +339,13 @@ impl<'a> Judge<'a> {
         compared
     }
 
-    /// Something is missing or too much, nothing counted.
-    fn differs(&self, role: usize, schema: usize, want: &Want) -> bool {
+    /// Something is missing or too much, `excepted` and nothing counted.
+    fn differs(&self, role: usize, schema: usize, want: &Want, excepted: Privileges) -> bool {
         let catalog = &self.snapshot.catalog;
         let bad = |kind: ObjectKind, owner: Oid, acl: &Acl| {
             let (required, allowed) = (want.required.of(kind), want.allowed.of(kind));
             let own = self.matrix.own_rights(role, kind, owner, acl);
-            !own.minus(allowed).is_empty()
+            !own.minus(allowed).minus(excepted).is_empty()
                 || (!own.contains_all(required)
                     && !self.matrix.rights(catalog, Who::Role(role), kind, owner, acl).contains_all(required))
         };

@@ -97,7 +97,8 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn belongs(&self, owner: Oid, service: &Service) -> bool {
         let owner = self.real_owner(owner);
-        let is = |name: &String| self.catalog.role_named(name).is_some_and(|r| self.real_owner(r.oid) == owner);
+        let named = |name: &String| self.matrix.index.role_named(name).and_then(|i| self.catalog.roles.get(i));
+        let is = |name: &String| named(name).is_some_and(|r| self.real_owner(r.oid) == owner);
         is(&service.role) || is(&service.owner) || service.creators.iter().any(is)
     }
 

@@ -1,6 +1,11 @@
 select
   pg_catalog.clock_timestamp(),
-  s.xact_commit, s.xact_rollback, s.blks_read, s.blks_hit, s.deadlocks, s.temp_bytes,
+  pg_catalog.pg_stat_get_db_xact_commit(d.oid),
+  pg_catalog.pg_stat_get_db_xact_rollback(d.oid),
+  pg_catalog.pg_stat_get_db_blocks_fetched(d.oid) - pg_catalog.pg_stat_get_db_blocks_hit(d.oid),
+  pg_catalog.pg_stat_get_db_blocks_hit(d.oid),
+  pg_catalog.pg_stat_get_db_deadlocks(d.oid),
+  pg_catalog.pg_stat_get_db_temp_bytes(d.oid),
   pg_catalog.age(d.datfrozenxid),
   pg_catalog.pg_is_in_recovery(),
   case
@@ -25,5 +30,4 @@ select
     ) as t (oid)
   )
 from pg_catalog.pg_database as d
-left join pg_catalog.pg_stat_database as s on s.datid = d.oid
 where d.datname = pg_catalog.current_database()

@@ -19,6 +19,9 @@ pub struct Facts {
     pub default_search_path: String,
     /// The server knows `restrict_nonsystem_relation_kind` (14.13, 15.8, 16.4, 17 and later).
     pub restricts_relations: bool,
+    /// The server can look, while it works, whether we are still there: `client_connection_check_interval` (14 and later)
+    /// may be set on Linux; elsewhere a server can refuse any value but 0.
+    pub watches_clients: bool,
     /// `pg_control_system()`; `None` where the login may not call it.
     pub system_identifier: Option<String>,
 }
@@ -36,6 +39,7 @@ pub async fn facts(client: &Client) -> Result<Facts, ServerError> {
     let (setting, built_in, source) = (f.opt_text()?, f.opt_text()?, f.opt_text()?);
     let restricts_relations = f.bool()?;
     let (may_control, may_files) = (f.bool()?, f.bool()?);
+    let on_linux = f.i32()? > 0;
     let system_identifier = if may_control {
         one_text(client, Statement::new("the system identifier", include_str!("system_identifier.sql"))).await
     } else {
@@ -60,6 +64,7 @@ pub async fn facts(client: &Client) -> Result<Facts, ServerError> {
         pid,
         default_search_path: default_search_path.unwrap_or_default(),
         restricts_relations,
+        watches_clients: on_linux && version_num >= 140_000,
         system_identifier,
     })
 }

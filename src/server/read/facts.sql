@@ -7,4 +7,5 @@ select
   (select s.source from pg_catalog.pg_settings as s where s.name = 'search_path'),
   pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) is not null,
   pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute'),
-  pg_catalog.has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'execute')
+  pg_catalog.has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'execute'),
+  pg_catalog.strpos(pg_catalog.version(), 'linux')

@@ -104,6 +104,9 @@ impl Opening {
         if facts.restricts_relations {
             opening.text.push_str(include_str!("begin_restrict.sql"));
         }
+        if facts.watches_clients {
+            opening.text.push_str(include_str!("begin_watch.sql"));
+        }
         opening
     }
 
@@ -231,9 +234,10 @@ mod tests {
 
     #[test]
     fn the_opening_has_no_placeholder_left() {
-        let facts = Facts { restricts_relations: true, raw_text: true, ..Facts::default() };
+        let facts = Facts { restricts_relations: true, raw_text: true, watches_clients: true, ..Facts::default() };
         let text = Opening::new(&facts, Limits::default()).text;
         assert!(!text.contains('@') && text.contains("lock_timeout = 500") && text.contains("restrict_nonsystem"));
+        assert!(text.contains("client_connection_check_interval = 2000;"));
         let text = Opening::tick(&facts, Limits::default()).text;
         assert!(
             !text.contains('@') && text.contains("search_path = pg_catalog, pg_temp") && text.contains("SQL_ASCII")

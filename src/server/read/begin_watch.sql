@@ -1,0 +1,1 @@
+set local client_connection_check_interval = 2000;
