@@ -177,12 +177,23 @@ impl Journal {
         }
     }
 
+    /// A file and nothing else: a device could go on for ever.
+    fn bytes(&self) -> io::Result<Vec<u8>> {
+        let mut file = private(OpenOptions::new().read(true)).open(self.path())?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Everything in it, oldest first; an absent journal is empty.
     ///
     /// # Errors
     /// It is there and cannot be read.
     pub fn read(&self) -> Result<Read, JournalError> {
-        let text = match fs::read(self.path()) {
+        let text = match self.bytes() {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::default()),
             Err(error) => return Err(self.error("read", error)),
