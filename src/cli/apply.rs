@@ -125,16 +125,18 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
         Way::Undo => Link::Undoes(entry.id),
         Way::Redo => Link::Redoes(entry.id),
     };
-    // What is done again is what was done first, not the undo turned round: that may not hold all of it.
+    // What is done again is what was done first; where an undo left something behind, the undo turned round.
     let done = match (way, entry.link) {
         (Way::Redo, Some(Link::Undoes(first))) => entries.iter().find(|e| e.id == first).unwrap_or(entry),
         _ => entry,
     };
-    let grounds = [&done.plan.ground, &done.plan.predicted];
+    let grounds = [&done.plan.ground, &done.plan.predicted, &entry.plan.ground, &entry.plan.predicted];
     let made = plan::from_ground(&target, &grounds, |snapshot| {
         let made = match way {
             Way::Undo => build::back(snapshot, &done.plan),
-            Way::Redo => build::again(snapshot, &done.plan),
+            Way::Redo => {
+                build::again(snapshot, &done.plan).or_else(|why| build::back(snapshot, &entry.plan).map_err(|_| why))
+            }
         };
         made.map_err(|stale| {
             let (why, lines) = match &stale {
