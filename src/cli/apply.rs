@@ -33,7 +33,7 @@ pub async fn run(report: &mut Report, context: &Context, args: &ApplyArgs, halt:
         None => plan::to_policy(&target, &args.only).await?,
     };
     let journal = journal(context)?;
-    confirmed(report, server, made, None, &journal, args.rehearse, args.yes, halt).await
+    Box::pin(confirmed(report, server, made, None, &journal, args.rehearse, args.yes, halt)).await
 }
 
 /// Takes an action back.
@@ -41,7 +41,7 @@ pub async fn run(report: &mut Report, context: &Context, args: &ApplyArgs, halt:
 /// # Errors
 /// As [`run`].
 pub async fn undo(report: &mut Report, context: &Context, args: &BackArgs, halt: &Halt) -> Outcome {
-    back(report, context, args, halt, Way::Undo).await
+    Box::pin(back(report, context, args, halt, Way::Undo)).await
 }
 
 /// Does again what was taken back.
@@ -49,7 +49,7 @@ pub async fn undo(report: &mut Report, context: &Context, args: &BackArgs, halt:
 /// # Errors
 /// As [`run`].
 pub async fn redo(report: &mut Report, context: &Context, args: &BackArgs, halt: &Halt) -> Outcome {
-    back(report, context, args, halt, Way::Redo).await
+    Box::pin(back(report, context, args, halt, Way::Redo)).await
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -146,13 +146,13 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
                 build::Stale::Refused(why) => (why.to_string(), Vec::new()),
             };
             let lines: Vec<String> = lines;
-            let list: String = lines.iter().map(|line| format!("\n  {line}")).collect();
+            let list = indented(&lines);
             let cause = format!("could not {} entry {}: {why}{list}", way.word(), entry.id);
             refused(cause, "`pgmoat journal` shows what was done since.")
         })
     })
     .await?;
-    confirmed(report, server, made, Some(link), &journal, args.rehearse, args.yes, halt).await
+    Box::pin(confirmed(report, server, made, Some(link), &journal, args.rehearse, args.yes, halt)).await
 }
 
 /// `[TARGET] [ID]`: a single number is an entry, unless an instance has that name.
@@ -217,7 +217,7 @@ async fn confirmed(
         return Err(refused(cause, "Connect as an owner or as a superuser."));
     }
     let mut made = made;
-    for role in made.plan.passwords() {
+    if let Some(role) = made.plan.passwords().next() {
         let cause = format!("could not set the password of {role}: this command takes none");
         return Err(refused(cause, "Use the command that made the plan."));
     }
@@ -231,7 +231,7 @@ async fn confirmed(
     let steps: Vec<String> = made.plan.steps.iter().map(|s| format!("{}: {}", s.id, s.title)).collect();
     let mut watch = |progress: Progress| tell(&progress, &steps);
     let server = super::gather::with_password(server.clone(), &super::gather::Asking::default()).await?;
-    let acted = act(&server, journal, order, &mut |_| None, &mut watch).await;
+    let acted = Box::pin(act(&server, journal, order, &mut |_| None, &mut watch)).await;
     ended(report, &acted)
 }
 
@@ -268,11 +268,11 @@ fn tell(progress: &Progress, steps: &[String]) {
     match progress {
         Progress::WaitingForConsole(blockers) => {
             report::note("pgmoat: waiting for another console");
-            blockers.iter().for_each(|b| report::note(&format!("  {b}")));
+            name(blockers);
         }
         Progress::WaitingForLock { attempt, of, blockers } => {
             report::note(&format!("pgmoat: locked by others; attempt {attempt} of {of}, nothing is held meanwhile"));
-            blockers.iter().for_each(|b| report::note(&format!("  {b}")));
+            name(blockers);
         }
         Progress::Step(at) => {
             if let Some(step) = steps.get(*at) {
@@ -282,6 +282,17 @@ fn tell(progress: &Progress, steps: &[String]) {
         Progress::Resolving => report::note("pgmoat: the line broke in COMMIT; asking the server what became of it"),
         Progress::Connecting | Progress::Comparing | Progress::Proving | Progress::Committing => {}
     }
+}
+
+fn name(blockers: &[apply::Blocker]) {
+    for blocker in blockers {
+        report::note(&format!("  {blocker}"));
+    }
+}
+
+/// Things, a line each, below a sentence.
+fn indented(lines: &[String]) -> String {
+    lines.iter().fold(String::new(), |text, line| text + "\n  " + line)
 }
 
 fn say_settled(settled: &[(u64, Ending)]) {
@@ -316,7 +327,7 @@ fn ended(report: &mut Report, acted: &Acted) -> Outcome {
             Exit::Done
         }
         apply::Outcome::NothingChanged(reason) => {
-            let list: String = reason.details().iter().map(|line| format!("\n  {line}")).collect();
+            let list = indented(&reason.details());
             let exit = match reason {
                 Reason::Unreachable(_) | Reason::Lost(_) => Exit::Server,
                 Reason::Refused(_)

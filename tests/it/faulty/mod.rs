@@ -427,7 +427,7 @@ pub async fn cuts(worlds: &[Arc<World>], most: usize) -> Report {
     }
     let step = (cases.len() / most).max(1);
     // A step that is prime to the number of ways keeps both ways in.
-    let step = if step % 2 == 0 { step + 1 } else { step };
+    let step = if step.is_multiple_of(2) { step + 1 } else { step };
     let cases: Arc<Vec<(usize, Fault)>> = Arc::new(cases.into_iter().step_by(step).collect());
     each(worlds, cases, ApplyOptions::default()).await
 }
