@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
@@ -177,12 +178,23 @@ impl Journal {
         }
     }
 
+    /// A file and nothing else: a device could go on for ever.
+    fn bytes(&self) -> io::Result<Vec<u8>> {
+        let mut file = private(OpenOptions::new().read(true)).open(self.path())?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Everything in it, oldest first; an absent journal is empty.
     ///
     /// # Errors
     /// It is there and cannot be read.
     pub fn read(&self) -> Result<Read, JournalError> {
-        let text = match fs::read(self.path()) {
+        let text = match self.bytes() {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::default()),
             Err(error) => return Err(self.error("read", error)),
@@ -296,6 +308,12 @@ struct Tail {
     torn: bool,
 }
 
+/// Only what numbering needs: plans are skipped, not built.
+#[derive(Deserialize)]
+struct Head {
+    id: u64,
+}
+
 /// Reads the end of the file: the last line that is a record, and the highest number before it.
 fn tail(file: &mut File) -> io::Result<Tail> {
     file.seek(SeekFrom::Start(0))?;
@@ -303,11 +321,6 @@ fn tail(file: &mut File) -> io::Result<Tail> {
     file.read_to_end(&mut bytes)?;
     let torn = bytes.last().is_some_and(|b| *b != b'\n');
     let mut tail = Tail { previous: FIRST.to_owned(), last_id: 0, torn };
-    /// Only what numbering needs: plans are skipped, not built.
-    #[derive(Deserialize)]
-    struct Head {
-        id: u64,
-    }
     for line in bytes.split(|b| *b == b'\n') {
         if let Ok(head) = serde_json::from_slice::<Head>(line) {
             tail.last_id = tail.last_id.max(head.id);
@@ -335,7 +348,11 @@ fn append(file: &mut File, tail: &Tail, id: u64, at_us: i64, record: Record) -> 
 }
 
 fn hash(line: &[u8]) -> String {
-    Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(line) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 #[cfg(test)]

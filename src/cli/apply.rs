@@ -39,7 +39,7 @@ pub async fn run(report: &mut Report, context: &Context, args: &ApplyArgs, halt:
     };
     let journal = journal(context)?;
     let how = Confirmed { link: None, rehearse: args.rehearse, yes: args.yes, passwords: HashMap::new() };
-    confirmed(report, server, made, how, &journal, halt).await
+    Box::pin(confirmed(report, server, made, how, &journal, halt)).await
 }
 
 /// Does what another command has planned: shows it, asks, does it, tells.
@@ -54,7 +54,7 @@ pub async fn by_command(
     how: Confirmed,
     halt: &Halt,
 ) -> Outcome {
-    confirmed(report, writable(target)?, made, how, &journal(context)?, halt).await
+    Box::pin(confirmed(report, writable(target)?, made, how, &journal(context)?, halt)).await
 }
 
 /// How a plan is to be done.
@@ -73,7 +73,7 @@ pub struct Confirmed {
 /// # Errors
 /// As [`run`].
 pub async fn undo(report: &mut Report, context: &Context, args: &BackArgs, halt: &Halt) -> Outcome {
-    back(report, context, args, halt, Way::Undo).await
+    Box::pin(back(report, context, args, halt, Way::Undo)).await
 }
 
 /// Does again what was taken back.
@@ -81,7 +81,7 @@ pub async fn undo(report: &mut Report, context: &Context, args: &BackArgs, halt:
 /// # Errors
 /// As [`run`].
 pub async fn redo(report: &mut Report, context: &Context, args: &BackArgs, halt: &Halt) -> Outcome {
-    back(report, context, args, halt, Way::Redo).await
+    Box::pin(back(report, context, args, halt, Way::Redo)).await
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,9 +157,20 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
         Way::Undo => Link::Undoes(entry.id),
         Way::Redo => Link::Redoes(entry.id),
     };
-    let grounds = [&entry.plan.ground, &entry.plan.predicted];
+    // What is done again is what was done first; where an undo left something behind, the undo turned round.
+    let done = match (way, entry.link) {
+        (Way::Redo, Some(Link::Undoes(first))) => entries.iter().find(|e| e.id == first).unwrap_or(entry),
+        _ => entry,
+    };
+    let grounds = [&done.plan.ground, &done.plan.predicted, &entry.plan.ground, &entry.plan.predicted];
     let made = plan::from_ground(&target, &grounds, |snapshot| {
-        build::back(snapshot, &entry.plan).map_err(|stale| {
+        let made = match way {
+            Way::Undo => build::back(snapshot, &done.plan),
+            Way::Redo => {
+                build::again(snapshot, &done.plan).or_else(|why| build::back(snapshot, &entry.plan).map_err(|_| why))
+            }
+        };
+        made.map_err(|stale| {
             let (why, lines) = match &stale {
                 build::Stale::Moved(moved) => {
                     ("the state has moved since".to_owned(), moved.iter().map(ToString::to_string).collect())
@@ -167,14 +178,14 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
                 build::Stale::Refused(why) => (why.to_string(), Vec::new()),
             };
             let lines: Vec<String> = lines;
-            let list: String = lines.iter().map(|line| format!("\n  {line}")).collect();
+            let list = indented(&lines);
             let cause = format!("could not {} entry {}: {why}{list}", way.word(), entry.id);
             refused(cause, "`pgmoat journal` shows what was done since.")
         })
     })
     .await?;
     let how = Confirmed { link: Some(link), rehearse: args.rehearse, yes: args.yes, passwords: HashMap::new() };
-    confirmed(report, server, made, how, &journal, halt).await
+    Box::pin(confirmed(report, server, made, how, &journal, halt)).await
 }
 
 /// `[TARGET] [ID]`: a single number is an entry, unless an instance has that name.
@@ -237,7 +248,7 @@ async fn confirmed(
         return Err(refused(cause, "Connect as an owner or as a superuser."));
     }
     let mut made = made;
-    for role in made.plan.passwords().filter(|role| !passwords.contains_key(*role)) {
+    if let Some(role) = made.plan.passwords().find(|role| !passwords.contains_key(*role)) {
         let cause = format!("could not set the password of {role}: this command takes none");
         return Err(refused(cause, "Use the command that made the plan."));
     }
@@ -251,7 +262,7 @@ async fn confirmed(
     let steps: Vec<String> = made.plan.steps.iter().map(|s| format!("{}: {}", s.id, s.title)).collect();
     let mut watch = |progress: Progress| tell(&progress, &steps);
     let server = super::gather::with_password(server.clone(), &super::gather::Asking::default()).await?;
-    let acted = act(&server, journal, order, &mut |role| passwords.get(role).cloned(), &mut watch).await;
+    let acted = Box::pin(act(&server, journal, order, &mut |role| passwords.get(role).cloned(), &mut watch)).await;
     ended(report, &acted)
 }
 
@@ -288,11 +299,11 @@ fn tell(progress: &Progress, steps: &[String]) {
     match progress {
         Progress::WaitingForConsole(blockers) => {
             report::note("pgmoat: waiting for another console");
-            blockers.iter().for_each(|b| report::note(&format!("  {b}")));
+            name(blockers);
         }
         Progress::WaitingForLock { attempt, of, blockers } => {
             report::note(&format!("pgmoat: locked by others; attempt {attempt} of {of}, nothing is held meanwhile"));
-            blockers.iter().for_each(|b| report::note(&format!("  {b}")));
+            name(blockers);
         }
         Progress::Step(at) => {
             if let Some(step) = steps.get(*at) {
@@ -302,6 +313,17 @@ fn tell(progress: &Progress, steps: &[String]) {
         Progress::Resolving => report::note("pgmoat: the line broke in COMMIT; asking the server what became of it"),
         Progress::Connecting | Progress::Comparing | Progress::Proving | Progress::Committing => {}
     }
+}
+
+fn name(blockers: &[apply::Blocker]) {
+    for blocker in blockers {
+        report::note(&format!("  {blocker}"));
+    }
+}
+
+/// Things, a line each, below a sentence.
+fn indented(lines: &[String]) -> String {
+    lines.iter().fold(String::new(), |text, line| text + "\n  " + line)
 }
 
 fn say_settled(settled: &[(u64, Ending)]) {
@@ -336,7 +358,7 @@ fn ended(report: &mut Report, acted: &Acted) -> Outcome {
             Exit::Done
         }
         apply::Outcome::NothingChanged(reason) => {
-            let list: String = reason.details().iter().map(|line| format!("\n  {line}")).collect();
+            let list = indented(&reason.details());
             let exit = match reason {
                 Reason::Unreachable(_) | Reason::Lost(_) => Exit::Server,
                 Reason::Refused(_)

@@ -520,7 +520,8 @@ impl<'a> View<'a> {
                 let schema = *self.schemas.get(schema.as_str())?;
                 let found =
                     shapes?.foreign_keys.iter().find(|k| k.schema == schema && k.table == *table && k.name == *name)?;
-                Some(State::ForeignKey { validated: found.validated })
+                // A reading lists keys within a schema only while they are not validated: a valid one has no state.
+                (!found.validated).then_some(State::ForeignKey { validated: false })
             }
             Key::Extension { name } => catalog
                 .extensions

@@ -544,7 +544,7 @@ fn a_deploy_beside_goes_on() {
         let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let flag = Arc::clone(&stop);
         let deploying = tokio::spawn(async move {
-            let (mut done, mut failed) = (0_u32, 0_u32);
+            let (mut done, mut failed) = (0_u32, BTreeMap::<String, u32>::new());
             while !flag.load(std::sync::atomic::Ordering::Relaxed) {
                 let sql = if done % 2 == 0 {
                     "alter table s.t add column if not exists z int"
@@ -553,7 +553,7 @@ fn a_deploy_beside_goes_on() {
                 };
                 match deploy.batch_execute(sql).await {
                     Ok(()) => done += 1,
-                    Err(_) => failed += 1,
+                    Err(error) => *failed.entry(error.code().unwrap().code().to_owned()).or_default() += 1,
                 }
             }
             (done, failed)
@@ -582,8 +582,9 @@ fn a_deploy_beside_goes_on() {
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         let (done, failed) = deploying.await.unwrap();
-        println!("a deploy beside: {outcomes:?}; the deploy's statements: {done} done, {failed} failed");
+        println!("a deploy beside: {outcomes:?}; the deploy's statements: {done} done, failed {failed:?}");
         assert!(outcomes.get("committed").copied().unwrap_or(0) > 0, "{outcomes:?}");
-        assert!(failed <= 60, "more than once for each attempt of ours");
+        let overtaken = failed.get("XX000").copied().unwrap_or(0);
+        assert!(overtaken <= 60, "more than once for each attempt of ours: {failed:?}");
     });
 }

@@ -25,7 +25,11 @@ use crate::{
 };
 
 fn own_cluster() -> Cluster {
-    let server = cluster::server(cluster::newest());
+    cluster_of(cluster::newest())
+}
+
+fn cluster_of(major: u32) -> Cluster {
+    let server = cluster::server(major);
     Cluster::start(ClusterOptions { server, ..cluster::options() }).unwrap()
 }
 
@@ -47,13 +51,16 @@ fn held(report: &Report, what: &str) {
 
 #[test]
 fn a_line_cut_anywhere_leaves_nothing_half_done_and_nobody_misled() {
-    let cluster = own_cluster();
-    runtime().block_on(async {
-        let worlds = worlds(&cluster, "cuts", 4).await;
-        let report = faulty::cuts(&worlds, 200).await;
-        held(&report, "cuts");
-        assert_eq!(report.unknown(), 0, "without a crash everything is found out");
-    });
+    let majors = [cluster::majors().into_iter().min().unwrap(), cluster::newest()];
+    for (major, most) in majors.into_iter().zip([80, 160]) {
+        let cluster = cluster_of(major);
+        runtime().block_on(async {
+            let worlds = worlds(&cluster, "cuts", 4).await;
+            let report = faulty::cuts(&worlds, most).await;
+            held(&report, &format!("PostgreSQL {major}: cuts"));
+            assert_eq!(report.unknown(), 0, "without a crash everything is found out");
+        });
+    }
 }
 
 #[test]

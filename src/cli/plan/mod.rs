@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{Oid, effective::Matrix, snapshot::Snapshot},
-    plan::{self, Ground, Plan, build},
+    plan::{self, Ground, Key, Plan, build},
     policy::judgement::Judgement,
     server::{
         Reader, Want,
@@ -132,7 +132,12 @@ pub async fn from_ground(
     make: impl FnOnce(&Snapshot) -> Result<Plan, Failure>,
 ) -> Result<Made, Failure> {
     let (mut snapshot, mut reader) = picture(target).await?;
-    let wanted = grounds.iter().flat_map(|g| g.schemas()).map(str::to_owned).collect();
+    // A schema that is to go must be known to be empty.
+    let whole = |key: &Key| match key {
+        Key::Schema { name } => Some(name.clone()),
+        key => key.in_schema().map(str::to_owned),
+    };
+    let wanted = grounds.iter().flat_map(|g| g.keys()).filter_map(whole).collect();
     complete(&mut snapshot, reader.as_mut(), &wanted).await?;
     let plan = make(&snapshot)?;
     // What it touches besides: then the making has to see that, too.

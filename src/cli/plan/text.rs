@@ -44,7 +44,7 @@ pub fn write(report: &mut Report, made: &Made) -> Result<(), Failure> {
         }
         match &step.undo {
             Some(undo) if undo.is_empty() => {
-                report.paragraph(7, "Undo: ", "nothing is left to take back", Tone::Dim)?
+                report.paragraph(7, "Undo: ", "nothing is left to take back", Tone::Dim)?;
             }
             Some(undo) => {
                 report.line().known("       ").painted("Undo:", Tone::Dim).end()?;

@@ -191,7 +191,7 @@ impl<'r, 'a> Attempt<'r, 'a> {
             .flat_map(|(i, step)| step.sql.iter().map(move |sql| (i, sql.as_str())))
             .collect();
         for chunk in all.chunks(AT_ONCE) {
-            let Some((first, _)) = chunk.first() else { continue };
+            let Some((first, first_sql)) = chunk.first() else { continue };
             aside.progress(Progress::Step(*first));
             let texts: Vec<String> = chunk.iter().map(|(step, sql)| self.with_verifier(*step, sql)).collect();
             let limit = patience * u32::try_from(chunk.len()).unwrap_or(1);
@@ -199,7 +199,7 @@ impl<'r, 'a> Attempt<'r, 'a> {
                 Ok(join_all(texts.iter().map(|text| client.batch_execute(text))).await)
             });
             let answers = answers
-                .map_err(|error| Stop::Server(Failed { step: Some(*first), sql: (*chunk[0].1).to_owned(), error }))?;
+                .map_err(|error| Stop::Server(Failed { step: Some(*first), sql: (*first_sql).to_owned(), error }))?;
             for ((step, sql), answer) in chunk.iter().zip(answers) {
                 answer.map_err(|error| {
                     let error = ServerError::from_driver("the answer to a statement", &error)

@@ -142,7 +142,7 @@ pub async fn apply(target: &Conninfo, approved: &Approved, options: &ApplyOption
         begun: Instant::now(),
         tries: 0,
     };
-    run.to_the_end(aside).await
+    Box::pin(run.until_it_is_over(aside)).await
 }
 
 /// One action under way.
@@ -161,7 +161,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn to_the_end(&mut self, aside: &mut dyn Aside) -> Outcome {
+    async fn until_it_is_over(&mut self, aside: &mut dyn Aside) -> Outcome {
         let (mut locked, mut conflicts, mut unproven) = (0, 0, 0);
         let mut stop = self.options.stop.clone();
         loop {
@@ -186,7 +186,7 @@ impl Run<'_> {
                 }
             }
             self.tries += 1;
-            let verdict = Attempt::new(self).run(aside, &mut stop).await;
+            let verdict = Box::pin(Attempt::new(self).run(aside, &mut stop)).await;
             let (wait, shortest) = match verdict {
                 Verdict::Over(outcome) => return outcome,
                 Verdict::Console(blockers) => {

@@ -4,5 +4,5 @@ select
     select a.wait_event
     from pg_catalog.pg_stat_activity as a
     where a.pid = (($1)[2])::pg_catalog.int4
-      and a.backend_start = pg_catalog.to_timestamp(0) + (($1)[3] || ' microseconds')::pg_catalog.interval
+      and (extract(epoch from a.backend_start) * 1000000)::pg_catalog.int8 = (($1)[3])::pg_catalog.int8
   )

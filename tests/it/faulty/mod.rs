@@ -152,6 +152,8 @@ impl Aside for Nobody {
 pub async fn connect(config: &tokio_postgres::Config) -> tokio_postgres::Client {
     let (client, connection) = config.connect(NoTls).await.unwrap();
     tokio::spawn(connection);
+    // What brings a state back must survive a crash: throwaway servers do not flush by themselves.
+    client.batch_execute("set synchronous_commit = on").await.unwrap();
     client
 }
 
@@ -295,12 +297,12 @@ impl World {
 
     /// Where each action can be broken.
     pub async fn points(&self, action: usize) -> proxy::Points {
-        let (claim, real) = self.once(action, None, &ApplyOptions::default()).await;
+        let (claim, real, _) = self.once(action, None, &ApplyOptions::default()).await;
         assert_eq!((claim, real), (Claim::Committed, Real::Done), "{}", self.actions[action].name);
         points(&self.proxy.passed())
     }
 
-    async fn once(&self, action: usize, fault: Option<Fault>, options: &ApplyOptions) -> (Claim, Real) {
+    async fn once(&self, action: usize, fault: Option<Fault>, options: &ApplyOptions) -> (Claim, Real, Option<String>) {
         let of = &self.actions[action];
         self.client.batch_execute(&of.reset).await.unwrap();
         self.proxy.arm(fault);
@@ -314,7 +316,11 @@ impl World {
             Outcome::RehearsalProven(_) => panic!("not a rehearsal"),
         };
         self.proxy.end().await;
-        (claim, self.real(action).await)
+        let why = match outcome {
+            Outcome::Unknown { why, .. } => Some(why),
+            _ => None,
+        };
+        (claim, self.real(action).await, why)
     }
 
     /// What is there once every backend of the program is gone.
@@ -337,7 +343,10 @@ impl World {
 
     /// One trial.
     pub async fn trial(&self, action: usize, fault: Fault, options: &ApplyOptions, report: &mut Report) {
-        let (claim, real) = self.once(action, Some(fault), options).await;
+        let (claim, real, why) = self.once(action, Some(fault), options).await;
+        if let Some(why) = why {
+            *report.whys.entry(why).or_default() += 1;
+        }
         report.trials += 1;
         report.broken += usize::from(self.proxy.was_hit());
         report
@@ -367,6 +376,7 @@ impl World {
                 match self.direct.connect(NoTls).await {
                     Ok((client, connection)) => {
                         tokio::spawn(connection);
+                        client.batch_execute("set synchronous_commit = on").await.unwrap();
                         break client;
                     }
                     Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -417,7 +427,7 @@ pub async fn cuts(worlds: &[Arc<World>], most: usize) -> Report {
     }
     let step = (cases.len() / most).max(1);
     // A step that is prime to the number of ways keeps both ways in.
-    let step = if step % 2 == 0 { step + 1 } else { step };
+    let step = if step.is_multiple_of(2) { step + 1 } else { step };
     let cases: Arc<Vec<(usize, Fault)>> = Arc::new(cases.into_iter().step_by(step).collect());
     each(worlds, cases, ApplyOptions::default()).await
 }
