@@ -12,6 +12,7 @@ pub mod facts;
 mod fields;
 pub mod objects;
 pub mod shapes;
+pub(crate) mod signals;
 pub mod sizes;
 pub mod unavailable;
 pub mod versions;
