@@ -69,6 +69,8 @@ pub struct ConsoleInstance {
     pub name: String,
     pub environment: Environment,
     pub read_only: bool,
+    /// False: no session is ended.
+    pub allow_signals: bool,
     pub source: Source,
     /// File name of the policy, for the screen; `None` without one.
     pub policy_name: Option<String>,
@@ -234,6 +236,7 @@ fn shown(instance: &ConsoleInstance, refresh: Duration) -> Instance {
         name: instance.name.clone(),
         environment: instance.environment,
         read_only: instance.read_only,
+        allow_signals: instance.allow_signals,
         policy_name: instance.policy_name.clone(),
         policy_problem: None,
         link: Link { state, interval_ms: refresh.as_millis() as u64, ..Link::default() },
