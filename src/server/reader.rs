@@ -402,7 +402,7 @@ pub fn version_tables(
 
 /// Waits for a read no longer than its deadline. When that passes, the query is cancelled and given a second to end; the
 /// connection is then given up in any case, because a late cancel can hit the query that follows.
-async fn bounded<T>(
+pub(crate) async fn bounded<T>(
     what: &'static str,
     limit: Duration,
     connected: &Connected,
