@@ -239,9 +239,13 @@ impl View<'_> {
             Change::SetPassword { role } | Change::SetRoleSetting { role, .. } | Change::DropRole { name: role } => {
                 self.rules_role(role)
             }
-            Change::GrantRole { role, .. } | Change::RevokeRole { role, .. } => self.membership(role),
-            Change::Revoke { grantor: Some(grantor), .. } => self.become_role(grantor),
-            Change::Grant { on, .. } | Change::Revoke { on, .. } => self.grants(on),
+            Change::GrantRole { role, .. } | Change::GrantRoleWith { role, .. } | Change::RevokeRole { role, .. } => {
+                self.membership(role)
+            }
+            Change::Revoke { grantor: Some(grantor), .. } | Change::GrantWith { grantor: Some(grantor), .. } => {
+                self.become_role(grantor)
+            }
+            Change::Grant { on, .. } | Change::GrantWith { on, .. } | Change::Revoke { on, .. } => self.grants(on),
             Change::DefaultPrivileges { creator, .. } => self.become_role(creator),
             Change::SetSchemaOwner { schema, owner } => {
                 [self.owns_schema(schema), self.become_role(owner), self.create_in_database()].concat()
