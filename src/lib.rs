@@ -6,6 +6,7 @@
 //! `domain`, `policy`, `plan` and `app` name no terminal, runtime or protocol crate; `tui` never sees `server`.
 
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -7,6 +7,7 @@
 //!  judges   ─────▶ └──────┘
 //! ```
 
+pub mod act;
 mod judge;
 mod rules;
 

@@ -26,8 +26,9 @@ use crate::policy::Severity;
                   A TARGET is the name of an instance in the configuration, or a connection string as libpq takes them. \
                   Without one, all instances of the configuration are meant; without a configuration, libpq's \
                   environment (PGHOST, PGSERVICE and so on).",
-    after_help = "Exit codes: 0 clean or done, 1 findings, 2 usage, configuration or policy error, 3 could not connect or \
-                  the server failed, 130 interrupted.",
+    after_help = "Exit codes: 0 clean or done, 1 findings or a plan with steps, 2 usage, configuration or policy error, 3 could \
+                  not connect or the server failed, 4 refused or rolled back, nothing changed, 5 outcome unknown, 130 \
+                  interrupted.",
     max_term_width = 100
 )]
 pub struct Cli {
@@ -118,6 +119,16 @@ pub enum Command {
     Explain(Explain),
     /// Everything read from one database, as JSON; readers take it back with --snapshot
     Snapshot(SnapshotOut),
+    /// The plan that leads to the policy: steps, SQL, hazards, effects on every role, undo; exit 1 when there are any
+    Plan(PlanArgs),
+    /// Run a plan, proven before COMMIT, all or nothing
+    Apply(ApplyArgs),
+    /// What was done, newest first
+    Journal(JournalArgs),
+    /// Take an action back: by default the newest that can be
+    Undo(BackArgs),
+    /// Do again what was taken back
+    Redo(BackArgs),
     /// Every Alembic version table, under any name, with its rows, owner and class
     Versions(Rows),
     /// Connections with the tree of who blocks whom
@@ -154,6 +165,11 @@ impl Command {
             Command::Matrix(_) => "matrix",
             Command::Explain(_) => "explain",
             Command::Snapshot(_) => "snapshot",
+            Command::Plan(_) => "plan",
+            Command::Apply(_) => "apply",
+            Command::Journal(_) => "journal",
+            Command::Undo(_) => "undo",
+            Command::Redo(_) => "redo",
             Command::Versions(_) => "versions",
             Command::Sessions(_) => "sessions",
             Command::Policy(PolicyCommand::Derive(_)) => "policy derive",
@@ -174,11 +190,16 @@ impl Command {
             | Command::Matrix(_)
             | Command::Explain(_)
             | Command::Snapshot(_)
+            | Command::Plan(_)
+            | Command::Apply(_)
+            | Command::Undo(_)
+            | Command::Redo(_)
             | Command::Versions(_)
             | Command::Sessions(_)
             | Command::Policy(PolicyCommand::Derive(_)) => true,
             Command::Demo(_)
             | Command::Policy(PolicyCommand::Check { .. })
+            | Command::Journal(_)
             | Command::Info(_)
             | Command::Completions { .. }
             | Command::Man
@@ -295,6 +316,61 @@ pub struct Derive {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Only findings of this code, or the one with this id
+    #[arg(long, value_name = "CODE|ID")]
+    pub only: Vec<String>,
+    /// Form of the answer: text, or with -o json
+    #[arg(long, value_enum)]
+    pub format: Option<PlanFormat>,
+    /// Write to this file, readable by its owner only
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ApplyArgs {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// A plan that `pgmoat plan -o FILE` wrote; without one, the plan to the policy
+    #[arg(long, value_name = "FILE", conflicts_with = "only")]
+    pub plan: Option<PathBuf>,
+    /// Only findings of this code, or the one with this id
+    #[arg(long, value_name = "CODE|ID")]
+    pub only: Vec<String>,
+    /// Run it, prove the result, and roll back
+    #[arg(long)]
+    pub rehearse: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct BackArgs {
+    /// [TARGET] [ID]: an instance or connection string, and the number of an entry of the journal
+    #[arg(value_name = "WORD", num_args = 0..=2)]
+    pub words: Vec<String>,
+    /// Run it, prove the result, and roll back
+    #[arg(long)]
+    pub rehearse: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct JournalArgs {
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextFormat,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct Info {
     /// Form of the answer
     #[arg(long, value_enum, default_value_t)]
@@ -305,6 +381,13 @@ pub struct Info {
 pub enum TextFormat {
     #[default]
     Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    Text,
+    Sql,
     Json,
 }
 
@@ -417,7 +500,7 @@ mod tests {
     #[test]
     fn commands_of_later_stages_are_not_offered() {
         let command = Cli::command();
-        for later in ["init", "discover", "plan", "apply", "create-schema", "undo", "cancel", "terminate"] {
+        for later in ["init", "discover", "create-schema", "cancel", "terminate"] {
             assert!(command.find_subcommand(later).is_none(), "{later}");
         }
     }

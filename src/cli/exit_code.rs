@@ -15,6 +15,8 @@ pub enum Exit {
     Usage,
     /// Refused or rolled back; nothing changed.
     Refused,
+    /// The line was lost in COMMIT, and nobody could say what became of it.
+    Unknown,
     /// Ctrl-C.
     Interrupted,
     /// A fault of the program.
@@ -23,8 +25,16 @@ pub enum Exit {
 
 impl Exit {
     /// Every one, for the manual page.
-    pub const ALL: [Exit; 7] =
-        [Exit::Done, Exit::Findings, Exit::Usage, Exit::Server, Exit::Refused, Exit::Panic, Exit::Interrupted];
+    pub const ALL: [Exit; 8] = [
+        Exit::Done,
+        Exit::Findings,
+        Exit::Usage,
+        Exit::Server,
+        Exit::Refused,
+        Exit::Unknown,
+        Exit::Panic,
+        Exit::Interrupted,
+    ];
 
     /// The number that the shell sees.
     #[must_use]
@@ -35,6 +45,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Server => 3,
             Exit::Refused => 4,
+            Exit::Unknown => 5,
             Exit::Panic => 101,
             Exit::Interrupted => 130,
         }
@@ -45,10 +56,11 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Exit::Done => "clean, or done",
-            Exit::Findings => "findings at or above the level, or a negative answer of explain",
+            Exit::Findings => "findings at or above the level, a plan with steps, or a negative answer of explain",
             Exit::Usage => "usage, configuration or policy error",
             Exit::Server => "could not connect, or the server failed",
             Exit::Refused => "refused or rolled back, nothing changed",
+            Exit::Unknown => "outcome unknown: the connection was lost while committing",
             Exit::Panic => "a fault of the program itself",
             Exit::Interrupted => "interrupted",
         }

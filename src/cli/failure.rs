@@ -29,6 +29,12 @@ impl Failure {
         Failure { exit: Exit::Server, message: message.into(), remedy }
     }
 
+    /// Refused: nothing was changed.
+    pub fn refused(message: impl Into<String>, remedy: &str) -> Failure {
+        let remedy = Some(remedy.to_owned()).filter(|r| !r.is_empty());
+        Failure { exit: Exit::Refused, message: message.into(), remedy }
+    }
+
     /// A file could not be read or written.
     pub fn file(verb: &str, path: &std::path::Path, cause: &std::io::Error, remedy: &str) -> Failure {
         Failure::usage(format!("could not {verb} {}: {cause}", path.display()), remedy)

@@ -1,5 +1,6 @@
 //! The command line: parse first, then resolve, then one file per subcommand.
 
+mod apply;
 pub mod args;
 mod check;
 mod completions;
@@ -10,11 +11,14 @@ mod explain;
 pub mod failure;
 mod fault;
 mod gather;
+mod halt;
 mod info;
+mod journal;
 mod keys;
 mod logging;
 mod matrix;
 mod object;
+mod plan;
 mod policy;
 pub mod report;
 pub mod resolve;
@@ -35,6 +39,7 @@ use self::{
     args::{Cli, Command, Global, PolicyCommand},
     exit_code::Exit,
     failure::{Failure, Outcome},
+    halt::Halt,
     report::Report,
     resolve::Context,
 };
@@ -72,10 +77,11 @@ fn start(cli: Cli) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
         Failure::usage(format!("could not start: {e}"), "The system has too few threads or file descriptors left.")
     })?;
+    let halt = Halt::new();
     let outcome = runtime.block_on(async {
         tokio::select! {
-            outcome = dispatch(cli, env) => outcome,
-            () = interrupted() => Ok(Exit::Interrupted),
+            outcome = dispatch(cli, env, &halt) => outcome,
+            () = async { interrupted().await; halt.wish().await } => Ok(Exit::Interrupted),
         }
     });
     // What still waits for a server is not worth waiting for.
@@ -140,7 +146,7 @@ fn fitting(cli: &Cli) -> Result<(), Failure> {
     }
 }
 
-async fn dispatch(cli: Cli, env: Env) -> Outcome {
+async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
     let global: &Global = &cli.global;
     let report = &mut Report::stdout(global.no_color);
     let Some(command) = cli.command else {
@@ -171,6 +177,14 @@ async fn dispatch(cli: Cli, env: Env) -> Outcome {
             let (snapshot, _) = gather::take(&target, &want, &gather::Asking::default()).await?;
             snapshot::run(report, snapshot, args.output.as_deref())
         }
+        Command::Plan(args) => {
+            let target = Context::new(global, env)?.target(args.target.as_ref())?;
+            plan::run(report, &target, &args).await
+        }
+        Command::Apply(args) => apply::run(report, &Context::new(global, env)?, &args, halt).await,
+        Command::Undo(args) => apply::undo(report, &Context::new(global, env)?, &args, halt).await,
+        Command::Redo(args) => apply::redo(report, &Context::new(global, env)?, &args, halt).await,
+        Command::Journal(args) => journal::run(report, &Context::new(global, env)?, args.format),
         Command::Versions(args) => {
             let context = Context::new(global, env)?;
             let want = Want { versions: true, ..Want::default() };

@@ -88,7 +88,7 @@ pub fn load(path: &Path) -> Result<Snapshot, Failure> {
 }
 
 /// A file that only its owner can read, new or emptied.
-fn private_file(path: &Path) -> std::io::Result<fs::File> {
+pub(super) fn private_file(path: &Path) -> std::io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

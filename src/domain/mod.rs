@@ -11,6 +11,7 @@ pub mod link;
 pub mod privilege;
 pub mod search_path;
 pub mod snapshot;
+pub mod transaction;
 
 pub use ident::{Ident, Oid, qualified, quote_ident};
 pub use privilege::{Acl, AclEntry, ObjectKind, Privilege, Privileges};

@@ -1,5 +1,6 @@
 //! Talking to PostgreSQL.
 
+pub mod apply;
 pub mod cancel;
 pub mod connect;
 mod connect_error;

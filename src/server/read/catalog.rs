@@ -97,6 +97,69 @@ pub async fn catalog(
     part_a(client, facts, &opening, hints).await.map(|(read, _)| read)
 }
 
+/// What a ground can stand on, without the groups of objects: those are counted over the whole database. The hints must
+/// say which version tables are wanted.
+///
+/// # Errors
+/// [`ServerError`].
+pub(super) async fn core(
+    client: &Client,
+    facts: &Facts,
+    opening: &Opening,
+    hints: &Hints,
+) -> Result<CatalogRead, ServerError> {
+    let statements = [
+        server_statement(),
+        Statement::new("the database", &DATABASE),
+        Statement::new("the roles", include_str!("roles.sql")),
+        Statement::new("the memberships", memberships_sql(facts)),
+        Statement::new("the schemas", &SCHEMAS),
+        Statement::new("the default privileges", &DEFAULT_ACLS),
+        Statement::new("the settings of roles and databases", include_str!("settings.sql")),
+        Statement::new("the extensions", include_str!("extensions.sql")),
+        Statement::new("the policies", include_str!("policies.sql")),
+        versions::candidates_statement().with(Param::Oids(hints.version_tables.iter().map(|o| o.0).collect())),
+    ];
+    let rows = unit(client, opening, Some(&gate_statement()), &statements).await?;
+    let mut parts = rows.iter();
+    let mut next = || parts.next().map_or(&[][..], Vec::as_slice);
+    let mut acls = Acls::default();
+    let mut server = Server::default();
+    let before = next();
+    let gate = decode_server(next(), facts, before, &mut server)?;
+    let database = decode_database(next(), &mut acls)?;
+    server.database.clone_from(&database.name);
+    server.database_oid = database.oid;
+    let roles = decode_roles(next())?;
+    let memberships = decode_memberships(next())?;
+    let schemas = decode_schemas(next(), &mut acls)?;
+    let default_acls = decode_default_acls(next(), &mut acls)?;
+    let settings = decode_settings(next())?;
+    let extensions = decode_extensions(next())?;
+    let policies = decode_policies(next())?;
+    let candidates = versions::candidates(next(), &schemas, &mut acls)?;
+    let (relations, routines, types) = (Vec::new(), Vec::new(), Vec::new());
+    let catalog = Catalog {
+        gate,
+        database,
+        roles,
+        memberships,
+        schemas,
+        relations,
+        routines,
+        types,
+        default_acls,
+        settings,
+        extensions,
+        policies,
+    };
+    Ok(CatalogRead { server, catalog, candidates })
+}
+
+fn memberships_sql(facts: &Facts) -> &'static str {
+    if facts.version_num >= 160_000 { include_str!("memberships_16.sql") } else { include_str!("memberships_14.sql") }
+}
+
 fn server_statement() -> Statement {
     Statement::new("the server's state", include_str!("server.sql"))
 }
@@ -107,16 +170,11 @@ async fn part_a(
     opening: &Opening,
     hints: &Hints,
 ) -> Result<(CatalogRead, bool), ServerError> {
-    let memberships = if facts.version_num >= 160_000 {
-        include_str!("memberships_16.sql")
-    } else {
-        include_str!("memberships_14.sql")
-    };
     let mut statements = vec![
         server_statement(),
         Statement::new("the database", &DATABASE),
         Statement::new("the roles", include_str!("roles.sql")),
-        Statement::new("the memberships", memberships),
+        Statement::new("the memberships", memberships_sql(facts)),
         Statement::new("the schemas", &SCHEMAS),
         Statement::new("the relations", &RELATIONS),
         Statement::new("the relations of extensions", &RELATIONS_EXTENSION),

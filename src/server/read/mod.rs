@@ -10,6 +10,8 @@ pub mod catalog;
 pub mod error;
 pub mod facts;
 mod fields;
+pub mod ground;
+pub mod life;
 pub mod objects;
 pub mod shapes;
 pub(crate) mod signals;
@@ -93,6 +95,8 @@ impl Statement {
 #[derive(Debug, Clone)]
 pub(crate) struct Opening {
     text: String,
+    /// The transaction is somebody else's: it was begun before and goes on afterwards.
+    inside: bool,
 }
 
 impl Opening {
@@ -102,6 +106,25 @@ impl Opening {
             opening.text.push_str(include_str!("begin_restrict.sql"));
         }
         opening
+    }
+
+    /// For a transaction that changes something.
+    pub(crate) fn write(facts: &Facts, limits: Limits) -> Opening {
+        let mut opening = Opening::from(include_str!("begin_write.sql"), facts, limits);
+        if facts.restricts_relations {
+            opening.text.push_str(include_str!("begin_restrict.sql"));
+        }
+        opening
+    }
+
+    /// The statements, for one message.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// For reading inside a transaction that is open already: neither begins nor ends one.
+    pub(crate) fn inside() -> Opening {
+        Opening { text: String::new(), inside: true }
     }
 
     /// For what is asked every other second of views of the server's own: the settings that such a question can need.
@@ -116,7 +139,7 @@ impl Opening {
         if facts.raw_text {
             text.push_str(include_str!("begin_raw.sql"));
         }
-        Opening { text }
+        Opening { text, inside: false }
     }
 }
 
@@ -149,21 +172,27 @@ pub(crate) async fn unit(
         names.push(statement.what);
         pending.push(Box::pin(query(client, statement)));
     }
-    names.push("the settings of the transaction");
-    pending.push(Box::pin(async { client.batch_execute(&opening.text).await.map(|()| Vec::new()) }));
+    if !opening.inside {
+        names.push("the settings of the transaction");
+        pending.push(Box::pin(async { client.batch_execute(&opening.text).await.map(|()| Vec::new()) }));
+    }
     for statement in statements {
         names.push(statement.what);
         pending.push(Box::pin(query(client, statement)));
     }
-    // A failed transaction answers COMMIT with ROLLBACK: either way it is over.
-    names.push("the end of the transaction");
-    pending.push(Box::pin(async { client.batch_execute("commit").await.map(|()| Vec::new()) }));
+    if !opening.inside {
+        // A failed transaction answers COMMIT with ROLLBACK: either way it is over.
+        names.push("the end of the transaction");
+        pending.push(Box::pin(async { client.batch_execute("commit").await.map(|()| Vec::new()) }));
+    }
     let mut all = Vec::with_capacity(pending.len());
     for (result, what) in join_all(in_order(pending)).await.into_iter().zip(names) {
         all.push(result.map_err(|e| ServerError::from_driver(what, &e))?);
     }
-    all.pop();
-    all.remove(usize::from(before.is_some()));
+    if !opening.inside {
+        all.pop();
+        all.remove(usize::from(before.is_some()));
+    }
     Ok(all)
 }
 

@@ -59,6 +59,15 @@ pub async fn objects(
     schemas: Option<&[Oid]>,
     known: &[Oid],
 ) -> Result<Objects, ServerError> {
+    objects_by(client, &Opening::new(facts, limits), schemas, known).await
+}
+
+pub(super) async fn objects_by(
+    client: &Client,
+    opening: &Opening,
+    schemas: Option<&[Oid]>,
+    known: &[Oid],
+) -> Result<Objects, ServerError> {
     let statements = [
         RELATIONS.statement("the names of relations", schemas),
         ROUTINES.statement("the names of routines", schemas),
@@ -66,7 +75,7 @@ pub async fn objects(
         OWNED.statement("the owners of sequences", schemas),
         Statement::new("the members of extensions", include_str!("objects_extension.sql")),
     ];
-    let rows = unit(client, &Opening::new(facts, limits), None, &statements).await?;
+    let rows = unit(client, opening, None, &statements).await?;
     let [relations, routines, types, owned, extension] = rows.as_slice() else {
         return Err(ServerError::Unreadable { what: "the objects", column: 0, expected: "five results" });
     };

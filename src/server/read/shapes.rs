@@ -82,14 +82,43 @@ pub async fn shapes(
     Ok(read)
 }
 
+/// The part that a ground can stand on: column privileges, foreign keys, views, definers; the rest is empty.
+///
+/// # Errors
+/// [`ServerError`].
+pub(super) async fn standing(client: &Client, opening: &Opening) -> Result<Shapes, ServerError> {
+    let statements = [
+        Statement::new("the columns", &COLUMNS).with(Param::Texts(Vec::new())),
+        Statement::new("the foreign keys", include_str!("shapes_foreign_keys.sql")),
+        Statement::new("the views", include_str!("shapes_views.sql")),
+        Statement::new("the SECURITY DEFINER routines", &DEFINERS),
+    ];
+    let rows = unit(client, opening, None, &statements).await?;
+    let [columns, foreign_keys, views, definers] = rows.as_slice() else {
+        return Err(ServerError::Unreadable { what: "the shapes", column: 0, expected: "four results" });
+    };
+    let mut acls = Acls::default();
+    Ok(Shapes {
+        column_grants: decode_columns(columns, &mut acls)?.grants,
+        foreign_keys: decode_foreign_keys(foreign_keys)?,
+        views: decode_views(views)?,
+        definers: decode_definers(definers, &mut acls)?,
+        ..Shapes::default()
+    })
+}
+
 /// Only the tables that have the shape of a version table, under any name.
 ///
 /// # Errors
 /// [`ServerError`].
 pub async fn version_tables(client: &Client, facts: &Facts, limits: Limits) -> Result<Vec<Oid>, ServerError> {
+    version_tables_by(client, &Opening::new(facts, limits)).await
+}
+
+pub(super) async fn version_tables_by(client: &Client, opening: &Opening) -> Result<Vec<Oid>, ServerError> {
     let what = "tables of the shape of a version table";
     let statement = [Statement::new(what, include_str!("shapes_version_tables.sql"))];
-    let rows = unit(client, &Opening::new(facts, limits), None, &statement).await?;
+    let rows = unit(client, opening, None, &statement).await?;
     rows.iter().flatten().map(|row| Fields::new(what, row).oid()).collect()
 }
 

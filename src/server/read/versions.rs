@@ -168,6 +168,23 @@ pub async fn rows(
     Ok(found)
 }
 
+/// The rows of these tables inside an open transaction, which keeps the locks. A table that is locked, or may not be
+/// read, is an error here: it ends the transaction.
+///
+/// # Errors
+/// [`ServerError`].
+pub(super) async fn rows_inside(
+    client: &Client,
+    candidates: &[Candidate],
+) -> Result<BTreeMap<Oid, VersionRows>, ServerError> {
+    let pending: Vec<&Candidate> = candidates.iter().filter(|c| c.table.rows == VersionRows::Pending).collect();
+    let mut found = BTreeMap::new();
+    for chunk in pending.chunks(TABLES_PER_TRANSACTION) {
+        found.extend(locked_chunk(client, &Opening::inside(), chunk).await?);
+    }
+    Ok(found)
+}
+
 fn refusal(error: &ServerError) -> VersionRows {
     if error.is(&SqlState::LOCK_NOT_AVAILABLE) {
         return VersionRows::Locked(None);

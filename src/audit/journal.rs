@@ -1,0 +1,339 @@
+//! The file: one line at a time, appended by a single write and synced, each carrying the hash of the one before. Several
+//! consoles share it; a lock on the file keeps their lines apart, a lock on a file of its own says which action is still
+//! under way. A torn last line (the machine stopped while it was written) ends where the next line begins.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::entry::{Ending, Entry, Link, Record, Who};
+use crate::{domain::transaction::Transaction, plan::Plan};
+
+/// The journal's file in the state directory.
+const FILE: &str = "journal.jsonl";
+/// Locks of actions under way.
+const RUNNING: &str = "running";
+/// How long another console may hold the file.
+const TURN: Duration = Duration::from_secs(5);
+/// The hash before the first line.
+const FIRST: &str = "";
+
+/// What stood in the way of the journal.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {verb} the journal {}: {cause}", path.display())]
+pub struct JournalError {
+    pub verb: &'static str,
+    pub path: PathBuf,
+    pub cause: io::Error,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Journal {
+    dir: PathBuf,
+}
+
+/// An action under way: its end has to be written.
+#[derive(Debug)]
+pub struct Open {
+    pub id: u64,
+    path: PathBuf,
+    /// Held until this is dropped, however that comes.
+    lock: File,
+}
+
+/// Everything that stands in the journal.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// Oldest first.
+    pub entries: Vec<Entry>,
+    /// Lines that are no record: torn, or written over.
+    pub damaged: usize,
+    /// The number of the first line whose hash does not follow from the one before, from 1.
+    pub broken_chain: Option<usize>,
+}
+
+/// A line as it stands in the file.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    schema_version: u32,
+    id: u64,
+    at_us: i64,
+    #[serde(flatten)]
+    record: Record,
+    previous: String,
+}
+
+impl Journal {
+    /// The journal in this state directory; nothing is made or read yet.
+    #[must_use]
+    pub fn in_dir(dir: &Path) -> Journal {
+        Journal { dir: dir.to_owned() }
+    }
+
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.dir.join(FILE)
+    }
+
+    fn error(&self, verb: &'static str, cause: io::Error) -> JournalError {
+        JournalError { verb, path: self.path(), cause }
+    }
+
+    /// Writes down what is about to be done. Only when this returns may it begin.
+    ///
+    /// # Errors
+    /// The line is not, or may not be, on the disk.
+    pub fn begin(
+        &self,
+        at_us: i64,
+        who: &Who,
+        target: &str,
+        rehearse: bool,
+        link: Option<Link>,
+        plan: &Plan,
+    ) -> Result<Open, JournalError> {
+        let record = Record::Intent {
+            who: who.clone(),
+            target: target.to_owned(),
+            rehearse,
+            link,
+            plan: Box::new(plan.clone()),
+        };
+        let write = |error| self.error("write", error);
+        private_dir(&self.dir).map_err(write)?;
+        let running = self.dir.join(RUNNING);
+        private_dir(&running).map_err(write)?;
+        let mut file = self.turn().map_err(write)?;
+        let tail = tail(&mut file).map_err(write)?;
+        let id = tail.last_id + 1;
+        let path = running.join(format!("{id}.lock"));
+        let lock = private(OpenOptions::new().write(true).create(true).truncate(false)).open(&path).map_err(write)?;
+        lock.try_lock().map_err(|e| write(held(e)))?;
+        append(&mut file, &tail, id, at_us, record).map_err(write)?;
+        Ok(Open { id, path, lock })
+    }
+
+    /// Writes down which transaction is about to commit.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`]: then it must not commit.
+    pub fn committing(&self, open: &Open, at_us: i64, transaction: &Transaction) -> Result<(), JournalError> {
+        self.add(open.id, at_us, Record::Committing { transaction: transaction.clone() })
+    }
+
+    /// Writes down how it ended.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`]. The outcome stands nevertheless; the entry is looked into again the next time.
+    pub fn end(&self, open: Open, at_us: i64, ending: Ending) -> Result<(), JournalError> {
+        let written = self.add(open.id, at_us, Record::Outcome { ending });
+        let Open { path, lock, .. } = open;
+        drop(lock);
+        let _ = fs::remove_file(path);
+        written
+    }
+
+    /// Writes down what was found out about an action that nobody ended.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`].
+    pub fn settle(&self, id: u64, at_us: i64, ending: Ending) -> Result<(), JournalError> {
+        self.add(id, at_us, Record::Outcome { ending })?;
+        let _ = fs::remove_file(self.lock_of(id));
+        Ok(())
+    }
+
+    fn lock_of(&self, id: u64) -> PathBuf {
+        self.dir.join(RUNNING).join(format!("{id}.lock"))
+    }
+
+    fn add(&self, id: u64, at_us: i64, record: Record) -> Result<(), JournalError> {
+        let write = |error| self.error("write", error);
+        let mut file = self.turn().map_err(write)?;
+        let tail = tail(&mut file).map_err(write)?;
+        append(&mut file, &tail, id, at_us, record).map_err(write)
+    }
+
+    /// The file, open and locked, for its owner only.
+    fn turn(&self) -> io::Result<File> {
+        let file = private(OpenOptions::new().read(true).append(true).create(true)).open(self.path())?;
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < TURN => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Err(error) => return Err(held(error)),
+            }
+        }
+    }
+
+    /// Everything in it, oldest first; an absent journal is empty.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    pub fn read(&self) -> Result<Read, JournalError> {
+        let text = match fs::read(self.path()) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::default()),
+            Err(error) => return Err(self.error("read", error)),
+        };
+        let mut read = Read::default();
+        let mut entries: BTreeMap<u64, Entry> = BTreeMap::new();
+        let mut previous = FIRST.to_owned();
+        for (number, bytes) in (1..).zip(text.split(|b| *b == b'\n').filter(|line| !line.is_empty())) {
+            let Ok(line) = serde_json::from_slice::<Line>(bytes) else {
+                read.damaged += 1;
+                continue;
+            };
+            if line.previous != previous {
+                read.broken_chain.get_or_insert(number);
+            }
+            previous = hash(bytes);
+            match line.record {
+                Record::Intent { who, target, rehearse, link, plan } => {
+                    entries.insert(
+                        line.id,
+                        Entry {
+                            id: line.id,
+                            at_us: line.at_us,
+                            who,
+                            target,
+                            rehearse,
+                            link,
+                            plan: *plan,
+                            transaction: None,
+                            ending: None,
+                            ended_us: None,
+                            undone_by: None,
+                            running: false,
+                        },
+                    );
+                }
+                Record::Committing { transaction } => {
+                    if let Some(entry) = entries.get_mut(&line.id) {
+                        entry.transaction = Some(transaction);
+                    }
+                }
+                Record::Outcome { ending } => {
+                    if let Some(entry) = entries.get_mut(&line.id) {
+                        entry.ending = Some(ending);
+                        entry.ended_us = Some(line.at_us);
+                    }
+                }
+            }
+        }
+        let links: Vec<(u64, u64)> = entries
+            .values()
+            .filter(|e| matches!(e.ending, Some(Ending::Committed { .. })))
+            .filter_map(|e| match e.link? {
+                Link::Undoes(of) | Link::Redoes(of) => Some((e.id, of)),
+            })
+            .collect();
+        for (by, of) in links {
+            if let Some(entry) = entries.get_mut(&of) {
+                entry.undone_by = Some(by);
+            }
+        }
+        for entry in entries.values_mut().filter(|e| e.ending.is_none()) {
+            entry.running = self.is_running(entry.id);
+        }
+        read.entries = entries.into_values().collect();
+        Ok(read)
+    }
+
+    /// Somebody holds the lock of this action.
+    fn is_running(&self, id: u64) -> bool {
+        match OpenOptions::new().write(true).open(self.lock_of(id)) {
+            Ok(file) => matches!(file.try_lock(), Err(TryLockError::WouldBlock)),
+            Err(_) => false,
+        }
+    }
+}
+
+fn held(error: TryLockError) -> io::Error {
+    match error {
+        TryLockError::WouldBlock => io::Error::new(io::ErrorKind::WouldBlock, "another console holds it"),
+        TryLockError::Error(error) => error,
+    }
+}
+
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // Never through a link that somebody else placed there.
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    options
+}
+
+fn private_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(dir)
+}
+
+/// Where the file ends.
+struct Tail {
+    previous: String,
+    last_id: u64,
+    /// The last line was not finished.
+    torn: bool,
+}
+
+/// Reads the end of the file: the last line that is a record, and the highest number before it.
+fn tail(file: &mut File) -> io::Result<Tail> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let torn = bytes.last().is_some_and(|b| *b != b'\n');
+    let mut tail = Tail { previous: FIRST.to_owned(), last_id: 0, torn };
+    /// Only what numbering needs: plans are skipped, not built.
+    #[derive(Deserialize)]
+    struct Head {
+        id: u64,
+    }
+    for line in bytes.split(|b| *b == b'\n') {
+        if let Ok(head) = serde_json::from_slice::<Head>(line) {
+            tail.last_id = tail.last_id.max(head.id);
+            tail.previous = hash(line);
+        }
+    }
+    Ok(tail)
+}
+
+fn append(file: &mut File, tail: &Tail, id: u64, at_us: i64, record: Record) -> io::Result<()> {
+    let line = Line { schema_version: 1, id, at_us, record, previous: tail.previous.clone() };
+    let mut text = String::new();
+    if tail.torn {
+        text.push('\n');
+    }
+    let json = serde_json::to_string(&line).map_err(io::Error::from)?;
+    // Whatever acts on a terminal or ends a line is escaped: names are not ours.
+    text.push_str(&crate::text::json(&json));
+    text.push('\n');
+    let written = file.write(text.as_bytes())?;
+    if written < text.len() {
+        return Err(io::Error::new(io::ErrorKind::StorageFull, "only a part of the line fitted"));
+    }
+    file.sync_all()
+}
+
+fn hash(line: &[u8]) -> String {
+    Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,353 @@
+//! `apply`, `undo`, `redo`: shows what will be done, asks, does it through `run::act`, and says what became of it.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use super::{
+    args::{ApplyArgs, BackArgs},
+    exit_code::Exit,
+    failure::{Failure, Outcome},
+    halt::Halt,
+    plan::{self, Made, server_of},
+    report::{self, Report},
+    resolve::{Context, Target},
+};
+use crate::{
+    app::view::Tone,
+    audit::{Ending, Entry, Journal, Link},
+    config::{Target as Server, paths, target::Environment},
+    plan::build,
+    run::act::{Acted, Order, act, settle},
+    server::apply::{self, ApplyOptions, Done, Progress, Reason},
+    text,
+};
+
+/// Applies a plan from a file, or the plan to the policy.
+///
+/// # Errors
+/// See [`Failure`]: nothing was changed.
+pub async fn run(report: &mut Report, context: &Context, args: &ApplyArgs, halt: &Halt) -> Outcome {
+    let target = context.target(args.target.as_ref())?;
+    let server = writable(&target)?;
+    let made = match &args.plan {
+        Some(path) => plan::from_file(&target, path).await?,
+        None => plan::to_policy(&target, &args.only).await?,
+    };
+    let journal = journal(context)?;
+    confirmed(report, server, made, None, &journal, args.rehearse, args.yes, halt).await
+}
+
+/// Takes an action back.
+///
+/// # Errors
+/// As [`run`].
+pub async fn undo(report: &mut Report, context: &Context, args: &BackArgs, halt: &Halt) -> Outcome {
+    back(report, context, args, halt, Way::Undo).await
+}
+
+/// Does again what was taken back.
+///
+/// # Errors
+/// As [`run`].
+pub async fn redo(report: &mut Report, context: &Context, args: &BackArgs, halt: &Halt) -> Outcome {
+    back(report, context, args, halt, Way::Redo).await
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Undo,
+    Redo,
+}
+
+impl Way {
+    const fn word(self) -> &'static str {
+        match self {
+            Way::Undo => "undo",
+            Way::Redo => "redo",
+        }
+    }
+    fn fits(self, entry: &Entry) -> bool {
+        match self {
+            Way::Undo => entry.can_be_undone(),
+            Way::Redo => entry.can_be_redone(),
+        }
+    }
+}
+
+async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Halt, way: Way) -> Outcome {
+    let (word, id) = words(context, args)?;
+    let journal = journal(context)?;
+    let read = |journal: &Journal| journal.read().map_err(|e| refused(e.to_string(), ""));
+    // Without a target, the one of the entry: what was done there is taken back there.
+    let word = match word {
+        None if !context.by_flags() => {
+            let entries = read(&journal)?.entries;
+            let entry =
+                id.map_or_else(|| entries.iter().rev().find(|e| way.fits(e)), |id| entries.iter().find(|e| e.id == id));
+            let name = entry.map(|e| e.plan.target.instance.clone());
+            name.filter(|name| context.config.instance(name).is_some())
+        }
+        word => word,
+    };
+    let target = context.target(word.as_ref())?;
+    let server = writable(&target)?;
+    let system = plan::identity(&target).await?;
+    let settled = settle(&server.conninfo, &journal, system.0.as_deref(), &system.1).await;
+    say_settled(&settled.map_err(|e| refused(e.to_string(), ""))?);
+    let entries = read(&journal)?.entries;
+    let about = |e: &&Entry| e.is_about(system.0.as_deref(), &system.1);
+    let entry = match id {
+        Some(id) => entries.iter().find(|e| e.id == id).ok_or_else(|| {
+            Failure::usage(
+                format!("could not {} {id}: the journal has no such entry", way.word()),
+                "`pgmoat journal` lists them.",
+            )
+        })?,
+        None => entries.iter().rev().filter(about).find(|e| way.fits(e)).ok_or_else(|| {
+            refused(format!("could not {} anything on {}: nothing in the journal can be", way.word(), target.name), "")
+        })?,
+    };
+    if !way.fits(entry) {
+        let why = match (way, entry.undone_by) {
+            (_, Some(by)) => format!("entry {by} did that already"),
+            (Way::Redo, None) => "it took nothing back".to_owned(),
+            (Way::Undo, None) if matches!(entry.link, Some(Link::Undoes(_))) => {
+                "it took something back itself; `pgmoat redo` does that again".to_owned()
+            }
+            (Way::Undo, None) => format!("it is {}", entry.state().word().replace('_', " ")),
+        };
+        return Err(refused(format!("could not {} entry {}: {why}", way.word(), entry.id), ""));
+    }
+    if !about(&entry) {
+        let cause = format!("could not {} entry {}: it was done to another database", way.word(), entry.id);
+        return Err(refused(cause, "Name the target it was done to."));
+    }
+    let link = match way {
+        Way::Undo => Link::Undoes(entry.id),
+        Way::Redo => Link::Redoes(entry.id),
+    };
+    let grounds = [&entry.plan.ground, &entry.plan.predicted];
+    let made = plan::from_ground(&target, &grounds, |snapshot| {
+        build::back(snapshot, &entry.plan).map_err(|stale| {
+            let (why, lines) = match &stale {
+                build::Stale::Moved(moved) => {
+                    ("the state has moved since".to_owned(), moved.iter().map(ToString::to_string).collect())
+                }
+                build::Stale::Refused(why) => (why.to_string(), Vec::new()),
+            };
+            let lines: Vec<String> = lines;
+            let list: String = lines.iter().map(|line| format!("\n  {line}")).collect();
+            let cause = format!("could not {} entry {}: {why}{list}", way.word(), entry.id);
+            refused(cause, "`pgmoat journal` shows what was done since.")
+        })
+    })
+    .await?;
+    confirmed(report, server, made, Some(link), &journal, args.rehearse, args.yes, halt).await
+}
+
+/// `[TARGET] [ID]`: a single number is an entry, unless an instance has that name.
+fn words(context: &Context, args: &BackArgs) -> Result<(Option<String>, Option<u64>), Failure> {
+    let id = |word: &String| {
+        word.parse::<u64>().map_err(|_| {
+            Failure::usage(
+                format!("could not read {word}: the number of an entry is wanted"),
+                "`pgmoat journal` lists them.",
+            )
+        })
+    };
+    match args.words.as_slice() {
+        [] => Ok((None, None)),
+        [one] if one.parse::<u64>().is_ok() && context.config.instance(one).is_none() => Ok((None, Some(id(one)?))),
+        [one] => Ok((Some(one.clone()), None)),
+        [target, number, ..] => Ok((Some(target.clone()), Some(id(number)?))),
+    }
+}
+
+fn journal(context: &Context) -> Result<Journal, Failure> {
+    let dir = paths::state_dir(&context.env).ok_or_else(|| {
+        refused("could not find a place for the journal: there is no home directory".to_owned(), "Set XDG_STATE_HOME.")
+    })?;
+    Ok(Journal::in_dir(&dir))
+}
+
+/// Refuses before anything is read: what follows would be refused in any case.
+fn writable(target: &Target) -> Result<&Server, Failure> {
+    let server = server_of(target)?;
+    if server.read_only {
+        let cause = format!("could not change {}: it is read-only", server.name);
+        return Err(refused(cause, "Leave out --read-only, or set read_only = false for this instance."));
+    }
+    Ok(server)
+}
+
+fn refused(message: String, remedy: &str) -> Failure {
+    Failure::refused(message, remedy)
+}
+
+/// Shows, asks, acts, tells.
+#[expect(clippy::too_many_arguments, reason = "one call from three commands; a struct would only name them again")]
+async fn confirmed(
+    report: &mut Report,
+    server: &Server,
+    made: Made,
+    link: Option<Link>,
+    journal: &Journal,
+    rehearse: bool,
+    yes: bool,
+    halt: &Halt,
+) -> Outcome {
+    plan::show(report, &made)?;
+    report.flush()?;
+    if made.plan.is_empty() {
+        return Ok(Exit::Done);
+    }
+    if !made.lacks.is_empty() {
+        let first: Vec<String> = made.lacks.iter().map(|lack| format!("  {lack}")).collect();
+        let cause = format!("could not begin: {} lacks rights\n{}", server.conninfo.user, first.join("\n"));
+        return Err(refused(cause, "Connect as an owner or as a superuser."));
+    }
+    let mut made = made;
+    for role in made.plan.passwords() {
+        let cause = format!("could not set the password of {role}: this command takes none");
+        return Err(refused(cause, "Use the command that made the plan."));
+    }
+    if !rehearse && !yes {
+        ask(server, &made).await?;
+    }
+    made.plan.target.instance.clone_from(&server.name);
+    let plan = made.plan.clone().approve();
+    let stop = Some(halt.acting());
+    let order = Order { plan, link, options: ApplyOptions { rehearse, stop, ..ApplyOptions::default() } };
+    let steps: Vec<String> = made.plan.steps.iter().map(|s| format!("{}: {}", s.id, s.title)).collect();
+    let mut watch = |progress: Progress| tell(&progress, &steps);
+    let server = super::gather::with_password(server.clone(), &super::gather::Asking::default()).await?;
+    let acted = act(&server, journal, order, &mut |_| None, &mut watch).await;
+    ended(report, &acted)
+}
+
+/// Asks for a word on a terminal, for the database's name in production; refuses elsewhere.
+async fn ask(server: &Server, made: &Made) -> Result<(), Failure> {
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(refused(
+            "could not ask whether to do this: there is no terminal".to_owned(),
+            "Say --yes, or try it with --rehearse.",
+        ));
+    }
+    let database = made.plan.target.database.clone();
+    let wanted = if server.environment == Environment::Production { database } else { "yes".to_owned() };
+    let word = if server.environment == Environment::Production { "the name of the database" } else { "yes" };
+    let question = format!(
+        "Do this to {} on {} ({})? Type {word} to go on: ",
+        made.plan.target.database,
+        server.name,
+        server.environment.word()
+    );
+    let answer = super::gather::on_a_thread(move || {
+        let mut line = String::new();
+        let _ = io::stderr().lock().write_all(text::safe(&question).as_bytes());
+        io::stdin().lock().read_line(&mut line).map(|_| line)
+    })
+    .await??;
+    if answer.trim_end_matches(['\r', '\n']) == wanted {
+        return Ok(());
+    }
+    Err(refused("could not go on: that was something else".to_owned(), "Nothing was changed."))
+}
+
+fn tell(progress: &Progress, steps: &[String]) {
+    match progress {
+        Progress::WaitingForConsole(blockers) => {
+            report::note("pgmoat: waiting for another console");
+            blockers.iter().for_each(|b| report::note(&format!("  {b}")));
+        }
+        Progress::WaitingForLock { attempt, of, blockers } => {
+            report::note(&format!("pgmoat: locked by others; attempt {attempt} of {of}, nothing is held meanwhile"));
+            blockers.iter().for_each(|b| report::note(&format!("  {b}")));
+        }
+        Progress::Step(at) => {
+            if let Some(step) = steps.get(*at) {
+                tracing::info!(%step, "step");
+            }
+        }
+        Progress::Resolving => report::note("pgmoat: the line broke in COMMIT; asking the server what became of it"),
+        Progress::Connecting | Progress::Comparing | Progress::Proving | Progress::Committing => {}
+    }
+}
+
+fn say_settled(settled: &[(u64, Ending)]) {
+    for (id, ending) in settled {
+        let how = match ending {
+            Ending::Committed { .. } => "it was committed".to_owned(),
+            Ending::Rehearsed { .. } => "it was a rehearsal".to_owned(),
+            Ending::NotCommitted { why, .. } => format!("nothing was changed: {why}"),
+            Ending::Unknown { why } => format!("still unknown: {why}"),
+        };
+        report::note(&format!("pgmoat: entry {id} of the journal had no end; {how}"));
+    }
+}
+
+/// Says what became of it, and with which exit code.
+fn ended(report: &mut Report, acted: &Acted) -> Outcome {
+    say_settled(&acted.settled);
+    let number = acted.id.map(|id| format!(" Journal entry {id}.")).unwrap_or_default();
+    let exit = match &acted.outcome {
+        apply::Outcome::Committed(done) => {
+            details(report, done)?;
+            let doubt = if done.resolved { " The answer was lost; the server was asked." } else { "" };
+            let wait = if done.awaits_standby { " A synchronous standby has not answered yet." } else { "" };
+            let words = format!("Done: committed as transaction {}.{doubt}{wait}{number}", done.xid);
+            report.line().tone(&words, Tone::Good).end()?;
+            Exit::Done
+        }
+        apply::Outcome::RehearsalProven(done) => {
+            details(report, done)?;
+            let words = format!("Rehearsed: it works, leads where it says, and was rolled back.{number}");
+            report.line().tone(&words, Tone::Good).end()?;
+            Exit::Done
+        }
+        apply::Outcome::NothingChanged(reason) => {
+            let list: String = reason.details().iter().map(|line| format!("\n  {line}")).collect();
+            let exit = match reason {
+                Reason::Unreachable(_) | Reason::Lost(_) => Exit::Server,
+                Reason::Refused(_)
+                | Reason::Stale(_)
+                | Reason::Busy(_)
+                | Reason::LockTimeout { .. }
+                | Reason::Failed { .. }
+                | Reason::ProofFailed(_)
+                | Reason::Journal(_)
+                | Reason::Interrupted => Exit::Refused,
+            };
+            let message = format!("nothing was changed: {reason}{list}");
+            let remedy = Some(reason.remedy()).filter(|r| !r.is_empty());
+            report::failure(&Failure { exit, message, remedy });
+            exit
+        }
+        apply::Outcome::Unknown { transaction, why } => {
+            let message = format!("the outcome is unknown: {why}");
+            let remedy = format!(
+                "ask the server when it answers: SELECT pg_xact_status('{}'); or run `pgmoat journal` and the next \
+                 `pgmoat plan`, which look for themselves.{number}",
+                transaction.xid
+            );
+            report::failure(&Failure { exit: Exit::Unknown, message, remedy: Some(remedy) });
+            Exit::Unknown
+        }
+    };
+    report.flush()?;
+    let Some(why) = &acted.unwritten else { return Ok(exit) };
+    let remedy = "The outcome above stands; the next action settles the entry.".to_owned();
+    report::failure(&Failure { exit: Exit::Server, message: why.clone(), remedy: Some(remedy) });
+    Ok(if exit == Exit::Done { Exit::Server } else { exit })
+}
+
+fn details(report: &mut Report, done: &Done) -> Result<(), Failure> {
+    for notice in &done.notices {
+        let words = format!("{} {}: {}", notice.severity, notice.sqlstate, notice.message);
+        report.paragraph(2, "", &words, Tone::Warning)?;
+    }
+    for moved in &done.moved_since {
+        report.paragraph(2, "Since then: ", &moved.to_string(), Tone::Warning)?;
+    }
+    let tries = if done.attempts > 1 { format!("; {} attempts", done.attempts) } else { String::new() };
+    report.line().tone(&format!("  Locks were held for {} ms{tries}.", done.lock_held_ms), Tone::Dim).end()
+}

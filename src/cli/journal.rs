@@ -1,0 +1,128 @@
+//! `journal`: what was done, newest first:
+//!
+//! ```text
+//!  12  2026-11-20 18:02:59 UTC  committed      ann as postgres   engarde@local    3 steps
+//!      s1  Create schema langflow for langflow_app
+//! ```
+//! Reads the file and nothing else.
+
+use serde_json::{Value, json};
+
+use super::{
+    args::TextFormat,
+    exit_code::Exit,
+    failure::{Failure, Outcome},
+    report::Report,
+    resolve::Context,
+    time,
+};
+use crate::{
+    app::view::Tone,
+    audit::{Ending, Entry, Journal, Link, State},
+    config::paths,
+    text,
+};
+
+/// Prints every entry.
+///
+/// # Errors
+/// The journal is there and cannot be read, or standard output cannot be written.
+pub fn run(report: &mut Report, context: &Context, format: TextFormat) -> Outcome {
+    let read = match paths::state_dir(&context.env) {
+        Some(dir) => Journal::in_dir(&dir).read().map_err(|e| Failure::usage(e.to_string(), ""))?,
+        None => crate::audit::Read::default(),
+    };
+    match format {
+        TextFormat::Json => {
+            let entries: Vec<Value> = read.entries.iter().rev().map(entry_json).collect();
+            report.json(&json!({
+                "schema_version": 1,
+                "entries": entries,
+                "damaged_lines": read.damaged,
+                "first_broken_line": read.broken_chain,
+            }))?;
+        }
+        TextFormat::Text => {
+            for entry in read.entries.iter().rev() {
+                write(report, entry)?;
+            }
+            if read.entries.is_empty() {
+                report.say("Nothing was done yet.")?;
+            }
+            if read.damaged > 0 {
+                let words = text::count(read.damaged as u64, "line is", "lines are");
+                report.paragraph(0, "! ", &format!("{words} damaged and left out."), Tone::Warning)?;
+            }
+            if let Some(line) = read.broken_chain {
+                let words = format!("The journal was altered, or lost a line, before line {line}.");
+                report.paragraph(0, "! ", &words, Tone::Error)?;
+            }
+        }
+    }
+    report.flush()?;
+    Ok(Exit::Done)
+}
+
+fn write(report: &mut Report, entry: &Entry) -> Result<(), Failure> {
+    let state = entry.state();
+    let tone = match state {
+        State::Committed => Tone::Good,
+        State::Undone | State::Rehearsed | State::NotCommitted => Tone::Dim,
+        State::Running => Tone::Info,
+        State::Unknown | State::Unsettled => Tone::Error,
+    };
+    report
+        .line()
+        .cell(&format!("{:>4}", entry.id), 6, Tone::Accent)
+        .cell(&time::readable(entry.at_us), 25, Tone::Text)
+        .cell(&state.word().replace('_', " "), 15, tone)
+        .text(&format!("{} as {} on {}", entry.who.os_user, entry.who.role, entry.target))
+        .end()?;
+    let link = match entry.link {
+        Some(Link::Undoes(id)) => Some(format!("takes back entry {id}")),
+        Some(Link::Redoes(id)) => Some(format!("does again what entry {id} took back")),
+        None => None,
+    };
+    let undone = entry.undone_by.map(|by| match entry.link {
+        Some(Link::Undoes(_)) => format!("done again by entry {by}"),
+        Some(Link::Redoes(_)) | None => format!("taken back by entry {by}"),
+    });
+    for words in link.iter().chain(&undone) {
+        report.paragraph(6, "", words, Tone::Dim)?;
+    }
+    match &entry.ending {
+        Some(Ending::NotCommitted { why, .. } | Ending::Unknown { why }) => {
+            report.paragraph(6, "because ", why, Tone::Dim)?;
+        }
+        Some(Ending::Committed { .. } | Ending::Rehearsed { .. }) | None => {}
+    }
+    for step in &entry.plan.steps {
+        report.line().known("      ").cell(&step.id, 5, Tone::Dim).text(&step.title).end()?;
+        for statement in &step.sql {
+            report.sql(11, statement)?;
+        }
+    }
+    Ok(())
+}
+
+fn entry_json(entry: &Entry) -> Value {
+    json!({
+        "id": entry.id,
+        "at": time::rfc3339(entry.at_us),
+        "ended_at": entry.ended_us.and_then(time::rfc3339),
+        "state": entry.state().word(),
+        "os_user": entry.who.os_user,
+        "host": entry.who.host,
+        "role": entry.who.role,
+        "target": entry.target,
+        "rehearse": entry.rehearse,
+        "undoes": match entry.link { Some(Link::Undoes(id)) => Some(id), _ => None },
+        "redoes": match entry.link { Some(Link::Redoes(id)) => Some(id), _ => None },
+        "undone_by": entry.undone_by,
+        "can_be_undone": entry.can_be_undone(),
+        "can_be_redone": entry.can_be_redone(),
+        "xid": entry.transaction.as_ref().map(|t| t.xid.to_string()),
+        "ending": entry.ending,
+        "plan": entry.plan,
+    })
+}

@@ -1,0 +1,1 @@
+select pg_catalog.pg_current_xact_id()::pg_catalog.text
