@@ -57,12 +57,6 @@ impl App {
         }
     }
 
-    /// Something runs that may not be left alone.
-    #[must_use]
-    pub(in crate::app) fn acting(&self) -> bool {
-        self.overlays.iter().any(|o| matches!(o, Overlay::Preview(p) if matches!(p.stage(), Stage::Running { .. })))
-    }
-
     /// News of an action.
     pub(in crate::app) fn act_news(&mut self, ticket: u64, news: ActNews) -> Vec<Effect> {
         let leaving = self.leaving;
@@ -152,6 +146,10 @@ impl App {
                     return Vec::new();
                 }
                 let of = of.clone();
+                if let Err(why) = self.allowed() {
+                    self.say(why, Tone::Warning);
+                    return Vec::new();
+                }
                 if let Some(preview) = self.preview() {
                     preview.ask(&of);
                 }
@@ -167,6 +165,16 @@ impl App {
                 Vec::new()
             }
             Stage::Planning | Stage::Running { .. } | Stage::Confirm(_) => Vec::new(),
+        }
+    }
+
+    /// What the plan on top needs besides what the instance allows.
+    fn allowed(&mut self) -> Result<(), &'static str> {
+        let ready = self.preview().and_then(|p| p.ready().cloned());
+        match ready {
+            Some(ready) if ready.plan.is_empty() => Err("the plan has no step"),
+            Some(ready) if !ready.lacks.is_empty() => Err("this login lacks rights for it; the first section names them"),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -236,6 +244,10 @@ impl App {
         let (ticket, instance) = (preview.ticket, preview.instance);
         let (Stage::Shown, Some(ready)) = (preview.stage(), preview.ready().cloned()) else { return Vec::new() };
         if let Some(Err(why)) = self.instances.get(instance).map(|i| i.may(Deed::Change)) {
+            self.say(why, Tone::Warning);
+            return Vec::new();
+        }
+        if let Err(why) = self.allowed() {
             self.say(why, Tone::Warning);
             return Vec::new();
         }

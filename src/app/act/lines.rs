@@ -43,6 +43,18 @@ fn more(hidden: usize, what: &str) -> Line {
 pub(super) fn plan(ready: &Ready, full: bool) -> Vec<Section> {
     let plan = &ready.plan;
     let mut sections = vec![who(ready, full), before(plan, full), steps(plan, full), undo(plan)];
+    if !ready.lacks.is_empty() {
+        let lines = ready.lacks.iter().map(|lack| {
+            indented(2, Line(vec![Span::known("✖ ", Tone::Error)]).and(lack, Tone::Text))
+        });
+        let section = Section {
+            title: title("This login cannot run it"),
+            hint: "connect as an owner or as a superuser".to_owned(),
+            lines: lines.collect(),
+            folded: false,
+        };
+        sections.insert(0, section);
+    }
     if !plan.left.is_empty() {
         let lines = plan.left.iter().map(|left| {
             indented(2, Prose::new().and(&left.finding, Tone::Strong).say(": ").text(&left.why).line())

@@ -11,7 +11,7 @@
 mod drive;
 pub mod ending;
 mod gate;
-mod lines;
+pub mod lines;
 pub mod preview;
 #[cfg(test)]
 mod tests;
@@ -53,6 +53,8 @@ pub struct Ready {
     /// How many findings the plan settles, and how many with a fix are left.
     pub settles: usize,
     pub remaining: usize,
+    /// Steps that the login cannot do, and what right it lacks.
+    pub lacks: Vec<String>,
 }
 
 /// One cell of the matrix before and after, as the pane Grants writes them.
