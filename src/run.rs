@@ -25,11 +25,11 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
+pub use self::rules::{LoadRules, Rules};
 use self::{
     acts::Acts,
     judge::{Judged, Judges},
 };
-pub use self::rules::{LoadRules, Rules};
 use crate::{
     app::{
         App, Effect, InstanceMsg, Msg,

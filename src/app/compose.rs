@@ -581,7 +581,11 @@ impl App {
                     Subject::End(order) => {
                         let n = text::count(order.aims.len() as u64, "session", "sessions");
                         let verb = order.way.verb();
-                        format!(" {}{} {n} on {name}? ", verb.get(..1).unwrap_or("").to_uppercase(), verb.get(1..).unwrap_or(""))
+                        format!(
+                            " {}{} {n} on {name}? ",
+                            verb.get(..1).unwrap_or("").to_uppercase(),
+                            verb.get(1..).unwrap_or("")
+                        )
                     }
                 };
                 Line::new(&what, Tone::Strong)
@@ -603,19 +607,23 @@ impl App {
                 let mut line = key(Line::empty().known(" ", Tone::Text), "open", word);
                 if preview.ready().is_some() {
                     line = key(line, "rehearse", "rehearse  ");
+                }
+                line = key(line, "back", "leave  ");
+                if preview.ready().is_some() {
                     line = key(line, "full-sql", "whole SQL  ");
                     line = key(line, "next-pane", "section  ");
                     line = key(line, "mark", "fold  ");
                     line = key(line, "copy", "copy  ");
                     line = key(line, "write", "write  ");
                 }
-                key(line, "back", "leave")
+                line
             }
             Stage::Running { .. } => key(Line::empty().known(" ", Tone::Text), "back", "ask to stop"),
             Stage::Over(told) => {
                 let mut line = Line::empty().known(" ", Tone::Text);
                 if told.fate == Fate::Nothing && matches!(preview.subject, Subject::Plan { .. }) {
-                    line = key(line, "open", "plan again  ");
+                    let word = if told.refused.is_empty() { "plan again  " } else { "plan again without it  " };
+                    line = key(line, "open", word);
                 }
                 key(line, "back", "close")
             }
@@ -704,7 +712,10 @@ impl App {
             }
             // what acts stays in sight when it is not possible: its key says why
             let possible = !action.acts || (action.enabled)(self).is_ok();
-            line = line.and(&key, if possible { Tone::Key } else { Tone::Dim }).known(" ", Tone::Dim).and(title, Tone::Dim);
+            line = line
+                .and(&key, if possible { Tone::Key } else { Tone::Dim })
+                .known(" ", Tone::Dim)
+                .and(title, Tone::Dim);
             shown += 1;
         }
         line

@@ -70,7 +70,7 @@ impl Acts {
         apart(async move || {
             let made = match (target, judgement) {
                 (Some(target), Some(judgement)) => match ask {
-                    Ask::Fix { findings } => fix(&target, &judgement, findings).await,
+                    Ask::Fix { findings, except } => fix(&target, &judgement, findings, except).await,
                     Ask::Undo { entry } => back(&target, &judgement, state, entry, false).await,
                     Ask::Redo { entry } => back(&target, &judgement, state, entry, true).await,
                 },
@@ -196,15 +196,16 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     tokio::task::spawn_blocking(work).await.map_err(fault)
 }
 
-async fn fix(target: &Target, before: &Judgement, only: Vec<String>) -> Made {
+async fn fix(target: &Target, before: &Judgement, only: Vec<String>, except: Vec<String>) -> Made {
     let (mut snapshot, mut reader) = picture(target, before).await?;
     let mut wanted: BTreeSet<String> = BTreeSet::new();
     for _ in 0..READINGS {
         complete(&mut snapshot, &mut reader, &wanted).await?;
         let (policy, lineages, read) = (before.policy.clone(), Arc::clone(&before.lineages), snapshot.clone());
-        let only = only.clone();
+        let (only, except) = (only.clone(), except.clone());
         let made = on_a_thread(move || {
             let judged = Judgement::new(Arc::new(read), policy, lineages, None);
+            let only = meant(&judged, only, &except);
             let meant: Vec<_> =
                 judged.findings.iter().filter(|f| only.is_empty() || only.contains(&f.id)).cloned().collect();
             let mut missing: BTreeSet<String> = build::schemas_of_fixes(&meant);
@@ -228,6 +229,21 @@ async fn fix(target: &Target, before: &Judgement, only: Vec<String>) -> Made {
         "There is no plan: the schemas change faster than they can be read.".to_owned(),
         "Try again in a moment.".to_owned(),
     ])
+}
+
+/// The findings that are meant, by id; empty stands for all.
+fn meant(judged: &Judgement, only: Vec<String>, except: &[String]) -> Vec<String> {
+    if except.is_empty() {
+        return only;
+    }
+    let fixable = judged.findings.iter().filter(|f| f.fix.as_ref().is_some_and(|fix| !fix.is_empty()));
+    let wanted = |id: &String| (only.is_empty() || only.contains(id)) && !except.contains(id);
+    let mut ids: Vec<String> = fixable.map(|f| f.id.clone()).filter(wanted).collect();
+    if ids.is_empty() {
+        // nothing is left, which is not the same as everything
+        ids.push(String::new());
+    }
+    ids
 }
 
 /// The plan with all that is shown beside it.
@@ -342,6 +358,7 @@ async fn run(
         title: title.to_owned(),
         details: Vec::new(),
         remedy: None,
+        refused: Vec::new(),
     };
     let Some(target) = target else { return nothing("Nothing was changed: there is no server behind this instance.") };
     let Some(state) = state else {
@@ -352,6 +369,8 @@ async fn run(
         Meaning::Undoes(id) => Some(Link::Undoes(id)),
         Meaning::Redoes(id) => Some(Link::Redoes(id)),
     };
+    let settles: HashMap<String, Vec<String>> =
+        plan.plan().steps.iter().map(|s| (s.id.clone(), s.resolves.clone())).collect();
     let titles: Vec<String> = plan.plan().steps.iter().map(|s| s.title.clone()).collect();
     let options = ApplyOptions { rehearse, stop: Some(stop), ..ApplyOptions::default() };
     let mut watch = |progress: apply::Progress| {
@@ -360,6 +379,12 @@ async fn run(
     let order = Order { plan, link, options };
     let acted = act::act(&target, &Journal::in_dir(&state), order, &mut |_| None, &mut watch).await;
     let mut told = outcome(&acted.outcome, acted.id);
+    if let Outcome::NothingChanged(Reason::Failed { step: Some(step), .. }) = &acted.outcome {
+        told.refused = settles.get(step).cloned().unwrap_or_default();
+    }
+    if matches!(meaning, Meaning::Undoes(_)) && told.fate == Fate::Committed {
+        told.remedy = Some("u on this entry in the journal does it again.".to_owned());
+    }
     told.details.extend(acted.unwritten.map(|why| format!("The journal does not say so: {why}")));
     told
 }
@@ -377,15 +402,12 @@ fn words(progress: &apply::Progress, titles: &[String]) -> Progress {
             ..said(&format!("locked by others; attempt {attempt} of {of}, nothing is held meanwhile"))
         },
         apply::Progress::Comparing => said("comparing what is there with what the plan was made for"),
-        apply::Progress::Step(at) => {
-            Progress { step: Some(*at), ..said(titles.get(*at).map_or("", String::as_str)) }
-        }
+        apply::Progress::Step(at) => Progress { step: Some(*at), ..said(titles.get(*at).map_or("", String::as_str)) },
         apply::Progress::Proving => said("reading again: is it as predicted?"),
         apply::Progress::Committing => Progress { stoppable: false, ..said("COMMIT is sent; waiting for the answer") },
-        apply::Progress::Resolving => Progress {
-            stoppable: false,
-            ..said("the line broke in COMMIT; asking the server what became of it")
-        },
+        apply::Progress::Resolving => {
+            Progress { stoppable: false, ..said("the line broke in COMMIT; asking the server what became of it") }
+        }
     }
 }
 
@@ -397,20 +419,25 @@ fn outcome(outcome: &Outcome, id: Option<u64>) -> Told {
             title: format!("Done and committed: read again, it is as predicted.{entry}"),
             details: details(done, true),
             remedy: Some("u takes it back.".to_owned()),
+            refused: Vec::new(),
         },
         Outcome::RehearsalProven(done) => Told {
             fate: Fate::Rehearsed,
-            title: format!("Rehearsed: it works and leads where it says. It was rolled back, nothing is changed.{entry}"),
+            title: format!(
+                "Rehearsed: it works and leads where it says. It was rolled back, nothing is changed.{entry}"
+            ),
             details: details(done, false),
             remedy: None,
+            refused: Vec::new(),
         },
         Outcome::NothingChanged(reason) => Told {
             fate: Fate::Nothing,
             title: format!("Nothing was changed: {reason}."),
             details: reason.details(),
-            remedy: Some(reason.remedy()).filter(|r| !r.is_empty()).map(|r| {
-                if matches!(reason, Reason::Stale(_)) { format!("{r}; Enter does") } else { r }
-            }),
+            remedy: Some(reason.remedy())
+                .filter(|r| !r.is_empty())
+                .map(|r| if matches!(reason, Reason::Stale(_)) { format!("{r}; Enter does") } else { r }),
+            refused: Vec::new(),
         },
         Outcome::Unknown { transaction, why } => Told {
             fate: Fate::Unknown,
@@ -423,6 +450,7 @@ fn outcome(outcome: &Outcome, id: Option<u64>) -> Told {
                 "When the server answers again the console asks by itself. By hand: SELECT pg_xact_status('{}');",
                 transaction.xid
             )),
+            refused: Vec::new(),
         },
     }
 }
@@ -447,13 +475,9 @@ fn details(done: &Done, committed: bool) -> Vec<String> {
 
 // ── sessions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-async fn end(
-    target: Option<Arc<Target>>,
-    state: Option<PathBuf>,
-    identity: Identity,
-    order: &ending::Order,
-) -> Told {
-    let nothing = |title: String| Told { fate: Fate::Nothing, title, details: Vec::new(), remedy: None };
+async fn end(target: Option<Arc<Target>>, state: Option<PathBuf>, identity: Identity, order: &ending::Order) -> Told {
+    let nothing =
+        |title: String| Told { fate: Fate::Nothing, title, details: Vec::new(), remedy: None, refused: Vec::new() };
     let Some(target) = target else { return nothing("Nothing was sent: there is no server here.".to_owned()) };
     let (kind, past) = match order.way {
         ending::Way::Cancel => (Signal::Cancel, "cancelled"),
@@ -492,7 +516,8 @@ async fn end(
         (hit, all) if hit == all => format!("{} {past}.", text::count(hit as u64, "session was", "sessions were")),
         (hit, all) => format!("{hit} of {all} sessions were {past}."),
     };
-    Told { fate: if hit > 0 { Fate::Committed } else { Fate::Nothing }, title, details, remedy: None }
+    let fate = if hit > 0 { Fate::Committed } else { Fate::Nothing };
+    Told { fate, title, details, remedy: None, refused: Vec::new() }
 }
 
 // ── the journal ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -502,7 +527,9 @@ fn what(entry: &Entry) -> String {
     match entry.plan.steps.as_slice() {
         [] => "nothing".to_owned(),
         [one] => one.title.clone(),
-        [first, rest @ ..] => format!("{} and {}", first.title, text::count(rest.len() as u64, "step more", "steps more")),
+        [first, rest @ ..] => {
+            format!("{} and {}", first.title, text::count(rest.len() as u64, "step more", "steps more"))
+        }
     }
 }
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::error::SqlState;
 
+pub use super::read::signals::Seen;
 use super::{
     ServerError,
     connect::{Connected, connect},
     read::{self, Facts, signals},
     reader::bounded,
 };
-pub use super::read::signals::Seen;
 use crate::config::Conninfo;
 
 /// For name resolution, sockets, TLS and login together.

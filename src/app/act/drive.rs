@@ -173,7 +173,9 @@ impl App {
         let ready = self.preview().and_then(|p| p.ready().cloned());
         match ready {
             Some(ready) if ready.plan.is_empty() => Err("the plan has no step"),
-            Some(ready) if !ready.lacks.is_empty() => Err("this login lacks rights for it; the first section names them"),
+            Some(ready) if !ready.lacks.is_empty() => {
+                Err("this login lacks rights for it; the first section names them")
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -348,8 +350,8 @@ impl App {
         match self.scope(Reach::Here) {
             Ok(_) => Ok(()),
             Err(why) => {
-                let around = self.overlays.is_empty()
-                    && (self.scope(Reach::Row).is_ok() || self.scope(Reach::Column).is_ok());
+                let around =
+                    self.overlays.is_empty() && (self.scope(Reach::Row).is_ok() || self.scope(Reach::Column).is_ok());
                 if around { Ok(()) } else { Err(why) }
             }
         }
@@ -382,7 +384,7 @@ impl App {
     /// `f`: the plan for what is selected; where the cell itself has nothing, what is around it is offered.
     pub(in crate::app) fn fix(&mut self) -> Vec<Effect> {
         match self.scope(Reach::Here) {
-            Ok(scope) => self.plan(scope.instance, Ask::Fix { findings: scope.findings }),
+            Ok(scope) => self.plan(scope.instance, Ask::Fix { findings: scope.findings, except: Vec::new() }),
             Err(_) => {
                 let picker = self.offer();
                 self.overlays.push(Overlay::Pick(picker));
@@ -393,7 +395,7 @@ impl App {
 
     pub(in crate::app) fn fix_reach(&mut self, reach: Reach) -> Vec<Effect> {
         match self.scope(reach) {
-            Ok(scope) => self.plan(scope.instance, Ask::Fix { findings: scope.findings }),
+            Ok(scope) => self.plan(scope.instance, Ask::Fix { findings: scope.findings, except: Vec::new() }),
             Err(why) => {
                 self.say(why, Tone::Dim);
                 Vec::new()
@@ -403,13 +405,13 @@ impl App {
 
     pub(in crate::app) fn fix_all(&mut self) -> Vec<Effect> {
         let Some(instance) = self.focus() else { return Vec::new() };
-        self.plan(instance, Ask::Fix { findings: Vec::new() })
+        self.plan(instance, Ask::Fix { findings: Vec::new(), except: Vec::new() })
     }
 
     /// What could be fixed around a cell.
     fn offer(&self) -> Picker {
         let mut items = Vec::new();
-        let mut add = |label: &'static str, count: usize, id: &'static str| {
+        let mut add = |label: &str, count: usize, id: &'static str| {
             items.push(Item {
                 label: Line::new(label, Tone::Text),
                 hint: Line::new(&text::count(count as u64, "finding", "findings"), Tone::Dim),
@@ -419,16 +421,19 @@ impl App {
                 choice: Choice::Action(id),
             });
         };
+        let row = self.row().and_then(|r| self.slot()?.entries.get(r)).map_or("this row", |e| e.text.as_str());
+        let column = self.slot().and_then(|s| s.columns.get(s.table.column)).map_or("this column", |c| &*c.title);
         for (reach, label, id) in [
-            (Reach::Row, "everything of this row", "fix-row"),
-            (Reach::Column, "everything of this column", "fix-column"),
+            (Reach::Row, format!("everything of {row}"), "fix-row"),
+            (Reach::Column, format!("everything in {column}"), "fix-column"),
         ] {
             if let Ok(scope) = self.scope(reach) {
-                add(label, scope.findings.len(), id);
+                add(&label, scope.findings.len(), id);
             }
         }
         if let Some(instance) = self.focus() {
-            add("everything on this instance", self.fixable(instance), "fix-all");
+            let name = self.instances.get(instance).map_or("this instance", |i| i.name.as_str());
+            add(&format!("everything on {name}"), self.fixable(instance), "fix-all");
         }
         Picker::new(Line::new("Nothing to fix in this cell. Fix instead", Tone::Title), items, 0)
     }

@@ -154,13 +154,13 @@ fn lost(way: Way, session: &Session) -> Line {
     match (way, session.transaction_age_ms) {
         (Way::Cancel, Some(ms)) => prose
             .toned("▲ ", Tone::Warning)
-            .say("Its statement fails, and with it the transaction that is open since ")
+            .say("Its statement fails, and with it the transaction that is open for ")
             .text(&text::age(ms))
             .say(": what that changed is rolled back. The session stays."),
         (Way::Cancel, None) => prose.say("Its statement fails. The session stays."),
         (Way::Terminate, Some(ms)) => prose
             .toned("▲ ", Tone::Warning)
-            .say("Its transaction, open since ")
+            .say("Its transaction, open for ")
             .text(&text::age(ms))
             .say(", is rolled back, and its client loses the connection. Nothing brings that back."),
         (Way::Terminate, None) => {

@@ -21,7 +21,9 @@ impl Instance {
             return Err("this is a recording, there is no server behind it");
         }
         if self.read_only {
-            return Err("read-only: nothing is changed and no session is ended here (--read-only, or read_only = true)");
+            return Err(
+                "read-only: nothing is changed and no session is ended here (--read-only, or read_only = true)",
+            );
         }
         if deed == Deed::Signal && !self.allow_signals {
             return Err("the configuration says allow_signals = false for this instance");

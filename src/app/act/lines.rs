@@ -44,9 +44,10 @@ pub(super) fn plan(ready: &Ready, full: bool) -> Vec<Section> {
     let plan = &ready.plan;
     let mut sections = vec![who(ready, full), before(plan, full), steps(plan, full), undo(plan)];
     if !ready.lacks.is_empty() {
-        let lines = ready.lacks.iter().map(|lack| {
-            indented(2, Line(vec![Span::known("✖ ", Tone::Error)]).and(lack, Tone::Text))
-        });
+        let lines = ready
+            .lacks
+            .iter()
+            .map(|lack| indented(2, Line(vec![Span::known("✖ ", Tone::Error)]).and(lack, Tone::Text)));
         let section = Section {
             title: title("This login cannot run it"),
             hint: "connect as an owner or as a superuser".to_owned(),
@@ -56,9 +57,10 @@ pub(super) fn plan(ready: &Ready, full: bool) -> Vec<Section> {
         sections.insert(0, section);
     }
     if !plan.left.is_empty() {
-        let lines = plan.left.iter().map(|left| {
-            indented(2, Prose::new().and(&left.finding, Tone::Strong).say(": ").text(&left.why).line())
-        });
+        let lines = plan
+            .left
+            .iter()
+            .map(|left| indented(2, Prose::new().and(&left.finding, Tone::Strong).say(": ").text(&left.why).line()));
         sections.push(Section {
             title: title("Left alone"),
             hint: text::count(plan.left.len() as u64, "finding", "findings"),
@@ -82,12 +84,7 @@ fn who(ready: &Ready, full: bool) -> Section {
     let mut lines = Vec::new();
     let most = if full { usize::MAX } else { ROLES };
     let shown: Vec<&Effect> = plan.effects.iter().take(most).collect();
-    let widest = shown
-        .iter()
-        .map(|e| place(e, plan).width())
-        .max()
-        .unwrap_or(0)
-        .min(44);
+    let widest = shown.iter().map(|e| place(e, plan).width()).max().unwrap_or(0).min(44);
     for effect in &shown {
         let place = place(effect, plan);
         let gap = " ".repeat((widest + 2).saturating_sub(place.width()).max(2));
@@ -100,6 +97,7 @@ fn who(ready: &Ready, full: bool) -> Section {
         lines.push(line);
         for (word, tone, list) in [("− ", Tone::Missing, &effect.lost), ("+ ", Tone::Good, &effect.gained)] {
             if !list.is_empty() {
+                let list = gathered(list);
                 let word = Span::known(word, tone);
                 let verb = if tone == Tone::Missing { "loses " } else { "gains " };
                 let line = Line(vec![word, Span::known(verb, Tone::Dim)]).and(&list.join("; "), Tone::Text);
@@ -112,7 +110,11 @@ fn who(ready: &Ready, full: bool) -> Section {
     }
     let roles: std::collections::BTreeSet<_> = plan.effects.iter().map(|e| &e.role).collect();
     lines.push(Line::new(
-        if roles.is_empty() { "  Nobody gains or loses a right by it." } else { "  Nobody else gains or loses anything." },
+        if roles.is_empty() {
+            "  Nobody gains or loses a right by it."
+        } else {
+            "  Nobody else gains or loses anything."
+        },
         Tone::Dim,
     ));
     let hint = match roles.len() {
@@ -120,6 +122,23 @@ fn who(ready: &Ready, full: bool) -> Section {
         n => text::count(n as u64, "role", "roles"),
     };
     Section { title: title("Who gains and loses"), hint, lines, folded: false }
+}
+
+/// Privileges on the same number of the same things are said together.
+fn gathered(list: &[String]) -> Vec<String> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for words in list {
+        let (privilege, place) = words.split_once(" on ").unwrap_or((words, ""));
+        match groups.iter_mut().find(|(known, _)| *known == place && !place.is_empty()) {
+            Some((_, privileges)) => privileges.push(privilege),
+            None => groups.push((place, vec![privilege])),
+        }
+    }
+    let said = |(place, privileges): (&str, Vec<&str>)| match place {
+        "" => privileges.join(", "),
+        place => format!("{} on {place}", privileges.join(", ")),
+    };
+    groups.into_iter().map(said).collect()
 }
 
 fn place(effect: &Effect, plan: &Plan) -> Line {
@@ -178,7 +197,7 @@ fn before(plan: &Plan, full: bool) -> Section {
         0 => "nothing special".to_owned(),
         n => text::count(n as u64, "thing", "things"),
     };
-    Section { title: title("Before you confirm"), hint, lines, folded: false }
+    Section { title: title("What to know"), hint, lines, folded: false }
 }
 
 fn steps(plan: &Plan, full: bool) -> Section {
@@ -280,8 +299,8 @@ pub(super) fn order(order: &Order, j: Option<&Judgement>) -> Vec<Section> {
 /// What an action is doing, above the rest.
 pub(super) fn progress(progress: &Progress, rehearse: bool, stopping: bool, plan: Option<&Plan>) -> Vec<Line> {
     let word = if rehearse { "Rehearsing: " } else { "Running: " };
-    let mut line = Line(vec![Span::known("◌ ", Tone::Accent), Span::known(word, Tone::Accent)])
-        .and(&progress.words, Tone::Strong);
+    let mut line =
+        Line(vec![Span::known("◌ ", Tone::Accent), Span::known(word, Tone::Accent)]).and(&progress.words, Tone::Strong);
     if let (Some(at), Some(plan)) = (progress.step, plan) {
         line = line.and(&format!("  step {} of {}", at + 1, plan.steps.len()), Tone::Dim);
     }

@@ -24,8 +24,8 @@ pub use gate::Deed;
 /// What a plan is wanted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
-    /// Settle these findings; empty: every one that has a fix.
-    Fix { findings: Vec<String> },
+    /// Settle these findings; empty: every one that has a fix. Those of `except` are left alone.
+    Fix { findings: Vec<String>, except: Vec<String> },
     /// Take back what an entry of the journal did; `None`: the newest that can be.
     Undo { entry: Option<u64> },
     /// Do again what an entry of the journal took back; `None`: the newest that can be.
@@ -98,6 +98,8 @@ pub struct Told {
     pub details: Vec<String>,
     /// What to do now.
     pub remedy: Option<String>,
+    /// Findings of the step that the server refused: a plan without them may go through.
+    pub refused: Vec<String>,
 }
 
 /// The four ways an action can end, and a signal's.

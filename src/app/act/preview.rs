@@ -15,6 +15,7 @@ use crate::{
         instance::Instance,
         keymap::{Code, Key},
         overlay::edit,
+        prose::fold,
         view::{Line, Span, Tone},
         wrap::wrap,
     },
@@ -41,7 +42,11 @@ pub enum Stage {
     Nothing(Vec<String>),
     Shown,
     Confirm(Confirm),
-    Running { rehearse: bool, progress: Progress, stopping: bool },
+    Running {
+        rehearse: bool,
+        progress: Progress,
+        stopping: bool,
+    },
     Over(Told),
 }
 
@@ -180,7 +185,14 @@ impl Preview {
 
     /// Again from the beginning, from what is there now.
     pub fn again(&mut self, ticket: u64) -> Option<Ask> {
+        let refused = match &self.stage {
+            Stage::Over(told) => told.refused.clone(),
+            _ => Vec::new(),
+        };
         let Subject::Plan { ask, ready } = &mut self.subject else { return None };
+        if let Ask::Fix { except, .. } = ask {
+            except.extend(refused);
+        }
         *ready = None;
         let ask = ask.clone();
         self.ticket = ticket;
@@ -305,9 +317,7 @@ impl Preview {
         match &self.subject {
             Subject::Plan { ready: Some(ready), .. } => ready.plan.statements().collect::<Vec<_>>().join("\n"),
             Subject::Plan { ready: None, .. } => String::new(),
-            Subject::End(order) => {
-                order.aims.iter().map(|aim| aim.pid.to_string()).collect::<Vec<_>>().join("\n")
-            }
+            Subject::End(order) => order.aims.iter().map(|aim| aim.pid.to_string()).collect::<Vec<_>>().join("\n"),
         }
     }
 
@@ -380,7 +390,14 @@ impl Preview {
         let sections: Vec<Section> = match &self.subject {
             Subject::Plan { ready: Some(ready), .. } => lines::plan(ready, self.full),
             Subject::Plan { ready: None, .. } => Vec::new(),
+            // what was told of them is over
+            Subject::End(_) if matches!(self.stage, Stage::Over(_)) => Vec::new(),
             Subject::End(order) => lines::order(order, instance.and_then(|i| i.judgement.as_deref())),
+        };
+        // sentences keep their punctuation together; SQL is never cut
+        let broken = |line: &Line| match &self.subject {
+            Subject::Plan { .. } => wrap(line, width),
+            Subject::End(_) => fold(line, width, 4),
         };
         let mut page = Page { width, ..Page::default() };
         page.lines.extend(head.iter().flat_map(|l| wrap(l, width)));
@@ -395,7 +412,7 @@ impl Preview {
             }
             page.lines.extend(wrap(&title, width));
             if !folded {
-                page.lines.extend(section.lines.iter().flat_map(|l| wrap(l, width)));
+                page.lines.extend(section.lines.iter().flat_map(broken));
             }
             page.lines.push(Line::empty());
         }

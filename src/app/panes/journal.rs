@@ -47,7 +47,9 @@ fn way_back(entry: &BookEntry) -> Line {
     match (entry.undone_by, entry.can_undo, entry.can_redo) {
         (Some(by), ..) => Prose::new().text(&format!("It was taken back by {by}.")).line(),
         (_, true, _) => Prose::new().toned("u", Tone::Key).say(" takes it back, after a preview.").line(),
-        (_, _, true) => Prose::new().toned("u", Tone::Key).say(" does again what it took back, after a preview.").line(),
+        (_, _, true) => {
+            Prose::new().toned("u", Tone::Key).say(" does again what it took back, after a preview.").line()
+        }
         _ => Line(vec![Span::known("There is nothing to take back.", Tone::Dim)]),
     }
 }
@@ -80,7 +82,7 @@ fn story(entry: &BookEntry) -> Story {
         }
     }
     let copy = entry.steps.iter().flat_map(|(_, s)| s.iter().map(String::as_str)).collect::<Vec<_>>().join("\n");
-    let title = Line::new(&format!("{} ", entry.id), Tone::Dim).and(&entry.what, Tone::Title);
+    let title = Line::new(&format!("entry {}: ", entry.id), Tone::Dim).and(&entry.what, Tone::Title);
     Story { title, lines, copy }
 }
 
