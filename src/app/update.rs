@@ -487,6 +487,8 @@ impl App {
                 let keys = match action.id {
                     "pane-1" => format!("1-{}", self.slots.len().clamp(1, 9)),
                     id if id.starts_with("pane-") => continue,
+                    // without a key of its own it is found in the palette
+                    id if self.keymap.keys(id).is_empty() => self.keymap.first("palette"),
                     id => self.keymap.all(id),
                 };
                 let tone = if (action.enabled)(self).is_ok() { Tone::Text } else { Tone::Dim };

@@ -4,8 +4,11 @@
 use std::{
     collections::{BTreeSet, HashMap},
     path::PathBuf,
-    sync::Arc,
-    time::SystemTime,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::{
@@ -33,6 +36,8 @@ use crate::{
     text,
 };
 
+/// Between two questions about an action whose end is not known.
+const AGAIN: Duration = Duration::from_secs(15);
 /// Readings at most until all objects that a plan touches are known.
 const READINGS: usize = 4;
 
@@ -46,6 +51,9 @@ pub(super) struct Acts {
     stops: HashMap<u64, watch::Sender<bool>>,
     /// Size and time of the journal as it was read last.
     seen: Option<(u64, SystemTime)>,
+    /// Some entry's end is not known yet: it is asked for again from time to time.
+    open: Arc<AtomicBool>,
+    asked: Instant,
 }
 
 /// Which database an instance is: system identifier, where the login may ask, and name.
@@ -57,7 +65,7 @@ impl Acts {
         state: Option<PathBuf>,
         tell: mpsc::UnboundedSender<Msg>,
     ) -> Acts {
-        Acts { targets, state, tell, stops: HashMap::new(), seen: None }
+        Acts { targets, state, tell, stops: HashMap::new(), seen: None, open: Arc::default(), asked: Instant::now() }
     }
 
     fn target(&self, instance: usize) -> Option<Arc<Target>> {
@@ -117,27 +125,33 @@ impl Acts {
         };
         let journal = Journal::in_dir(&state);
         let now = std::fs::metadata(journal.path()).ok().and_then(|m| Some((m.len(), m.modified().ok()?)));
-        if now == self.seen && !anyway {
+        let again = self.open.load(Ordering::SeqCst) && self.asked.elapsed() > AGAIN;
+        if now == self.seen && !anyway && !again {
             return;
         }
         self.seen = now;
+        self.asked = Instant::now();
+        let open = Arc::clone(&self.open);
         let (tell, targets) = (self.tell.clone(), self.targets.clone());
         apart(async move || {
-            // What an earlier console left open is asked about before it is shown.
-            if let Ok(read) = journal.read() {
-                for (target, identity) in targets.iter().zip(&identities) {
-                    let (Some(target), Some((system, database))) = (target, identity) else { continue };
-                    if read.entries.iter().any(|e| e.is_open() && e.is_about(system.as_deref(), database)) {
-                        let _ = act::settle(&target.conninfo, &journal, system.as_deref(), database).await;
-                    }
-                }
-            }
             let names: Vec<String> =
                 targets.iter().map(|t| t.as_ref().map_or_else(String::new, |t| t.name.clone())).collect();
-            let read = tokio::task::spawn_blocking(move || book(&journal, &names, &identities)).await;
-            if let Ok(book) = read {
-                let _ = tell.send(Msg::Journal(Arc::new(book)));
+            let show = || tell.send(Msg::Journal(Arc::new(book(&journal, &names, &identities))));
+            let _ = show();
+            // What an earlier console left open is asked about.
+            let unsettled = |system: Option<&str>, database: &str| {
+                journal.read().is_ok_and(|r| r.entries.iter().any(|e| e.is_open() && e.is_about(system, database)))
+            };
+            let mut left = false;
+            for (target, identity) in targets.iter().zip(&identities) {
+                let (Some(target), Some((system, database))) = (target, identity) else { continue };
+                if unsettled(system.as_deref(), database) {
+                    let _ = act::settle(&target.conninfo, &journal, system.as_deref(), database).await;
+                    left |= unsettled(system.as_deref(), database);
+                    let _ = show();
+                }
             }
+            open.store(left, Ordering::SeqCst);
         });
     }
 }

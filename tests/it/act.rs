@@ -146,7 +146,7 @@ fn a_statement_is_cancelled_and_a_session_terminated_with_keys_alone() {
         let (pid, sleeps) = runtime.block_on(sleeper(&shared, &name));
         console.press(&format!("6/{name}\r"), &pid.to_string());
         console.shows("active");
-        insist(&mut console, key, "It has no transaction open");
+        insist(&mut console, key, "Nobody waits for it");
         assert!(!sleeps.is_finished(), "the key that opens the preview ends nothing");
         insist(&mut console, ENTER, "any other key");
         assert!(!sleeps.is_finished());
