@@ -18,13 +18,26 @@ pub struct Fuzzy {
     buffer: Vec<char>,
 }
 
+/// How words are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// As they were typed. Asked first: whoever types a word that is there means it.
+    Exactly,
+    /// With small gaps.
+    Loosely,
+}
+
 impl Fuzzy {
     #[must_use]
-    pub fn new(typed: &str) -> Fuzzy {
+    pub fn new(typed: &str, how: How) -> Fuzzy {
+        let kind = match how {
+            How::Exactly => AtomKind::Substring,
+            How::Loosely => AtomKind::Fuzzy,
+        };
         let words = typed
             .split_whitespace()
             .map(|word| {
-                let pattern = Pattern::new(word, CaseMatching::Smart, Normalization::Smart, AtomKind::Fuzzy);
+                let pattern = Pattern::new(word, CaseMatching::Smart, Normalization::Smart, kind);
                 (pattern, word.chars().count() as u32 * POINTS * TIGHT_PERCENT / 100)
             })
             .collect();
@@ -50,7 +63,7 @@ mod tests {
     use super::*;
 
     fn hits(typed: &str, text: &str) -> bool {
-        Fuzzy::new(typed).score(text).is_some()
+        Fuzzy::new(typed, How::Loosely).score(text).is_some()
     }
 
     #[test]
@@ -65,8 +78,15 @@ mod tests {
     }
 
     #[test]
+    fn exactly_means_that_the_words_are_there() {
+        let mut exact = Fuzzy::new("row level", How::Exactly);
+        assert!(exact.score("no row level security").is_some() && exact.score("level of the row").is_some());
+        assert!(Fuzzy::new("rls", How::Exactly).score("a superuser: no grant, no role else").is_none());
+    }
+
+    #[test]
     fn the_beginning_of_a_word_beats_its_middle() {
-        let mut fuzzy = Fuzzy::new("ro");
+        let mut fuzzy = Fuzzy::new("ro", How::Loosely);
         assert!(fuzzy.score("Roles") > fuzzy.score("macro"));
     }
 }

@@ -4,7 +4,7 @@ use tui_input::{Input, InputRequest};
 
 use super::{
     act::preview::Preview,
-    fuzzy::Fuzzy,
+    fuzzy::{Fuzzy, How},
     keymap::{Code, Key},
     panes::{RowId, Story},
     table::Filter,
@@ -140,12 +140,17 @@ impl Picker {
             self.shown = (0..self.items.len()).filter(|i| self.items.get(*i).is_some_and(|x| x.at_once)).collect();
             return;
         }
-        let mut fuzzy = Fuzzy::new(typed);
         let mut scored: Vec<(bool, u32, usize, usize)> = Vec::new();
-        for (i, item) in self.items.iter().enumerate() {
-            if let Some(score) = fuzzy.score(&item.search) {
-                // of two that match alike, the one with less besides
-                scored.push((item.id.eq_ignore_ascii_case(typed), score, item.search.len(), i));
+        for how in [How::Exactly, How::Loosely] {
+            let mut fuzzy = Fuzzy::new(typed, how);
+            for (i, item) in self.items.iter().enumerate() {
+                if let Some(score) = fuzzy.score(&item.search) {
+                    // of two that match alike, the one with less besides
+                    scored.push((item.id.eq_ignore_ascii_case(typed), score, item.search.len(), i));
+                }
+            }
+            if !scored.is_empty() {
+                break;
             }
         }
         scored.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.cmp(&a.1)).then(a.2.cmp(&b.2)));

@@ -59,12 +59,12 @@ fn number(i: usize) -> String {
 fn objects(app: &App, items: &mut Vec<Item>) {
     let there: HashSet<&str> = app.slots.iter().map(|s| s.spec.id).collect();
     let several = app.instances.len() > 1 && app.only.is_none();
-    let mut add = |pane: &'static str, kind: &'static str, instance: usize, text: &str, id: &str, name: &str| {
+    let mut add = |pane: &'static str, kind: &str, instance: usize, text: &str, id: &str, name: &str| {
         if there.contains(pane) {
             let hint = if several { Line::new(name, Tone::Dim).known("  ", Tone::Dim) } else { Line::empty() };
             items.push(Item {
                 label: Line::new(text, Tone::Text),
-                hint: hint.known(kind, Tone::Dim),
+                hint: hint.and(kind, Tone::Dim),
                 search: format!("{text} {kind}"),
                 id: text.to_owned(),
                 at_once: false,
@@ -82,7 +82,7 @@ fn objects(app: &App, items: &mut Vec<Item>) {
             add("schemas", "schema", i, &schema.name, &schema.name, &instance.name);
         }
         for finding in &judgement.findings {
-            add("findings", "finding", i, &finding.message, &finding.id, &instance.name);
+            add("findings", finding.code, i, &finding.message, &finding.id, &instance.name);
         }
     }
 }

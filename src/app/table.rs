@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    fuzzy::Fuzzy,
+    fuzzy::{Fuzzy, How},
     panes::{Entry, RowId, SortKey},
     view::Column,
 };
@@ -37,9 +37,14 @@ impl TableState {
     /// Entries that pass the filter, in order, as positions in `entries`; moves the cursor to the selected object.
     #[must_use]
     pub fn order(&mut self, entries: &[Entry], columns: &[Column], instances: &[String]) -> Vec<usize> {
-        let mut sieve = self.filter.sieve(instances);
-        let mut order: Vec<usize> =
-            entries.iter().enumerate().filter(|(_, e)| sieve.passes(e)).map(|(i, _)| i).collect();
+        let mut order: Vec<usize> = Vec::new();
+        for how in [How::Exactly, How::Loosely] {
+            let mut sieve = self.filter.sieve(instances, how);
+            order = entries.iter().enumerate().filter(|(_, e)| sieve.passes(e)).map(|(i, _)| i).collect();
+            if !order.is_empty() {
+                break;
+            }
+        }
         if let Some((column, descending)) = self.sort {
             let rank = columns.iter().take(column).filter(|c| c.sorts).count();
             let key = |i: usize| -> Option<&SortKey> {
@@ -109,7 +114,7 @@ impl Filter {
     }
 
     /// `instances` are the names by position.
-    fn sieve(&self, instances: &[String]) -> Sieve {
+    fn sieve(&self, instances: &[String], how: How) -> Sieve {
         let mut found = String::new();
         let mut without = Vec::new();
         let mut only: Option<HashMap<usize, bool>> = None;
@@ -127,7 +132,7 @@ impl Filter {
                 found.push(' ');
             }
         }
-        Sieve { found: Fuzzy::new(&found), any: found.is_empty(), without, only }
+        Sieve { found: Fuzzy::new(&found, how), any: found.is_empty(), without, only }
     }
 }
 

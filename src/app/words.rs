@@ -4,12 +4,13 @@ use super::view::{Line, Span, Tone};
 use crate::{
     domain::{
         ObjectKind, Privilege, Privileges,
-        effective::{Cell, Via},
+        effective::{Cell, Via, Who},
         explain::{Path, Source, Verdict},
     },
     policy::{
         Level,
         judge::{Difference, Drift, Judged},
+        judgement::Judgement,
     },
 };
 
@@ -73,9 +74,22 @@ pub fn differences(list: &[Difference]) -> Vec<String> {
     folded.iter().map(|(kind, count, total, set)| format!("{set} {}", on_count(*count, *total, *kind))).collect()
 }
 
-/// The matrix cell: level in words, what is missing and too much by glyph, number and colour.
+/// The matrix cell, in the console and in the commands: level in words, what is missing and too much by glyph, number and
+/// colour. What PUBLIC should not have is no role's difference and is counted apart.
 #[must_use]
-pub fn cell(judged: &Judged) -> Line {
+pub fn cell_of(j: &Judgement, who: Who, schema: usize, judged: &Judged) -> Line {
+    let line = cell(judged);
+    if who != Who::Public {
+        return line;
+    }
+    let line =
+        if judged.cell.create && !line.plain().contains("all") { line.known("+create", Tone::Text) } else { line };
+    let name = j.snapshot.catalog.schemas.get(schema).map(|s| s.name.as_str());
+    let excess = j.findings.iter().filter(|f| f.code == "public-privilege" && f.schema.as_deref() == name).count();
+    if excess > 0 { line.and(&format!(" +{excess}"), Tone::Excess) } else { line }
+}
+
+fn cell(judged: &Judged) -> Line {
     if judged.cell.superuser {
         return Line(vec![Span::known("su", Tone::Superuser)]);
     }

@@ -372,3 +372,181 @@ fn append(file: &mut File, tail: &Tail, id: u64, at_us: i64, record: Record) -> 
 fn hash(line: &[u8]) -> String {
     Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audit::State,
+        domain::transaction::Life,
+        plan::{Ground, Target},
+    };
+
+    fn plan() -> Plan {
+        Plan {
+            schema_version: 1,
+            plan_id: "0123456789abcdef".into(),
+            target: Target {
+                instance: "local".into(),
+                system_identifier: Some("7".into()),
+                database: "engarde".into(),
+                server_version_num: 180_000,
+            },
+            base_fingerprint: Ground::default().fingerprint(),
+            ground: Ground::default(),
+            steps: Vec::new(),
+            predicted: Ground::default(),
+            effects: Vec::new(),
+            notes: Vec::new(),
+            left: Vec::new(),
+        }
+    }
+
+    fn who() -> Who {
+        Who { os_user: "ann\n\u{1b}[2J\u{202e}".into(), host: "h".into(), pid: 1, role: "postgres".into() }
+    }
+
+    fn begin(journal: &Journal, link: Option<Link>) -> Open {
+        journal.begin(1_000_000, &who(), "postgres@h:5432/engarde", false, link, &plan()).unwrap()
+    }
+
+    fn committed() -> Ending {
+        Ending::Committed { xid: 9, lock_held_ms: 3, notices: Vec::new(), resolved: false }
+    }
+
+    fn done(journal: &Journal, link: Option<Link>) -> u64 {
+        let open = begin(journal, link);
+        let id = open.id;
+        journal.end(open, 2_000_000, committed()).unwrap();
+        id
+    }
+
+    #[test]
+    fn an_entry_is_its_intent_its_transaction_and_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::in_dir(&dir.path().join("a/b"));
+        assert!(journal.read().unwrap().entries.is_empty());
+        let open = begin(&journal, None);
+        assert_eq!(journal.read().unwrap().entries[0].state(), State::Running);
+        let transaction = Transaction { xid: 9, life: Life::default(), pid: 4, backend_start_us: None };
+        journal.committing(&open, 1_500_000, &transaction).unwrap();
+        journal.end(open, 2_000_000, committed()).unwrap();
+        let read = journal.read().unwrap();
+        assert_eq!((read.damaged, read.broken_chain), (0, None));
+        let entry = &read.entries[0];
+        assert_eq!((entry.id, entry.state(), entry.ended_us), (1, State::Committed, Some(2_000_000)));
+        assert_eq!(entry.transaction.as_ref(), Some(&transaction));
+        assert_eq!((&entry.who, &entry.plan), (&who(), &plan()));
+        let text = fs::read_to_string(journal.path()).unwrap();
+        assert!(text.chars().all(|c| c == '\n' || !crate::text::is_unsafe(c)), "{text:?}");
+        assert_eq!(text.lines().count(), 3);
+    }
+
+    #[test]
+    fn a_console_that_died_leaves_an_open_entry_and_a_living_one_a_running() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::in_dir(dir.path());
+        let open = begin(&journal, None);
+        // Dropped without an end, as when the process is gone.
+        drop(open);
+        let living = begin(&journal, None);
+        let entries = journal.read().unwrap().entries;
+        assert_eq!(entries.iter().map(Entry::state).collect::<Vec<_>>(), [State::Unsettled, State::Running]);
+        assert!(entries[0].is_open() && !entries[1].is_open());
+        journal.settle(1, 3_000_000, Ending::Unknown { why: "away".into() }).unwrap();
+        assert!(journal.read().unwrap().entries[0].is_open(), "unknown is looked into again");
+        journal.settle(1, 4_000_000, committed()).unwrap();
+        assert_eq!(journal.read().unwrap().entries[0].state(), State::Committed);
+        drop(living);
+    }
+
+    #[test]
+    fn what_is_undone_and_done_again_is_linked() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::in_dir(dir.path());
+        let state = |id: u64| {
+            let read = journal.read().unwrap();
+            let entry = read.entries.iter().find(|e| e.id == id).unwrap();
+            (entry.can_be_undone(), entry.can_be_redone(), entry.undone_by)
+        };
+        let first = done(&journal, None);
+        assert_eq!(state(first), (true, false, None));
+        let undo = done(&journal, Some(Link::Undoes(first)));
+        assert_eq!((state(first), state(undo)), ((false, false, Some(undo)), (false, true, None)));
+        let redo = done(&journal, Some(Link::Redoes(undo)));
+        assert_eq!((state(undo), state(redo)), ((false, false, Some(redo)), (true, false, None)));
+        // One that did not come to pass links nothing.
+        let open = begin(&journal, Some(Link::Undoes(redo)));
+        journal.end(open, 5, Ending::NotCommitted { why: "x".into(), details: Vec::new() }).unwrap();
+        assert_eq!(state(redo), (true, false, None));
+    }
+
+    #[test]
+    fn a_torn_line_costs_itself_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::in_dir(dir.path());
+        done(&journal, None);
+        let whole = fs::read(journal.path()).unwrap();
+        // Cut anywhere in the last line: what stood before is there, and what comes after is, too.
+        let second = whole.iter().position(|b| *b == b'\n').unwrap() + 1;
+        for cut in (second + 1..whole.len()).step_by(7) {
+            fs::write(journal.path(), &whole[..cut]).unwrap();
+            let id = done(&journal, None);
+            assert_eq!(id, 2);
+            let read = journal.read().unwrap();
+            assert_eq!(read.entries.len(), 2, "cut at {cut}");
+            assert!(read.damaged <= 1 && read.broken_chain.is_none(), "cut at {cut}");
+            assert_eq!(read.entries[1].state(), State::Committed);
+        }
+    }
+
+    #[test]
+    fn an_altered_line_breaks_the_chain() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::in_dir(dir.path());
+        done(&journal, None);
+        done(&journal, None);
+        let text = fs::read_to_string(journal.path()).unwrap();
+        fs::write(journal.path(), text.replacen("\"xid\":9", "\"xid\":8", 1)).unwrap();
+        assert_eq!(journal.read().unwrap().broken_chain, Some(3));
+        let without: Vec<&str> = text.lines().skip(1).collect();
+        fs::write(journal.path(), without.join("\n") + "\n").unwrap();
+        assert_eq!(journal.read().unwrap().broken_chain, Some(1), "a line that was taken out is missed");
+    }
+
+    #[test]
+    fn several_writers_keep_their_lines_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let journal = Journal::in_dir(dir.path());
+                    (0..5).for_each(|_| {
+                        done(&journal, None);
+                    });
+                });
+            }
+        });
+        let read = Journal::in_dir(dir.path()).read().unwrap();
+        assert_eq!(read.entries.iter().map(|e| e.id).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
+        assert!(read.damaged == 0 && read.broken_chain.is_none());
+        assert!(read.entries.iter().all(|e| e.state() == State::Committed));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_read_it_and_a_link_is_not_followed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::in_dir(&dir.path().join("state"));
+        done(&journal, None);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&journal.path()), mode(&dir.path().join("state"))), (0o600, 0o700));
+        let other = dir.path().join("elsewhere");
+        fs::write(&other, "").unwrap();
+        fs::remove_file(journal.path()).unwrap();
+        std::os::unix::fs::symlink(&other, journal.path()).unwrap();
+        assert!(journal.begin(1, &who(), "x", false, None, &plan()).is_err());
+        assert_eq!(fs::read(&other).unwrap(), b"");
+    }
+}

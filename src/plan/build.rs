@@ -61,34 +61,31 @@ pub fn of_changes(snapshot: &Snapshot, changes: impl IntoIterator<Item = Change>
 /// schema that a fix touches must be in the snapshot.
 #[must_use]
 pub fn converge(judgement: &Judgement, only: &[String]) -> Plan {
-    let base = &*judgement.snapshot;
-    let mut maker = Maker::new(base);
-    let mut refused: BTreeMap<String, String> = BTreeMap::new();
-    let mut current: Option<Judgement> = None;
-    for _ in 0..ROUNDS {
-        let findings = current.as_ref().map_or(&judgement.findings, |j| &j.findings);
-        let wanted = |f: &&Finding| {
-            f.fix.as_ref().is_some_and(|fix| !fix.is_empty())
-                && !refused.contains_key(&f.id)
-                && (only.is_empty() || only.iter().any(|o| *o == f.id || *o == f.code))
-        };
-        let open: Vec<&Finding> = findings.iter().filter(wanted).collect();
-        let Some(first) = open.iter().map(|f| stage(f.code)).min() else { break };
-        let now: Vec<&Finding> = open.into_iter().filter(|f| stage(f.code) == first).collect();
-        for (change, resolves) in merged(&now) {
-            let ids = resolves.clone();
-            if let Err(why) = maker.add(change, resolves) {
-                for id in ids {
-                    refused.insert(id, why.to_string());
-                }
-            }
-        }
-        let next = Arc::new(maker.draft_snapshot());
-        current = Some(Judgement::new(next, judgement.policy.clone(), Arc::clone(&judgement.lineages), None));
+    let wanted = |f: &Finding| only.is_empty() || only.iter().any(|o| *o == f.id || *o == f.code);
+    let mut maker = Maker::new(&judgement.snapshot);
+    let left = maker.converge(judgement, &wanted);
+    Plan { left, ..maker.plan() }
+}
+
+/// The plan that settles the findings that are wanted, between changes that come first and changes that come last.
+///
+/// # Errors
+/// [`Refused`], when one of those is.
+pub fn converge_where(
+    judgement: &Judgement,
+    wanted: &dyn Fn(&Finding) -> bool,
+    first: Vec<Change>,
+    last: Vec<Change>,
+) -> Result<Plan, Refused> {
+    let mut maker = Maker::new(&judgement.snapshot);
+    for change in first {
+        maker.add(change, Vec::new())?;
     }
-    let mut plan = maker.plan();
-    plan.left = refused.into_iter().map(|(finding, why)| Left { finding, why }).collect();
-    plan
+    let left = maker.converge(judgement, wanted);
+    for change in last {
+        maker.add(change, Vec::new())?;
+    }
+    Ok(Plan { left, ..maker.plan() })
 }
 
 /// The plan that takes a done plan back: what it made must still be as it made it.
@@ -245,8 +242,8 @@ fn joins(a: &Change, b: &Change) -> bool {
         }
         (
             Change::DefaultPrivileges { creator, schema, kind, grantee, grant, .. },
-            Change::DefaultPrivileges { creator: c, schema: s, kind: k, grantee: g, grant: give, .. },
-        ) => creator == c && schema == s && kind == k && grantee == g && grant == give,
+            Change::DefaultPrivileges { creator: by, schema: place, kind: of, grantee: to, grant: give, .. },
+        ) => creator == by && schema == place && kind == of && grantee == to && grant == give,
         _ => a == b,
     }
 }
@@ -300,6 +297,9 @@ impl<'a> Maker<'a> {
     }
 
     fn add(&mut self, change: Change, resolves: Vec<String>) -> Result<(), Refused> {
+        if keys::needs_columns(&change) && self.base.shapes.is_none() {
+            return Err(Refused::new("the privileges on columns have not been read yet"));
+        }
         let touched = keys::touched(&change, self.draft.snapshot());
         let before = self.draft.ground(touched.iter().cloned());
         let mut hazards = story::hazards(&change, self.base);
@@ -313,10 +313,8 @@ impl<'a> Maker<'a> {
         }
         self.draft = tried;
         for key in touched {
-            if !self.ground.0.contains_key(&key) {
-                let state = before.0.get(&key).cloned().flatten();
-                self.ground.0.insert(key, state);
-            }
+            let state = before.0.get(&key).cloned().flatten();
+            self.ground.0.entry(key).or_insert(state);
         }
         let undo = match undo::back(self.draft.snapshot(), &before) {
             Ok(way) if way.left.is_empty() && !password => Some(way.changes.iter().flat_map(sql::statements).collect()),
@@ -338,8 +336,33 @@ impl<'a> Maker<'a> {
         Ok(())
     }
 
-    fn draft_snapshot(&self) -> Snapshot {
-        self.draft.clone().finish()
+    /// Settles finding after finding, each round on what the one before has left; gives back what it could not settle.
+    fn converge(&mut self, judgement: &Judgement, wanted: &dyn Fn(&Finding) -> bool) -> Vec<Left> {
+        let mut refused: BTreeMap<String, String> = BTreeMap::new();
+        let judged = |draft: &Draft| {
+            let next = Arc::new(draft.clone().finish());
+            Judgement::new(next, judgement.policy.clone(), Arc::clone(&judgement.lineages), None)
+        };
+        let mut current = (!self.steps.is_empty()).then(|| judged(&self.draft));
+        for _ in 0..ROUNDS {
+            let findings = current.as_ref().map_or(&judgement.findings, |j| &j.findings);
+            let fixed = |f: &&Finding| {
+                f.fix.as_ref().is_some_and(|fix| !fix.is_empty()) && !refused.contains_key(&f.id) && wanted(f)
+            };
+            let open: Vec<&Finding> = findings.iter().filter(fixed).collect();
+            let Some(first) = open.iter().map(|f| stage(f.code)).min() else { break };
+            let now: Vec<&Finding> = open.into_iter().filter(|f| stage(f.code) == first).collect();
+            for (change, resolves) in merged(&now) {
+                let ids = resolves.clone();
+                if let Err(why) = self.add(change, resolves) {
+                    for id in ids {
+                        refused.insert(id, why.to_string());
+                    }
+                }
+            }
+            current = Some(judged(&self.draft));
+        }
+        refused.into_iter().map(|(finding, why)| Left { finding, why }).collect()
     }
 
     fn plan(self) -> Plan {
@@ -363,7 +386,7 @@ impl<'a> Maker<'a> {
             hash.update(statement.as_bytes());
             hash.update([0]);
         }
-        let plan_id = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let plan_id = super::ground::hexadecimal(&hash.finalize(), 8);
         Plan {
             schema_version: 1,
             plan_id,

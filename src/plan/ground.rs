@@ -283,6 +283,14 @@ impl State {
     }
 }
 
+/// The first bytes of a hash, two digits each.
+pub(super) fn hexadecimal(hash: &[u8], bytes: usize) -> String {
+    hash.iter().take(bytes).fold(String::new(), |mut text, byte| {
+        let _ = fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
+        text
+    })
+}
+
 /// Oids from here on stand for what a plan makes: the server gives the real ones.
 pub const NOT_MADE: Oid = Oid(4_294_000_000);
 
@@ -295,7 +303,7 @@ impl Ground {
     #[must_use]
     pub fn of(snapshot: &Snapshot, keys: impl IntoIterator<Item = Key>) -> Ground {
         let keys: Vec<Key> = keys.into_iter().collect();
-        let view = View::of(snapshot, keys.iter().filter_map(Key::in_schema).collect());
+        let view = View::of(snapshot, &keys.iter().filter_map(Key::in_schema).collect());
         Ground(
             keys.into_iter()
                 .map(|key| {
@@ -332,8 +340,7 @@ impl Ground {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let text = serde_json::to_string(self).unwrap_or_default();
-        let hash = Sha256::digest(text.as_bytes());
-        hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&Sha256::digest(text.as_bytes()), 16)
     }
 
     /// Schemas whose objects a reading of this ground needs by name.
@@ -371,7 +378,7 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// Knows the objects of these schemas.
     #[must_use]
-    pub fn of(snapshot: &'a Snapshot, schemas: BTreeSet<&str>) -> View<'a> {
+    pub fn of(snapshot: &'a Snapshot, schemas: &BTreeSet<&str>) -> View<'a> {
         let catalog = &snapshot.catalog;
         let mut memberships: HashMap<(Oid, Oid), Vec<&Membership>> = HashMap::new();
         for m in &catalog.memberships {
@@ -487,7 +494,7 @@ impl<'a> View<'a> {
             Key::Column { schema, relation, column } => {
                 let table = self.object(ObjectKind::Table, schema, relation)?;
                 let grant = shapes?.column_grants.iter().find(|g| g.relation_oid == table.oid && g.column == *column);
-                Some(State::Column { shares: grant.map_or(None, |g| self.shares(&g.acl)) })
+                Some(State::Column { shares: grant.and_then(|g| self.shares(&g.acl)) })
             }
             Key::DefaultAcl { creator, schema, kind } => {
                 let creator = self.by_name.get(creator.as_str())?.oid;

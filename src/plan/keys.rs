@@ -150,7 +150,9 @@ impl<'a> Keys<'a> {
     fn of(&mut self, change: &Change) {
         let me = &self.snapshot.server.current_user;
         match change {
-            Change::CreateSchema { name, .. } | Change::DropSchema { name } => {
+            Change::CreateSchema { name, .. }
+            | Change::DropSchema { name }
+            | Change::SetSchemaOwner { schema: name, .. } => {
                 self.found.insert(schema(name));
             }
             Change::CreateRole { name, .. } => {
@@ -192,16 +194,13 @@ impl<'a> Keys<'a> {
             | Change::RevokeRole { role, member, .. } => {
                 self.found.insert(membership(role, member));
             }
-            Change::Grant { on, .. } | Change::GrantWith { on, .. } => self.on(on),
-            Change::Revoke { on, .. } => {
+            // Taking a grant back takes columns along, so they belong to it from the beginning.
+            Change::Grant { on, .. } | Change::GrantWith { on, .. } | Change::Revoke { on, .. } => {
                 self.on(on);
                 self.columns_of(on);
             }
             Change::DefaultPrivileges { creator, schema, kind, .. } => {
                 self.found.insert(Key::DefaultAcl { creator: creator.clone(), schema: schema.clone(), kind: *kind });
-            }
-            Change::SetSchemaOwner { schema: name, .. } => {
-                self.found.insert(schema(name));
             }
             Change::SetOwner { object, .. } => self.with_owned(object),
             Change::SetSchema { object, to } => self.moves(object, to),
@@ -303,6 +302,20 @@ pub fn schemas(change: &Change) -> Vec<&str> {
         | Change::SetRoleSetting { .. }
         | Change::SetDatabaseSetting { .. }
         | Change::ValidateForeignKey { .. } => Vec::new(),
+    }
+}
+
+/// The slow parts must have been read before the change can be planned: columns have rights of their own.
+#[must_use]
+pub fn needs_columns(change: &Change) -> bool {
+    match change {
+        Change::Grant { on, .. } | Change::GrantWith { on, .. } | Change::Revoke { on, .. } => match on {
+            On::AllIn { kind, .. } | On::Objects { kind, .. } => *kind == ObjectKind::Table,
+            On::Columns { .. } => true,
+            On::Database(_) | On::Schema(_) => false,
+        },
+        Change::SetOwner { object, .. } => object.kind.object_kind() == ObjectKind::Table,
+        _ => false,
     }
 }
 

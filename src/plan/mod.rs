@@ -5,8 +5,12 @@
 pub mod build;
 mod effects;
 pub mod ground;
+pub mod handover;
 pub mod keys;
+#[cfg(test)]
+mod laws;
 pub mod predict;
+pub mod setup;
 pub mod sql;
 mod story;
 pub mod undo;

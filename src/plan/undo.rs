@@ -21,7 +21,8 @@ pub struct Back {
     pub changes: Vec<Change>,
     /// What stays otherwise than it was: nothing can restore it.
     pub left: Vec<Key>,
-    /// What means the same as before, written otherwise: an ACL that was NULL is now a list.
+    /// What means the same as before, written otherwise: an ACL that was NULL is now a list, or another role is the
+    /// grantor.
     pub rewritten: Vec<Key>,
 }
 
@@ -33,7 +34,11 @@ pub fn back(now: &Snapshot, goal: &Ground) -> Result<Back, Refused> {
     let mut way = Way { draft: Draft::new(now), goal, changes: Vec::new(), version: now.server.version_num };
     way.structure()?;
     way.details()?;
-    way.rights()?;
+    // More than once: what is taken from a table is taken from its columns too, and an option that was lent to a grantor
+    // has to go again.
+    for _ in 0..3 {
+        way.rights()?;
+    }
     way.ends()?;
     let after = way.draft.ground(goal.keys().cloned());
     let (mut left, mut rewritten) = (Vec::new(), Vec::new());
@@ -47,7 +52,19 @@ pub fn back(now: &Snapshot, goal: &Ground) -> Result<Back, Refused> {
     Ok(Back { changes: way.changes, left, rewritten })
 }
 
-/// Equal in what they mean: NULL and the list it stands for are the same.
+/// What each grantee holds, whoever gave it.
+fn by_grantee(shares: Vec<Share>) -> Vec<Share> {
+    let mut held: BTreeMap<Option<String>, (Privileges, Privileges)> = BTreeMap::new();
+    for share in shares {
+        let (privileges, grantable) = held.entry(share.grantee).or_default();
+        *privileges = *privileges | share.privileges;
+        *grantable = *grantable | share.grantable;
+    }
+    let share = |(grantee, (privileges, grantable))| Share { grantee, grantor: String::new(), privileges, grantable };
+    held.into_iter().map(share).collect()
+}
+
+/// Equal in what they mean: NULL and the list it stands for are the same, and so is a right whoever gave it.
 #[must_use]
 pub fn means_the_same(a: &State, b: &State, key: &Key, version: u32) -> bool {
     if a.matches(b) {
@@ -57,7 +74,6 @@ pub fn means_the_same(a: &State, b: &State, key: &Key, version: u32) -> bool {
         (State::Database { .. }, _) => Some(ObjectKind::Database),
         (State::Schema { .. }, _) => Some(ObjectKind::Schema),
         (State::Object { .. }, Key::Object { kind, .. }) => Some(*kind),
-        (State::Column { .. }, _) => None,
         _ => None,
     };
     let spelled = |state: &State| {
@@ -68,10 +84,10 @@ pub fn means_the_same(a: &State, b: &State, key: &Key, version: u32) -> bool {
             | State::Schema { owner, shares, .. }
             | State::Object { owner, shares, .. } => {
                 if let Some(kind) = of {
-                    *shares = Some(in_force(shares, kind, owner, version));
+                    *shares = Some(by_grantee(in_force(shares, kind, owner, version)));
                 }
             }
-            State::Column { shares } => *shares = Some(shares.clone().unwrap_or_default()),
+            State::Column { shares } => *shares = Some(by_grantee(shares.clone().unwrap_or_default())),
             State::Role { .. }
             | State::Membership { .. }
             | State::Setting { .. }
@@ -114,6 +130,50 @@ fn in_force(shares: &Shares, kind: ObjectKind, owner: &str, version: u32) -> Vec
     list
 }
 
+/// How many grant options lie between the owner and a grantor; `None` is the owner.
+fn depth(shares: &[Share], owner: &str, grantor: Option<&str>) -> u8 {
+    let mut at: Vec<&str> = grantor.into_iter().collect();
+    let mut depth = 0;
+    // A chain has no more links than the list has entries.
+    while !at.is_empty() && usize::from(depth) <= shares.len() && depth < u8::MAX {
+        depth += 1;
+        let above = |who: &&str| *who != owner;
+        at = shares
+            .iter()
+            .filter(|s| s.grantee.as_deref().is_some_and(|g| at.contains(&g)) && !s.grantable.is_empty())
+            .map(|s| s.grantor.as_str())
+            .filter(above)
+            .collect();
+    }
+    depth
+}
+
+/// A list in which everybody may have granted what they granted. A grantor that has no option any more cannot grant
+/// again; where such a grant is gone, the owner gives it.
+fn grantable_again(now: &[Share], goal: &[Share], owner: &str) -> Vec<Share> {
+    let options = |of: &str| {
+        let held = goal.iter().filter(|s| s.grantee.as_deref() == Some(of));
+        held.fold(Privileges::NONE, |all, s| all | s.grantable)
+    };
+    let mut list: Vec<Share> = Vec::new();
+    for share in goal {
+        let stands =
+            now.contains(share) || share.grantor == owner || options(&share.grantor).contains_all(share.privileges);
+        let mut share = share.clone();
+        if !stands {
+            owner.clone_into(&mut share.grantor);
+        }
+        match list.iter_mut().find(|s| s.grantee == share.grantee && s.grantor == share.grantor) {
+            Some(known) => {
+                known.privileges = known.privileges | share.privileges;
+                known.grantable = known.grantable | share.grantable;
+            }
+            None => list.push(share),
+        }
+    }
+    list
+}
+
 struct Way<'a> {
     draft: Draft,
     goal: &'a Ground,
@@ -124,8 +184,10 @@ struct Way<'a> {
 /// A difference of rights that many objects may share: what to do, to whom, by whom.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Difference {
-    /// Takes come first: a grant option that goes away may take others with it.
+    /// Takes come first.
     grant: bool,
+    /// Steps from the owner along grant options: what stands on an option is taken before it, and given after it.
+    depth: u8,
     grantee: Option<String>,
     grantor: Option<String>,
     privileges: Privileges,
@@ -266,7 +328,7 @@ impl Way<'_> {
                     let (schema, table) = (schema.clone(), name.clone());
                     match (rls_now, rls) {
                         (false, true) => {
-                            self.push(Change::EnableRls { schema: schema.clone(), table: table.clone() })?
+                            self.push(Change::EnableRls { schema: schema.clone(), table: table.clone() })?;
                         }
                         (true, false) => {
                             self.push(Change::DisableRls { schema: schema.clone(), table: table.clone() })?;
@@ -275,7 +337,7 @@ impl Way<'_> {
                     }
                     match (force_now, force_rls) {
                         (false, true) => {
-                            self.push(Change::ForceRls { schema: schema.clone(), table: table.clone() })?
+                            self.push(Change::ForceRls { schema: schema.clone(), table: table.clone() })?;
                         }
                         (true, false) => {
                             self.push(Change::NoForceRls { schema: schema.clone(), table: table.clone() })?;
@@ -380,12 +442,9 @@ impl Way<'_> {
             .into_iter()
             .map(|((difference, schema, kind), names)| (difference, On::Objects { kind, schema, names }));
         let mut all: Vec<(Difference, On)> = single.into_iter().chain(many).collect();
-        // Dependent grants are taken before the option they stand on, options are given before what stands on them.
         all.sort_by(|(a, _), (b, _)| {
-            a.grant.cmp(&b.grant).then_with(|| {
-                let depth = |d: &Difference| d.grantor.is_some();
-                if a.grant { depth(a).cmp(&depth(b)) } else { depth(b).cmp(&depth(a)) }
-            })
+            let by_depth = if a.grant { a.depth.cmp(&b.depth) } else { b.depth.cmp(&a.depth) };
+            a.grant.cmp(&b.grant).then(by_depth)
         });
         for (d, on) in all {
             let who = grantee(d.grantee.as_ref());
@@ -400,13 +459,25 @@ impl Way<'_> {
                     Change::Revoke { privileges, on, from: who, option_only, grantor }
                 }
             };
-            self.push(change)?;
+            match self.push(change.clone()) {
+                Ok(()) => {}
+                Err(refused) => self.with_lent_option(change, refused)?,
+            }
         }
         Ok(())
     }
 
+    /// Only its grantor can take a grant back, and that one may have lost the option since: it is given for the moment.
+    fn with_lent_option(&mut self, change: Change, refused: Refused) -> Result<(), Refused> {
+        let Change::Revoke { privileges, on, grantor: Some(by), .. } = &change else { return Err(refused) };
+        let (privileges, on, to) = (*privileges, on.clone(), grantee(Some(by)));
+        self.push(Change::GrantWith { privileges, on, to, option: true, grantor: None })?;
+        self.push(change)
+    }
+
     fn shares(&self, now: &Shares, goal: &Shares, kind: ObjectKind, owner: &str) -> Vec<Difference> {
         let (now, goal) = (in_force(now, kind, owner, self.version), in_force(goal, kind, owner, self.version));
+        let goal = grantable_again(&now, &goal, owner);
         let key = |s: &Share| (s.grantee.clone(), s.grantor.clone());
         let mut pairs: BTreeMap<_, (Option<&Share>, Option<&Share>)> = BTreeMap::new();
         for share in &now {
@@ -416,6 +487,7 @@ impl Way<'_> {
             pairs.entry(key(share)).or_default().1 = Some(share);
         }
         let mut found = Vec::new();
+        let (now_list, goal_list) = (now.as_slice(), goal.as_slice());
         for ((grantee, grantor), (now, goal)) in pairs {
             let of =
                 |s: Option<&Share>| s.map_or((Privileges::NONE, Privileges::NONE), |s| (s.privileges, s.grantable));
@@ -424,8 +496,9 @@ impl Way<'_> {
             let by = (grantor != owner).then_some(grantor);
             let mut add = |grant: bool, option: bool, privileges: Privileges| {
                 if !privileges.is_empty() {
+                    let depth = depth(if grant { goal_list } else { now_list }, owner, by.as_deref());
                     let (grantee, grantor) = (grantee.clone(), by.clone());
-                    found.push(Difference { grant, grantee, grantor, privileges, option });
+                    found.push(Difference { grant, depth, grantee, grantor, privileges, option });
                 }
             };
             add(false, false, has.minus(should));

@@ -542,6 +542,14 @@ impl<'a> Reading<'a> {
             return (Class::Own, Some(name.clone()), reason);
         }
         if self.services.is_empty() {
+            let rows = self.tables.get(i).and_then(|t| t.rows.known()).map_or(0, <[String]>::len);
+            if rows > 1 {
+                let reason = format!(
+                    "It holds {rows} rows: heads of one application, or of several. Revision scripts would tell, and a \
+                     policy names them."
+                );
+                return (Class::Unknown, None, reason);
+            }
             return (Class::Own, None, "Nothing else uses it, as far as the catalog shows.".into());
         }
         let claimants: Vec<&str> = self.claimants(i).map(|s| s.service.name.as_str()).collect();
@@ -898,12 +906,15 @@ mod tests {
         let mut f = pathless().version_table("public", V, "engarde_user", Some(&["aa", "bb"]));
         f.policy = None;
         f.lineages = Lineages::default();
-        assert_eq!(classes(&f), vec![Class::Own]);
+        assert_eq!(classes(&f), vec![Class::Unknown], "two heads, or two applications: nobody knows");
+        let mut one = f.clone();
+        one.versions[0].rows = VersionRows::Known(vec!["aa".into()]);
+        assert_eq!(classes(&one), vec![Class::Own]);
         f = shared(f, "langflow_app");
         assert_eq!(classes(&f), vec![Class::Shared]);
         assert_eq!(only(&f).shared_by, vec!["engarde_user", "langflow_app"]);
         let own = f.clone().version_table("langflow", V, "langflow_app", Some(&["cc"]));
-        assert_eq!(classes(&own)[0], Class::Own, "who keeps a revision of its own shares nobody's");
+        assert_eq!(classes(&own)[0], Class::Unknown, "who keeps a revision of its own shares nobody's");
         f.versions[0].rows = VersionRows::Known(vec![]);
         assert_eq!(classes(&f), vec![Class::EmptyInUse]);
     }

@@ -1,251 +1,315 @@
-//! Acting from the console in a real terminal, on a real server: a finding is fixed with keys alone and taken back, a
-//! statement is cancelled, a session ended; and a signal that is meant for somebody else ends nobody.
+//! The commands that act, from outside: what they show, ask, refuse, do, write down and take back, and how they exit.
 
-use std::{path::Path, time::Duration};
-
-use pgmoat::{
-    demo::cluster::SUPERUSER,
-    server::signal::{Aim, Signal, Told, look, signal},
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    process::Stdio,
+    time::Duration,
 };
 
+use pgmoat::demo::{Demo, DemoOptions, cluster::SUPERUSER};
+use serde_json::Value;
+
 use crate::{
+    cli::{Moat, Ran},
     read::runtime,
     support::{
-        cluster::{self, connect, conninfo, shared},
-        terminal::{ENTER, ESC, PATIENCE, Start, Terminal},
+        cluster::{self, connect, shared},
+        terminal::{ENTER, Start},
     },
 };
 
-/// Presses until it is seen to work: a key that comes before the dialog stands there is dropped.
-#[track_caller]
-fn insist(console: &mut Terminal, key: &str, text: &str) {
-    for _ in 0..40 {
-        console.send(key);
-        let begun = std::time::Instant::now();
-        while begun.elapsed() < Duration::from_millis(1500) {
-            if console.text().contains(text) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-    panic!("{key:?} never led to {text:?}:\n{}", console.text());
+/// Every cell of the matrix, without what says when it was read.
+fn matrix(moat: &Moat, config: &str, instance: &str) -> Value {
+    moat.run(&["-c", config, "matrix", instance, "--format", "json"]).json()["instances"][0]["cells"].take()
 }
 
-fn configured(home: &Path, url: &str, environment: &str, policy: &str) -> String {
-    let config = home.join("config.toml");
-    let text = format!(
-        "[[instance]]\nname = \"it\"\nurl = \"{url}\"\nenvironment = \"{environment}\"\npolicy = \"it.policy.toml\"\n"
-    );
-    std::fs::write(&config, text).unwrap();
-    std::fs::write(home.join("it.policy.toml"), policy).unwrap();
-    config.display().to_string()
+/// A database of its own, a policy that wants a right more and one less, and a configuration that names both.
+struct Small {
+    moat: Moat,
+    config: String,
+    name: String,
+    database: String,
+}
+
+impl Small {
+    fn new(name: &str, environment: &str) -> Small {
+        let cluster = shared(cluster::newest()).unwrap();
+        let moat = Moat::new();
+        let database = runtime().block_on(async {
+            let database = cluster.database(name).await;
+            let client = connect(cluster.cluster(), SUPERUSER, &database).await;
+            let sql = format!(
+                "create role {name}_app login; create role {name}_reader login; create schema {name} authorization {name}_app;
+                 create table {name}.t (id int); alter table {name}.t owner to {name}_app;
+                 grant usage on schema {name} to {name}_reader; grant select, delete on {name}.t to {name}_reader"
+            );
+            client.batch_execute(&sql).await.unwrap();
+            database
+        });
+        let policy = moat.file(
+            "p.toml",
+            &format!(
+                "name='{name}'\n[[service]]\nname='{name}'\nschema='{name}'\nrole='{name}_app'\nversion_table=false\n\
+                 [[role]]\nname='{name}_reader'\naccess={{{name}=['read']}}\n"
+            ),
+        );
+        let url = cluster.cluster().url(SUPERUSER, &database);
+        let text = format!("[[instance]]\nname='small'\nurl='{url}'\npolicy='{policy}'\nenvironment='{environment}'\n");
+        let config = moat.file("c.toml", &text);
+        Small { moat, config, name: name.to_owned(), database }
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        let all: Vec<&str> = ["-c", &self.config].iter().chain(args).copied().collect();
+        self.moat.run(&all)
+    }
+
+    fn sql(&self, sql: &str) {
+        let cluster = shared(cluster::newest()).unwrap();
+        runtime().block_on(async {
+            let client = connect(cluster.cluster(), SUPERUSER, &self.database).await;
+            client.batch_execute(sql).await.unwrap();
+        });
+    }
+
+    fn journal(&self) -> Vec<Value> {
+        self.run(&["journal", "--format", "json"]).exits(0).json()["entries"].as_array().unwrap().clone()
+    }
 }
 
 #[test]
-fn a_finding_is_fixed_with_keys_alone_and_taken_back() {
-    let shared = shared(cluster::newest()).unwrap();
-    let home = tempfile::tempdir().unwrap();
+fn the_demo_is_brought_to_its_policy_and_taken_back() {
     let runtime = runtime();
-    let (database, admin) = runtime.block_on(async {
-        let database = shared.database("act_fix").await;
-        let admin = connect(shared.cluster(), SUPERUSER, &database).await;
-        admin
-            .batch_execute(
-                "create role act_app login; create role act_stranger login; create schema act_own authorization act_app; \
-                 create table act_own.t (id int); alter table act_own.t owner to act_app; \
-                 grant usage on schema act_own to act_stranger",
-            )
-            .await
-            .unwrap();
-        (database, admin)
-    });
-    let policy = "name = \"it\"\nundeclared = \"ignore\"\n[[service]]\nname = \"own\"\nschema = \"act_own\"\nrole = \"act_app\"\nversion_table = false\n\
-        [[role]]\nname = \"act_stranger\"\naccess = {}\nlogin = true\n";
-    let has = || {
-        runtime.block_on(async {
-            let row = admin.query_one("select has_schema_privilege('act_stranger', 'act_own', 'usage')", &[]).await;
-            row.unwrap().get::<_, bool>(0)
-        })
+    let options = DemoOptions {
+        major: Some(cluster::newest()),
+        quiet: true,
+        guard: Some(cluster::guard()),
+        ..DemoOptions::default()
     };
-    assert!(has());
-    let config = configured(home.path(), &shared.cluster().url(SUPERUSER, &database), "production", policy);
-    let mut console = Start::new(home.path(), &["--config", &config]).run();
-    console.shows("PRIMARY");
-    console.press("8", "act_stranger");
-    console.press("/grant-excess\r", "of");
-    insist(&mut console, "f", "What is run");
-    assert!(console.text().contains("REVOKE USAGE ON SCHEMA act_own FROM act_stranger"), "{}", console.text());
-    // A rehearsal proves it and changes nothing.
-    insist(&mut console, "r", "Rehearsed: it works");
-    assert!(has(), "it was rolled back");
-    // The name of the database confirms here, and nothing less.
-    insist(&mut console, ENTER, "to go on");
-    console.send("y\r");
-    console.send("\x1b[200~");
-    console.send(&database);
-    console.send("\x1b[201~\r");
-    console.press("\x7f", "to go on");
-    assert!(has());
-    console.press(&format!("{database}\r"), "Done and committed");
-    assert!(!has(), "and the finding's reason is gone");
-    console.send(ESC);
-    console.shows_no("What is run");
-    console.press("9", "committed");
-    insist(&mut console, "u", "Undo entry");
-    console.shows("What is run");
-    insist(&mut console, ENTER, "to go on");
-    console.press(&format!("{database}\r"), "Done and committed");
-    assert!(has(), "it was taken back");
-    console.send(ESC);
-    console.shows("undone");
-    let journal = home.path().join(".local/state/pgmoat/journal.jsonl");
-    let text = std::fs::read_to_string(journal).unwrap();
-    assert_eq!(text.lines().filter(|l| l.contains("\"record\":\"intent\"")).count(), 3, "rehearsal, fix, undo");
-    console.send("q");
-    assert_eq!(console.ends(PATIENCE), 0);
-}
-
-#[test]
-fn read_only_keeps_the_key_and_changes_nothing() {
-    let shared = shared(cluster::newest()).unwrap();
-    let home = tempfile::tempdir().unwrap();
-    let url = shared.cluster().url(SUPERUSER, "postgres");
-    let mut console = Start::new(home.path(), &["--read-only", &url]).run();
-    console.shows("PRIMARY");
-    console.press("6x", "read-only");
-    console.press("X", "read-only");
-    assert!(console.text().contains("6 Sessions"));
-    assert!(!home.path().join(".local/state/pgmoat/journal.jsonl").exists());
-}
-
-/// A session that sleeps, and how to ask whether it still does.
-async fn sleeper(shared: &cluster::Shared, name: &str) -> (i32, tokio::task::JoinHandle<Option<String>>) {
-    let client = connect(shared.cluster(), SUPERUSER, "postgres").await;
-    client.batch_execute(&format!("set application_name = '{name}'")).await.unwrap();
-    let pid: i32 = client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
-    let sleeps = tokio::spawn(async move {
-        let error = client.batch_execute("select pg_sleep(600)").await.unwrap_err();
-        let state = error.code().map(|c| c.code().to_owned());
-        drop(client);
-        state
-    });
-    (pid, sleeps)
-}
-
-#[test]
-fn a_statement_is_cancelled_and_a_session_terminated_with_keys_alone() {
-    let shared = shared(cluster::newest()).unwrap();
-    let home = tempfile::tempdir().unwrap();
-    let runtime = runtime();
-    let url = shared.cluster().url(SUPERUSER, "postgres");
-    let mut console = Start::new(home.path(), &[&url]).run();
-    console.shows("PRIMARY");
-    for (key, state, word) in [("x", "57014", "cancelled"), ("X", "57P01", "terminated")] {
-        let name = format!("act-sleeper-{word}");
-        let (pid, sleeps) = runtime.block_on(sleeper(&shared, &name));
-        console.press(&format!("6/{name}\r"), &pid.to_string());
-        console.shows("active");
-        insist(&mut console, key, "Nobody waits for it");
-        assert!(!sleeps.is_finished(), "the key that opens the preview ends nothing");
-        insist(&mut console, ENTER, "any other key");
-        assert!(!sleeps.is_finished());
-        insist(&mut console, "y", "1 session was");
-        console.shows(word);
-        let ended = runtime.block_on(async { tokio::time::timeout(PATIENCE, sleeps).await.unwrap().unwrap() });
-        assert_eq!(ended.as_deref(), Some(state), "{key}");
-        console.send(&ESC.repeat(3));
-        console.shows_no("1 session was");
-    }
-    console.press("9", "terminate");
-    console.send("q");
-    assert_eq!(console.ends(PATIENCE), 0);
-}
-
-#[test]
-fn a_wrong_start_ends_nobody() {
-    let shared = shared(cluster::newest()).unwrap();
-    let target = conninfo(shared.cluster(), SUPERUSER, "postgres");
-    runtime().block_on(async {
-        let (pid, sleeps) = sleeper(&shared, "act-other").await;
-        let seen = loop {
-            let seen = look(&target, vec![pid]).await.unwrap().remove(0);
-            if seen.state.as_deref() == Some("active") {
-                break seen;
-            }
-        };
-        let (start, query) = (seen.backend_start_us.unwrap(), seen.query_start_us.unwrap());
-        let aim = |start: i64, query: Option<i64>| Aim { pid, backend_start_us: start, query_start_us: query };
-        for (kind, aim) in [
-            (Signal::Cancel, aim(start - 1, None)),
-            (Signal::Terminate, aim(start + 1, None)),
-            (Signal::Cancel, aim(start, Some(query - 1))),
-            (Signal::Terminate, Aim { pid: 1, ..aim(start, None) }),
-        ] {
-            let told = signal(&target, kind, &[aim]).await.unwrap();
-            assert!(matches!(told[..], [Told::Vanished(_)]), "{kind:?} {aim:?}: {told:?}");
-            assert!(!sleeps.is_finished(), "{kind:?} {aim:?}");
-        }
-        // Of two, only the right one.
-        let (second, other) = sleeper(&shared, "act-second").await;
-        let start_of = look(&target, vec![second]).await.unwrap().remove(0).backend_start_us.unwrap();
-        let right = Aim { pid: second, backend_start_us: start_of, query_start_us: None };
-        let told = signal(&target, Signal::Terminate, &[aim(start + 1, None), right]).await.unwrap();
-        assert!(matches!(told[..], [Told::Vanished(_), Told::Ended]), "{told:?}");
-        assert_eq!(other.await.unwrap().as_deref(), Some("57P01"));
-        assert!(!sleeps.is_finished());
-        // A background process is refused, with its name.
-        let walwriter = connect(shared.cluster(), SUPERUSER, "postgres")
-            .await
-            .query_one("select pid from pg_stat_activity where backend_type = 'walwriter'", &[])
-            .await
+    let demo = runtime.block_on(Demo::start(options, &mut |_| {})).unwrap();
+    let config = demo.config_path().to_str().unwrap();
+    let moat = Moat::new();
+    for instance in ["engarde", "flowdb"] {
+        let before = matrix(&moat, config, instance);
+        let plan = moat.run(&["-c", config, "plan", instance, "--format", "json"]).exits(1).json();
+        let steps = plan["steps"].as_array().unwrap().len();
+        assert!(steps > 0 && !plan["effects"].as_array().unwrap().is_empty());
+        let rehearsed = moat.run(&["-c", config, "apply", instance, "--rehearse"]).exits(0);
+        assert!(rehearsed.out.contains("Rehearsed"), "{}", rehearsed.out);
+        assert_eq!(matrix(&moat, config, instance), before, "a rehearsal leaves nothing");
+        moat.run(&["-c", config, "apply", instance, "--yes"]).exits(0);
+        let again = moat.run(&["-c", config, "plan", instance, "--format", "json"]);
+        let left = again.json();
+        assert_eq!(again.code, 0, "the second plan is empty: {left:#}");
+        let kept: Vec<String> = left["left"]
+            .as_array()
+            .map(|list| list.iter().map(|l| l["finding"].as_str().unwrap().to_owned()).collect())
+            .unwrap_or_default();
+        let check = moat.run(&["-c", config, "check", instance, "--format", "json"]).json();
+        let fixable: Vec<&str> = check["findings"]
+            .as_array()
             .unwrap()
-            .get::<_, i32>(0);
-        let seen = look(&target, vec![walwriter]).await.unwrap().remove(0);
-        let told = signal(
-            &target,
-            Signal::Terminate,
-            &[Aim { pid: walwriter, backend_start_us: seen.backend_start_us.unwrap(), query_start_us: None }],
-        )
-        .await
-        .unwrap();
-        assert!(matches!(&told[..], [Told::Vanished(why)] if why.contains("walwriter")), "{told:?}");
-        sleeps.abort();
-    });
+            .iter()
+            .filter(|f| !f["fix"].is_null())
+            .map(|f| f["id"].as_str().unwrap())
+            .filter(|id| !kept.iter().any(|k| k == id))
+            .collect();
+        assert!(fixable.is_empty(), "{fixable:?}");
+        let after = matrix(&moat, config, instance);
+        assert_ne!(after, before);
+        moat.run(&["-c", config, "undo", instance, "--yes"]).exits(0);
+        same(&matrix(&moat, config, instance), &before);
+        moat.run(&["-c", config, "redo", instance, "--yes"]).exits(0);
+        same(&matrix(&moat, config, instance), &after);
+        moat.run(&["-c", config, "undo", instance, "--yes"]).exits(0);
+        same(&matrix(&moat, config, instance), &before);
+        println!("{instance}: {steps} steps there and back twice");
+    }
+    let text = moat.run(&["-c", config, "journal"]).exits(0).out;
+    assert!(text.contains("takes back entry") && text.contains("committed"), "{text}");
+    runtime.block_on(async { drop(demo) });
+}
+
+#[track_caller]
+fn same(a: &Value, b: &Value) {
+    let key = |cell: &Value| format!("{} {}", cell["role"], cell["schema"]);
+    let list = |v: &Value| v.as_array().unwrap().iter().map(|c| (key(c), c.clone())).collect::<BTreeMap<_, _>>();
+    let (a, b) = (list(a), list(b));
+    for (key, cell) in &b {
+        assert_eq!(a.get(key), Some(cell), "{key}");
+    }
+    assert_eq!(a.len(), b.len());
 }
 
 #[test]
-fn the_commands_end_what_they_name_and_exit_4_for_what_is_gone() {
-    let shared = shared(cluster::newest()).unwrap();
-    let home = tempfile::tempdir().unwrap();
-    let url = shared.cluster().url(SUPERUSER, "postgres");
-    let run = |args: &[&str]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_pgmoat"))
-            .args(args)
-            .env_clear()
-            .env("HOME", home.path())
-            .stdin(std::process::Stdio::null())
-            .output()
-            .unwrap();
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        (output.status.code(), text)
-    };
-    runtime().block_on(async {
-        let (pid, sleeps) = sleeper(&shared, "act-command").await;
-        let target = conninfo(shared.cluster(), SUPERUSER, "postgres");
-        while look(&target, vec![pid]).await.unwrap()[0].state.as_deref() != Some("active") {}
-        let number = pid.to_string();
-        let (code, text) = run(&["terminate", &url, &number]);
-        assert!(code == Some(4) && text.contains("--yes"), "without a terminal it is not done: {code:?} {text}");
-        let (code, text) = run(&["--read-only", "terminate", &url, &number, "--yes"]);
-        assert!(code == Some(4) && text.contains("read-only"), "{code:?} {text}");
-        assert!(!sleeps.is_finished());
-        let (code, text) = run(&["cancel", &url, &number, "--yes"]);
-        assert!(code == Some(0) && text.contains("Cancelled"), "{code:?} {text}");
-        assert_eq!(sleeps.await.unwrap().as_deref(), Some("57014"));
-        let (code, text) = run(&["terminate", &url, "1", "--yes"]);
-        assert!(code == Some(4) && text.contains("no such session"), "{code:?} {text}");
-        let (code, text) = run(&["terminate", &url, "soon", "--yes"]);
-        assert!(code == Some(2), "{code:?} {text}");
+fn a_plan_is_shown_asked_for_and_refused() {
+    let small = Small::new("act_shown", "development");
+    let ran = small.run(&["plan"]).exits(1);
+    for words in ["REVOKE", "act_shown_reader", "Undo:", "Effects on every role", "all or nothing"] {
+        assert!(ran.out.contains(words), "{words}: {}", ran.out);
+    }
+    let sql = small.run(&["plan", "--format", "sql"]).exits(1).out;
+    assert!(sql.contains("REVOKE DELETE ON") && sql.starts_with("-- s1: "), "{sql}");
+    small.run(&["plan", "--only", "no-such-code"]).exits(2).says(&["neither a code nor the id"]);
+    small.run(&["plan", "--only", "role-missing"]).exits(0);
+    // No terminal, no yes: refused, and nothing is written anywhere.
+    small.run(&["apply"]).exits(4).says(&["there is no terminal", "--yes"]);
+    small.run(&["--read-only", "apply", "--yes"]).exits(4).says(&["read-only"]);
+    small.run(&["--read-only", "apply", "--rehearse"]).exits(4).says(&["read-only"]);
+    small.run(&["--read-only", "undo", "--yes"]).exits(4).says(&["read-only"]);
+    assert!(small.journal().is_empty());
+    // A file of the plan, for its owner only; altered, it is refused.
+    let file = small.moat.home.path().join("plan.json");
+    let path = file.to_str().unwrap();
+    small.run(&["plan", "-o", path]).exits(1);
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("REVOKE DELETE ON", "GRANT DELETE ON")).unwrap();
+    small.run(&["apply", "--plan", path, "--yes"]).exits(2).says(&["altered"]);
+    fs::write(&file, text.replace("_reader", "_public")).unwrap();
+    small.run(&["apply", "--plan", path, "--yes"]).exits(2).says(&["altered"]);
+    fs::write(&file, &text).unwrap();
+    // What moved since is named.
+    small.sql("grant insert on act_shown.t to act_shown_reader");
+    small.run(&["apply", "--plan", path, "--yes"]).exits(4).says(&["moved since", "table act_shown.t has changed"]);
+    small.sql("revoke insert on act_shown.t from act_shown_reader");
+    small.run(&["apply", "--plan", path, "--yes"]).exits(0);
+    small.run(&["apply", "--plan", path, "--yes"]).exits(4);
+    small.run(&["plan"]).exits(0);
+    small.run(&["apply", "--yes"]).exits(0);
+    let entries = small.journal();
+    assert_eq!(entries.len(), 1, "only what was begun is there: {entries:?}");
+    assert_eq!(entries[0]["state"], "committed");
+    // Undo refuses what moved on, and says what.
+    small.sql("grant insert on act_shown.t to act_shown_reader");
+    small.run(&["undo", "--yes"]).exits(4).says(&["moved since", "table act_shown.t has changed"]);
+    small.sql("revoke insert on act_shown.t from act_shown_reader");
+    small.run(&["redo", "--yes"]).exits(4).says(&["nothing in the journal"]);
+    small.run(&["undo", "1", "--yes"]).exits(0);
+    small.run(&["undo", "1", "--yes"]).exits(4).says(&["did that already"]);
+    small.run(&["undo", "77", "--yes"]).exits(2).says(&["no such entry"]);
+    small.run(&["plan"]).exits(1);
+    assert_eq!(small.journal()[0]["undoes"], 1);
+}
+
+#[test]
+fn without_a_journal_nothing_is_done() {
+    let small = Small::new("act_journal", "development");
+    let state = small.moat.home.path().join(".local/state");
+    fs::create_dir_all(&state).unwrap();
+    // Where the directory should be, there is a file.
+    fs::write(state.join("pgmoat"), "").unwrap();
+    small.run(&["apply", "--yes"]).exits(4).says(&["could not write the journal"]);
+    fs::remove_file(state.join("pgmoat")).unwrap();
+    // A device that is full.
+    fs::create_dir(state.join("pgmoat")).unwrap();
+    if std::path::Path::new("/dev/full").exists() {
+        std::os::unix::fs::symlink("/dev/full", state.join("pgmoat/journal.jsonl")).unwrap();
+        small.run(&["apply", "--yes"]).exits(4).says(&["could not"]);
+        fs::remove_file(state.join("pgmoat/journal.jsonl")).unwrap();
+    }
+    small.run(&["plan"]).exits(1);
+    small.run(&["apply", "--yes"]).exits(0);
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &str| fs::metadata(state.join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("pgmoat/journal.jsonl"), 0o600);
+}
+
+/// Production wants the name of the database; a yes is not enough.
+#[test]
+fn production_asks_for_the_typed_name() {
+    let small = Small::new("act_production", "production");
+    let start = || Start::new(small.moat.home.path(), &["-c", &small.config, "apply"]).run();
+    let mut terminal = start();
+    terminal.shows("Type the name of the database");
+    terminal.send("yes");
+    terminal.send(ENTER);
+    assert_eq!(terminal.ends(Duration::from_secs(20)), 4);
+    assert!(small.journal().is_empty());
+    let mut terminal = start();
+    terminal.shows("Type the name of the database");
+    terminal.send(&small.database);
+    terminal.send(ENTER);
+    assert_eq!(terminal.ends(Duration::from_secs(20)), 0, "{}", terminal.text());
+    assert_eq!(small.journal()[0]["state"], "committed");
+    assert_eq!(small.name, "act_production");
+}
+
+/// Ctrl-C while it waits for a lock: nothing was changed, the exit code says so, and the journal too.
+#[test]
+fn an_interrupted_action_says_that_nothing_was_changed() {
+    let small = Small::new("act_stop", "development");
+    let cluster = shared(cluster::newest()).unwrap();
+    let runtime = runtime();
+    let blocker = runtime.block_on(async {
+        let client = connect(cluster.cluster(), SUPERUSER, &small.database).await;
+        client.batch_execute("begin; grant insert on act_stop.t to act_stop_app").await.unwrap();
+        client
     });
+    let mut command = small.moat.command(&["-c", &small.config, "apply", "--yes"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("locked by others") {
+        line.clear();
+        assert!(err.read_line(&mut line).unwrap() > 0, "it ended before it was blocked");
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(4), "{rest}");
+    assert!(rest.contains("nothing was changed: interrupted before COMMIT"), "{rest}");
+    assert_eq!(small.journal()[0]["state"], "not_committed");
+    runtime.block_on(async { blocker.batch_execute("rollback").await.unwrap() });
+    small.run(&["plan"]).exits(1);
+}
+
+/// Names that act on terminals, from the database to the plan, the journal and back.
+#[test]
+fn hostile_names_act_nowhere() {
+    let small = Small::new("act_evil", "development");
+    small.sql("grant select, delete on act_evil.t to pg_monitor");
+    small.sql("create role \"act_\u{1b}[2J\u{202e}\n'\"\"x\"; grant insert on act_evil.t to \"act_\u{1b}[2J\u{202e}\n'\"\"x\"");
+    let policy = small.moat.home.path().join("p.toml");
+    let text = format!("undeclared='revoke'\n{}", fs::read_to_string(&policy).unwrap());
+    fs::write(&policy, text).unwrap();
+    for args in [&["plan"][..], &["plan", "--format", "json"], &["plan", "--format", "sql"], &["apply", "--yes"]] {
+        let ran = small.run(args);
+        assert!(ran.code < 2, "{args:?}: {}", ran.err);
+        assert!(ran.out.contains("act_"), "{}", ran.out);
+        for text in [&ran.out, &ran.err] {
+            assert!(text.chars().all(|c| c == '\n' || !crate::support::terminal::acts(c)), "{args:?}: {text:?}");
+        }
+    }
+    let journal = fs::read_to_string(small.moat.home.path().join(".local/state/pgmoat/journal.jsonl")).unwrap();
+    assert!(journal.chars().all(|c| c == '\n' || !crate::support::terminal::acts(c)));
+    assert_eq!(journal.lines().count(), 3, "intent, transaction, outcome: a line each");
+    small.run(&["undo", "--yes"]).exits(0);
+    let out = small.run(&["journal"]).exits(0).out;
+    assert!(out.chars().all(|c| c == '\n' || !crate::support::terminal::acts(c)), "{out:?}");
+    small.sql("drop owned by \"act_\u{1b}[2J\u{202e}\n'\"\"x\"; drop role \"act_\u{1b}[2J\u{202e}\n'\"\"x\"");
+}
+
+/// A role that lacks rights is told which, before anything runs; and with them it works without being a superuser.
+#[test]
+fn a_role_that_lacks_rights_is_told_which() {
+    let small = Small::new("act_rights", "development");
+    let cluster = shared(cluster::newest()).unwrap();
+    small.sql("create role act_rights_weak login");
+    let weak = cluster.cluster().url("act_rights_weak", &small.database);
+    let policy = small.moat.home.path().join("p.toml").to_str().unwrap().to_owned();
+    let ran = small.moat.run(&["apply", &weak, "--policy", &policy, "--yes"]).exits(4);
+    let ran = ran.says(&["act_rights_weak lacks rights", "ownership of act_rights.t"]);
+    assert!(ran.out.contains("cannot do this"), "{}", ran.out);
+    assert!(small.journal().is_empty(), "refused before anything was begun");
+    small.sql("grant act_rights_app to act_rights_weak");
+    let ran = small.moat.run(&["plan", &weak, "--policy", &policy, "--only", "grant-excess"]).exits(1);
+    assert!(!ran.out.contains("cannot do this"), "{}", ran.out);
+    small.moat.run(&["apply", &weak, "--policy", &policy, "--only", "grant-excess", "--yes"]).exits(0);
+    let entries = small.journal();
+    assert_eq!(entries[0]["role"], "act_rights_weak");
 }

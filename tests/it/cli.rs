@@ -15,7 +15,7 @@ use crate::{read, support::cluster};
 
 /// The binary in surroundings of its own: no configuration, no libpq variables, a home that is empty.
 pub struct Moat {
-    home: tempfile::TempDir,
+    pub home: tempfile::TempDir,
 }
 
 pub struct Ran {
@@ -25,7 +25,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn new(output: Output) -> Ran {
+    pub fn new(output: Output) -> Ran {
         Ran {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8(output.stdout).unwrap(),
@@ -34,13 +34,13 @@ impl Ran {
     }
 
     #[track_caller]
-    fn exits(self, code: i32) -> Ran {
+    pub fn exits(self, code: i32) -> Ran {
         assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.out, self.err);
         self
     }
 
     #[track_caller]
-    fn says(self, words: &[&str]) -> Ran {
+    pub fn says(self, words: &[&str]) -> Ran {
         for word in words {
             assert!(self.err.contains(word), "{word:?} is not in: {}", self.err);
         }
@@ -58,7 +58,7 @@ impl Moat {
         Moat { home: tempfile::tempdir().unwrap() }
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pgmoat"));
         command.args(args).env_clear().env("HOME", self.home.path()).env("TERM", "xterm-256color");
         for name in ["PATH", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {

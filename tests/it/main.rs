@@ -11,10 +11,15 @@
 )]
 
 mod act;
+mod acting;
+mod apply;
 mod cli;
 mod connect;
+mod cuts;
 mod demo;
+mod faithful;
 mod faults;
+mod faulty;
 mod findings;
 mod hostile;
 mod matrix_oracle;

@@ -345,7 +345,7 @@ pub fn cells(before: &Judgement, after: &Judgement, plan: &Plan) -> Vec<CellChan
             Some(name) => j.matrix.index.role_named(name).map(Who::Role),
         };
         match (who, j.matrix.index.schema_named(schema)) {
-            (Some(who), Some(schema)) => words::cell(&judge.cell(who, schema)),
+            (Some(who), Some(schema)) => words::cell_of(j, who, schema, &judge.cell(who, schema)),
             _ => Line(vec![Span::known("·", Tone::Dim)]),
         }
     };

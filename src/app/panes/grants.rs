@@ -79,10 +79,12 @@ fn judgement<'a>(ctx: &Ctx<'a>, instance: usize) -> Option<&'a Arc<Judgement>> {
     ctx.instances.get(instance)?.judgement.as_ref()
 }
 
-/// Roles worth a row: named by the policy or with any access to a schema of people's; positions in the catalog.
+/// Roles worth a row: named by the policy, with any access to a schema of people's, or superusers; positions in the
+/// catalog.
 fn interesting(j: &Judgement) -> Vec<usize> {
     let catalog = &j.snapshot.catalog;
-    let mut bits = vec![0; catalog.roles.len().div_ceil(64)];
+    let mut bits = j.matrix.closure.superusers().to_vec();
+    bits.resize(catalog.roles.len().div_ceil(64), 0);
     for (i, _) in catalog.schemas.iter().enumerate().filter(|(_, s)| !s.is_system()) {
         for role in j.matrix.touched(catalog, i) {
             set(&mut bits, role);
@@ -312,11 +314,6 @@ fn rights_words(held: Privileges, all: Privileges) -> (String, Tone) {
 }
 
 /// Privileges too many that PUBLIC holds in a schema, as the findings count them.
-fn public_excess(j: &Judgement, schema: usize) -> usize {
-    let name = j.snapshot.catalog.schemas.get(schema).map(|s| s.name.as_str());
-    j.findings.iter().filter(|f| f.code == "public-privilege" && f.schema.as_deref() == name).count()
-}
-
 /// Breaks a line at spans where it would not fit; never inside a word of another span.
 fn wrapped(line: Line, width: u16) -> Vec<Line> {
     let mut lines = vec![Line::empty()];
@@ -425,9 +422,7 @@ impl Pane for Grants {
                 let position = self.schemas.get(schema).and_then(|(_, places)| places.get(&row.instance));
                 let line = match (position, judgement(ctx, row.instance)) {
                     (Some(position), Some(j)) => {
-                        let line = words::cell(&j.judge().cell(row.who, *position));
-                        let excess = if row.who == Who::Public { public_excess(j, *position) } else { 0 };
-                        if excess > 0 { line.and(&format!(" +{excess}"), Tone::Excess) } else { line }
+                        words::cell_of(j, row.who, *position, &j.judge().cell(row.who, *position))
                     }
                     _ => Line::empty(),
                 };

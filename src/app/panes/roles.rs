@@ -254,7 +254,7 @@ impl Pane for Roles {
         let mut columns = vec![
             Column { frozen: true, ..Column::left("role", 16, 24, 0) },
             Column::left("login", 5, 5, 5),
-            Column::left("attributes", 12, 28, 0),
+            Column::left("attributes", 12, 28, 1),
             Column { sorts: false, ..Column::left("member of", 12, 20, 4) },
             Column::left("schemas", 16, 34, 0),
             Column::right("conn.", 10, 12, 0),
@@ -263,7 +263,7 @@ impl Pane for Roles {
             Column::left("findings", 8, 9, 0),
         ];
         if ctx.several() {
-            columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 1) });
+            columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 0) });
         }
         columns
     }

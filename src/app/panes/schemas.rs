@@ -266,7 +266,7 @@ impl Pane for Schemas {
             Column::left("findings", 8, 9, 0),
         ];
         if ctx.several() {
-            columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 1) });
+            columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 0) });
         }
         columns
     }

@@ -330,7 +330,7 @@ impl Pane for Sessions {
 
     fn columns(&self, ctx: &Ctx<'_>) -> Vec<Column> {
         let mut columns = vec![
-            Column { frozen: true, ..Column::left("pid", 9, 22, 0) },
+            Column { frozen: true, ..Column::left("pid", if ctx.width < 100 { 9 } else { 13 }, 22, 0) },
             Column::left("role", 12, 20, 0),
             Column::left("service", 8, 18, 5),
             Column::left("application", 10, 16, 8),
@@ -339,11 +339,11 @@ impl Pane for Sessions {
             Column::left("wait", 10, 18, 4),
             Column::right("tx age", 8, 10, 0),
             Column::right("query age", 9, 10, 6),
-            Column::left("blocked by", 10, 16, 3),
+            Column::left("blocked by", 14, 22, 3),
             Column::left("query", if ctx.width < 100 { 10 } else { 24 }, u16::MAX, 1),
         ];
         if ctx.several() {
-            columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 1) });
+            columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 2) });
         }
         columns
     }

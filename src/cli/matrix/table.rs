@@ -5,17 +5,14 @@
 //! engarde_user      own        read       ·          ·
 //! madansara_user    ·          ·          own        write +6
 //! ```
-//! A cell names the declared level (or, where nothing is declared, the level that is there), then what differs: `−n`
-//! privileges missing, `+n` too much, `dead` what a missing USAGE keeps from working, `su` a superuser.
-
-use std::fmt::Write as _;
+//! Cells read as in the console's pane Grants: the level, then what differs: `−n` privileges missing, `+n` too much,
+//! `dead` what a missing USAGE keeps from working, `su` a superuser.
 
 use super::{Grid, Report};
 use crate::{
-    app::view::Tone,
+    app::{self, view::Tone},
     cli::failure::Failure,
     domain::effective::Who,
-    policy::judge::{Drift, Judged},
     text,
 };
 
@@ -37,8 +34,9 @@ pub fn text(report: &mut Report, grids: &[Grid<'_>]) -> Result<(), Failure> {
         }
     }
     if !grids.is_empty() {
-        let legend = "own, all, write … levels · some: less than a level · −n privileges missing · +n too much · \
-                      dead: no USAGE on the schema · su superuser";
+        let legend = "own, all, write … levels · some: less than a level · −n privileges missing · −own does not own all \
+                      it should · +n too much · ! not declared · ◂ through a membership · dead: no USAGE on the schema · \
+                      su superuser · ? unknown";
         report.blank()?;
         report.paragraph(0, "", legend, Tone::Dim)?;
     }
@@ -63,8 +61,7 @@ fn lines(report: &mut Report, grid: &Grid<'_>) -> Result<(), Failure> {
     for who in &grid.roles {
         let mut named = false;
         for schema in &grid.schemas {
-            let judged = grid.judge.cell(*who, *schema);
-            let (words, tone) = words(*who, &judged);
+            let (words, tone) = words(grid, *who, *schema);
             let Some(of) = grid.schema(*schema).filter(|_| words != "·") else { continue };
             if !named {
                 report.line().tone(grid.role(*who).unwrap_or("PUBLIC"), Tone::Strong).end()?;
@@ -105,7 +102,7 @@ impl Table {
         for who in &grid.roles {
             let role = text::safe(grid.role(*who).unwrap_or("PUBLIC")).into_owned();
             first = first.max(text::width(&role));
-            let cells: Vec<_> = grid.schemas.iter().map(|s| words(*who, &grid.judge.cell(*who, *s))).collect();
+            let cells: Vec<_> = grid.schemas.iter().map(|s| words(grid, *who, *s)).collect();
             for (width, (words, _)) in widths.iter_mut().zip(&cells) {
                 *width = (*width).max(text::width(words));
             }
@@ -148,7 +145,7 @@ pub fn markdown(report: &mut Report, grids: &[Grid<'_>]) -> Result<(), Failure> 
         let titles: Vec<String> = grid.schemas.iter().filter_map(|s| grid.schema(*s)).map(|s| plain(&s.name)).collect();
         report.raw(&format!("| role | {} |\n|---|{}\n", titles.join(" | "), "---|".repeat(titles.len())))?;
         for who in &grid.roles {
-            let cells: Vec<String> = grid.schemas.iter().map(|s| words(*who, &grid.judge.cell(*who, *s)).0).collect();
+            let cells: Vec<String> = grid.schemas.iter().map(|s| words(grid, *who, *s).0).collect();
             if grid.compact && cells.iter().all(|c| c == "·") {
                 continue;
             }
@@ -173,45 +170,12 @@ fn plain(name: &str) -> String {
     out
 }
 
-/// A cell in words. See the module.
-fn words(who: Who, judged: &Judged) -> (String, Tone) {
-    let cell = &judged.cell;
-    if cell.superuser {
-        return ("su".to_owned(), Tone::Superuser);
-    }
-    let declared = judged.declared.as_deref().unwrap_or_default();
-    let mut words = if !declared.is_empty() {
-        declared.iter().map(|l| l.word()).collect::<Vec<_>>().join("+")
-    } else if !judged.level.is_empty() {
-        judged.level.join("+")
-    } else if cell.dead {
-        String::new()
-    } else if cell.is_empty() {
-        "·".to_owned()
-    } else if cell.usage {
-        "usage".to_owned()
-    } else {
-        "some".to_owned()
-    };
-    // Compared with nothing (no policy, or PUBLIC), the right to make objects would otherwise not be seen.
-    if judged.drift.is_none() && cell.create && !judged.level.iter().any(|l| matches!(*l, "own" | "all")) {
-        words.push_str("+create");
-    }
-    if !judged.missing.is_empty() {
-        let _ = write!(words, " −{}", judged.missing.len());
-    }
-    if !judged.excess.is_empty() {
-        let _ = write!(words, " +{}", judged.excess.len());
-    }
-    if cell.dead {
-        words.push_str(" dead");
-    }
-    let tone = match judged.drift {
-        Some(Drift::Missing) => Tone::Missing,
-        Some(Drift::Excess | Drift::Both | Drift::Undeclared) => Tone::Excess,
-        Some(Drift::Unknown) => Tone::Unknown,
-        Some(Drift::None) | None if words == "·" || who == Who::Public => Tone::Dim,
-        Some(Drift::None) | None => Tone::Text,
-    };
-    (words.trim_start().to_owned(), tone)
+/// A cell as the console shows it, and the tone that matters most.
+fn words(grid: &Grid<'_>, who: Who, schema: usize) -> (String, Tone) {
+    let line = app::words::cell_of(grid.judgement, who, schema, &grid.judge.cell(who, schema));
+    let tones = [Tone::Excess, Tone::Missing, Tone::Warning, Tone::Unknown, Tone::Superuser];
+    let found = tones.into_iter().find(|tone| line.0.iter().any(|span| span.tone == *tone));
+    let words = line.plain();
+    let quiet = if words == "·" { Tone::Dim } else { Tone::Text };
+    (words, found.unwrap_or(quiet))
 }

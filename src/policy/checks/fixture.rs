@@ -336,6 +336,17 @@ impl Fixture {
         let of = self.find(object).clone();
         let schema = self.objects.iter().find(|(_, o)| o.oid == of.oid).map(|(s, _)| *s).expect("found above");
         let entry = AclEntry { grantee, grantor: of.owner, privileges: parse(privileges), grantable: Privileges::NONE };
+        let known = |g: &&mut ColumnGrant| g.relation_oid == of.oid && g.column == column;
+        if let Some(known) = self.shapes.column_grants.iter_mut().find(known) {
+            // One row for each column, one entry for each grantee, as the catalog has it.
+            let mut list = known.acl.0.as_deref().unwrap_or_default().to_vec();
+            match list.iter_mut().find(|e| e.grantee == grantee && e.grantor == of.owner) {
+                Some(held) => held.privileges = held.privileges | entry.privileges,
+                None => list.push(entry),
+            }
+            known.acl = Acl::from_entries(list);
+            return self;
+        }
         self.shapes.column_grants.push(ColumnGrant {
             schema,
             relation: of.name,

@@ -87,7 +87,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
                 out.push(finding);
             }
         }
-        let several = info.class == Class::Own && info.rows.len() > 1;
+        let several = matches!(info.class, Class::Own | Class::Unknown) && info.rows.len() > 1;
         if several && info.rows.iter().all(|r| r.place == Place::NoScripts) {
             let rows: Vec<&Revision> = info.rows.iter().collect();
             let mut finding = draft(&HEADS, &rows, info.service.clone());

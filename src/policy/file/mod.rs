@@ -622,6 +622,16 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_thresholds_are_the_defaults() {
+        let example = include_str!("../../../config.example.toml");
+        let (_, limits) = example.split_once("# [limits]\n").expect("the example shows the thresholds");
+        let text = format!("[limits]\n{}", limits.replace("\n# ", "\n").trim_start_matches("# "));
+        let policy = parse(&text, Path::new("example.toml")).unwrap();
+        assert_eq!(policy.limits, Limits::default());
+        assert_eq!(limits.lines().count(), 6, "one line for each");
+    }
+
+    #[test]
     fn a_missing_file_says_how_to_get_one() {
         let error = load(Path::new("/nonexistent/p.toml")).unwrap_err().to_string();
         assert!(error.starts_with("could not read the policy /nonexistent/p.toml"), "{error}");

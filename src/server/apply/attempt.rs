@@ -7,8 +7,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     Aside, Progress, Run,
-    line::Line,
-    line::QUESTION,
+    line::{Line, QUESTION, ask},
     outcome::{Done, Outcome, Reason},
     resolve::{Resolution, resolve_moved},
     wish_to_stop,
@@ -27,7 +26,7 @@ use crate::{
     },
 };
 
-/// For reading everything that a plan touches.
+/// For reading everything that a plan touches, when the action is over.
 const READING: Duration = Duration::from_secs(20);
 /// Statements that are under way at once: `join_all` polls up to thirty in their order.
 const AT_ONCE: usize = 25;
@@ -132,19 +131,20 @@ impl<'r, 'a> Attempt<'r, 'a> {
     /// Everything up to COMMIT.
     async fn prepare(&self, line: &mut Line, aside: &mut dyn Aside) -> Result<Ready, Stop> {
         let (plan, options) = (self.run.plan, self.run.options);
-        let limits = Limits { lock_ms: options.lock_ms, statement_ms: options.statement_ms, unit: READING };
+        let (question, reading) = (options.answer, options.answer * 4);
+        let limits = Limits { lock_ms: options.lock_ms, statement_ms: options.statement_ms, unit: reading };
         let patience = Duration::from_millis(u64::from(options.statement_ms)) + Duration::from_secs(1);
         let opening = Opening::write(&line.facts, limits);
-        line.run("the settings of the transaction", QUESTION, opening.text()).await.map_err(Stop::reading)?;
-        let alone = line.ask("the lock between consoles", QUESTION, async |c, _| life::advisory(c).await).await;
+        line.run("the settings of the transaction", question, opening.text()).await.map_err(Stop::reading)?;
+        let alone = ask!(line, "the lock between consoles", question, |c, _f| life::advisory(c));
         if !alone.map_err(Stop::reading)? {
             line.roll_back().await;
             let way = InTheWay::Console;
-            let held = line.ask("the other console", QUESTION, async |c, _| life::blockers(c, &way).await).await;
+            let held = ask!(line, "the other console", question, |c, _f| life::blockers(c, &way));
             return Err(Stop::Verdict(Verdict::Console(held.unwrap_or_default())));
         }
         aside.progress(Progress::Comparing);
-        let now = read(line, &plan.ground).await?;
+        let now = read(line, &plan.ground, reading).await?;
         let moved = plan.ground.moved(&now);
         if !moved.is_empty() {
             return Err(Stop::Verdict(Verdict::Over(Outcome::NothingChanged(Reason::Stale(moved)))));
@@ -163,15 +163,15 @@ impl<'r, 'a> Attempt<'r, 'a> {
             return Err(Stop::Verdict(Verdict::Over(outcome)));
         }
         aside.progress(Progress::Proving);
-        let now = read(line, &plan.predicted).await?;
+        let now = read(line, &plan.predicted, reading).await?;
         let moved = plan.predicted.moved(&now);
         if !moved.is_empty() {
             return Err(Stop::Verdict(Verdict::Unproven(moved)));
         }
-        let xid = line.ask("the number of the transaction", QUESTION, async |c, _| life::xid(c).await).await;
+        let xid = ask!(line, "the number of the transaction", question, |c, _f| life::xid(c));
         let xid = xid.map_err(Stop::reading)?;
         let hidden = line.hidden;
-        let here = line.ask("the identity", QUESTION, async |c, f| life::here(c, f, hidden).await).await;
+        let here = ask!(line, "the identity", question, |c, f| life::here(c, f, hidden));
         let here = here.map_err(Stop::reading)?;
         let (life, pid, backend_start_us) = (here.life, here.pid, here.backend_start_us);
         let transaction = Transaction { xid, life, pid, backend_start_us };
@@ -195,11 +195,9 @@ impl<'r, 'a> Attempt<'r, 'a> {
             aside.progress(Progress::Step(*first));
             let texts: Vec<String> = chunk.iter().map(|(step, sql)| self.with_verifier(*step, sql)).collect();
             let limit = patience * u32::try_from(chunk.len()).unwrap_or(1);
-            let answers = line
-                .ask("the answers to the statements", limit, async |client, _| {
-                    Ok(join_all(texts.iter().map(|text| client.batch_execute(text))).await)
-                })
-                .await;
+            let answers = ask!(line, "the answers to the statements", limit, |client, _f| async {
+                Ok(join_all(texts.iter().map(|text| client.batch_execute(text))).await)
+            });
             let answers = answers
                 .map_err(|error| Stop::Server(Failed { step: Some(*first), sql: (*chunk[0].1).to_owned(), error }))?;
             for ((step, sql), answer) in chunk.iter().zip(answers) {
@@ -306,8 +304,8 @@ impl<'r, 'a> Attempt<'r, 'a> {
         if answer.is("55P03") {
             if seen.is_empty() && !self.oids.is_empty() {
                 let way = InTheWay::On(self.oids.clone());
-                let held = line.ask("the sessions in the way", QUESTION, async |c, _| life::blockers(c, &way).await);
-                seen = held.await.unwrap_or_default();
+                let held = ask!(line, "the sessions in the way", QUESTION, |c, _f| life::blockers(c, &way));
+                seen = held.unwrap_or_default();
             }
             let title = step.and_then(|i| self.run.plan.steps.get(i)).map(|step| step.title.clone());
             let what =
@@ -326,8 +324,8 @@ impl Stop {
     }
 }
 
-async fn read(line: &mut Line, wanted: &Ground) -> Result<Ground, Stop> {
-    let now = line.ask("the state of what the plan touches", READING, async |c, f| ground(c, f, wanted).await).await;
+async fn read(line: &mut Line, wanted: &Ground, limit: Duration) -> Result<Ground, Stop> {
+    let now = ask!(line, "the state of what the plan touches", limit, |c, f| ground(c, f, wanted));
     now.map_err(Stop::reading)
 }
 
@@ -335,7 +333,7 @@ async fn read(line: &mut Line, wanted: &Ground) -> Result<Ground, Stop> {
 pub(super) async fn look(line: &mut Line, wanted: &Ground) -> Result<Ground, ServerError> {
     let opening = Opening::new(&line.facts, Limits::default());
     line.run("the settings of the transaction", QUESTION, opening.text()).await?;
-    let now = line.ask("the state of what the plan touches", READING, async |c, f| ground(c, f, wanted).await).await;
+    let now = ask!(line, "the state of what the plan touches", READING, |c, f| ground(c, f, wanted));
     line.roll_back().await;
     now
 }
@@ -346,7 +344,7 @@ async fn watch_blockers(watcher: Option<&mut Line>, pid: i32, seen: &mut BTreeSe
     let way = InTheWay::Of(pid);
     loop {
         tokio::time::sleep(LOOK).await;
-        match line.ask("the sessions in the way", QUESTION, async |c, _| life::blockers(c, &way).await).await {
+        match ask!(line, "the sessions in the way", QUESTION, |c, _f| life::blockers(c, &way)) {
             Ok(found) => {
                 for blocker in found {
                     seen.retain(|known| known.pid != blocker.pid);

@@ -23,6 +23,18 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// For a single question of ours.
 pub(super) const QUESTION: Duration = Duration::from_secs(5);
 
+/// Asks on a line, and waits for the answer no longer than the limit; then cancels and gives the connection up. The
+/// question is made of the client and the facts of the server.
+macro_rules! ask {
+    ($line:expr, $what:expr, $limit:expr, |$client:ident, $facts:ident| $question:expr) => {{
+        let ($client, $facts) = (&$line.connected.client, &$line.facts);
+        let _ = $facts;
+        let answer = $question;
+        crate::server::reader::bounded($what, $limit, &$line.connected, &mut $line.broken, answer).await
+    }};
+}
+pub(super) use ask;
+
 /// See the module.
 pub(super) struct Line {
     pub connected: Connected,
@@ -30,7 +42,7 @@ pub(super) struct Line {
     pub here: Here,
     /// The role may not ask for the server's identity.
     pub hidden: bool,
-    broken: bool,
+    pub broken: bool,
 }
 
 impl Drop for Line {
@@ -44,15 +56,14 @@ impl Drop for Line {
 impl Line {
     pub(super) async fn open(target: &Conninfo) -> Result<Line, ServerError> {
         let connected = connect(target, CONNECT).await?;
-        let (facts, here) = (Facts::default(), Here::default());
-        let mut line = Line { connected, facts, here, hidden: false, broken: false };
-        line.facts = line.ask("the facts of the server", QUESTION, async |c, _| facts_of(c).await).await?;
-        line.here = match line.ask("the identity", QUESTION, async |c, f| life::here(c, f, false).await).await {
+        let mut line = Line { connected, facts: Facts::default(), here: Here::default(), hidden: false, broken: false };
+        line.facts = ask!(line, "the facts of the server", QUESTION, |c, _f| facts(c))?;
+        line.here = match ask!(line, "the identity", QUESTION, |c, f| life::here(c, f, false)) {
             Ok(here) => here,
             Err(error) if error.ends_connection() => return Err(error),
             Err(_) => {
                 line.hidden = true;
-                line.ask("the identity", QUESTION, async |c, f| life::here(c, f, true).await).await?
+                ask!(line, "the identity", QUESTION, |c, f| life::here(c, f, true))?
             }
         };
         Ok(line)
@@ -66,17 +77,6 @@ impl Line {
     pub(super) fn cut(&mut self) {
         self.broken = true;
         self.connected.task.abort();
-    }
-
-    /// Asks, and waits for the answer no longer than `limit`; then cancels and gives the connection up.
-    pub(super) async fn ask<'a, T>(
-        &'a mut self,
-        what: &'static str,
-        limit: Duration,
-        question: impl AsyncFnOnce(&'a tokio_postgres::Client, &'a Facts) -> Result<T, ServerError>,
-    ) -> Result<T, ServerError> {
-        let answer = question(&self.connected.client, &self.facts);
-        bounded(what, limit, &self.connected, &mut self.broken, answer).await
     }
 
     /// Runs statements whose rows nobody wants, in one message.
@@ -101,8 +101,4 @@ impl Line {
         }
         list
     }
-}
-
-async fn facts_of(client: &tokio_postgres::Client) -> Result<Facts, ServerError> {
-    facts(client).await
 }

@@ -51,6 +51,8 @@ pub struct ApplyOptions {
     pub conflicts: u32,
     /// How long another console that is at work is waited for.
     pub console: Duration,
+    /// How long to wait for the answer to a small question, and four times that for a reading.
+    pub answer: Duration,
     /// How long to wait for the answer to COMMIT, and then for certainty about it.
     pub commit: Duration,
     pub resolve: Duration,
@@ -68,6 +70,7 @@ impl Default for ApplyOptions {
             pause: (Duration::from_millis(100), Duration::from_millis(500)),
             conflicts: 1,
             console: Duration::from_secs(10),
+            answer: Duration::from_secs(5),
             commit: Duration::from_secs(10),
             resolve: Duration::from_secs(30),
             stop: None,

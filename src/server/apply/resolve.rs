@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{attempt::look, line::Line, line::QUESTION};
+use super::{
+    attempt::look,
+    line::{Line, QUESTION, ask},
+};
 use crate::{
     config::Conninfo,
     domain::transaction::Transaction,
@@ -86,8 +89,7 @@ async fn ask(line: &mut Line, transaction: &Transaction, plan: &Plan) -> Result<
         return resolved(Resolution::Unknown("the server is a standby now; ask the primary".to_owned()));
     }
     // Its own record first, even where it is not believed alone: while the backend lives nothing is settled.
-    let status =
-        line.ask("the fate of the transaction", QUESTION, async |c, _| life::status(c, transaction).await).await?;
+    let status = ask!(line, "the fate of the transaction", QUESTION, |c, _f| life::status(c, transaction))?;
     let same_life = transaction.life.is_surely(&line.here.life);
     if status == Status::InProgress && (same_life || transaction.life.checkpointer_start_us.is_none()) {
         return Ok(Answer::InProgress);
@@ -146,7 +148,7 @@ async fn by_catalog(
     let low = u32::try_from(transaction.xid & 0xffff_ffff).unwrap_or(0);
     let (mut ours, mut others) = (0, 0);
     for key in changed {
-        match line.ask("the writer of a row", QUESTION, async |c, f| life::writer(c, f, key).await).await? {
+        match ask!(line, "the writer of a row", QUESTION, |c, f| life::writer(c, f, key))? {
             Some(xmin) if xmin == low => ours += 1,
             Some(_) => others += 1,
             None => {}

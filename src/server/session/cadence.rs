@@ -202,7 +202,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn next(&mut self, lasting: bool) -> Duration {
-        let (first, longest) = if lasting { (2_000, 30_000) } else { (250, 4_000) };
+        let (first, longest) = if lasting { (8_000, 30_000) } else { (250, 4_000) };
         let full = 2_u64.saturating_pow(self.tries).saturating_mul(first).min(longest);
         self.tries = self.tries.saturating_add(1);
         Duration::from_millis(full / 2 + rand::random_range(0..=full / 2))

@@ -4,7 +4,7 @@
 //! database's owner), schemas, relations of every kind, sequences, routines, ownership, grants with and without option
 //! from several grantors, PUBLIC, default privileges, revoked owners, NULL and empty ACLs, names that need quoting.
 
-mod generate;
+pub mod generate;
 
 use std::{collections::BTreeMap, fmt::Write as _};
 

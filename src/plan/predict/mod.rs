@@ -2,21 +2,27 @@
 //! rules (`aclchk.c`, `user.c`, `tablecmds.c`): which grantor a GRANT gets, what OWNER TO does to a list, what moves along
 //! with a table. The law *faithful* holds it to real servers. Knows no policy and writes no SQL.
 
+mod acl;
+mod fold;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
+use self::{
+    acl::{Acting, Update, built_in, entries, hand_over, same_entries},
+    fold::{all_mut, groups, move_shapes, same_owners},
+};
 use super::ground::{Ground, Key, NOT_MADE, Share};
 use crate::domain::{
-    Acl, AclEntry, ObjectKind, Oid, Privilege, Privileges,
+    Acl, AclEntry, ObjectKind, Oid, Privileges,
     change::{Change, Grantee, ObjectRef, On, RoleAttributes},
     closure::Closure,
     search_path,
     snapshot::{
-        Catalog, ColumnGrant, DefaultAcl, DefaultKind, Group, Kind, Membership, Object, Objects, Overlap,
-        PolicyExpression, Role, RowPolicy, Schema, SchemaObjects, Setting, Shapes, Snapshot, TableShape, VersionRows,
-        VersionTable,
+        Catalog, ColumnGrant, DefaultAcl, DefaultKind, Kind, Membership, Object, PolicyExpression, Role, RowPolicy,
+        Schema, SchemaObjects, Setting, Shapes, Snapshot, TableShape, VersionRows, VersionTable,
     },
 };
 
@@ -54,112 +60,6 @@ pub fn predict<'a>(snapshot: &Snapshot, changes: impl IntoIterator<Item = &'a Ch
         draft.apply(change)?;
     }
     Ok(draft.finish())
-}
-
-/// `aclupdate`: adds to, or takes from, one grantee's share by one grantor.
-struct Update {
-    grantee: Oid,
-    grantor: Oid,
-    privileges: Privileges,
-    grant: bool,
-    /// Granted with the option, or only the option is taken.
-    option: bool,
-}
-
-impl Update {
-    fn on(&self, entries: &mut Vec<AclEntry>, owner: Oid) -> Result<(), Refused> {
-        let found = entries.iter_mut().find(|e| e.grantee == self.grantee && e.grantor == self.grantor);
-        if self.grant {
-            let grantable = if self.option { self.privileges } else { Privileges::NONE };
-            match found {
-                Some(entry) => {
-                    entry.privileges = entry.privileges | self.privileges;
-                    entry.grantable = entry.grantable | grantable;
-                }
-                None => entries.push(AclEntry {
-                    grantee: self.grantee,
-                    grantor: self.grantor,
-                    privileges: self.privileges,
-                    grantable,
-                }),
-            }
-            return Ok(());
-        }
-        let Some(entry) = found else { return Ok(()) };
-        let lost = entry.grantable.and(self.privileges);
-        entry.grantable = entry.grantable.minus(self.privileges);
-        if !self.option {
-            entry.privileges = entry.privileges.minus(self.privileges);
-        }
-        if self.grantee != Oid::ZERO && self.grantee != owner && !lost.is_empty() {
-            let left = entries
-                .iter()
-                .filter(|e| e.grantee == self.grantee)
-                .fold(Privileges::NONE, |held, e| held | e.grantable);
-            let gone = lost.minus(left);
-            let passed_on = |e: &AclEntry| e.grantor == self.grantee && e.privileges.intersects(gone);
-            if entries.iter().any(passed_on) {
-                return Err(Refused::new("others hold the privilege through the grant option that is taken away"));
-            }
-        }
-        entries.retain(|e| !e.privileges.is_empty());
-        Ok(())
-    }
-}
-
-/// The list in force, as the server begins to edit it.
-fn entries(acl: &Acl, kind: ObjectKind, owner: Oid, version: u32) -> Vec<AclEntry> {
-    acl.in_force(kind, owner, version).entries().iter().filter(|e| !e.privileges.is_empty()).copied().collect()
-}
-
-/// `aclnewowner`: the old owner's entries and grants become the new one's.
-fn hand_over(acl: &mut Acl, old: Oid, new: Oid) {
-    let Some(list) = &acl.0 else { return };
-    let mut merged: Vec<AclEntry> = Vec::new();
-    for entry in list.iter() {
-        let swap = |oid: Oid| if oid == old { new } else { oid };
-        let entry = AclEntry { grantee: swap(entry.grantee), grantor: swap(entry.grantor), ..*entry };
-        match merged.iter_mut().find(|e| e.grantee == entry.grantee && e.grantor == entry.grantor) {
-            Some(e) => {
-                e.privileges = e.privileges | entry.privileges;
-                e.grantable = e.grantable | entry.grantable;
-            }
-            None => merged.push(entry),
-        }
-    }
-    *acl = Acl::from_entries(merged);
-}
-
-fn same_entries(a: &[AclEntry], b: &[AclEntry]) -> bool {
-    let sorted = |list: &[AclEntry]| {
-        let mut list = list.to_vec();
-        list.sort();
-        list
-    };
-    sorted(a) == sorted(b)
-}
-
-/// The kind of object a default ACL is for; large objects have none here.
-fn object_kind(kind: DefaultKind) -> Option<ObjectKind> {
-    match kind {
-        DefaultKind::Tables => Some(ObjectKind::Table),
-        DefaultKind::Sequences => Some(ObjectKind::Sequence),
-        DefaultKind::Functions => Some(ObjectKind::Routine),
-        DefaultKind::Types => Some(ObjectKind::Type),
-        DefaultKind::Schemas => Some(ObjectKind::Schema),
-        DefaultKind::LargeObjects => None,
-    }
-}
-
-/// `acldefault()` of a kind that default privileges can be set for.
-fn built_in(kind: DefaultKind, owner: Oid, version: u32) -> Vec<AclEntry> {
-    match object_kind(kind) {
-        Some(kind) => entries(&Acl::NULL, kind, owner, version),
-        None => {
-            let all = Privileges::of(&[Privilege::Select, Privilege::Update]);
-            vec![AclEntry { grantee: owner, grantor: owner, privileges: all, grantable: all }]
-        }
-    }
 }
 
 impl Draft {
@@ -289,6 +189,29 @@ impl Draft {
 
     fn superuser(&self) -> bool {
         self.snapshot.catalog.role(self.me).is_none_or(|r| r.superuser)
+    }
+
+    /// Whoever runs a statement: the login, or the role it is run as.
+    fn acting(&self, by: Option<Oid>) -> Acting {
+        let role = by.unwrap_or(self.me);
+        let catalog = &self.snapshot.catalog;
+        let superuser = catalog.role(role).is_none_or(|r| r.superuser);
+        let mut roles = vec![role];
+        if !superuser {
+            let closure = Closure::new(catalog, self.version());
+            let mut at = 0;
+            while let Some(role) = roles.get(at).copied() {
+                at += 1;
+                let position = closure.position(role);
+                let parents = position.map(|p| closure.parents(p)).unwrap_or_default();
+                for edge in parents.iter().filter(|edge| edge.inherit) {
+                    if let Some(group) = catalog.roles.get(edge.role).filter(|g| !roles.contains(&g.oid)) {
+                        roles.push(group.oid);
+                    }
+                }
+            }
+        }
+        Acting { name: catalog.role_name(role), superuser, roles }
     }
 
     /// The grantor of a membership: the bootstrap superuser for superusers from 16 on, else the login.
@@ -581,7 +504,7 @@ impl Draft {
         match memberships.iter_mut().find(alike) {
             Some(_) => {}
             None => {
-                memberships.push(Membership { role: group, member: oid, grantor, inherit, set: true, admin: false })
+                memberships.push(Membership { role: group, member: oid, grantor, inherit, set: true, admin: false });
             }
         }
         Ok(())
@@ -597,24 +520,12 @@ impl Draft {
         option: bool,
     ) -> Result<(), Refused> {
         let version = self.version();
-        let superuser = self.superuser();
-        let closure = (!superuser).then(|| Closure::new(&self.snapshot.catalog, version));
-        let me = self.me;
-        let grantor = |owner: Oid| -> Oid {
-            let Some(closure) = &closure else { return by.unwrap_or(owner) };
-            let acts = |member: Oid, role: Oid| {
-                member == role
-                    || matches!(
-                        (closure.position(member), closure.position(role)),
-                        (Some(member), Some(role)) if closure.inherits(member, role)
-                    )
-            };
-            by.unwrap_or_else(|| if acts(me, owner) { owner } else { me })
-        };
+        let acting = self.acting(by);
         let update = |acl: &mut Acl, kind: ObjectKind, owner: Oid| -> Result<(), Refused> {
             let mut list = entries(acl, kind, owner, version);
             let privileges = privileges.and(kind.all(version));
-            Update { grantee, grantor: grantor(owner), privileges, grant, option }.on(&mut list, owner)?;
+            let grantor = acting.grantor(&list, owner, privileges)?;
+            Update { grantee, grantor, privileges, grant, option }.on(&mut list, owner)?;
             *acl = Acl::from_entries(list);
             Ok(())
         };
@@ -630,21 +541,21 @@ impl Draft {
             }
             On::AllIn { kind, schema } => {
                 let (_, objects) = self.objects(schema)?;
-                let mut columns = BTreeSet::new();
+                let mut columns = BTreeMap::new();
                 for o in all_mut(objects).filter(|o| o.kind.object_kind() == *kind) {
                     update(&mut o.acl, *kind, o.owner)?;
-                    columns.insert(o.oid);
+                    columns.insert(o.oid, entries(&o.acl, *kind, o.owner, version));
                 }
-                self.with_columns(&columns, *kind, grant, grantee, &grantor, privileges, option)
+                self.with_columns(&columns, *kind, grant, grantee, &acting, privileges, option)
             }
             On::Objects { kind, schema, names } => {
-                let mut columns = BTreeSet::new();
+                let mut columns = BTreeMap::new();
                 for name in names {
                     let o = self.object(*kind, schema, name)?;
                     update(&mut o.acl, *kind, o.owner)?;
-                    columns.insert(o.oid);
+                    columns.insert(o.oid, entries(&o.acl, *kind, o.owner, version));
                 }
-                self.with_columns(&columns, *kind, grant, grantee, &grantor, privileges, option)
+                self.with_columns(&columns, *kind, grant, grantee, &acting, privileges, option)
             }
             On::Columns { schema, relation, columns } => {
                 let table = self.object(ObjectKind::Table, schema, relation)?.clone();
@@ -659,8 +570,12 @@ impl Draft {
                         Some(g) => g.acl.0.as_deref().unwrap_or_default().to_vec(),
                         None => Vec::new(),
                     };
-                    Update { grantee, grantor: grantor(table.owner), privileges, grant, option }
-                        .on(&mut list, table.owner)?;
+                    let both: Vec<AclEntry> = entries(&table.acl, ObjectKind::Table, table.owner, version)
+                        .into_iter()
+                        .chain(list.clone())
+                        .collect();
+                    let grantor = acting.grantor(&both, table.owner, privileges)?;
+                    Update { grantee, grantor, privileges, grant, option }.on(&mut list, table.owner)?;
                     if let Some(i) = at {
                         shapes.column_grants.remove(i);
                     }
@@ -685,11 +600,11 @@ impl Draft {
     #[expect(clippy::too_many_arguments, reason = "one revocation has that many parts")]
     fn with_columns(
         &mut self,
-        tables: &BTreeSet<Oid>,
+        tables: &BTreeMap<Oid, Vec<AclEntry>>,
         kind: ObjectKind,
         grant: bool,
         grantee: Oid,
-        grantor: &dyn Fn(Oid) -> Oid,
+        acting: &Acting,
         privileges: Privileges,
         option: bool,
     ) -> Result<(), Refused> {
@@ -697,13 +612,18 @@ impl Draft {
             return Ok(());
         }
         let Some(shapes) = self.snapshot.shapes.as_mut() else { return Ok(()) };
-        if !shapes.column_grants.iter().any(|g| tables.contains(&g.relation_oid)) {
+        if !shapes.column_grants.iter().any(|g| tables.contains_key(&g.relation_oid)) {
             return Ok(());
         }
         let shapes = Arc::make_mut(shapes);
-        for g in shapes.column_grants.iter_mut().filter(|g| tables.contains(&g.relation_oid)) {
+        for g in shapes.column_grants.iter_mut().filter(|g| tables.contains_key(&g.relation_oid)) {
             let mut list = g.acl.0.as_deref().unwrap_or_default().to_vec();
-            Update { grantee, grantor: grantor(g.owner), privileges, grant, option }.on(&mut list, g.owner)?;
+            let table = tables.get(&g.relation_oid).map(Vec::as_slice).unwrap_or_default();
+            let both: Vec<AclEntry> = table.iter().copied().chain(list.iter().copied()).collect();
+            // Where it may take nothing, it takes nothing.
+            if let Ok(grantor) = acting.grantor(&both, g.owner, privileges) {
+                Update { grantee, grantor, privileges, grant, option }.on(&mut list, g.owner)?;
+            }
             g.acl = Acl::from_entries(list);
         }
         shapes.column_grants.retain(|g| g.acl.0.as_deref().is_some_and(|list| !list.is_empty()));
@@ -993,113 +913,6 @@ impl Draft {
             same_owners(Arc::make_mut(shapes), &touched, &objects, &by_oid);
         }
     }
-}
-
-fn all_mut(objects: &mut SchemaObjects) -> impl Iterator<Item = &mut Object> {
-    objects.relations.iter_mut().chain(&mut objects.routines).chain(&mut objects.types)
-}
-
-fn groups(schema: Oid, objects: &[Object]) -> Vec<Group> {
-    let mut folded: BTreeMap<(Kind, Oid, Option<Vec<AclEntry>>, bool), (u32, u32)> = BTreeMap::new();
-    for o in objects {
-        let acl = o.acl.0.as_deref().map(<[AclEntry]>::to_vec);
-        let (count, rls) = folded.entry((o.kind, o.owner, acl, o.extension)).or_default();
-        *count += 1;
-        *rls += u32::from(o.rls);
-    }
-    folded
-        .into_iter()
-        .map(|((kind, owner, acl, extension), (count, rls))| Group {
-            schema,
-            kind,
-            owner,
-            acl: acl.map_or(Acl::NULL, Acl::from_entries),
-            count,
-            pages: 0,
-            rls,
-            extension,
-        })
-        .collect()
-}
-
-/// Owners and ACLs that the slow parts repeat.
-fn same_owners(shapes: &mut Shapes, touched: &BTreeSet<Oid>, objects: &Objects, by_oid: &HashMap<Oid, &Object>) {
-    let mut names: HashMap<(Oid, ObjectKind, &str), &Object> = HashMap::new();
-    for schema in touched {
-        if let Some(of) = objects.0.get(schema) {
-            names.extend(of.all().map(|o| ((*schema, o.kind.object_kind(), o.name.as_str()), o)));
-        }
-    }
-    for t in &mut shapes.tables {
-        if let Some(object) = by_oid.get(&t.oid) {
-            t.owner = object.owner;
-        }
-    }
-    for d in &mut shapes.definers {
-        if let Some(object) = names.get(&(d.schema, ObjectKind::Routine, d.signature.as_str())) {
-            d.owner = object.owner;
-            d.acl = object.acl.clone();
-        }
-    }
-    for v in &mut shapes.views {
-        if let Some(object) = names.get(&(v.schema, ObjectKind::Table, v.view.as_str())) {
-            v.owner = object.owner;
-        }
-        if let Some(object) = names.get(&(v.uses_schema, ObjectKind::Table, v.uses.as_str())) {
-            v.uses_owner = object.owner;
-        }
-    }
-    for u in &mut shapes.foreign_uses {
-        if let Some(object) = names.get(&(u.schema, u.kind.object_kind(), u.name.as_str())) {
-            u.owner = object.owner;
-        }
-    }
-}
-
-/// Everything in the slow parts that stands where the object stood.
-fn move_shapes(shapes: &mut Shapes, name: &str, kind: ObjectKind, moved: Oid, from: Oid, to: Oid) {
-    for g in shapes.column_grants.iter_mut().filter(|g| g.relation_oid == moved) {
-        g.schema = to;
-    }
-    for t in shapes.tables.iter_mut().filter(|t| t.oid == moved) {
-        t.schema = to;
-    }
-    match kind {
-        ObjectKind::Table => {
-            for k in &mut shapes.foreign_keys {
-                if k.schema == from && k.table == name {
-                    k.schema = to;
-                }
-                if k.to_schema == from && k.to_table == name {
-                    k.to_schema = to;
-                }
-            }
-            shapes.foreign_keys.retain(|k| k.schema != k.to_schema || !k.validated);
-            for v in &mut shapes.views {
-                if v.schema == from && v.view == name {
-                    v.schema = to;
-                }
-                if v.uses_schema == from && v.uses == name {
-                    v.uses_schema = to;
-                }
-            }
-            for o in shapes.overlaps.iter_mut().filter(|o: &&mut Overlap| o.table == name) {
-                o.schemas.retain(|s| *s != from);
-                o.schemas.push(to);
-            }
-            shapes.overlaps.retain(|o| o.schemas.len() > 1);
-        }
-        ObjectKind::Routine => {
-            for d in shapes.definers.iter_mut().filter(|d| d.schema == from && d.signature == name) {
-                d.schema = to;
-            }
-        }
-        ObjectKind::Sequence | ObjectKind::Type | ObjectKind::Schema | ObjectKind::Database => {}
-    }
-    let gone = |u: &crate::domain::snapshot::ForeignUse| {
-        u.schema == from && u.name == name && u.kind.object_kind() == kind && u.used_by == [to]
-    };
-    shapes.foreign_uses.retain(|u| !gone(u));
 }
 
 fn set_attributes(role: &mut Role, a: &RoleAttributes) {

@@ -1,0 +1,388 @@
+//! The set-up of one service: role, schema, owner, rights on neighbours, defaults for every creator, search path, limit,
+//! version table. It is declared first, as the policy would; the plan is what the declaration's findings ask for, so that
+//! afterwards there is nothing left to find. Knows no files and no screens.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{Plan, Refused, build};
+use crate::{
+    domain::{
+        Ident, Privilege, Privileges,
+        change::{Change, Grantee, On},
+        effective::{Matrix, Who},
+        snapshot::Snapshot,
+    },
+    policy::{Finding, Level, Policy, SchemaRule, Service, Undeclared, judgement::Judgement},
+};
+
+/// What somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Name of the service in the policy; default: the schema's.
+    pub name: Option<String>,
+    pub schema: String,
+    /// Default: the schema's name with `_app`.
+    pub role: Option<String>,
+    /// Default: the role.
+    pub owner: Option<String>,
+    /// Neighbours it may read.
+    pub read: Vec<String>,
+    /// Neighbours it may add rows to.
+    pub append: Vec<String>,
+    /// Default: the own schema alone.
+    pub search_path: Option<Vec<String>>,
+    pub connection_limit: Option<i32>,
+    pub version_table: bool,
+    /// Sets a password when the plan runs.
+    pub password: bool,
+    /// Takes CREATE on `public` from PUBLIC, where it still has it (databases made before 15).
+    pub close_public: bool,
+}
+
+impl Wanted {
+    #[must_use]
+    pub fn new(schema: &str) -> Wanted {
+        Wanted {
+            name: None,
+            schema: schema.to_owned(),
+            role: None,
+            owner: None,
+            read: Vec::new(),
+            append: Vec::new(),
+            search_path: None,
+            connection_limit: None,
+            version_table: true,
+            password: true,
+            close_public: true,
+        }
+    }
+
+    #[must_use]
+    pub fn role(&self) -> String {
+        self.role.clone().unwrap_or_else(|| format!("{}_app", self.schema))
+    }
+}
+
+/// A plan, and the service as the policy's file will name it.
+#[derive(Debug, Clone)]
+pub struct SetUp {
+    pub plan: Plan,
+    pub service: Service,
+}
+
+/// Names that PostgreSQL keeps for itself, or that mean something else where a role is expected.
+///
+/// # Errors
+/// [`Refused`] with the rule that a name breaks.
+pub fn name(what: &str, text: &str) -> Result<(), Refused> {
+    Ident::new(text).map_err(|why| Refused::new(format!("{what} {text:?}: {why}")))?;
+    if text.starts_with("pg_") {
+        return Err(Refused::new(format!("{what} {text}: names that begin with pg_ are PostgreSQL's own")));
+    }
+    if what == "role" && ["public", "none"].contains(&text) {
+        return Err(Refused::new(format!("role {text}: that word means something else in GRANT")));
+    }
+    Ok(())
+}
+
+/// The whole set-up of one service in a database that has neither its schema nor its role.
+///
+/// # Errors
+/// [`Refused`]: a name that cannot be, something that is there already, a neighbour that is not.
+pub fn service(snapshot: &Arc<Snapshot>, policy: Option<&Policy>, wanted: &Wanted) -> Result<SetUp, Refused> {
+    let catalog = &snapshot.catalog;
+    let role = wanted.role();
+    let owner = wanted.owner.clone().unwrap_or_else(|| role.clone());
+    name("schema", &wanted.schema)?;
+    name("role", &role)?;
+    for (what, there) in [
+        (format!("schema {}", wanted.schema), catalog.schema_named(&wanted.schema).is_some()),
+        (format!("role {role}"), catalog.role_named(&role).is_some()),
+    ] {
+        if there {
+            return Err(Refused::new(format!(
+                "{what} is there already: `pgmoat plan` shows what it lacks, once the policy declares it"
+            )));
+        }
+    }
+    if owner != role && catalog.role_named(&owner).is_none() {
+        return Err(Refused::new(format!("there is no role {owner} that could own the schema")));
+    }
+    for neighbour in wanted.read.iter().chain(&wanted.append) {
+        if catalog.schema_named(neighbour).is_none() {
+            return Err(Refused::new(format!("there is no schema {neighbour}")));
+        }
+    }
+    if let Some(limit) = wanted.connection_limit
+        && !(1..=snapshot.server.max_connections.max(1)).contains(&limit)
+    {
+        let most = snapshot.server.max_connections;
+        return Err(Refused::new(format!("a connection limit of {limit}: the server takes 1 to {most}")));
+    }
+    let declared = declare(wanted, &role, &owner);
+    let mut policy = match policy {
+        Some(policy) => policy.clone(),
+        // Nothing but this service is anybody's business.
+        None => Policy { undeclared: Undeclared::Ignore, ..Policy::default() },
+    };
+    for neighbour in declared.access.keys() {
+        if !policy.services.iter().any(|s| s.schemas.contains(neighbour))
+            && !policy.schemas.iter().any(|s| s.name == *neighbour)
+        {
+            policy.schemas.push(neighbour_rule(snapshot, neighbour));
+        }
+    }
+    policy.services.retain(|s| s.name != declared.name);
+    policy.services.push(declared.clone());
+    let judgement = Judgement::new(Arc::clone(snapshot), Some(Arc::new(policy)), Arc::default(), None);
+    let concerns = |f: &Finding| {
+        f.service.as_deref() == Some(&declared.name)
+            || f.role.as_deref() == Some(role.as_str())
+            || f.schema.as_deref() == Some(wanted.schema.as_str())
+    };
+    let mut first = Vec::new();
+    if wanted.close_public {
+        first.extend(close_public(snapshot));
+    }
+    let mut last = Vec::new();
+    if wanted.password {
+        last.push(Change::SetPassword { role: role.clone() });
+    }
+    let plan = build::converge_where(&judgement, &concerns, first, last)?;
+    Ok(SetUp { plan, service: declared })
+}
+
+/// A new, ordinary role in the place of another that a service runs as: its rights, the ownership of what stands in its
+/// schemas, its settings. The old role stays as it is. Without a declaration of the service, the schemas that the old role
+/// owns are its own.
+///
+/// # Errors
+/// [`Refused`]: no such role, nothing that would be the new one's, or a name that cannot be.
+pub fn replace(
+    snapshot: &Arc<Snapshot>,
+    policy: Option<&Policy>,
+    old: &str,
+    new: &str,
+) -> Result<(Plan, Vec<Service>), Refused> {
+    let catalog = &snapshot.catalog;
+    name("role", new)?;
+    let Some(role) = catalog.role_named(old) else {
+        return Err(Refused::new(format!("there is no role {old}")));
+    };
+    if catalog.role_named(new).is_some() {
+        return Err(Refused::new(format!("role {new} is there already")));
+    }
+    let mut policy = match policy {
+        Some(policy) => policy.clone(),
+        None => Policy { undeclared: Undeclared::Ignore, ..Policy::default() },
+    };
+    if policy.services.iter().all(|s| s.role != old) {
+        let owned = catalog.schemas.iter().filter(|s| s.owner == role.oid && !s.is_system() && !s.extension);
+        let schemas: Vec<String> = owned.map(|s| s.name.clone()).collect();
+        let Some(first) = schemas.first() else {
+            return Err(Refused::new(format!(
+                "no service of the policy runs as {old}, and it owns no schema: there is nothing that would be {new}'s"
+            )));
+        };
+        let wanted = Wanted { version_table: false, ..Wanted::new(first) };
+        policy.services.push(Service { schemas, ..declare(&wanted, old, old) });
+    }
+    let takes_over = |name: &mut String| {
+        if name == old {
+            new.clone_into(name);
+        }
+    };
+    let mut declared = Vec::new();
+    for service in policy.services.iter_mut().filter(|s| s.role == old) {
+        takes_over(&mut service.role);
+        takes_over(&mut service.owner);
+        service.creators.iter_mut().for_each(takes_over);
+        declared.push(service.clone());
+    }
+    let schemas: BTreeSet<&str> = declared.iter().flat_map(|s| s.schemas.iter().map(String::as_str)).collect();
+    let names: BTreeSet<&str> = declared.iter().map(|s| s.name.as_str()).collect();
+    let judgement = Judgement::new(Arc::clone(snapshot), Some(Arc::new(policy.clone())), Arc::default(), None);
+    let concerns = |f: &Finding| {
+        f.role.as_deref() == Some(new)
+            || matches!(f.code, "schema-owner" | "object-owner" | "version-table-owner")
+                && (f.schema.as_deref().is_some_and(|s| schemas.contains(s))
+                    || f.service.as_deref().is_some_and(|s| names.contains(s)))
+    };
+    let mut last: Vec<Change> = catalog
+        .settings
+        .iter()
+        .filter(|s| s.role == Some(role.oid) && !s.name.eq_ignore_ascii_case("search_path"))
+        .filter(|s| s.database.is_none_or(|d| d == catalog.database.oid))
+        .map(|s| Change::SetRoleSetting {
+            role: new.to_owned(),
+            database: s.database.map(|_| catalog.database.name.clone()),
+            name: s.name.clone(),
+            value: Some(vec![s.value.clone()]),
+        })
+        .collect();
+    last.push(Change::SetPassword { role: new.to_owned() });
+    let plan = build::converge_where(&judgement, &concerns, Vec::new(), last)?;
+    Ok((plan, declared))
+}
+
+fn declare(wanted: &Wanted, role: &str, owner: &str) -> Service {
+    let mut access: BTreeMap<String, Vec<Level>> = BTreeMap::new();
+    for (list, level) in [(&wanted.read, Level::Read), (&wanted.append, Level::Append)] {
+        for schema in list.iter().filter(|s| **s != wanted.schema) {
+            let levels = access.entry(schema.clone()).or_default();
+            if !levels.contains(&level) {
+                levels.push(level);
+            }
+        }
+    }
+    let mut creators = vec![owner.to_owned()];
+    if owner != role {
+        creators.push(role.to_owned());
+    }
+    Service {
+        name: wanted.name.clone().unwrap_or_else(|| wanted.schema.clone()),
+        schemas: vec![wanted.schema.clone()],
+        role: role.to_owned(),
+        owner: owner.to_owned(),
+        creators,
+        access,
+        search_path: wanted.search_path.clone(),
+        connection_limit: wanted.connection_limit,
+        version_table: wanted.version_table.then(|| "alembic_version".to_owned()),
+        revisions: None,
+        tenant_column: None,
+        tenant_exempt: false,
+        instance: None,
+        applications: Vec::new(),
+        member_of: None,
+        login: None,
+    }
+}
+
+/// A schema that no policy speaks of: whoever owns it or something in it will create more there.
+fn neighbour_rule(snapshot: &Snapshot, name: &str) -> SchemaRule {
+    let catalog = &snapshot.catalog;
+    let mut creators = BTreeSet::new();
+    if let Some(schema) = catalog.schema_named(name) {
+        let owner =
+            if catalog.role_name(schema.owner) == "pg_database_owner" { catalog.database.owner } else { schema.owner };
+        creators.insert(catalog.role_name(owner));
+        let tables = catalog.relations.iter().filter(|g| g.schema == schema.oid && !g.extension);
+        creators.extend(tables.map(|g| catalog.role_name(g.owner)));
+    }
+    SchemaRule {
+        name: name.to_owned(),
+        owner: None,
+        creators: creators.into_iter().collect(),
+        tenant_exempt: false,
+        instance: None,
+    }
+}
+
+/// CREATE on `public` taken from PUBLIC, where PUBLIC has it.
+fn close_public(snapshot: &Snapshot) -> Option<Change> {
+    let catalog = &snapshot.catalog;
+    let matrix = Matrix::new(catalog, &snapshot.server);
+    let position = matrix.index.schema_named("public")?;
+    matrix.cell(catalog, Who::Public, position).create.then(|| Change::Revoke {
+        privileges: Privileges::from(Privilege::Create),
+        on: On::Schema("public".to_owned()),
+        from: Grantee::Public,
+        option_only: false,
+        grantor: None,
+    })
+}
+
+/// Schemas whose objects must be in the snapshot before [`service`] can be asked.
+#[must_use]
+pub fn schemas(wanted: &Wanted) -> Vec<&str> {
+    wanted.read.iter().chain(&wanted.append).map(String::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::checks::fixture::Fixture;
+
+    fn base() -> Arc<Snapshot> {
+        let f = Fixture::new().role("app").role("langflow_app").schema("langflow", "langflow_app");
+        Arc::new(f.table("langflow", "flow", "langflow_app").case().snapshot)
+    }
+
+    fn sql(wanted: &Wanted) -> Vec<String> {
+        let made = service(&base(), None, wanted).unwrap();
+        assert!(made.plan.left.is_empty(), "{:?}", made.plan.left);
+        made.plan.statements().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_whole_set_up_in_one_plan() {
+        let wanted = Wanted { read: vec!["langflow".into()], connection_limit: Some(10), ..Wanted::new("sankore") };
+        let sql = sql(&wanted);
+        for expected in [
+            "CREATE ROLE sankore_app LOGIN CONNECTION LIMIT 10;",
+            "CREATE SCHEMA sankore AUTHORIZATION sankore_app;",
+            "GRANT USAGE ON SCHEMA langflow TO sankore_app;",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA langflow TO sankore_app;",
+            "ALTER DEFAULT PRIVILEGES FOR ROLE langflow_app IN SCHEMA langflow GRANT SELECT ON TABLES TO sankore_app;",
+            "ALTER ROLE sankore_app IN DATABASE engarde SET search_path = sankore;",
+            "ALTER TABLE sankore.alembic_version OWNER TO sankore_app;",
+        ] {
+            assert!(sql.iter().any(|s| s == expected), "{expected} is not in {sql:#?}");
+        }
+        assert!(sql.last().is_some_and(|s| s.starts_with("ALTER ROLE sankore_app PASSWORD")), "{sql:#?}");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_in_words() {
+        let cases = [
+            (Wanted::new("langflow"), "is there already"),
+            (Wanted { role: Some("app".into()), ..Wanted::new("sankore") }, "role app is there already"),
+            (Wanted::new(""), "cannot be empty"),
+            (Wanted::new("pg_x"), "PostgreSQL's own"),
+            (Wanted::new(&"x".repeat(64)), "64 bytes"),
+            (Wanted { role: Some("none".into()), ..Wanted::new("s") }, "means something else"),
+            (Wanted { role: Some("public".into()), ..Wanted::new("s") }, "means something else"),
+            (Wanted { read: vec!["nowhere".into()], ..Wanted::new("s") }, "there is no schema nowhere"),
+            (Wanted { owner: Some("nobody".into()), ..Wanted::new("s") }, "there is no role nobody"),
+            (Wanted { connection_limit: Some(0), ..Wanted::new("s") }, "limit of 0"),
+        ];
+        for (wanted, expected) in cases {
+            let why = service(&base(), None, &wanted).unwrap_err().to_string();
+            assert!(why.contains(expected), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_service_gets_an_ordinary_role_in_place_of_a_superuser() {
+        let f = Fixture::new().role("boss").edit_role("boss", |r| r.superuser = true).schema("shop", "boss");
+        let f = f.table("shop", "orders", "boss").setting(Some("boss"), false, "statement_timeout", "5s");
+        let snapshot = Arc::new(f.case().snapshot);
+        let (plan, services) = replace(&snapshot, None, "boss", "shop_app").unwrap();
+        let sql: Vec<&str> = plan.statements().collect();
+        for expected in [
+            "CREATE ROLE shop_app LOGIN;",
+            "ALTER SCHEMA shop OWNER TO shop_app;",
+            "ALTER TABLE shop.orders OWNER TO shop_app;",
+            "ALTER ROLE shop_app IN DATABASE engarde SET search_path = shop;",
+            "ALTER ROLE shop_app SET statement_timeout = '5s';",
+        ] {
+            assert!(sql.contains(&expected), "{expected} is not in {sql:#?}");
+        }
+        assert!(!sql.iter().any(|s| s.contains("ALTER ROLE boss")), "{sql:#?}");
+        assert_eq!((services[0].role.as_str(), services[0].schemas.as_slice()), ("shop_app", &["shop".to_owned()][..]));
+        let why = replace(&base(), None, "app", "new_app").unwrap_err().to_string();
+        assert!(why.contains("owns no schema"), "{why}");
+    }
+
+    #[test]
+    fn an_owner_that_does_not_log_in_leaves_the_role_all_it_needs() {
+        let sql = sql(&Wanted { owner: Some("app".into()), password: false, ..Wanted::new("sankore") });
+        assert!(sql.iter().any(|s| s == "CREATE SCHEMA sankore AUTHORIZATION app;"), "{sql:#?}");
+        assert!(sql.iter().any(|s| s.contains("FOR ROLE app IN SCHEMA sankore")), "{sql:#?}");
+        assert!(!sql.iter().any(|s| s.contains("PASSWORD")), "{sql:#?}");
+    }
+}

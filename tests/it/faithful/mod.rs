@@ -1,0 +1,328 @@
+//! The law *faithful*: on a real server, what a plan's statements leave behind is what the plan predicted, planning again
+//! finds nothing, and the plan that takes it back restores the rights. Random states, led to random policies.
+
+#[cfg(test)]
+mod short;
+
+use std::{fmt::Write as _, sync::Arc};
+
+use pgmoat::{
+    config::{Conninfo, Env},
+    demo::cluster::{Cluster, SUPERUSER},
+    domain::{quote_ident, snapshot::Snapshot},
+    plan::{Ground, Moved, Plan, build, undo},
+    policy::{Policy, file, judgement::Judgement},
+    server::{Reader, Want},
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use tokio_postgres::NoTls;
+
+use crate::oracle::{Scale, generate};
+
+/// What some pairs of state and policy showed.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Report {
+    pub pairs: u64,
+    pub statements: u64,
+    /// Plans taken back.
+    pub undone: u64,
+    pub differences: u64,
+    /// Fixes that a plan left alone.
+    pub left: u64,
+}
+
+impl Report {
+    pub fn add(&mut self, other: Report) {
+        self.pairs += other.pairs;
+        self.statements += other.statements;
+        self.undone += other.undone;
+        self.differences += other.differences;
+        self.left += other.left;
+    }
+}
+
+/// Names and chance.
+struct World {
+    rng: StdRng,
+    major: u32,
+    roles: Vec<String>,
+    schemas: Vec<String>,
+}
+
+/// Makes a database from a seed and leads it from one random state to one random policy after the other.
+pub async fn run(cluster: &Cluster, seed: u64, rounds: u32, log: &mut String) -> Report {
+    let (admin, connection) = cluster.config(SUPERUSER, "postgres").connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let graph = generate::graph(seed, Scale::SMALL, cluster.major());
+    for sql in &graph.cluster {
+        let _ = admin.batch_execute(sql).await;
+    }
+    let (client, connection) = cluster.config(SUPERUSER, &graph.database).connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for sql in &graph.inside {
+        if client.batch_execute(sql).await.is_err() {
+            let _ = client.batch_execute("reset role").await;
+        }
+    }
+    let place = Conninfo::parse(&cluster.url(SUPERUSER, &graph.database), &Env::default()).unwrap();
+    let mut reader = Reader::open(&place, "faithful").await.unwrap();
+    let mut world =
+        World { rng: StdRng::seed_from_u64(seed), major: cluster.major(), roles: Vec::new(), schemas: Vec::new() };
+    let mut report = Report::default();
+    for round in 0..rounds {
+        let want = Want { activity: false, ..Want::everything(Vec::new()) };
+        let snapshot = reader.snapshot(&want).await.unwrap();
+        world.learn(&snapshot, seed);
+        for _ in 0..world.rng.random_range(0..12) {
+            let sql = world.disturbance(&snapshot);
+            if client.batch_execute(&sql).await.is_err() {
+                let _ = client.batch_execute("reset role").await;
+            }
+        }
+        let text = world.policy();
+        let name = format!("seed {seed}, round {round}");
+        let policy = match file::parse(&text, std::path::Path::new("faithful.toml")) {
+            Ok(policy) => Arc::new(policy),
+            Err(error) => {
+                report.differences += 1;
+                let _ = writeln!(log, "{name}: {error}\n{text}");
+                continue;
+            }
+        };
+        report.pairs += 1;
+        let before = reader.snapshot(&want).await.unwrap();
+        let plan = build::converge(&judged(before, &policy), &[]);
+        report.left += plan.left.len() as u64;
+        for left in &plan.left {
+            let _ = writeln!(log, "{name}: {} is left alone: {}", left.finding, left.why);
+        }
+        if !execute(&client, &plan, &name, &mut report, log).await {
+            continue;
+        }
+        let after = reader.snapshot(&want).await.unwrap();
+        let stands = Ground::of(&after, plan.predicted.keys().cloned());
+        differences(&plan.predicted.moved(&stands), &name, "predicted otherwise", &plan, &mut report, log);
+        let again = build::converge(&judged(after.clone(), &policy), &[]);
+        if !again.is_empty() && plan.left.is_empty() {
+            report.differences += 1;
+            let sql: Vec<&str> = again.statements().collect();
+            let _ = writeln!(log, "{name}: planning again finds {sql:#?}");
+        }
+        if world.rng.random_bool(0.5) {
+            match build::back(&after, &plan) {
+                Ok(back) => {
+                    if execute(&client, &back, &format!("{name}, back"), &mut report, log).await {
+                        report.undone += 1;
+                        let restored = reader.snapshot(&want).await.unwrap();
+                        let stands = Ground::of(&restored, back.predicted.keys().cloned());
+                        let moved = back.predicted.moved(&stands);
+                        differences(&moved, &name, "the way back predicted otherwise", &back, &mut report, log);
+                        let stands = Ground::of(&restored, plan.ground.keys().cloned());
+                        let version = restored.server.version_num;
+                        let mut moved = plan.ground.moved(&stands);
+                        moved.retain(|m| match (&m.was, &m.is) {
+                            (Some(was), Some(is)) => !undo::means_the_same(was, is, &m.key, version),
+                            _ => true,
+                        });
+                        differences(&moved, &name, "not restored", &plan, &mut report, log);
+                    }
+                }
+                Err(stale) => {
+                    report.differences += 1;
+                    let _ = writeln!(log, "{name}: no way back: {stale}");
+                }
+            }
+        }
+    }
+    drop(client);
+    drop(reader);
+    for sql in &graph.clean {
+        let _ = admin.batch_execute(sql).await;
+    }
+    for role in &world.roles {
+        let _ = admin.batch_execute(&format!("drop role {}", quote_ident(role))).await;
+    }
+    report
+}
+
+fn judged(snapshot: Snapshot, policy: &Arc<Policy>) -> Judgement {
+    Judgement::new(Arc::new(snapshot), Some(Arc::clone(policy)), Arc::default(), None)
+}
+
+fn differences(moved: &[Moved], name: &str, what: &str, plan: &Plan, report: &mut Report, log: &mut String) {
+    if moved.is_empty() {
+        return;
+    }
+    report.differences += 1;
+    let _ = writeln!(log, "{name}: {what}:");
+    for m in moved {
+        let _ = writeln!(log, "   {}:\n      {:?}\n      {:?}", m.key, m.was, m.is);
+    }
+    let sql: Vec<&str> = plan.statements().collect();
+    let _ = writeln!(log, "   after {sql:#?}");
+}
+
+/// Runs a plan's statements as they are, in one transaction.
+async fn execute(
+    client: &tokio_postgres::Client,
+    plan: &Plan,
+    name: &str,
+    report: &mut Report,
+    log: &mut String,
+) -> bool {
+    let mut done: Vec<&str> = vec!["begin; set local search_path = pg_catalog, pg_temp"];
+    done.extend(plan.statements());
+    done.push("commit");
+    for sql in done {
+        report.statements += 1;
+        if let Err(error) = client.batch_execute(sql).await {
+            report.differences += 1;
+            let why = error.as_db_error().map_or_else(|| error.to_string(), |e| e.message().to_owned());
+            let _ = writeln!(log, "{name}: the server refuses {sql}: {why}");
+            let _ = client.batch_execute("rollback").await;
+            return false;
+        }
+    }
+    true
+}
+
+impl World {
+    fn learn(&mut self, snapshot: &Snapshot, seed: u64) {
+        // Roles of other graphs of the same cluster are left alone.
+        let ours = format!("_{seed}_");
+        let roles = snapshot.catalog.roles.iter().filter(|r| r.name.contains(&ours));
+        self.roles = roles.map(|r| r.name.clone()).collect();
+        let schemas = snapshot.catalog.schemas.iter().filter(|s| !s.is_system());
+        self.schemas = schemas.map(|s| s.name.clone()).collect();
+    }
+
+    fn role(&mut self) -> String {
+        self.roles.choose(&mut self.rng).unwrap().clone()
+    }
+
+    fn schema(&mut self) -> String {
+        self.schemas.choose(&mut self.rng).unwrap().clone()
+    }
+
+    /// One thing that somebody did meanwhile.
+    fn disturbance(&mut self, snapshot: &Snapshot) -> String {
+        let (a, b, s) = (quote_ident(&self.role()), quote_ident(&self.role()), self.schema());
+        let schema = snapshot.catalog.schema_named(&s).unwrap();
+        let objects: Vec<_> = snapshot.objects.0.get(&schema.oid).map(|o| o.relations.clone()).unwrap_or_default();
+        let s = quote_ident(&s);
+        let option = if self.rng.random_bool(0.3) { " with grant option" } else { "" };
+        let object = objects.choose(&mut self.rng).map(|o| (o.kind, format!("{s}.{}", quote_ident(&o.name))));
+        let table = object.filter(|(kind, _)| kind.object_kind() == pgmoat::domain::ObjectKind::Table);
+        match (self.rng.random_range(0..14), table) {
+            (0, _) => format!("grant usage on schema {s} to {a}{option}"),
+            (1, _) => format!("grant create on schema {s} to {a}"),
+            (2, _) => format!("grant usage on schema {s} to public"),
+            (3, _) => format!("grant select on all tables in schema {s} to {a}{option}"),
+            (4, Some((_, t))) => format!("grant insert, update on {t} to {a}{option}"),
+            (5, Some((_, t))) => format!("set role {b}; grant select on {t} to {a}; reset role"),
+            (6, Some((_, t))) => format!("grant select (id), update (id) on {t} to {a}"),
+            (7, Some((_, t))) => format!("grant select on {t} to public"),
+            (8, _) => format!("alter default privileges for role {b} in schema {s} grant select on tables to {a}"),
+            (9, _) => format!("alter default privileges for role {b} grant usage on sequences to {a}"),
+            (10, _) => format!("alter role {a} connection limit {}", self.rng.random_range(-1..20)),
+            (11, _) if self.major >= 16 && self.rng.random_bool(0.5) => format!("grant {a} to {b} with inherit false"),
+            (11, _) => format!("grant {a} to {b}"),
+            (12, _) => format!("grant usage on all sequences in schema {s} to {a}"),
+            _ => format!("alter role {a} set search_path = {s}, public"),
+        }
+    }
+
+    fn levels(&mut self) -> String {
+        let all = ["usage", "read", "append", "write", "reference", "execute", "all"];
+        let n = self.rng.random_range(1..=2);
+        let list: Vec<String> = all.sample(&mut self.rng, n).map(|l| format!("\"{l}\"")).collect();
+        format!("[{}]", list.join(", "))
+    }
+
+    fn access(&mut self, own: Option<&str>) -> String {
+        let mut list: Vec<(String, String)> = Vec::new();
+        for _ in 0..self.rng.random_range(0..3) {
+            let schema = self.schema();
+            if Some(schema.as_str()) != own && list.iter().all(|(s, _)| *s != schema) {
+                let levels = self.levels();
+                list.push((schema, levels));
+            }
+        }
+        let list: Vec<String> = list.into_iter().map(|(s, levels)| format!("{} = {levels}", toml(&s))).collect();
+        format!("{{ {} }}", list.join(", "))
+    }
+
+    /// A policy over the roles and schemas that are there, and some that are not.
+    fn policy(&mut self) -> String {
+        let undeclared = *["ignore", "report", "revoke"].choose(&mut self.rng).unwrap();
+        let mut text = format!("undeclared = \"{undeclared}\"\n");
+        let (mut roles, mut schemas) = (Vec::new(), Vec::new());
+        for i in 0..self.rng.random_range(1..4) {
+            let (mut role, mut schema) = (self.role(), self.schema());
+            if self.rng.random_bool(0.1) {
+                role =
+                    format!("new_{}_{i}", self.roles.first().map_or("", |r| r.as_str()).replace(['"', '\\', '\''], ""));
+            }
+            if self.rng.random_bool(0.1) {
+                schema = format!("new {i} {}", self.rng.random_range(0..3));
+            }
+            if schemas.contains(&schema) || schema == "public" || roles.contains(&role) {
+                continue;
+            }
+            let access = self.access(Some(&schema));
+            let _ = writeln!(
+                text,
+                "[[service]]\nname = \"service {i}\"\nschema = {}\nrole = {}\nversion_table = false\naccess = {access}",
+                toml(&schema),
+                toml(&role)
+            );
+            if self.rng.random_bool(0.4) {
+                let owner = self.role();
+                let _ = writeln!(text, "owner = {}", toml(&owner));
+            }
+            if self.rng.random_bool(0.3) {
+                let _ = writeln!(text, "connection_limit = {}", self.rng.random_range(1..20));
+            }
+            roles.push(role);
+            schemas.push(schema);
+        }
+        for _ in 0..self.rng.random_range(0..3) {
+            let role = self.role();
+            if roles.contains(&role) {
+                continue;
+            }
+            let access = self.access(None);
+            let _ = writeln!(text, "[[role]]\nname = {}\naccess = {access}", toml(&role));
+            if self.rng.random_bool(0.3) {
+                let group = self.role();
+                if group != role {
+                    let _ = writeln!(text, "member_of = [{}]", toml(&group));
+                }
+            }
+            roles.push(role);
+        }
+        if self.rng.random_bool(0.3) {
+            let _ = writeln!(text, "[database]\npublic_connect = {}", self.rng.random_bool(0.5));
+        }
+        text
+    }
+}
+
+/// A basic string of TOML.
+fn toml(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
