@@ -96,7 +96,7 @@ impl Acts {
         self.stops.insert(ticket, stop);
         let (target, tell, state) = (self.target(instance), self.tell.clone(), self.state.clone());
         apart(async move || {
-            let told = run(target, state, tell.clone(), ticket, plan, meaning, rehearse, stopped).await;
+            let told = Box::pin(run(target, state, tell.clone(), ticket, plan, meaning, rehearse, stopped)).await;
             let _ = tell.send(Msg::Act(ticket, ActNews::Over(told)));
         });
     }
@@ -136,8 +136,10 @@ impl Acts {
         apart(async move || {
             let names: Vec<String> =
                 targets.iter().map(|t| t.as_ref().map_or_else(String::new, |t| t.name.clone())).collect();
-            let show = || tell.send(Msg::Journal(Arc::new(book(&journal, &names, &identities))));
-            let _ = show();
+            let show = || {
+                let _ = tell.send(Msg::Journal(Arc::new(book(&journal, &names, &identities))));
+            };
+            show();
             // What an earlier console left open is asked about.
             let unsettled = |system: Option<&str>, database: &str| {
                 journal.read().is_ok_and(|r| r.entries.iter().any(|e| e.is_open() && e.is_about(system, database)))
@@ -148,7 +150,7 @@ impl Acts {
                 if unsettled(system.as_deref(), database) {
                     let _ = act::settle(&target.conninfo, &journal, system.as_deref(), database).await;
                     left |= unsettled(system.as_deref(), database);
-                    let _ = show();
+                    show();
                 }
             }
             open.store(left, Ordering::SeqCst);
@@ -391,7 +393,7 @@ async fn run(
         let _ = tell.send(Msg::Act(ticket, ActNews::Progress(words(&progress, &titles))));
     };
     let order = Order { plan, link, options };
-    let acted = act::act(&target, &Journal::in_dir(&state), order, &mut |_| None, &mut watch).await;
+    let acted = Box::pin(act::act(&target, &Journal::in_dir(&state), order, &mut |_| None, &mut watch)).await;
     let mut told = outcome(&acted.outcome, acted.id);
     if let Outcome::NothingChanged(Reason::Failed { step: Some(step), .. }) = &acted.outcome {
         told.refused = settles.get(step).cloned().unwrap_or_default();

@@ -88,9 +88,10 @@ impl App {
     pub(in crate::app) fn preview_key(&mut self, key: Key) -> Vec<Effect> {
         let action = self.keymap.action(key).map(|a| a.id);
         let Some(preview) = self.preview() else { return Vec::new() };
-        // What was pressed before this stood on the screen was not meant for it.
+        // What was pressed before this stood on the screen was not meant for it; to leave it is never wrong.
         let leaves = action == Some("quit") && key.ctrl || action == Some("suspend");
-        if !preview.armed() && !leaves {
+        let away = action == Some("back") && !matches!(preview.stage(), Stage::Running { .. });
+        if !preview.armed() && !leaves && !away {
             return Vec::new();
         }
         match preview.stage() {
@@ -102,8 +103,10 @@ impl App {
         }
         match action {
             Some("open") => self.go_on(),
-            Some("rehearse" | "full-sql" | "back" | "up" | "down" | "page-up" | "page-down" | "top" | "bottom")
-            | Some("copy" | "write" | "quit" | "suspend" | "redraw" | "help") => match self.keymap.action(key) {
+            Some(
+                "rehearse" | "full-sql" | "back" | "up" | "down" | "page-up" | "page-down" | "top" | "bottom" | "copy"
+                | "write" | "quit" | "suspend" | "redraw" | "help",
+            ) => match self.keymap.action(key) {
                 Some(action) => self.run(action),
                 None => Vec::new(),
             },
@@ -155,12 +158,8 @@ impl App {
                 }
                 Vec::new()
             }
-            Stage::Nothing(_) => {
-                self.overlays.pop();
-                Vec::new()
-            }
             Stage::Over(told) if told.fate == Fate::Nothing && deed == Deed::Change => self.plan_again(),
-            Stage::Over(_) => {
+            Stage::Nothing(_) | Stage::Over(_) => {
                 self.overlays.pop();
                 Vec::new()
             }
@@ -210,7 +209,7 @@ impl App {
         match preview.confirm(key) {
             Confirmed::Plan(approved) => {
                 let meaning = meaning.unwrap_or(super::Meaning::New);
-                vec![Effect::Apply { ticket, instance, approved: Box::new(approved), meaning }]
+                vec![Effect::Apply { ticket, instance, approved, meaning }]
             }
             Confirmed::End(ordered) => vec![Effect::Signal { ticket, instance, ordered }],
             Confirmed::NotYet => Vec::new(),

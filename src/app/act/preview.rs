@@ -62,7 +62,7 @@ pub enum Confirm {
 /// What a key in the confirmation led to.
 #[derive(Debug)]
 pub enum Confirmed {
-    Plan(Approved),
+    Plan(Box<Approved>),
     End(Ordered),
     /// Nothing yet.
     NotYet,
@@ -267,7 +267,7 @@ impl Preview {
             return Confirmed::NotYet;
         }
         let confirmed = match &self.subject {
-            Subject::Plan { ready: Some(ready), .. } => Confirmed::Plan(ready.plan.clone().approve()),
+            Subject::Plan { ready: Some(ready), .. } => Confirmed::Plan(Box::new(ready.plan.clone().approve())),
             Subject::Plan { ready: None, .. } => return Confirmed::NotYet,
             Subject::End(order) => Confirmed::End(Ordered::new(order.clone())),
         };
