@@ -89,6 +89,7 @@ fn app(rows: usize) -> App {
         name: rows.to_string(),
         environment: Environment::Development,
         read_only: false,
+        allow_signals: true,
         policy_name: None,
         policy_problem: None,
         link: Link { state: LinkState::Ready, interval_ms: 2000, answered_at_ms: Some(0), ..Link::default() },

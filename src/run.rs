@@ -8,6 +8,7 @@
 //! ```
 
 pub mod act;
+mod acts;
 mod judge;
 mod rules;
 
@@ -24,8 +25,11 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use self::judge::{Judged, Judges};
 pub use self::rules::{LoadRules, Rules};
+use self::{
+    acts::Acts,
+    judge::{Judged, Judges},
+};
 use crate::{
     app::{
         App, Effect, InstanceMsg, Msg,
@@ -34,7 +38,7 @@ use crate::{
         panes::Want,
         view::Tone,
     },
-    config::{Conninfo, target::Environment},
+    config::{Target, target::Environment},
     domain::{
         link::{Link, LinkState},
         snapshot::Snapshot,
@@ -63,6 +67,8 @@ pub struct ConsoleOptions {
     pub refresh: Duration,
     /// Between two readings of the catalog, at least.
     pub catalog_refresh: Duration,
+    /// Where the journal is; `None`: nowhere, and then nothing can be changed.
+    pub state: Option<PathBuf>,
 }
 
 /// One instance to show.
@@ -70,6 +76,8 @@ pub struct ConsoleInstance {
     pub name: String,
     pub environment: Environment,
     pub read_only: bool,
+    /// False: no session is ended.
+    pub allow_signals: bool,
     pub source: Source,
     /// File name of the policy, for the screen; `None` without one.
     pub policy_name: Option<String>,
@@ -79,7 +87,7 @@ pub struct ConsoleInstance {
 
 /// Where an instance's picture comes from.
 pub enum Source {
-    Server(Box<Conninfo>),
+    Server(Box<Target>),
     /// A picture taken earlier: shown and judged, marked, never refreshed.
     Recording(Arc<Snapshot>),
 }
@@ -134,11 +142,13 @@ pub async fn console(options: ConsoleOptions) -> Result<Ended, RunError> {
     let (tell, mut session_events) = mpsc::channel(64);
     let (judged, mut judgements) = mpsc::unbounded_channel();
     let mut judges = Judges::new(judged);
+    let mut targets = Vec::new();
     for (index, instance) in options.instances.into_iter().enumerate() {
         judges.add(instance.rules);
         let session = match instance.source {
             Source::Server(target) => {
-                let mut config = SessionConfig::new(index, &instance.name, *target);
+                let mut config = SessionConfig::new(index, &instance.name, target.conninfo.clone());
+                targets.push(Some(Arc::new(*target)));
                 config.refresh = options.refresh;
                 config.catalog_refresh = options.catalog_refresh;
                 config.clock = clock;
@@ -146,6 +156,7 @@ pub async fn console(options: ConsoleOptions) -> Result<Ended, RunError> {
             }
             Source::Recording(snapshot) => {
                 judges.snapshot(index, snapshot);
+                targets.push(None);
                 None
             }
         };
@@ -154,6 +165,11 @@ pub async fn console(options: ConsoleOptions) -> Result<Ended, RunError> {
     drop(tell);
 
     let (told, mut notices) = mpsc::unbounded_channel();
+    let (tell, mut news) = mpsc::unbounded_channel();
+    let mut acts = Acts::new(targets, options.state, tell);
+    acts.journal(true, run.identities());
+    // The frame that is being written, and how many pieces are out when it stands on the screen.
+    let mut painting: Option<(u64, u64)> = None;
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut files = interval(FILES);
@@ -174,7 +190,11 @@ pub async fn console(options: ConsoleOptions) -> Result<Ended, RunError> {
                 for _ in 0..BATCH {
                     match next {
                         Some(TerminalEvent::Closed) | None => break 'console Ended::Interrupted,
-                        Some(TerminalEvent::Written) => {}
+                        Some(TerminalEvent::Written(out)) => {
+                            if let Some((_, frame)) = painting.take_if(|(pieces, _)| *pieces <= out) {
+                                run.app.update(Msg::Drawn(frame));
+                            }
+                        }
                         Some(TerminalEvent::Input(event)) => effects.extend(run.input(event)),
                     }
                     match terminal_events.try_recv() {
@@ -184,10 +204,20 @@ pub async fn console(options: ConsoleOptions) -> Result<Ended, RunError> {
                 }
             }
             Some((index, event)) = session_events.recv() => run.session(index, event, &mut judges),
-            Some((index, judged)) = judgements.recv() => run.judged(index, judged, &mut judges),
+            Some((index, judged)) = judgements.recv() => {
+                let before = run.identities();
+                run.judged(index, judged, &mut judges);
+                if run.identities() != before {
+                    acts.journal(true, run.identities());
+                }
+            }
+            Some(msg) = news.recv() => effects.extend(run.app.update(msg)),
             Some((text, tone)) = notices.recv() => effects.extend(run.app.update(Msg::Notice(text, tone))),
             _ = ticks.tick() => run.tick(),
-            _ = files.tick() => judges.look(),
+            _ = files.tick() => {
+                judges.look();
+                acts.journal(false, run.identities());
+            }
         }
         for effect in effects {
             match effect {
@@ -213,10 +243,32 @@ pub async fn console(options: ConsoleOptions) -> Result<Ended, RunError> {
                 Effect::Pause(paused) => run.command(None, || Command::Pause(paused)),
                 Effect::Interval(ms) => run.command(None, || Command::Interval(Duration::from_millis(ms))),
                 Effect::Want(want) => run.want(want),
+                Effect::Plan { ticket, instance, ask } => acts.plan(ticket, instance, ask, run.judgement(instance)),
+                Effect::Rehearse { ticket, instance, ready } => {
+                    acts.act(ticket, instance, ready.plan.clone().approve(), ready.meaning, true);
+                }
+                Effect::Apply { ticket, instance, approved, meaning } => {
+                    acts.act(ticket, instance, *approved, meaning, false);
+                }
+                Effect::StopAction(ticket) => acts.stop(ticket),
+                Effect::Signal { ticket, instance, ordered } => {
+                    if let Some(judgement) = run.judgement(instance) {
+                        acts.signal(ticket, instance, ordered.order().clone(), acts::identity(&judgement));
+                    }
+                }
+                Effect::ReadJournal => acts.journal(true, run.identities()),
             }
         }
         if terminal.idle() {
+            let before = terminal.sent();
             terminal.draw(run.app.view())?;
+            let (pieces, frame) = (terminal.sent(), run.app.frame());
+            if pieces == before {
+                // nothing differs: this frame is what stands on the screen
+                run.app.update(Msg::Drawn(frame));
+            } else {
+                painting = Some((pieces, frame));
+            }
             for want in run.app.wants() {
                 run.want(want);
             }
@@ -235,6 +287,7 @@ fn shown(instance: &ConsoleInstance, refresh: Duration) -> Instance {
         name: instance.name.clone(),
         environment: instance.environment,
         read_only: instance.read_only,
+        allow_signals: instance.allow_signals,
         policy_name: instance.policy_name.clone(),
         policy_problem: None,
         link: Link { state, interval_ms: refresh.as_millis() as u64, ..Link::default() },
@@ -324,6 +377,16 @@ impl Run {
                 judges.rules(index, rules, seen);
             }
         }
+    }
+
+    fn judgement(&self, index: usize) -> Option<Arc<crate::policy::judgement::Judgement>> {
+        self.app.instances().get(index)?.judgement.clone()
+    }
+
+    /// Which databases the instances are, as far as they answered.
+    fn identities(&self) -> Vec<Option<(Option<String>, String)>> {
+        let judgements = self.app.instances().iter().map(|i| i.judgement.as_deref());
+        judgements.map(|j| j.map(acts::identity)).collect()
     }
 
     fn want(&self, want: Want) {

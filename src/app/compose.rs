@@ -3,6 +3,11 @@
 
 use super::{
     App, Hits,
+    act::{
+        Fate,
+        ending::Way,
+        preview::{Confirm, Preview, Stage, Subject},
+    },
     instance::Instance,
     layout::{LEAST, Layout, Shape},
     overlay::Overlay,
@@ -29,6 +34,7 @@ impl App {
     /// The frame. Corrects scrolls to the size, and remembers where things are for the mouse.
     pub fn view(&mut self) -> Screen {
         self.load();
+        self.frame += 1;
         let layout = self.layout();
         let (width, height) = self.size;
         let mut screen = Screen { width, height, parts: Vec::new() };
@@ -43,9 +49,10 @@ impl App {
             self.tabs(&layout, &mut screen.parts);
             self.rule(&layout, &mut screen.parts);
         }
-        let story = self.overlays.iter().rposition(|o| matches!(o, Overlay::Story(_)));
-        if let Some(at) = story {
+        let page = self.overlays.iter().rposition(|o| matches!(o, Overlay::Story(_) | Overlay::Preview(_)));
+        if let Some(at) = page {
             self.story(at, &layout, &mut screen.parts);
+            self.preview_page(at, &layout, &mut screen.parts);
         } else {
             self.body(&layout, &mut screen.parts);
             self.inspector(&layout, &mut screen.parts);
@@ -518,6 +525,116 @@ impl App {
         }
     }
 
+    /// An action on its way: what it is and where, then its sections.
+    fn preview_page(&mut self, at: usize, layout: &Layout, parts: &mut Vec<Part>) {
+        let area = layout.page();
+        let (frame, top) = (self.frame, at + 1 == self.overlays.len());
+        let Some(Overlay::Preview(preview)) = self.overlays.get_mut(at) else { return };
+        if top {
+            preview.compose(frame);
+        }
+        let instance = self.instances.get(preview.instance);
+        let place = instance.map(place_of).unwrap_or_default();
+        let head = inset(Area { height: 1, ..area });
+        parts.push(Part::Bar { area: head, face: Face::Ground, left: preview.title(), right: place });
+        let skip = 2.min(area.height.saturating_sub(1));
+        let text = Area { y: area.y + skip, height: area.height - skip, ..area };
+        let inner = inset(text);
+        let (lines, total) = preview.page(instance, usize::from(inner.width), usize::from(inner.height));
+        let offset = preview.scroll;
+        self.hits.page = usize::from(inner.height);
+        parts.push(Part::Text { area: inner, lines, stale: false });
+        if total > usize::from(inner.height) {
+            parts.push(Part::Scroll {
+                area: Area { x: area.width.saturating_sub(1), width: 1, ..text },
+                offset,
+                total,
+            });
+        }
+    }
+
+    /// The footer of an action: what is asked, or the keys that go on.
+    fn preview_footer(&self, preview: &Preview, area: Area) -> Part {
+        let instance = self.instances.get(preview.instance);
+        let name = instance.map_or("", |i| i.name.as_str());
+        let key = |line: Line, id: &str, words: &'static str| -> Line {
+            let key = self.keymap.first(id);
+            if key.is_empty() { line } else { line.and(&key, Tone::Key).known(" ", Tone::Dim).known(words, Tone::Dim) }
+        };
+        let left = match preview.stage() {
+            Stage::Confirm(Confirm::Name { input, wanted }) => {
+                let label = Line::empty().known(" PRODUCTION ", Tone::Production).known(" type ", Tone::Text);
+                let label = label.and(wanted, Tone::Strong).known(" to go on: ", Tone::Text);
+                let right = Line::empty()
+                    .known("Enter", Tone::Key)
+                    .known(" runs it  ", Tone::Dim)
+                    .known("Esc", Tone::Key)
+                    .known(" leaves ", Tone::Dim);
+                return field(area, label, input, right, Face::Footer);
+            }
+            Stage::Confirm(Confirm::Key(wanted)) => {
+                let what = match &preview.subject {
+                    Subject::Plan { ready, .. } => {
+                        let n = ready.as_ref().map_or(0, |r| r.plan.statements().count());
+                        format!(" Run {} on {name}? ", text::count(n as u64, "statement", "statements"))
+                    }
+                    Subject::End(order) => {
+                        let n = text::count(order.aims.len() as u64, "session", "sessions");
+                        let verb = order.way.verb();
+                        format!(
+                            " {}{} {n} on {name}? ",
+                            verb.get(..1).unwrap_or("").to_uppercase(),
+                            verb.get(1..).unwrap_or("")
+                        )
+                    }
+                };
+                Line::new(&what, Tone::Strong)
+                    .and(&wanted.to_string(), Tone::Key)
+                    .known(" yes   ", Tone::Text)
+                    .known("any other key", Tone::Key)
+                    .known(" no", Tone::Text)
+            }
+            Stage::Planning => key(Line::empty().known(" ", Tone::Text), "back", "leave"),
+            Stage::Nothing(_) => key(Line::empty().known(" ", Tone::Text), "back", "close"),
+            Stage::Shown => {
+                let word = match &preview.subject {
+                    Subject::Plan { .. } => "apply  ",
+                    Subject::End(order) => match order.way {
+                        Way::Cancel => "cancel it  ",
+                        Way::Terminate => "terminate  ",
+                    },
+                };
+                let mut line = key(Line::empty().known(" ", Tone::Text), "open", word);
+                if preview.ready().is_some() {
+                    line = key(line, "rehearse", "rehearse  ");
+                }
+                line = key(line, "back", "leave  ");
+                if preview.ready().is_some() {
+                    line = key(line, "full-sql", "whole SQL  ");
+                    line = key(line, "next-pane", "section  ");
+                    line = key(line, "mark", "fold  ");
+                    line = key(line, "copy", "copy  ");
+                    line = key(line, "write", "write  ");
+                }
+                line
+            }
+            Stage::Running { .. } => key(Line::empty().known(" ", Tone::Text), "back", "ask to stop"),
+            Stage::Over(told) => {
+                let mut line = Line::empty().known(" ", Tone::Text);
+                if told.fate == Fate::Nothing && matches!(preview.subject, Subject::Plan { .. }) {
+                    let word = if told.refused.is_empty() { "plan again  " } else { "plan again without it  " };
+                    line = key(line, "open", word);
+                }
+                key(line, "back", "close")
+            }
+        };
+        let left = match (&self.notice, preview.stage()) {
+            (_, Stage::Confirm(_)) | (None, _) => left,
+            (Some(notice), _) => Line::empty().known(" ", Tone::Text).join(notice.line.clone()),
+        };
+        Part::Bar { area, face: Face::Footer, left, right: Line::empty() }
+    }
+
     fn footer(&mut self, layout: &Layout, parts: &mut Vec<Part>) {
         let area = layout.footer;
         let right = self.status(layout.shape != Shape::Wide);
@@ -533,6 +650,7 @@ impl App {
                 let hint = Line::empty().known("Enter writes  Esc leaves ", Tone::Dim);
                 parts.push(field(area, Line::empty().known(" write to: ", Tone::Key), input, hint, Face::Footer));
             }
+            Some(Overlay::Preview(preview)) => parts.push(self.preview_footer(preview, area)),
             Some(Overlay::Pick(_) | Overlay::Story(_)) | None => {
                 let left = if let Some(notice) = &self.notice {
                     let mut line = Line::empty().known(" ", Tone::Text);
@@ -563,7 +681,14 @@ impl App {
                 .known(" leave", Tone::Dim);
         }
         let useful: &[&str] = if story {
-            &["back", "copy", "write"]
+            match self.slot().map(|s| s.spec.id) {
+                Some("findings" | "grants") => &["back", "fix", "copy", "write"],
+                Some("sessions") => &["back", "cancel", "terminate", "copy"],
+                Some("journal") => &["back", "undo", "copy", "write"],
+                _ => &["back", "copy", "write"],
+            }
+        } else if let Some(acts) = self.slot().filter(|s| s.above.is_empty()).and_then(|s| acts_of(s.spec.id)) {
+            acts
         } else if self.trail.is_empty() && self.slot().is_none_or(|s| s.above.is_empty()) {
             &["open", "differences", "filter", "palette", "sort", "instances", "refresh", "quit"]
         } else {
@@ -573,7 +698,7 @@ impl App {
         let mut shown = 0;
         let specs = useful.iter().filter_map(|id| super::actions::ACTIONS.iter().find(|a| a.id == *id));
         let help = super::actions::ACTIONS.iter().filter(|a| a.id == "help");
-        for action in specs.filter(|a| (a.enabled)(self).is_ok()).take(most - 1).chain(help) {
+        for action in specs.filter(|a| a.acts || (a.enabled)(self).is_ok()).take(most - 1).chain(help) {
             let key = self.keymap.first(action.id);
             if key.is_empty() {
                 continue;
@@ -585,7 +710,12 @@ impl App {
             if shown > 0 {
                 line = line.known("  ", Tone::Dim);
             }
-            line = line.and(&key, Tone::Key).known(" ", Tone::Dim).and(title, Tone::Dim);
+            // what acts stays in sight when it is not possible: its key says why
+            let possible = !action.acts || (action.enabled)(self).is_ok();
+            line = line
+                .and(&key, if possible { Tone::Key } else { Tone::Dim })
+                .known(" ", Tone::Dim)
+                .and(title, Tone::Dim);
             shown += 1;
         }
         line
@@ -646,6 +776,32 @@ impl App {
         }
         self.hits.choices = list;
     }
+}
+
+/// The most useful keys of panes one acts on.
+fn acts_of(pane: &str) -> Option<&'static [&'static str]> {
+    match pane {
+        "grants" => Some(&["open", "fix", "differences", "filter", "palette", "sort"]),
+        "findings" => Some(&["open", "fix", "filter", "mark", "palette"]),
+        "sessions" => Some(&["open", "cancel", "terminate", "filter", "mark"]),
+        "journal" => Some(&["open", "undo", "filter", "palette"]),
+        _ => None,
+    }
+}
+
+/// Where an action takes place: instance, database, how careful to be.
+fn place_of(instance: &Instance) -> Line {
+    let database = instance.judgement.as_ref().map_or("", |j| j.snapshot.server.database.as_str());
+    let mut line = Line::new(&instance.name, Tone::Strong);
+    if !database.is_empty() && database != instance.name {
+        line = line.known(" · ", Tone::Dim).and(database, Tone::Strong);
+    }
+    let word = match instance.environment {
+        Environment::Development => " DEVELOPMENT ",
+        Environment::Staging => " STAGING ",
+        Environment::Production => " PRODUCTION ",
+    };
+    line.known(" · ", Tone::Dim).known(word, environment(instance.environment))
 }
 
 /// Cells a column would like for a text.

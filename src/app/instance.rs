@@ -10,6 +10,8 @@ pub struct Instance {
     pub name: String,
     pub environment: Environment,
     pub read_only: bool,
+    /// False: no session is ended here.
+    pub allow_signals: bool,
     /// File name of its policy, for the screen.
     pub policy_name: Option<String>,
     /// Why the policy could not be loaded, in words.

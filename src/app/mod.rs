@@ -3,6 +3,7 @@
 //!
 //! [`App::update`] takes what happened and returns what is to be done; [`App::view`] returns the frame as data.
 
+pub mod act;
 pub mod actions;
 mod compose;
 mod fuzzy;
@@ -25,7 +26,8 @@ mod wrap;
 
 use std::sync::Arc;
 
-use crate::{domain::link::Link, policy::judgement::Judgement};
+use crate::{domain::link::Link, plan::Approved, policy::judgement::Judgement};
+use act::{ActNews, Ask, Book, Meaning, Ready, ending::Ordered};
 use instance::Instance;
 use keymap::{Key, Keymap};
 use layout::Layout;
@@ -52,6 +54,12 @@ pub enum Msg {
     },
     /// Something to tell: a file was written, a copy failed.
     Notice(String, Tone),
+    /// The frame of that number ([`App::frame`]) is on the screen.
+    Drawn(u64),
+    /// News of the action of that ticket.
+    Act(u64, ActNews),
+    /// The journal was read.
+    Journal(Arc<Book>),
 }
 
 /// News of an instance.
@@ -82,7 +90,7 @@ pub enum MouseKind {
 }
 
 /// What is to be done outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     Quit,
     /// Give the terminal back and stop the process.
@@ -103,6 +111,35 @@ pub enum Effect {
     /// Milliseconds between two readings of the sessions, of all instances.
     Interval(u64),
     Want(Want),
+    /// Read what is there now and make a plan; it comes back as [`ActNews::Ready`].
+    Plan {
+        ticket: u64,
+        instance: usize,
+        ask: Ask,
+    },
+    /// Run the plan, prove it, roll it back.
+    Rehearse {
+        ticket: u64,
+        instance: usize,
+        ready: Arc<Ready>,
+    },
+    /// Run what was confirmed.
+    Apply {
+        ticket: u64,
+        instance: usize,
+        approved: Box<Approved>,
+        meaning: Meaning,
+    },
+    /// Somebody wants the action to stop.
+    StopAction(u64),
+    /// End the sessions that were confirmed.
+    Signal {
+        ticket: u64,
+        instance: usize,
+        ordered: Ordered,
+    },
+    /// Read the journal; it comes back as [`Msg::Journal`].
+    ReadJournal,
 }
 
 /// Something to say in the footer until the next key, or for some seconds.
@@ -167,6 +204,16 @@ pub struct App {
     /// Grows with all news that panes make their rows from.
     data: u64,
     hits: Hits,
+    /// Number of the last frame that was composed.
+    frame: u64,
+    /// Number of the last action.
+    tickets: u64,
+    /// The key that is being handled.
+    pressed: Option<Key>,
+    /// The console ends as soon as what runs has ended.
+    leaving: bool,
+    /// The journal as it was read last.
+    book: Option<Arc<Book>>,
 }
 
 impl App {
@@ -213,12 +260,23 @@ impl App {
             paused: false,
             data: 1,
             hits: Hits::default(),
+            frame: 0,
+            tickets: 0,
+            pressed: None,
+            leaving: false,
+            book: None,
         }
     }
 
     #[must_use]
     pub fn instances(&self) -> &[Instance] {
         &self.instances
+    }
+
+    /// Number of the last frame that [`App::view`] composed.
+    #[must_use]
+    pub fn frame(&self) -> u64 {
+        self.frame
     }
 
     fn layout(&self) -> Layout {
@@ -237,6 +295,7 @@ impl App {
             now_ms: self.now_ms,
             width: self.size.0,
             height: self.size.1,
+            book: self.book.as_deref(),
         };
         self.slots.get_mut(self.active).map(|slot| (ctx, slot))
     }
@@ -248,6 +307,7 @@ impl App {
             now_ms: self.now_ms,
             width: self.size.0,
             height: self.size.1,
+            book: self.book.as_deref(),
         }
     }
 
@@ -286,6 +346,7 @@ impl App {
             now_ms: self.now_ms,
             width: self.size.0,
             height: self.size.1,
+            book: self.book.as_deref(),
         };
         for slot in &mut self.slots {
             slot.badge = slot.pane.badge(&ctx).filter(|n| *n > 0);

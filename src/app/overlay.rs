@@ -3,6 +3,7 @@
 use tui_input::{Input, InputRequest};
 
 use super::{
+    act::preview::Preview,
     fuzzy::{Fuzzy, How},
     keymap::{Code, Key},
     panes::{RowId, Story},
@@ -26,6 +27,8 @@ pub enum Overlay {
     },
     Pick(Picker),
     Story(StoryView),
+    /// An action on its way.
+    Preview(Box<Preview>),
 }
 
 impl Overlay {
@@ -34,7 +37,8 @@ impl Overlay {
     pub fn takes_text(&self) -> bool {
         match self {
             Overlay::Filter { .. } | Overlay::Save { .. } | Overlay::Pick(_) => true,
-            Overlay::Story(_) => false,
+            // it takes all keys itself
+            Overlay::Story(_) | Overlay::Preview(_) => false,
         }
     }
 }
@@ -47,6 +51,8 @@ pub struct StoryView {
     pub copy: String,
     /// It explains the keys; the help key closes it.
     pub help: bool,
+    /// Findings with a fix that it tells of, and their instance.
+    pub fixes: Option<(usize, Vec<String>)>,
     pub scroll: usize,
     wrapped: Vec<Line>,
     wrapped_at: usize,
@@ -56,7 +62,7 @@ impl StoryView {
     #[must_use]
     pub fn new(story: Story, help: bool) -> StoryView {
         let Story { title, lines, copy } = story;
-        StoryView { title, lines, copy, help, scroll: 0, wrapped: Vec::new(), wrapped_at: 0 }
+        StoryView { title, lines, copy, help, fixes: None, scroll: 0, wrapped: Vec::new(), wrapped_at: 0 }
     }
 
     /// The lines that are visible in `width` x `height` cells, and how many there are; corrects the scroll.

@@ -7,7 +7,7 @@ use super::{
     actions::{self, ACTIONS, ActionSpec, Context},
     keymap::{Code, Key},
     overlay::{Choice, Overlay, StoryView, edit, insert},
-    panes::{Enter, RowId, Story},
+    panes::{Enter, Reach, RowId, Story},
     table::{Filter, TableState},
     view::{Line, Tone},
 };
@@ -43,6 +43,14 @@ impl App {
                 }
             }
             Msg::Notice(text, tone) => self.say(&text, tone),
+            Msg::Drawn(frame) => self.drawn(frame),
+            Msg::Act(ticket, news) => return self.act_news(ticket, news),
+            Msg::Journal(book) => {
+                if self.book.as_ref() != Some(&book) {
+                    self.book = Some(book);
+                    self.moved();
+                }
+            }
         }
         Vec::new()
     }
@@ -72,7 +80,11 @@ impl App {
 
     fn key(&mut self, key: Key) -> Vec<Effect> {
         self.notice = None;
+        self.pressed = Some(key);
         self.load();
+        if matches!(self.overlays.last(), Some(Overlay::Preview(_))) {
+            return self.preview_key(key);
+        }
         let action = self.keymap.action(key);
         if self.overlays.last().is_some_and(Overlay::takes_text) {
             let chord = key.ctrl || key.alt || matches!(key.code, Code::F(_));
@@ -92,7 +104,7 @@ impl App {
     /// Runs an action, or says why not.
     pub(super) fn run(&mut self, action: &ActionSpec) -> Vec<Effect> {
         self.load();
-        if action.context == Context::Pane && !self.overlays.is_empty() {
+        if action.context == Context::Pane && !self.overlays.is_empty() && !action.acts {
             let back = self.keymap.first("back");
             self.say(&format!("{back} closes this first"), Tone::Dim);
             return Vec::new();
@@ -142,7 +154,7 @@ impl App {
                 }
             }
             (Overlay::Pick(picker), _) => picker.key(key),
-            (Overlay::Story(_), _) => {}
+            (Overlay::Story(_) | Overlay::Preview(_), _) => {}
         }
         Vec::new()
     }
@@ -156,7 +168,7 @@ impl App {
             }
             Some(Overlay::Save { input, .. }) => insert(input, text),
             Some(Overlay::Pick(picker)) => picker.paste(text),
-            Some(Overlay::Story(_)) | None => {
+            Some(Overlay::Story(_) | Overlay::Preview(_)) | None => {
                 self.say("nothing was pasted: no text field is open", Tone::Dim);
             }
         }
@@ -200,7 +212,11 @@ impl App {
 
     pub(super) fn begin_save(&mut self) {
         let (Some(text), Some(slot)) = (self.copied(), self.slot()) else { return };
-        let input = Input::new(format!("pgmoat-{}.txt", slot.spec.id));
+        let name = match self.overlays.last() {
+            Some(Overlay::Preview(preview)) => preview.file(),
+            _ => format!("pgmoat-{}.txt", slot.spec.id),
+        };
+        let input = Input::new(name);
         self.overlays.push(Overlay::Save { input, text });
     }
 
@@ -208,6 +224,9 @@ impl App {
     pub(super) fn copied(&mut self) -> Option<String> {
         if let Some(Overlay::Story(story)) = self.overlays.last() {
             return Some(story.copy.clone());
+        }
+        if let Some(Overlay::Preview(preview)) = self.overlays.last() {
+            return Some(preview.sql());
         }
         let row = self.row()?;
         let (ctx, slot) = self.here()?;
@@ -236,8 +255,13 @@ impl App {
         let Some(row) = self.row() else { return };
         let Some((ctx, slot)) = self.here() else { return };
         slot.table.chosen = true;
+        let fixes = slot.pane.fixes(&ctx, row, slot.table.column, Reach::Here);
+        let instance = slot.entries.get(row).map_or(0, |e| e.id.0);
         let enter: Enter = slot.pane.enter(&ctx, row, slot.table.column);
         actions::entered(self, enter);
+        if let Some(Overlay::Story(story)) = self.overlays.last_mut() {
+            story.fixes = Some((instance, fixes));
+        }
     }
 
     /// The pane went one level down.
@@ -354,6 +378,7 @@ impl App {
         match self.overlays.last_mut() {
             Some(Overlay::Story(story)) => story.scroll = story.scroll.saturating_add_signed(by),
             Some(Overlay::Pick(picker)) => picker.step(by),
+            Some(Overlay::Preview(preview)) => preview.scroll = preview.scroll.saturating_add_signed(by),
             Some(Overlay::Filter { .. } | Overlay::Save { .. }) | None => self.move_cursor(by),
         }
     }
@@ -457,11 +482,12 @@ impl App {
                 lines.push(Line::empty());
             }
         }
-        for context in [Context::Pane, Context::Reading, Context::Always] {
+        for context in [Context::Pane, Context::Preview, Context::Reading, Context::Always] {
             lines.push(Line::known(
                 Line::empty(),
                 match context {
                     Context::Pane => "On a pane",
+                    Context::Preview => "In the preview of an action",
                     Context::Reading => "On a pane and in a text",
                     Context::Always => "Everywhere",
                 },
@@ -471,6 +497,8 @@ impl App {
                 let keys = match action.id {
                     "pane-1" => format!("1-{}", self.slots.len().clamp(1, 9)),
                     id if id.starts_with("pane-") => continue,
+                    // without a key of its own it is found in the palette
+                    id if self.keymap.keys(id).is_empty() => self.keymap.first("palette"),
                     id => self.keymap.all(id),
                 };
                 let tone = if (action.enabled)(self).is_ok() { Tone::Text } else { Tone::Dim };
@@ -503,6 +531,10 @@ impl App {
 
     fn press(&mut self, x: u16, y: u16) -> Vec<Effect> {
         self.notice = None;
+        // a dialog about an action is answered by keys alone
+        if self.overlays.iter().any(|o| matches!(o, Overlay::Preview(_))) {
+            return Vec::new();
+        }
         if let Some(Overlay::Pick(picker)) = self.overlays.last_mut() {
             let area = self.hits.choices;
             if !area.contains(x, y) {

@@ -69,6 +69,12 @@ pub enum Record {
     Outcome {
         ending: Ending,
     },
+    /// Sessions are about to be ended.
+    Signal(Box<super::SignalIntent>),
+    /// What became of each of them.
+    Signalled {
+        told: Vec<String>,
+    },
 }
 
 /// One action as the journal tells it.

@@ -14,7 +14,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::entry::{Ending, Entry, Link, Record, Who};
+use super::{
+    SignalEntry, SignalIntent,
+    entry::{Ending, Entry, Link, Record, Who},
+};
 use crate::{domain::transaction::Transaction, plan::Plan};
 
 /// The journal's file in the state directory.
@@ -55,6 +58,8 @@ pub struct Open {
 pub struct Read {
     /// Oldest first.
     pub entries: Vec<Entry>,
+    /// Sessions that were ended, oldest first.
+    pub signals: Vec<SignalEntry>,
     /// Lines that are no record: torn, or written over.
     pub damaged: usize,
     /// The number of the first line whose hash does not follow from the one before, from 1.
@@ -152,6 +157,28 @@ impl Journal {
         Ok(())
     }
 
+    /// Writes down which sessions are about to be ended; returns the entry's number.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`]: then no signal may be sent.
+    pub fn begin_signal(&self, at_us: i64, intent: SignalIntent) -> Result<u64, JournalError> {
+        let write = |error| self.error("write", error);
+        private_dir(&self.dir).map_err(write)?;
+        let mut file = self.turn().map_err(write)?;
+        let tail = tail(&mut file).map_err(write)?;
+        let id = tail.last_id + 1;
+        append(&mut file, &tail, id, at_us, Record::Signal(Box::new(intent))).map_err(write)?;
+        Ok(id)
+    }
+
+    /// Writes down what became of each.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`].
+    pub fn end_signal(&self, id: u64, at_us: i64, told: Vec<String>) -> Result<(), JournalError> {
+        self.add(id, at_us, Record::Signalled { told })
+    }
+
     fn lock_of(&self, id: u64) -> PathBuf {
         self.dir.join(RUNNING).join(format!("{id}.lock"))
     }
@@ -234,6 +261,14 @@ impl Journal {
                 Record::Committing { transaction } => {
                     if let Some(entry) = entries.get_mut(&line.id) {
                         entry.transaction = Some(transaction);
+                    }
+                }
+                Record::Signal(intent) => {
+                    read.signals.push(SignalEntry { id: line.id, at_us: line.at_us, intent: *intent, told: None });
+                }
+                Record::Signalled { told } => {
+                    if let Some(entry) = read.signals.iter_mut().find(|s| s.id == line.id) {
+                        entry.told = Some(told);
                     }
                 }
                 Record::Outcome { ending } => {

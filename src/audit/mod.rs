@@ -4,6 +4,8 @@
 
 mod entry;
 mod journal;
+mod signal;
 
 pub use entry::{Ending, Entry, Link, Record, State, Who};
 pub use journal::{Journal, JournalError, Open, Read};
+pub use signal::{SignalEntry, SignalIntent};

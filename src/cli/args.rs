@@ -139,6 +139,10 @@ pub enum Command {
     Versions(Rows),
     /// Connections with the tree of who blocks whom
     Sessions(Rows),
+    /// Cancel the statement that a session runs
+    Cancel(SignalArgs),
+    /// End a session
+    Terminate(SignalArgs),
     /// Write a policy from a live database, or validate one
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -181,6 +185,8 @@ impl Command {
             Command::ReplaceRole(_) => "replace-role",
             Command::Versions(_) => "versions",
             Command::Sessions(_) => "sessions",
+            Command::Cancel(_) => "cancel",
+            Command::Terminate(_) => "terminate",
             Command::Policy(PolicyCommand::Derive(_)) => "policy derive",
             Command::Policy(PolicyCommand::Check { .. }) => "policy check",
             Command::Info(_) => "info",
@@ -208,6 +214,8 @@ impl Command {
             | Command::ReplaceRole(_)
             | Command::Versions(_)
             | Command::Sessions(_)
+            | Command::Cancel(_)
+            | Command::Terminate(_)
             | Command::Policy(PolicyCommand::Derive(_)) => true,
             Command::Demo(_)
             | Command::Policy(PolicyCommand::Check { .. })
@@ -304,6 +312,19 @@ pub struct Rows {
     /// Form of the answer
     #[arg(long, value_enum, default_value_t)]
     pub format: TextFormat,
+}
+
+/// Commands that end something of one session.
+#[derive(Debug, Clone, Args)]
+#[command(override_usage = "pgmoat cancel|terminate [OPTIONS] TARGET PID\n       \
+                            pgmoat cancel|terminate -h HOST … PID")]
+pub struct SignalArgs {
+    /// TARGET PID: an instance of the configuration or a connection string, and the session's process id
+    #[arg(value_name = "WORD", required = true, num_args = 1..=2)]
+    pub words: Vec<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Subcommand)]

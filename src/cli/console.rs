@@ -39,6 +39,7 @@ pub async fn run(context: &Context, words: &[String]) -> Outcome {
         keys: context.config.keys.iter().map(|(id, keys)| (id.clone(), keys.clone())).collect(),
         refresh: Duration::from_millis(ui.refresh_ms),
         catalog_refresh: Duration::from_millis(ui.catalog_refresh_ms),
+        state: paths::state_dir(&context.env),
     };
     match run::console(options).await {
         Ok(Ended::Quit) => Ok(Exit::Done),
@@ -59,7 +60,8 @@ async fn instance(target: Target, asking: &gather::Asking) -> Result<ConsoleInst
                 name: target.name,
                 environment: server.environment,
                 read_only: server.read_only,
-                source: run::Source::Server(Box::new(server.conninfo)),
+                allow_signals: server.allow_signals,
+                source: run::Source::Server(Box::new(server)),
                 policy_name,
                 rules,
             }
@@ -68,6 +70,7 @@ async fn instance(target: Target, asking: &gather::Asking) -> Result<ConsoleInst
             name: target.name,
             environment: crate::config::target::Environment::default(),
             read_only: true,
+            allow_signals: false,
             source: run::Source::Recording(Arc::new(*snapshot)),
             policy_name,
             rules,

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     app::view::Tone,
-    audit::{Ending, Entry, Journal, Link, State},
+    audit::{Ending, Entry, Journal, Link, SignalEntry, State},
     config::paths,
     text,
 };
@@ -38,15 +38,23 @@ pub fn run(report: &mut Report, context: &Context, format: TextFormat) -> Outcom
             report.json(&json!({
                 "schema_version": 1,
                 "entries": entries,
+                "signals": read.signals.iter().rev().map(signal_json).collect::<Vec<_>>(),
                 "damaged_lines": read.damaged,
                 "first_broken_line": read.broken_chain,
             }))?;
         }
         TextFormat::Text => {
+            let mut signals = read.signals.iter().rev().peekable();
             for entry in read.entries.iter().rev() {
+                while let Some(signal) = signals.next_if(|s| s.id > entry.id) {
+                    write_signal(report, signal)?;
+                }
                 write(report, entry)?;
             }
-            if read.entries.is_empty() {
+            for signal in signals {
+                write_signal(report, signal)?;
+            }
+            if read.entries.is_empty() && read.signals.is_empty() {
                 report.say("Nothing was done yet.")?;
             }
             if read.damaged > 0 {
@@ -103,6 +111,36 @@ fn write(report: &mut Report, entry: &Entry) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn write_signal(report: &mut Report, entry: &SignalEntry) -> Result<(), Failure> {
+    let intent = &entry.intent;
+    report
+        .line()
+        .cell(&format!("{:>4}", entry.id), 6, Tone::Accent)
+        .cell(&time::readable(entry.at_us), 25, Tone::Text)
+        .cell(if entry.told.is_some() { "signal" } else { "unsettled" }, 15, Tone::Dim)
+        .text(&format!("{} as {} on {}", intent.who.os_user, intent.who.role, intent.target))
+        .end()?;
+    for (at, session) in intent.sessions.iter().enumerate() {
+        let told = entry.told.as_ref().and_then(|t| t.get(at)).map_or("not known", String::as_str);
+        report.paragraph(6, "", &format!("{} {session}: {told}", intent.signal), Tone::Text)?;
+    }
+    Ok(())
+}
+
+fn signal_json(entry: &SignalEntry) -> Value {
+    json!({
+        "id": entry.id,
+        "at": time::rfc3339(entry.at_us),
+        "signal": entry.intent.signal,
+        "os_user": entry.intent.who.os_user,
+        "host": entry.intent.who.host,
+        "role": entry.intent.who.role,
+        "target": entry.intent.target,
+        "sessions": entry.intent.sessions,
+        "told": entry.told,
+    })
 }
 
 fn entry_json(entry: &Entry) -> Value {

@@ -26,6 +26,7 @@ pub mod resolve;
 mod sample;
 mod service;
 mod sessions;
+mod signal;
 mod snapshot;
 mod terminal;
 mod themes;
@@ -44,7 +45,7 @@ use self::{
     report::Report,
     resolve::Context,
 };
-use crate::{config::Env, server::Want};
+use crate::{app::act::ending::Way, config::Env, server::Want};
 
 /// Runs the program and returns its exit code. An error is printed here, once.
 #[must_use]
@@ -201,6 +202,8 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
             let readings = gather::readings(context.targets(&args.targets)?, &want).await;
             sessions::run(report, &readings, args.format)
         }
+        Command::Cancel(args) => signal::run(report, &Context::new(global, env)?, &args, Way::Cancel).await,
+        Command::Terminate(args) => signal::run(report, &Context::new(global, env)?, &args, Way::Terminate).await,
         Command::Policy(PolicyCommand::Derive(args)) => {
             let target = Context::new(global, env)?.target(args.target.as_ref())?;
             policy::derive(report, &target, args.output.as_deref()).await

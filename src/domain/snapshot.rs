@@ -624,6 +624,9 @@ pub struct Session {
     pub state_age_ms: Option<i64>,
     /// Microseconds since the Unix epoch; with the pid it is the session's identity.
     pub backend_start_us: Option<i64>,
+    /// Start of the statement that runs or ran last, microseconds since the Unix epoch.
+    #[serde(default)]
+    pub query_start_us: Option<i64>,
     pub query: Option<String>,
     /// Pids that hold what this session waits for (`pg_blocking_pids`).
     pub blocked_by: Vec<i32>,

@@ -111,7 +111,7 @@ pub struct Effect {
 }
 
 /// A plan that somebody saw and confirmed: the only thing that is ever run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Approved(Plan);
 
 impl Plan {

@@ -7,11 +7,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use secrecy::SecretString;
 
 use crate::{
-    audit::{Ending, Entry, Journal, JournalError, Link, Open, Who},
+    audit::{Ending, Entry, Journal, JournalError, Link, Open, SignalIntent, Who},
     config::{Conninfo, Target},
     domain::transaction::Transaction,
     plan::Approved,
-    server::apply::{ApplyOptions, Aside, Outcome, Progress, Reason, Resolution, apply, resolve},
+    server::{
+        self,
+        apply::{ApplyOptions, Aside, Outcome, Progress, Reason, Resolution, apply, resolve},
+        signal::{Aim, Signal, Told},
+    },
 };
 
 /// How long an action that an earlier console left open is asked about.
@@ -116,6 +120,57 @@ async fn found_out(conninfo: &Conninfo, entry: &Entry) -> Ending {
         }
         Resolution::Unknown(why) => Ending::Unknown { why },
     }
+}
+
+/// Ends sessions, or says why not: read-only and `allow_signals` are asked, the journal is written before and after.
+///
+/// # Errors
+/// In words, when nothing was sent, or when it is not known what was.
+pub async fn signal(
+    target: &Target,
+    journal: &Journal,
+    identity: (Option<String>, String),
+    kind: Signal,
+    aims: &[Aim],
+    names: &[String],
+) -> Result<Vec<Told>, String> {
+    if target.read_only {
+        return Err(format!("{} is read-only here", target.name));
+    }
+    if !target.allow_signals {
+        return Err(format!("the configuration says allow_signals = false for {}", target.name));
+    }
+    let word = match kind {
+        Signal::Cancel => "cancel",
+        Signal::Terminate => "terminate",
+    };
+    let intent = SignalIntent {
+        who: Who { role: target.conninfo.user.clone(), ..this_process() },
+        target: target.conninfo.to_string(),
+        system_identifier: identity.0,
+        database: identity.1,
+        signal: word.to_owned(),
+        sessions: names.to_vec(),
+    };
+    let id = journal.begin_signal(now_us(), intent).map_err(|e| e.to_string())?;
+    let sent = server::signal::signal(&target.conninfo, kind, aims).await;
+    let told: Vec<String> = match &sent {
+        Ok(told) => told
+            .iter()
+            .map(|told| match told {
+                Told::Ended => "sent, and it ended".to_owned(),
+                Told::Sent => "sent".to_owned(),
+                Told::Vanished(why) | Told::Refused(why) => why.clone(),
+            })
+            .collect(),
+        Err(error) => aims.iter().map(|_| error.to_string()).collect(),
+    };
+    let written = journal.end_signal(id, now_us(), told);
+    let sent = sent.map_err(|e| e.to_string())?;
+    if let Err(error) = written {
+        tracing::warn!(%error, "the journal does not say what became of a signal");
+    }
+    Ok(sent)
 }
 
 /// An outcome as the journal keeps it.

@@ -9,6 +9,7 @@ pub mod guard;
 pub mod read;
 pub mod reader;
 pub mod session;
+pub mod signal;
 mod socket;
 pub mod tls;
 mod upgrade;

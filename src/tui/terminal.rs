@@ -16,7 +16,7 @@ use std::{
     },
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
@@ -43,8 +43,8 @@ use crate::app::screen::Screen;
 #[derive(Debug)]
 pub enum TerminalEvent {
     Input(input::Event),
-    /// Everything given to the writer is out.
-    Written,
+    /// Everything given to the writer is out: this many pieces since the beginning, see [`Terminal::sent`].
+    Written(u64),
     /// The terminal is gone.
     Closed,
 }
@@ -82,6 +82,8 @@ struct Shared {
     jobs: Mutex<SyncSender<Job>>,
     /// Jobs that are not out yet.
     pending: Arc<Mutex<usize>>,
+    /// Pieces given to the writer since the beginning.
+    sent: AtomicU64,
     /// Taken over at the moment.
     taken: AtomicBool,
     mouse: bool,
@@ -98,6 +100,7 @@ impl Terminal {
         let shared = Arc::new(Shared {
             jobs: Mutex::new(jobs),
             pending: Arc::clone(&pending),
+            sent: AtomicU64::new(0),
             taken: AtomicBool::new(false),
             mouse,
         });
@@ -121,6 +124,12 @@ impl Terminal {
     #[must_use]
     pub fn idle(&self) -> bool {
         self.shared.pending() == 0
+    }
+
+    /// Pieces given to the writer so far. What was given is on the screen when [`TerminalEvent::Written`] names as many.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.shared.sent.load(Ordering::SeqCst)
     }
 
     /// Paints a frame: writes what differs from the last one in one piece, and nothing when nothing does.
@@ -212,7 +221,9 @@ impl Shared {
     fn send(&self, job: Job) {
         *self.pending.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        if jobs.try_send(job).is_err() {
+        if jobs.try_send(job).is_ok() {
+            self.sent.fetch_add(1, Ordering::SeqCst);
+        } else {
             *self.pending.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         }
     }
@@ -244,7 +255,9 @@ pub fn frame(shown: Option<&Buffer>, next: &Buffer) -> io::Result<Vec<u8>> {
 /// The writer thread: one write for each job; ends with its queue, or with the terminal.
 fn write_all(mut output: File, queue: &Receiver<Job>, pending: &Mutex<usize>, events: &mpsc::Sender<TerminalEvent>) {
     let mut alive = true;
+    let mut out = 0;
     while let Ok(job) = queue.recv() {
+        out += 1;
         match job {
             Job::Bytes(bytes) => {
                 if alive && output.write_all(&bytes).is_err() {
@@ -263,7 +276,7 @@ fn write_all(mut output: File, queue: &Receiver<Job>, pending: &Mutex<usize>, ev
         };
         if left == 0 && alive {
             // nobody hears it any more when the loop is over
-            let _ = events.try_send(TerminalEvent::Written);
+            let _ = events.try_send(TerminalEvent::Written(out));
         }
     }
 }

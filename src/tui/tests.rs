@@ -192,6 +192,7 @@ fn instance(name: &str, environment: Environment) -> Instance {
         name: name.to_owned(),
         environment,
         read_only: false,
+        allow_signals: true,
         policy_name: None,
         policy_problem: None,
         link: Link { interval_ms: 2000, ..Link::default() },

@@ -11,6 +11,7 @@
 )]
 
 mod act;
+mod acting;
 mod apply;
 mod cli;
 mod connect;

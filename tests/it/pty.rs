@@ -201,7 +201,7 @@ fn without_colours_there_are_none() {
     let home = home();
     let url = url(&shared());
     let every_pane = |console: &mut Terminal| {
-        for key in "12345678".chars() {
+        for key in "123456789".chars() {
             console.send(&key.to_string());
             console.press("?", "what it shows, and its keys");
             console.send(ESC);
@@ -247,7 +247,8 @@ fn it_paints_and_hears_before_a_server_answers() {
 }
 
 /// The titles of the panes, by their number key.
-const PANES: [&str; 8] = ["Overview", "Schemas", "Roles", "Grants", "Sizes", "Sessions", "Versions", "Findings"];
+const PANES: [&str; 9] =
+    ["Overview", "Schemas", "Roles", "Grants", "Sizes", "Sessions", "Versions", "Findings", "Journal"];
 
 #[test]
 fn every_key_works_in_every_pane_of_the_demo() {

@@ -1,7 +1,14 @@
 //! Everything a key can do, as one slice: keys, footer, help, palette and `pgmoat keys` are derived from it. An action
 //! that is not possible now says why.
 
-use super::{App, Effect, Overlay, overlay::StoryView, palette, panes::Enter, view::Tone};
+use super::{
+    App, Effect, Overlay,
+    act::ending::Way,
+    overlay::StoryView,
+    palette,
+    panes::{Enter, Reach},
+    view::Tone,
+};
 
 /// Where an action is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +19,8 @@ pub enum Context {
     Reading,
     /// On a pane with nothing lying over it.
     Pane,
+    /// In the preview of an action.
+    Preview,
 }
 
 impl Context {
@@ -21,6 +30,7 @@ impl Context {
             Context::Always => "everywhere",
             Context::Reading => "panes and texts",
             Context::Pane => "panes",
+            Context::Preview => "previews",
         }
     }
 }
@@ -38,6 +48,9 @@ pub struct ActionSpec {
     pub context: Context,
     /// Must keep a key.
     pub needed: bool,
+    /// It changes something outside: its key stays in the footer when it is not possible, and says why. Works on an open
+    /// text too.
+    pub acts: bool,
     /// Whether it can be done now, or why not.
     pub enabled: fn(&App) -> Result<(), &'static str>,
     pub run: fn(&mut App) -> Vec<Effect>,
@@ -52,12 +65,17 @@ const fn action(
     enabled: fn(&App) -> Result<(), &'static str>,
     run: fn(&mut App) -> Vec<Effect>,
 ) -> ActionSpec {
-    ActionSpec { id, title, doc, keys, context, needed: false, enabled, run }
+    ActionSpec { id, title, doc, keys, context, needed: false, acts: false, enabled, run }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "built once, in a constant")]
 const fn needed(spec: ActionSpec) -> ActionSpec {
     ActionSpec { needed: true, ..spec }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "built once, in a constant")]
+const fn acts(spec: ActionSpec) -> ActionSpec {
+    ActionSpec { acts: true, ..spec }
 }
 
 /// An action without effects on the world.
@@ -71,7 +89,7 @@ macro_rules! here {
     };
 }
 
-use Context::{Always, Pane, Reading};
+use Context::{Always, Pane, Preview, Reading};
 
 /// Every action. Help lists them in this order.
 pub const ACTIONS: &[ActionSpec] = &[
@@ -246,6 +264,87 @@ pub const ACTIONS: &[ActionSpec] = &[
         copies,
         here!(|app| app.begin_save()),
     ),
+    acts(action(
+        "fix",
+        "fix",
+        &["f"],
+        Pane,
+        "Plans what mends the cell, the finding or the marked rows, and shows it before anything runs.",
+        App::can_fix,
+        App::fix,
+    )),
+    acts(action(
+        "fix-row",
+        "fix the row",
+        &[],
+        Pane,
+        "Plans what mends everything of the selected row, and shows it before anything runs.",
+        |app| app.can_fix_reach(Reach::Row),
+        |app| app.fix_reach(Reach::Row),
+    )),
+    acts(action(
+        "fix-column",
+        "fix the column",
+        &[],
+        Pane,
+        "Plans what mends everything of the selected column, and shows it before anything runs.",
+        |app| app.can_fix_reach(Reach::Column),
+        |app| app.fix_reach(Reach::Column),
+    )),
+    acts(action(
+        "fix-all",
+        "fix everything",
+        &[],
+        Pane,
+        "Plans what mends every finding of the instance that has a fix, and shows it before anything runs.",
+        App::can_fix_all,
+        App::fix_all,
+    )),
+    acts(action(
+        "undo",
+        "undo",
+        &["u"],
+        Pane,
+        "Plans what takes back the selected entry of the journal, or the newest one; an undo itself is done again.",
+        App::can_undo,
+        App::undo,
+    )),
+    acts(action(
+        "cancel",
+        "cancel",
+        &["x"],
+        Pane,
+        "Cancels the statement of the selected or marked sessions, after a preview of who is freed and what is lost.",
+        |app| app.can_end(Way::Cancel),
+        |app| app.end(Way::Cancel),
+    )),
+    acts(action(
+        "terminate",
+        "terminate",
+        &["X"],
+        Pane,
+        "Ends the selected or marked sessions, after a preview of who is freed and what is lost.",
+        |app| app.can_end(Way::Terminate),
+        |app| app.end(Way::Terminate),
+    )),
+    action(
+        "rehearse",
+        "rehearse",
+        &["r"],
+        Preview,
+        "Runs the plan on the server, proves the result and rolls everything back.",
+        App::can_rehearse,
+        App::rehearse,
+    ),
+    action(
+        "full-sql",
+        "whole SQL",
+        &["v"],
+        Preview,
+        "Shows every statement in full, with what each step means, or the short form again.",
+        App::has_plan,
+        here!(|app| app.toggle_full()),
+    ),
     action("pause", "pause", &["p"], Reading, "Stops reading from the servers, or goes on.", live, |app| {
         app.paused = !app.paused;
         vec![Effect::Pause(app.paused)]
@@ -291,6 +390,7 @@ fn rows(app: &App) -> Result<(), &'static str> {
 fn copies(app: &App) -> Result<(), &'static str> {
     match app.overlays.last() {
         Some(Overlay::Story(story)) if story.copy.is_empty() => Err("there is nothing to copy here"),
+        Some(Overlay::Preview(preview)) if preview.sql().is_empty() => Err("there is nothing to copy here"),
         Some(_) => Ok(()),
         None => selected(app),
     }

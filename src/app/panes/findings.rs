@@ -6,7 +6,7 @@
 //!  ✖   madansara_user can write to sankore (6 privileges too many)        sankore          grant-excess
 //! ```
 
-use super::{Ctx, Enter, Entry, Pane, PaneSpec, RowId, SortKey, Story, Want};
+use super::{Ctx, Enter, Entry, Pane, PaneSpec, Reach, RowId, SortKey, Story, Want};
 use crate::{
     app::view::{Column, Line, Span, Tone},
     domain::Oid,
@@ -223,6 +223,11 @@ impl Pane for Findings {
 
     fn enter_word(&self) -> &'static str {
         "evidence"
+    }
+
+    fn fixes(&self, ctx: &Ctx<'_>, index: usize, _column: usize, _reach: Reach) -> Vec<String> {
+        let finding = at(ctx, self.rows.get(index)).filter(|f| f.fix.as_ref().is_some_and(|fix| !fix.is_empty()));
+        finding.map(|f| f.id.clone()).into_iter().collect()
     }
 
     fn copy(&self, ctx: &Ctx<'_>, index: usize, _column: usize) -> String {

@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Ctx, Enter, Entry, Pane, PaneSpec, RowId, SortKey, Story, Want};
+use super::{Ctx, Enter, Entry, Pane, PaneSpec, Reach, RowId, SortKey, Story, Want};
 use crate::{
     app::{
         view::{Align, Column, Line, Span, Tone},
@@ -28,7 +28,7 @@ use crate::{
         explain::{Subject, explain},
         snapshot::{Catalog, Object, Schema},
     },
-    policy::judgement::Judgement,
+    policy::{Finding, judgement::Judgement},
 };
 
 pub const SPEC: PaneSpec = PaneSpec {
@@ -479,6 +479,38 @@ impl Pane for Grants {
 
     fn enter_word(&self) -> &'static str {
         "why"
+    }
+
+    fn fixes(&self, ctx: &Ctx<'_>, index: usize, column: usize, reach: Reach) -> Vec<String> {
+        let (row, place) = match &self.below {
+            // below a cell, every object is of that cell
+            Some(below) => {
+                let role = self.rows.iter().find(|r| r.instance == below.instance && r.name == below.role);
+                (role, Some(below.schema_name.as_str()))
+            }
+            None => {
+                let place = self.schema_column(column).and_then(|c| self.schemas.get(c));
+                (self.rows.get(index), place.map(|(name, _)| name.as_str()))
+            }
+        };
+        let Some(row) = row else { return Vec::new() };
+        let Some(j) = judgement(ctx, row.instance) else { return Vec::new() };
+        let of_row = |f: &Finding| match (&f.role, row.who) {
+            (Some(role), Who::Role(_)) => *role == row.name,
+            (None, Who::Public) => f.code == "public-privilege",
+            (None, Who::Role(_)) | (Some(_), Who::Public) => false,
+        };
+        let of_place = |f: &Finding| f.schema.as_deref() == place;
+        let meant = |f: &&Finding| {
+            f.fix.as_ref().is_some_and(|fix| !fix.is_empty())
+                && match reach {
+                    // the role's own column stands for the whole row
+                    Reach::Here => of_row(f) && (place.is_none() || of_place(f)),
+                    Reach::Row => of_row(f),
+                    Reach::Column => place.is_some() && of_place(f),
+                }
+        };
+        j.findings.iter().filter(meant).map(|f| f.id.clone()).collect()
     }
 
     fn back(&mut self) -> bool {

@@ -7,6 +7,7 @@
 mod blocking;
 pub mod findings;
 pub mod grants;
+pub mod journal;
 pub mod marks;
 mod objects;
 pub mod overview;
@@ -17,7 +18,7 @@ pub mod roles;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod schemas;
-mod session_story;
+pub(in crate::app) mod session_story;
 pub mod sessions;
 pub mod sizes;
 mod version_story;
@@ -25,6 +26,7 @@ pub mod versions;
 
 use crate::{
     app::{
+        act::Book,
         instance::Instance,
         view::{Column, Line},
     },
@@ -41,6 +43,17 @@ pub struct Ctx<'a> {
     /// Cells of the terminal.
     pub width: u16,
     pub height: u16,
+    /// The journal; `None` until it was read.
+    pub book: Option<&'a Book>,
+}
+
+/// How much around the cursor is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The cell, or the row where there are no cells.
+    Here,
+    Row,
+    Column,
 }
 
 impl<'a> Ctx<'a> {
@@ -123,7 +136,7 @@ pub struct PaneSpec {
 pub type NewPane = fn() -> Box<dyn Pane>;
 
 /// Every pane, in the order of tabs and number keys: overview, schemas, roles, grants, sizes, sessions, versions,
-/// findings. One line each: `(&schemas::SPEC, || Box::new(schemas::Schemas::default())),`
+/// findings, journal. One line each: `(&schemas::SPEC, || Box::new(schemas::Schemas::default())),`
 pub const PANES: &[(&PaneSpec, NewPane)] = &[
     (&overview::SPEC, || Box::new(overview::Overview::default())),
     (&schemas::SPEC, || Box::new(schemas::Schemas::default())),
@@ -133,6 +146,7 @@ pub const PANES: &[(&PaneSpec, NewPane)] = &[
     (&sessions::SPEC, || Box::new(sessions::Sessions::default())),
     (&versions::SPEC, || Box::new(versions::Versions::default())),
     (&findings::SPEC, || Box::new(findings::Findings::default())),
+    (&journal::SPEC, || Box::new(journal::Journal::default())),
 ];
 
 /// A pane. See the module.
@@ -184,6 +198,10 @@ pub trait Pane: Send {
     }
     /// What would be good to have read for these visible rows.
     fn wants(&self, _ctx: &Ctx<'_>, _visible: &[usize]) -> Vec<Want> {
+        Vec::new()
+    }
+    /// Ids of the findings with a fix that are meant by this row, cell or column.
+    fn fixes(&self, _ctx: &Ctx<'_>, _index: usize, _column: usize, _reach: Reach) -> Vec<String> {
         Vec::new()
     }
     /// A number for the tab: findings, blocked sessions. Asked for when data changed.

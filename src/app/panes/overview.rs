@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use super::{Ctx, Enter, Entry, Pane, PaneSpec, RowId, SortKey};
+use super::{Ctx, Enter, Entry, Pane, PaneSpec, Reach, RowId, SortKey};
 use crate::{
     app::{
         instance::Instance,
@@ -409,6 +409,11 @@ impl Pane for Overview {
 
     fn enter_word(&self) -> &'static str {
         "evidence"
+    }
+
+    fn fixes(&self, ctx: &Ctx<'_>, index: usize, _column: usize, _reach: Reach) -> Vec<String> {
+        let finding = self.finding(ctx, index).filter(|f| f.fix.as_ref().is_some_and(|fix| !fix.is_empty()));
+        finding.map(|f| f.id.clone()).into_iter().collect()
     }
 
     fn copy(&self, ctx: &Ctx<'_>, index: usize, _column: usize) -> String {

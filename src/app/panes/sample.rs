@@ -273,6 +273,7 @@ impl Sample {
             name: "local".into(),
             environment: Environment::Development,
             read_only: false,
+            allow_signals: true,
             policy_name: self.policy.as_ref().map(|_| "engarde.policy.toml".into()),
             policy_problem: None,
             link: Link::default(),
@@ -286,7 +287,7 @@ impl Sample {
 
 /// A context over these instances, all in scope.
 pub fn ctx(instances: &[Instance], width: u16) -> Ctx<'_> {
-    Ctx { instances, only: None, now_ms: 0, width, height: 40 }
+    Ctx { instances, only: None, now_ms: 0, width, height: 40, book: None }
 }
 
 /// What every pane must keep: cells match columns, keys match columns, inspectors and tops fit, nothing on screen acts

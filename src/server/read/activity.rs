@@ -99,6 +99,7 @@ fn session(row: &Row) -> Result<Session, ServerError> {
         query_age_ms: age(query_start),
         state_age_ms: age(state_change),
         backend_start_us,
+        query_start_us: query_start,
         query: query.filter(|_| !hidden),
         blocked_by: f.ints()?,
         own: f.bool()?,

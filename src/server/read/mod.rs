@@ -14,6 +14,7 @@ pub mod ground;
 pub mod life;
 pub mod objects;
 pub mod shapes;
+pub(crate) mod signals;
 pub mod sizes;
 pub mod unavailable;
 pub mod versions;

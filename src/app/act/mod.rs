@@ -1,0 +1,153 @@
+//! Acting from the console, as data: what is asked for, the plan that comes back, what is confirmed, how it went. Work is
+//! done outside and comes back under the ticket it was given; what comes for a ticket that nobody waits for is dropped.
+//!
+//! ```text
+//!  f, u ─▶ Effect::Plan ─▶ Planning ─▶ Shown ──Enter──▶ Confirm ──y, or the typed name──▶ Effect::Apply ─▶ Running ─▶ Over
+//!  x, X ────────────────────────────▶ Shown │ ▲                                           Effect::Signal
+//!                                           r └── Effect::Rehearse ─▶ Running ─▶ (result above the plan)
+//! ```
+//! A dialog hears no key that was pressed before its present stage stood on the screen ([`preview::Preview::armed`]).
+
+mod drive;
+pub mod ending;
+mod gate;
+pub mod lines;
+pub mod preview;
+#[cfg(test)]
+mod tests;
+
+use super::view::Line;
+use crate::plan::Plan;
+
+pub use gate::Deed;
+
+/// What a plan is wanted for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Settle these findings; empty: every one that has a fix. Those of `except` are left alone.
+    Fix { findings: Vec<String>, except: Vec<String> },
+    /// Take back what an entry of the journal did; `None`: the newest that can be.
+    Undo { entry: Option<u64> },
+    /// Do again what an entry of the journal took back; `None`: the newest that can be.
+    Redo { entry: Option<u64> },
+}
+
+/// What a plan is to the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// Something new.
+    New,
+    Undoes(u64),
+    Redoes(u64),
+}
+
+/// A plan, ready to be looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ready {
+    /// What it is for, in a few words: `Fix 3 findings`.
+    pub title: String,
+    pub plan: Plan,
+    pub meaning: Meaning,
+    /// Cells of the matrix before and after.
+    pub cells: Vec<CellChange>,
+    /// How many findings the plan settles, and how many with a fix are left.
+    pub settles: usize,
+    pub remaining: usize,
+    /// Steps that the login cannot do, and what right it lacks.
+    pub lacks: Vec<String>,
+}
+
+/// One cell of the matrix before and after, as the pane Grants writes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CellChange {
+    /// `None` is PUBLIC.
+    pub role: Option<String>,
+    pub schema: String,
+    pub before: Line,
+    pub after: Line,
+}
+
+/// News of an action.
+#[derive(Debug, Clone)]
+pub enum ActNews {
+    /// The plan that was asked for, or why there is none: the first line says what, the others what to do.
+    Ready(Result<Box<Ready>, Vec<String>>),
+    Progress(Progress),
+    Over(Told),
+}
+
+/// What an action is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    pub words: String,
+    /// Who is waited for and the like, one line each.
+    pub details: Vec<String>,
+    /// Position of the step that runs.
+    pub step: Option<usize>,
+    /// Asking to stop still leads to a rollback; not any more once COMMIT was sent.
+    pub stoppable: bool,
+}
+
+/// How an action ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub fate: Fate,
+    /// One sentence.
+    pub title: String,
+    /// One line each, raw.
+    pub details: Vec<String>,
+    /// What to do now.
+    pub remedy: Option<String>,
+    /// Findings of the step that the server refused: a plan without them may go through.
+    pub refused: Vec<String>,
+}
+
+/// The four ways an action can end, and a signal's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Committed,
+    /// Done, proven and rolled back.
+    Rehearsed,
+    /// Nothing was changed.
+    Nothing,
+    /// Nobody can say; the title says why and the remedy how to find out.
+    Unknown,
+}
+
+/// The journal, as far as it is shown.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Book {
+    /// Newest first.
+    pub entries: Vec<BookEntry>,
+    /// Where it is.
+    pub path: String,
+    /// Why it could not be read, or what in it is damaged.
+    pub problem: Option<String>,
+}
+
+/// One action of the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BookEntry {
+    pub id: u64,
+    /// Position of the instance it was done to, where one of those shown is that.
+    pub instance: Option<usize>,
+    /// Microseconds of the Unix epoch, and the local time in words.
+    pub at_us: i64,
+    pub at: String,
+    pub who: String,
+    pub target: String,
+    pub what: String,
+    /// `committed`, `undone` and so on.
+    pub state: &'static str,
+    pub tone: super::view::Tone,
+    /// How it ended: transaction, locks, notices, reasons.
+    pub details: Vec<String>,
+    pub undone_by: Option<u64>,
+    pub meaning: Meaning,
+    pub can_undo: bool,
+    pub can_redo: bool,
+    /// Title and statements of each step.
+    pub steps: Vec<(String, Vec<String>)>,
+    /// Statements that take it back, in the order in which they would run.
+    pub undo: Vec<String>,
+}

@@ -1,0 +1,87 @@
+//! The statements that end somebody else's statement or session, and the look at what runs under a process id. Each is a
+//! transaction of its own. Decides nothing but what the statements themselves guard.
+
+use tokio_postgres::{Client, Row};
+
+use super::{Facts, Limits, Opening, Param, ServerError, Statement, fields::Fields, unit};
+
+/// A backend as it stands now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub pid: i32,
+    /// `None` where it may not be seen.
+    pub backend_type: Option<String>,
+    pub backend_start_us: Option<i64>,
+    pub query_start_us: Option<i64>,
+    pub state: Option<String>,
+    pub wait: Option<String>,
+}
+
+/// Cancels the statement of exactly this backend, of exactly this start where one is given; `None`: there is no such.
+///
+/// # Errors
+/// [`ServerError`]; 42501 where the role may not.
+pub(crate) async fn cancel(
+    client: &Client,
+    facts: &Facts,
+    pid: i32,
+    backend_start_us: i64,
+    query_start_us: Option<i64>,
+) -> Result<Option<bool>, ServerError> {
+    let query = query_start_us.map_or_else(String::new, |us| us.to_string());
+    let params = vec![pid.to_string(), backend_start_us.to_string(), query];
+    one("the signal to cancel", include_str!("signal_cancel.sql"), client, facts, params).await
+}
+
+/// Ends exactly this backend; `None`: there is no such.
+///
+/// # Errors
+/// [`ServerError`]; 42501 where the role may not.
+pub(crate) async fn terminate(
+    client: &Client,
+    facts: &Facts,
+    pid: i32,
+    backend_start_us: i64,
+) -> Result<Option<bool>, ServerError> {
+    let params = vec![pid.to_string(), backend_start_us.to_string()];
+    one("the signal to terminate", include_str!("signal_terminate.sql"), client, facts, params).await
+}
+
+async fn one(
+    what: &'static str,
+    sql: &'static str,
+    client: &Client,
+    facts: &Facts,
+    params: Vec<String>,
+) -> Result<Option<bool>, ServerError> {
+    let rows = ask(client, facts, Statement::new(what, sql).with(Param::Texts(params))).await?;
+    rows.first().map(|row| Fields::new(what, row).bool()).transpose()
+}
+
+/// What runs under these process ids, background processes included.
+///
+/// # Errors
+/// [`ServerError`].
+pub(crate) async fn look(client: &Client, facts: &Facts, pids: Vec<i32>) -> Result<Vec<Seen>, ServerError> {
+    let what = "the sessions";
+    let statement = Statement::new(what, include_str!("signal_look.sql")).with(Param::Ints(pids));
+    let rows = ask(client, facts, statement).await?;
+    rows.iter()
+        .map(|row| {
+            let mut f = Fields::new(what, row);
+            Ok(Seen {
+                pid: f.i32()?,
+                backend_type: f.opt_text()?,
+                backend_start_us: f.time_us()?,
+                query_start_us: f.time_us()?,
+                state: f.opt_text()?,
+                wait: f.opt_text()?,
+            })
+        })
+        .collect()
+}
+
+async fn ask(client: &Client, facts: &Facts, statement: Statement) -> Result<Vec<Row>, ServerError> {
+    let opening = Opening::tick(facts, Limits::default());
+    Ok(unit(client, &opening, None, &[statement]).await?.pop().unwrap_or_default())
+}

@@ -1,0 +1,222 @@
+//! Ending a statement or a session of somebody else, on a connection of its own that lives for this alone. A process id
+//! comes back, so every signal is guarded by the start of the backend too, and a cancel by the start of the statement:
+//! what is not exactly that is not touched. Knows no screen; who may be ended is asked before, and again by the statement.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_postgres::error::SqlState;
+
+pub use super::read::signals::Seen;
+use super::{
+    ServerError,
+    connect::{Connected, connect},
+    read::{self, Facts, signals},
+    reader::bounded,
+};
+use crate::config::Conninfo;
+
+/// For name resolution, sockets, TLS and login together.
+const CONNECT: Duration = Duration::from_secs(5);
+/// For one question.
+const QUESTION: Duration = Duration::from_secs(5);
+/// How long to watch whether it ended, and how often to look.
+const WATCH: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(50));
+
+/// What is done to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Its statement ends (`pg_cancel_backend`).
+    Cancel,
+    /// It ends (`pg_terminate_backend`).
+    Terminate,
+}
+
+/// Which session is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aim {
+    pub pid: i32,
+    /// Microseconds of the Unix epoch.
+    pub backend_start_us: i64,
+    /// With a cancel: only this statement. `None`: whichever runs.
+    pub query_start_us: Option<i64>,
+}
+
+/// What became of one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// The signal was sent, and the statement or the session is over.
+    Ended,
+    /// The signal was sent; it is still there after a second and a half.
+    Sent,
+    /// Nothing was sent: why, in words.
+    Vanished(String),
+    /// Nothing was sent: the server refuses it to this role.
+    Refused(String),
+}
+
+/// Signals each of them, and watches for a moment what becomes of it.
+///
+/// # Errors
+/// No connection, or it was lost; those that were signalled before are then not told.
+pub async fn signal(target: &Conninfo, signal: Signal, aims: &[Aim]) -> Result<Vec<Told>, ServerError> {
+    let mut line = Line::open(target).await?;
+    let mut told = Vec::with_capacity(aims.len());
+    for aim in aims {
+        told.push(line.send(signal, *aim).await?);
+    }
+    let end = Instant::now() + WATCH.0;
+    while told.contains(&Told::Sent) {
+        let pids: Vec<i32> = aims.iter().map(|a| a.pid).collect();
+        let seen = line.look(pids).await?;
+        for (aim, told) in aims.iter().zip(&mut told).filter(|(_, told)| **told == Told::Sent) {
+            if is_over(signal, *aim, &seen) {
+                *told = Told::Ended;
+            }
+        }
+        if Instant::now() >= end {
+            break;
+        }
+        sleep(WATCH.1).await;
+    }
+    Ok(told)
+}
+
+/// What runs under these process ids now, background processes included.
+///
+/// # Errors
+/// No connection, or it was lost.
+pub async fn look(target: &Conninfo, pids: Vec<i32>) -> Result<Vec<Seen>, ServerError> {
+    Line::open(target).await?.look(pids).await
+}
+
+/// The session, or its statement, is not there any more.
+fn is_over(signal: Signal, aim: Aim, seen: &[Seen]) -> bool {
+    let same = seen.iter().find(|s| s.pid == aim.pid && s.backend_start_us == Some(aim.backend_start_us));
+    match (same, signal) {
+        (None, _) => true,
+        (Some(_), Signal::Terminate) => false,
+        (Some(seen), Signal::Cancel) => {
+            seen.state.as_deref() != Some("active")
+                || aim.query_start_us.is_some_and(|start| seen.query_start_us != Some(start))
+        }
+    }
+}
+
+/// Why nothing matched, from what is there now.
+fn why(signal: Signal, aim: Aim, seen: &[Seen]) -> String {
+    let pid = aim.pid;
+    let Some(seen) = seen.iter().find(|s| s.pid == pid) else {
+        return format!("session {pid} is not there any more");
+    };
+    match (&seen.backend_type, seen.backend_start_us) {
+        (_, Some(start)) if start != aim.backend_start_us => {
+            format!("session {pid} is not there any more; another one has its number now")
+        }
+        (Some(kind), _) if kind != "client backend" => format!("{pid} is no session of a client but a {kind}"),
+        (_, None) => format!("the start of session {pid} is hidden from this role, so it cannot be told from another"),
+        _ if seen.wait.as_deref() == Some("SyncRep") => {
+            format!("session {pid} has committed and waits for a standby: ending that would only hide it")
+        }
+        _ if signal == Signal::Cancel => format!("the statement of session {pid} is over; it was not touched"),
+        _ => format!("session {pid} cannot be ended from here"),
+    }
+}
+
+struct Line {
+    connected: Connected,
+    facts: Facts,
+    broken: bool,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if self.broken {
+            self.connected.task.abort();
+        }
+    }
+}
+
+impl Line {
+    async fn open(target: &Conninfo) -> Result<Line, ServerError> {
+        let connected = connect(target, CONNECT).await?;
+        let mut line = Line { connected, facts: Facts::default(), broken: false };
+        let facts = read::facts::facts(&line.connected.client);
+        line.facts = bounded("the facts of the server", QUESTION, &line.connected, &mut line.broken, facts).await?;
+        Ok(line)
+    }
+
+    async fn send(&mut self, signal: Signal, aim: Aim) -> Result<Told, ServerError> {
+        let (client, facts) = (&self.connected.client, &self.facts);
+        let Aim { pid, backend_start_us, query_start_us } = aim;
+        let work = async {
+            match signal {
+                Signal::Cancel => signals::cancel(client, facts, pid, backend_start_us, query_start_us).await,
+                Signal::Terminate => signals::terminate(client, facts, pid, backend_start_us).await,
+            }
+        };
+        match bounded("the signal", QUESTION, &self.connected, &mut self.broken, work).await {
+            Ok(Some(true)) => Ok(Told::Sent),
+            Ok(Some(false)) => Ok(Told::Vanished(format!("session {pid} has just ended by itself"))),
+            Ok(None) => Ok(Told::Vanished(why(signal, aim, &self.look(vec![pid]).await?))),
+            Err(error) if error.is(&SqlState::INSUFFICIENT_PRIVILEGE) => Ok(Told::Refused(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn look(&mut self, pids: Vec<i32>) -> Result<Vec<Seen>, ServerError> {
+        let work = signals::look(&self.connected.client, &self.facts, pids);
+        bounded("the sessions", QUESTION, &self.connected, &mut self.broken, work).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(start: i64, query: i64, state: &str) -> Seen {
+        Seen {
+            pid: 7,
+            backend_type: Some("client backend".into()),
+            backend_start_us: Some(start),
+            query_start_us: Some(query),
+            state: Some(state.into()),
+            wait: None,
+        }
+    }
+
+    const AIM: Aim = Aim { pid: 7, backend_start_us: 100, query_start_us: Some(200) };
+
+    #[test]
+    fn over_is_only_what_was_meant() {
+        for (signal, seen, over) in [
+            (Signal::Terminate, vec![], true),
+            (Signal::Terminate, vec![seen(100, 200, "active")], false),
+            (Signal::Terminate, vec![seen(101, 200, "active")], true),
+            (Signal::Cancel, vec![seen(100, 200, "active")], false),
+            (Signal::Cancel, vec![seen(100, 200, "idle in transaction (aborted)")], true),
+            (Signal::Cancel, vec![seen(100, 201, "active")], true),
+            (Signal::Cancel, vec![], true),
+        ] {
+            assert_eq!(is_over(signal, AIM, &seen), over, "{signal:?} {seen:?}");
+        }
+    }
+
+    #[test]
+    fn why_nothing_was_sent_is_said_in_words() {
+        let background = Seen { backend_type: Some("walsender".into()), ..seen(100, 200, "active") };
+        let standby = Seen { wait: Some("SyncRep".into()), ..seen(100, 200, "active") };
+        let hidden = Seen { backend_type: None, backend_start_us: None, ..seen(100, 200, "active") };
+        for (seen, words) in [
+            (vec![], "not there any more"),
+            (vec![seen(101, 1, "idle")], "another one has its number"),
+            (vec![background], "but a walsender"),
+            (vec![standby], "waits for a standby"),
+            (vec![hidden], "is hidden from this role"),
+            (vec![seen(100, 201, "active")], "is over"),
+        ] {
+            let said = why(Signal::Cancel, AIM, &seen);
+            assert!(said.contains(words), "{said}");
+        }
+    }
+}
