@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead as _, BufReader, Read as _},
+    os::unix::fs::PermissionsExt as _,
     process::Stdio,
     time::Duration,
 };
@@ -169,7 +170,6 @@ fn a_plan_is_shown_asked_for_and_refused() {
     let file = small.moat.home.path().join("plan.json");
     let path = file.to_str().unwrap();
     small.run(&["plan", "-o", path]).exits(1);
-    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("REVOKE DELETE ON", "GRANT DELETE ON")).unwrap();
@@ -218,7 +218,6 @@ fn without_a_journal_nothing_is_done() {
     }
     small.run(&["plan"]).exits(1);
     small.run(&["apply", "--yes"]).exits(0);
-    use std::os::unix::fs::PermissionsExt as _;
     let mode = |path: &str| fs::metadata(state.join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("pgmoat/journal.jsonl"), 0o600);
 }

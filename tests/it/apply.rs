@@ -29,6 +29,9 @@ use crate::{
     support::cluster::{self, connect, conninfo, shared},
 };
 
+/// Looks at every progress.
+pub type Watcher = Box<dyn FnMut(&Progress) + Send>;
+
 /// What the caller contributes, for tests: passwords by role, what was written down, what was seen.
 #[derive(Default)]
 pub struct Beside {
@@ -38,7 +41,7 @@ pub struct Beside {
     /// Refuses to write the transaction down.
     pub full: bool,
     /// Called at every progress.
-    pub at: Option<Box<dyn FnMut(&Progress) + Send>>,
+    pub at: Option<Watcher>,
 }
 
 impl Aside for Beside {
@@ -488,7 +491,7 @@ fn eight_appliers_at_once_never_trip_over_each_other() {
         let mut roles: Vec<String> = (0..8).map(|i| format!("apply_eight_{i}")).collect();
         let case = case(
             "apply_eight",
-            &format!("create schema s; {}", roles.iter().map(|r| format!("create role {r};")).collect::<String>()),
+            &format!("create schema s; {}", roles.iter().fold(String::new(), |sql, r| sql + "create role " + r + ";")),
         )
         .await;
         let (mut committed, mut stale) = (0, 0);

@@ -94,7 +94,7 @@ fn a_console_killed_at_any_step_is_settled_by_the_next_one() {
         for action in 0..world.actions.len() {
             let points = world.points(action).await;
             let ends: Vec<(Way, usize)> = points.boundaries.iter().copied().skip(1).step_by(3).collect();
-            let last = points.commit.iter().filter(|(way, _)| *way == Way::Down).next_back().copied();
+            let last = points.commit.iter().rfind(|(way, _)| *way == Way::Down).copied();
             let step = (ends.len() / 3).max(1);
             for (way, at) in ends.into_iter().step_by(step).chain(last) {
                 kill(&world, action, way, at, &mut report, &mut settled).await;
