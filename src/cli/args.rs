@@ -632,6 +632,39 @@ mod tests {
         }
     }
 
+    /// Remedies tell people what to type: it must be there.
+    #[test]
+    fn every_command_that_is_named_exists() {
+        fn files(dir: &std::path::Path, out: &mut Vec<std::path::PathBuf>) {
+            for entry in std::fs::read_dir(dir).unwrap().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    files(&path, out);
+                } else if path.extension().is_some_and(|e| e == "rs" || e == "md") {
+                    out.push(path);
+                }
+            }
+        }
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut all = vec![root.join("README.md")];
+        files(&root.join("src"), &mut all);
+        let command = Cli::command();
+        let mut seen = 0;
+        for path in all {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for (at, _) in text.match_indices("`pgmoat ") {
+                let rest = &text[at + "`pgmoat ".len()..];
+                let word = rest.split(|c: char| !(c.is_ascii_lowercase() || c == '-')).next().unwrap_or("");
+                if word.is_empty() || word.starts_with('-') {
+                    continue;
+                }
+                seen += 1;
+                assert!(command.find_subcommand(word).is_some(), "{} names `pgmoat {word}`", path.display());
+            }
+        }
+        assert!(seen > 20, "only {seen} were found");
+    }
+
     #[test]
     fn the_readme_names_every_command() {
         let readme = include_str!("../../README.md");

@@ -99,7 +99,8 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     missing.report(ctx, &MISSING, out, |n| {
         (
             format!("{n} with a tenant column have no row level security"),
-            "Enable and force it with a policy on the tenant column (`pgmoat setup-rls`).".to_owned(),
+            "Enable and force it with a policy on the tenant column (`pgmoat plan --only rls-missing` shows how)."
+                .to_owned(),
         )
     });
     empty.report(ctx, &NO_POLICY, out, |n| {

@@ -53,8 +53,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         let more = if faults.len() > 3 { format!("; and {} more", faults.len() - 3) } else { String::new() };
         finding.message = format!("Policies let other tenants' rows through: {}{more}.", shown.join("; "));
         finding.remedy = format!(
-            "Replace them with a policy on the tenant column (`pgmoat setup-rls {} --tables …`).",
-            ctx.snapshot.instance
+            "Drop them, and create one for each table that compares its tenant column with current_setting('{SETTING}')."
         );
         list(&mut finding, faults.into_iter().map(|(name, _)| name).collect());
         out.push(finding);
