@@ -58,7 +58,7 @@ pub async fn create_schema(report: &mut Report, context: &Context, args: &Create
         &target,
         |_| needs.clone(),
         |snapshot| {
-            let made = setup::service(snapshot, policy.as_deref(), &wanted).map_err(refused)?;
+            let made = setup::service(snapshot, policy.as_deref(), &wanted).map_err(|e| refused(&e))?;
             service = Some(made.service);
             Ok(made.plan)
         },
@@ -117,7 +117,7 @@ pub async fn replace_role(report: &mut Report, context: &Context, args: &Replace
         names
     };
     let made = plan::from_names(&target, needs, |snapshot| {
-        let (plan, found) = setup::replace(snapshot, policy.as_deref(), &old, &new).map_err(refused)?;
+        let (plan, found) = setup::replace(snapshot, policy.as_deref(), &old, &new).map_err(|e| refused(&e))?;
         services = found;
         Ok(plan)
     })
@@ -135,7 +135,7 @@ pub async fn replace_role(report: &mut Report, context: &Context, args: &Replace
     Ok(done.exit)
 }
 
-fn refused(why: Refused) -> Failure {
+fn refused(why: &Refused) -> Failure {
     Failure::refused(format!("could not plan that: {why}"), "")
 }
 
