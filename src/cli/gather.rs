@@ -147,6 +147,8 @@ async fn judge(target: &Target, snapshot: Snapshot) -> Result<Judgement, Failure
 async fn judge_again(target: &Target, before: Judgement, snapshot: Snapshot) -> Result<Judgement, Failure> {
     let (policy, lineages) = (target.policy.clone(), Arc::clone(&target.lineages));
     let matrix = Arc::clone(&before.matrix);
+    // The findings of a large database are not held twice.
+    drop(before);
     on_a_thread(move || Judgement::new(Arc::new(snapshot), policy, lineages, Some(matrix))).await
 }
 
