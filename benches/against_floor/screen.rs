@@ -150,6 +150,7 @@ pub fn panes(judged: Arc<Judgement>) -> Result<Vec<Painting>, Fault> {
         name: judged.snapshot.instance.clone(),
         environment: Environment::Development,
         read_only: false,
+        allow_signals: false,
         policy_name: None,
         policy_problem: None,
         link: Link { state: LinkState::Ready, interval_ms: 2000, answered_at_ms: Some(0), ..Link::default() },
