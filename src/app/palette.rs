@@ -81,7 +81,7 @@ fn objects(app: &App, items: &mut Vec<Item>) {
         for schema in catalog.schemas.iter().filter(|s| !s.is_system()) {
             add("schemas", "schema", i, &schema.name, &schema.name, &instance.name);
         }
-        for finding in &judgement.findings {
+        for finding in judgement.findings.iter() {
             add("findings", finding.code, i, &finding.message, &finding.id, &instance.name);
         }
     }

@@ -10,7 +10,10 @@ use super::{
 use crate::{
     config::{self, target::Ask},
     domain::snapshot::Snapshot,
-    policy::{checks::schemas_wanting_names, judgement::Judgement},
+    policy::{
+        checks::schemas_wanting_names,
+        judgement::{Basis, Judgement},
+    },
     server::{ObjectsWanted, Reader, ServerError, Want, connect::ConnectErrorKind},
 };
 
@@ -146,8 +149,10 @@ async fn judge(target: &Target, snapshot: Snapshot) -> Result<Judgement, Failure
 
 async fn judge_again(target: &Target, before: Judgement, snapshot: Snapshot) -> Result<Judgement, Failure> {
     let (policy, lineages) = (target.policy.clone(), Arc::clone(&target.lineages));
-    let matrix = Arc::clone(&before.matrix);
-    on_a_thread(move || Judgement::new(Arc::new(snapshot), policy, lineages, Some(matrix))).await
+    let basis = Basis::of(&before, &snapshot, policy.as_ref());
+    // The findings of a large database are not held twice.
+    drop(before);
+    on_a_thread(move || Judgement::on(Arc::new(snapshot), policy, lineages, basis)).await
 }
 
 /// Runs work that keeps a processor busy, or blocks on files, beside the others' waiting.

@@ -76,7 +76,9 @@ fn start(cli: Cli) -> Outcome {
     let log = info::log_file(&env).filter(|_| shows);
     let _log = logging::start(&cli.global, log.as_deref())?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), command = cli.command.as_ref().map(Command::name), "started");
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
+    // One thread for all servers beside the screen's: each thread keeps memory of its own, and judging has its own anyway.
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = built.map_err(|e| {
         Failure::usage(format!("could not start: {e}"), "The system has too few threads or file descriptors left.")
     })?;
     let halt = Halt::new();

@@ -6,7 +6,7 @@
 //! that is left becomes an exception, or takes back a guess.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -35,25 +35,26 @@ const ROUNDS: usize = 12;
 /// [`Policy::for_instance`] before judging with it.
 #[must_use]
 pub fn derive(snapshot: &Snapshot, matrix: &Matrix) -> Policy {
-    let draft = Draft { snapshot, matrix };
-    let mut policy = draft.guess();
+    let draft = Draft { snapshot, matrix, paths: Paths::new(&snapshot.catalog, &snapshot.server) };
+    let mut book = Book { policy: draft.guess(), exceptions: HashMap::new() };
     for round in 0..ROUNDS {
-        let left = draft.ask(&policy);
+        let left = draft.ask(&book.policy);
         let mut changed = false;
         for finding in &left {
-            changed |= draft.settle(&mut policy, finding);
+            changed |= draft.settle(&mut book, finding);
         }
-        changed |= draft.cells(&mut policy);
+        changed |= draft.cells(&mut book);
         if left.is_empty() && !changed {
             break;
         }
         if !changed || round + 1 == ROUNDS {
-            for finding in draft.ask(&policy) {
-                policy.severity.insert(finding.code.to_owned(), Severity::Info);
+            for finding in draft.ask(&book.policy) {
+                book.policy.severity.insert(finding.code.to_owned(), Severity::Info);
             }
             break;
         }
     }
+    let mut policy = book.policy;
     Draft::tidy(&mut policy);
     policy
 }
@@ -61,6 +62,13 @@ pub fn derive(snapshot: &Snapshot, matrix: &Matrix) -> Policy {
 struct Draft<'a> {
     snapshot: &'a Snapshot,
     matrix: &'a Matrix,
+    paths: Paths<'a>,
+}
+
+/// The policy in the making, and where in it the exceptions of a role in a schema stand.
+struct Book {
+    policy: Policy,
+    exceptions: HashMap<(String, String), Vec<usize>>,
 }
 
 impl Draft<'_> {
@@ -172,32 +180,57 @@ impl Draft<'_> {
     fn roles(&self, policy: &mut Policy) {
         let catalog = &self.snapshot.catalog;
         let judge = Judge::new(self.snapshot, self.matrix, None);
-        let mut access: BTreeMap<usize, BTreeMap<String, Vec<Level>>> = BTreeMap::new();
+        let mut access: Vec<Option<BTreeMap<String, Vec<Level>>>> = vec![None; catalog.roles.len()];
+        let own: HashSet<(&str, &str)> =
+            policy.services.iter().flat_map(|s| s.schemas.iter().map(|n| (s.role.as_str(), n.as_str()))).collect();
         let mut bits = Vec::new();
         for (position, schema) in self.schemas() {
             judge.with_access(position, &mut bits);
+            let owner = real_owner(catalog, schema.owner);
+            let listed = self.grantees(position);
             for role in crate::domain::closure::ones(&bits) {
                 let Some(of) = catalog.roles.get(role).filter(|r| is_compared(r)) else { continue };
-                let rules = access.entry(role).or_default();
-                let own = policy.services.iter().any(|s| s.role == of.name && s.schemas.contains(&schema.name));
-                let levels = if own || real_owner(catalog, schema.owner) == of.oid {
-                    Vec::new()
-                } else {
-                    self.levels(role, position)
-                };
+                let Some(rules) = access.get_mut(role) else { continue };
+                let rules = rules.get_or_insert_default();
+                // a level is held by entries of the role's own
+                if !listed.contains(&of.oid) || owner == of.oid || own.contains(&(of.name.as_str(), &schema.name)) {
+                    continue;
+                }
+                let levels = self.levels(role, position);
                 if !levels.is_empty() {
                     rules.insert(self.key(&schema.name), levels);
                 }
             }
         }
+        drop(own);
+        let mut owned: HashMap<String, usize> = HashMap::new();
+        for (i, service) in policy.services.iter().enumerate() {
+            owned.entry(service.role.clone()).or_insert(i);
+        }
         for (role, of) in catalog.roles.iter().enumerate().filter(|(_, r)| is_compared(r)) {
-            let rules = access.remove(&role);
-            if let Some(service) = policy.services.iter_mut().find(|s| s.role == of.name) {
+            let rules = access.get_mut(role).and_then(Option::take);
+            if let Some(service) = owned.get(&of.name).and_then(|i| policy.services.get_mut(*i)) {
                 service.access = rules.unwrap_or_default();
             } else if rules.is_some() || self.member_of(of).is_some() {
                 policy.roles.push(RoleRule { access: rules.unwrap_or_default(), ..self.role_rule(of) });
             }
         }
+    }
+
+    /// Everybody with an entry of their own on a schema or on something in it.
+    fn grantees(&self, position: usize) -> HashSet<Oid> {
+        let version = self.matrix.version_num;
+        let mut found = HashSet::new();
+        let mut add = |kind: ObjectKind, owner: Oid, acl: &Acl| {
+            found.extend(acl.in_force(kind, owner, version).entries().iter().map(|e| e.grantee));
+        };
+        if let Some(schema) = self.snapshot.catalog.schemas.get(position) {
+            add(ObjectKind::Schema, schema.owner, &schema.acl);
+        }
+        for group in self.groups(position) {
+            add(group.kind.object_kind(), group.owner, &group.acl);
+        }
+        found
     }
 
     fn role_rule(&self, role: &Role) -> RoleRule {
@@ -228,8 +261,7 @@ impl Draft<'_> {
 
     /// The path that the role's sessions get, in the words of its setting.
     fn search_path(&self, role: &Role) -> Option<Vec<String>> {
-        let paths = Paths::new(&self.snapshot.catalog, &self.snapshot.server);
-        let path = paths.of(&self.snapshot.catalog, self.matrix, self.matrix.index.role(role.oid)?);
+        let path = self.paths.of(&self.snapshot.catalog, self.matrix, self.matrix.index.role(role.oid)?);
         let names: Vec<String> = path.written().map(str::to_owned).collect();
         (!names.is_empty()).then_some(names)
     }
@@ -248,9 +280,14 @@ impl Draft<'_> {
         let catalog = &self.snapshot.catalog;
         let Some(schema) = catalog.schemas.get(position) else { return false };
         let need: Rights = required(level, self.matrix.version_num);
-        let usage = self.matrix.rights(catalog, Who::Role(role), ObjectKind::Schema, schema.owner, &schema.acl);
         let own = self.direct(role, ObjectKind::Schema, schema.owner, &schema.acl);
-        if !own.union(usage.and(Privilege::Usage.into())).contains_all(need.schema) {
+        let usage = Privileges::from(Privilege::Usage);
+        // asked of every role in every schema: what is cheap to know comes first
+        if !own.union(usage).contains_all(need.schema) {
+            return false;
+        }
+        let rights = || self.matrix.rights(catalog, Who::Role(role), ObjectKind::Schema, schema.owner, &schema.acl);
+        if !own.contains_all(need.schema) && !rights().contains(Privilege::Usage) {
             return false;
         }
         self.groups(position).all(|g| {
@@ -307,8 +344,8 @@ impl Draft<'_> {
     }
 
     /// Cells that still differ although no check speaks of them: rights by ownership, by half a group.
-    fn cells(&self, policy: &mut Policy) -> bool {
-        let local = policy.for_instance(&self.snapshot.instance, true);
+    fn cells(&self, book: &mut Book) -> bool {
+        let local = book.policy.for_instance(&self.snapshot.instance, true);
         let judge = Judge::new(self.snapshot, self.matrix, Some(&local));
         let mut changed = false;
         for (role, schema) in judge.differing().collect::<Vec<_>>() {
@@ -321,20 +358,20 @@ impl Draft<'_> {
             let judged = judge.cell(Who::Role(role), schema);
             let excess: Vec<Privilege> = judged.excess.iter().map(|d| d.privilege).collect();
             if !excess.is_empty() {
-                changed |= except(policy, role_name, schema_name, excess, Vec::new());
+                changed |= book.except(role_name, schema_name, excess, Vec::new());
             }
             if judged.unowned > 0 {
-                changed |= self.demote(policy, schema_name);
+                changed |= self.demote(&mut book.policy, schema_name);
             }
             if !judged.missing.is_empty() {
-                changed |= self.forget(policy, role_name, schema_name);
+                changed |= self.forget(&mut book.policy, role_name, schema_name);
             }
         }
         changed
     }
 
     /// Changes the policy so that a finding goes; false when nothing helped.
-    fn settle(&self, policy: &mut Policy, f: &Finding) -> bool {
+    fn settle(&self, book: &mut Book, f: &Finding) -> bool {
         let role = f.role.clone();
         let schema = f.schema.clone().unwrap_or_default();
         let who = role.clone().unwrap_or_else(|| PUBLIC.to_owned());
@@ -346,23 +383,23 @@ impl Draft<'_> {
                 let names: Vec<String> =
                     f.objects.iter().filter_map(|o| o.strip_prefix(&prefix)).map(str::to_owned).collect();
                 let few = f.code != "grant-option-excess" && f.objects_total.is_none() && names.len() <= 5;
-                except(policy, &who, &schema, privileges, if few { names } else { Vec::new() })
+                book.except(&who, &schema, privileges, if few { names } else { Vec::new() })
             }
-            "default-privilege-excess" => self.default_excess(policy, f, &who),
+            "default-privilege-excess" => self.default_excess(book, f, &who),
             "default-privilege-missing" => {
                 let Some([Change::DefaultPrivileges { creator, .. }]) = f.fix.as_deref() else { return false };
-                no_creator(policy, &schema, creator)
+                no_creator(&mut book.policy, &schema, creator)
             }
             "undeclared-access" => {
                 let mut changed = false;
                 if let Some(of) = role.as_deref().and_then(|r| self.snapshot.catalog.role_named(r)) {
-                    changed |= self.name(policy, of);
+                    changed |= self.name(&mut book.policy, of);
                 }
                 if let Some((position, of)) = self.schemas().find(|(_, s)| s.name == schema)
-                    && !policy.services.iter().any(|s| s.schemas.contains(&of.name))
-                    && !policy.schemas.iter().any(|s| s.name == of.name)
+                    && !book.policy.services.iter().any(|s| s.schemas.contains(&of.name))
+                    && !book.policy.schemas.iter().any(|s| s.name == of.name)
                 {
-                    policy.schemas.push(self.rule(position, of));
+                    book.policy.schemas.push(self.rule(position, of));
                     changed = true;
                 }
                 changed
@@ -370,28 +407,28 @@ impl Draft<'_> {
             "database-privilege-excess" => {
                 let database = format!("{DATABASE_PREFIX}{}", self.snapshot.catalog.database.name);
                 let named = role.as_deref().and_then(|r| self.snapshot.catalog.role_named(r));
-                let changed = named.is_some_and(|of| self.name(policy, of));
-                except(policy, &who, &database, privileges, Vec::new()) || changed
+                let changed = named.is_some_and(|of| self.name(&mut book.policy, of));
+                book.except(&who, &database, privileges, Vec::new()) || changed
             }
-            "schema-owner" | "object-owner" => self.demote(policy, &schema),
-            "grant-missing" | "grant-dead" => self.forget(policy, &who, &schema),
+            "schema-owner" | "object-owner" => self.demote(&mut book.policy, &schema),
+            "grant-missing" | "grant-dead" => self.forget(&mut book.policy, &who, &schema),
             "database-connect-missing" | "role-cannot-login" => {
                 let mut changed = false;
-                for service in policy.services.iter_mut().filter(|s| s.role == who && s.login != Some(false)) {
+                for service in book.policy.services.iter_mut().filter(|s| s.role == who && s.login != Some(false)) {
                     service.login = Some(false);
                     changed = true;
                 }
-                for rule in policy.roles.iter_mut().filter(|r| r.name == who && r.login == Some(true)) {
+                for rule in book.policy.roles.iter_mut().filter(|r| r.name == who && r.login == Some(true)) {
                     rule.login = None;
                     changed = true;
                 }
                 changed
             }
-            _ => policy.severity.insert(f.code.to_owned(), Severity::Info).is_none(),
+            _ => book.policy.severity.insert(f.code.to_owned(), Severity::Info).is_none(),
         }
     }
 
-    fn default_excess(&self, policy: &mut Policy, f: &Finding, who: &str) -> bool {
+    fn default_excess(&self, book: &mut Book, f: &Finding, who: &str) -> bool {
         let default = f.fix.iter().flatten().find_map(|c| match c {
             Change::DefaultPrivileges { creator, schema, privileges, grantee, grant: false, .. } => {
                 Some((creator.clone(), schema.clone(), *privileges, grantee.clone()))
@@ -400,7 +437,7 @@ impl Draft<'_> {
         });
         let Some((creator, schema, privileges, grantee)) = default else {
             // a stranger: named first, judged in the next round
-            return self.snapshot.catalog.role_named(who).is_some_and(|of| self.name(policy, of));
+            return self.snapshot.catalog.role_named(who).is_some_and(|of| self.name(&mut book.policy, of));
         };
         let who = match &grantee {
             Grantee::Public => PUBLIC,
@@ -409,13 +446,13 @@ impl Draft<'_> {
         let schemas: Vec<String> = if let Some(schema) = schema {
             vec![schema]
         } else {
-            let of_services = policy.services.iter().filter(|s| s.creators.contains(&creator));
-            let of_rules = policy.schemas.iter().filter(|s| s.creators.contains(&creator));
+            let of_services = book.policy.services.iter().filter(|s| s.creators.contains(&creator));
+            let of_rules = book.policy.schemas.iter().filter(|s| s.creators.contains(&creator));
             of_services.flat_map(|s| s.schemas.clone()).chain(of_rules.map(|s| s.name.clone())).collect()
         };
         let mut changed = false;
         for schema in schemas {
-            changed |= except(policy, who, &schema, privileges.iter().collect(), Vec::new());
+            changed |= book.except(who, &schema, privileges.iter().collect(), Vec::new());
         }
         changed
     }
@@ -485,31 +522,35 @@ fn limit(role: &Role) -> Option<i32> {
     (role.connection_limit >= 0).then_some(role.connection_limit)
 }
 
-/// Adds to an exception, or makes one; false when it was there.
-fn except(policy: &mut Policy, role: &str, schema: &str, privileges: Vec<Privilege>, objects: Vec<String>) -> bool {
-    let whole = |e: &&mut Exception| e.role == role && e.schema == schema && e.objects == objects;
-    if let Some(known) = policy.exceptions.iter_mut().find(whole) {
-        let before = known.privileges.len();
-        known.privileges.extend(privileges);
-        known.privileges.sort_unstable();
-        known.privileges.dedup();
-        return known.privileges.len() > before;
+impl Book {
+    /// Adds to an exception, or makes one; false when it was there.
+    fn except(&mut self, role: &str, schema: &str, mut privileges: Vec<Privilege>, objects: Vec<String>) -> bool {
+        let here = self.exceptions.entry((role.to_owned(), schema.to_owned())).or_default();
+        let list = &mut self.policy.exceptions;
+        let known = here.iter().copied().find(|at| list.get(*at).is_some_and(|e| e.objects == objects));
+        if let Some(known) = known.and_then(|at| list.get_mut(at)) {
+            let before = known.privileges.len();
+            known.privileges.extend(privileges);
+            known.privileges.sort_unstable();
+            known.privileges.dedup();
+            return known.privileges.len() > before;
+        }
+        privileges.sort_unstable();
+        privileges.dedup();
+        if privileges.is_empty() {
+            return false;
+        }
+        here.push(list.len());
+        list.push(Exception {
+            role: role.to_owned(),
+            schema: schema.to_owned(),
+            privileges,
+            objects,
+            reason: AS_FOUND.to_owned(),
+            instance: None,
+        });
+        true
     }
-    let mut privileges = privileges;
-    privileges.sort_unstable();
-    privileges.dedup();
-    if privileges.is_empty() {
-        return false;
-    }
-    policy.exceptions.push(Exception {
-        role: role.to_owned(),
-        schema: schema.to_owned(),
-        privileges,
-        objects,
-        reason: AS_FOUND.to_owned(),
-        instance: None,
-    });
-    true
 }
 
 /// Default privileges are not kept for this creator there.

@@ -6,6 +6,32 @@ use std::sync::Arc;
 use super::{Finding, Policy, checks, desired::Desired, judge::Judge, versions::Versions};
 use crate::domain::{alembic::Lineages, effective::Matrix, snapshot::Snapshot};
 
+/// What follows from the catalog and the policy alone, and outlives a judgement that is judged again.
+#[derive(Clone, Default)]
+pub struct Basis {
+    pub matrix: Option<Arc<Matrix>>,
+    pub desired: Option<Arc<Desired>>,
+}
+
+impl Basis {
+    /// The parts of a judgement that hold for this snapshot and policy, too.
+    #[must_use]
+    pub fn of(before: &Judgement, snapshot: &Snapshot, policy: Option<&Arc<Policy>>) -> Basis {
+        let kept = Arc::ptr_eq(&before.snapshot.catalog, &snapshot.catalog)
+            && before.snapshot.server.version_num == snapshot.server.version_num;
+        let desired = before.desired.clone().filter(|_| kept && same_policy(before.policy.as_ref(), policy));
+        Basis { matrix: kept.then(|| Arc::clone(&before.matrix)), desired }
+    }
+}
+
+fn same_policy(one: Option<&Arc<Policy>>, other: Option<&Arc<Policy>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
 /// See the module.
 pub struct Judgement {
     pub snapshot: Arc<Snapshot>,
@@ -14,9 +40,9 @@ pub struct Judgement {
     pub desired: Option<Arc<Desired>>,
     pub lineages: Arc<Lineages>,
     pub matrix: Arc<Matrix>,
-    pub versions: Versions,
+    pub versions: Arc<Versions>,
     /// Worst first, then in the order of the checks.
-    pub findings: Vec<Finding>,
+    pub findings: Arc<Vec<Finding>>,
     /// Groups of findings whose slow part has not arrived yet.
     pub checking: Vec<super::Group>,
     /// Cells compared with the policy, and how many of them differ; `None` without a policy.
@@ -32,14 +58,65 @@ impl Judgement {
         lineages: Arc<Lineages>,
         matrix: Option<Arc<Matrix>>,
     ) -> Judgement {
-        let matrix = matrix.unwrap_or_else(|| Arc::new(Matrix::new(&snapshot.catalog, &snapshot.server)));
-        let versions = Versions::new(&snapshot, policy.as_deref(), &lineages, &matrix);
+        Judgement::on(snapshot, policy, lineages, Basis { matrix, desired: None })
+    }
+
+    /// Judges a snapshot with what is left of an earlier judgement, see [`Basis::of`].
+    #[must_use]
+    pub fn on(
+        snapshot: Arc<Snapshot>,
+        policy: Option<Arc<Policy>>,
+        lineages: Arc<Lineages>,
+        basis: Basis,
+    ) -> Judgement {
+        let matrix = basis.matrix.unwrap_or_else(|| Arc::new(Matrix::new(&snapshot.catalog, &snapshot.server)));
+        let versions = Arc::new(Versions::new(&snapshot, policy.as_deref(), &lineages, &matrix));
         let (findings, checking, cells, desired) = {
-            let judge = Judge::new(&snapshot, &matrix, policy.as_deref());
+            let judge = Judge::with(&snapshot, &matrix, policy.as_deref(), basis.desired);
             let (findings, checking) = checks::run(&snapshot, &matrix, &judge, policy.as_deref(), &lineages, &versions);
             (findings, checking, judge.cells(), judge.desired().cloned())
         };
+        let findings = Arc::new(findings);
         Judgement { snapshot, policy, desired, lineages, matrix, versions, findings, checking, cells }
+    }
+
+    /// The same judgement of a later snapshot in which nothing changed that a check looks at: sessions and sizes do not
+    /// count. `None` when it has to be judged.
+    #[must_use]
+    pub fn unchanged(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        policy: Option<&Arc<Policy>>,
+        lineages: &Arc<Lineages>,
+    ) -> Option<Judgement> {
+        let before = &self.snapshot;
+        let shapes = match (&before.shapes, &snapshot.shapes) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let (a, b) = (&before.objects.0, &snapshot.objects.0);
+        let objects =
+            a.len() == b.len() && a.iter().zip(b).all(|((one, of), (other, by))| one == other && Arc::ptr_eq(of, by));
+        let same = shapes
+            && objects
+            && Arc::ptr_eq(&before.catalog, &snapshot.catalog)
+            && Arc::ptr_eq(&before.server, &snapshot.server)
+            && Arc::ptr_eq(&before.versions, &snapshot.versions)
+            && Arc::ptr_eq(&self.lineages, lineages)
+            && before.instance == snapshot.instance
+            && same_policy(self.policy.as_ref(), policy);
+        same.then(|| Judgement {
+            snapshot: Arc::clone(snapshot),
+            policy: self.policy.clone(),
+            desired: self.desired.clone(),
+            lineages: Arc::clone(lineages),
+            matrix: Arc::clone(&self.matrix),
+            versions: Arc::clone(&self.versions),
+            findings: Arc::clone(&self.findings),
+            checking: self.checking.clone(),
+            cells: self.cells,
+        })
     }
 
     /// The compared cells of this judgement.

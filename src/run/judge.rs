@@ -1,5 +1,5 @@
 //! Judging, on threads of its own: of the snapshots of an instance the newest wins, one is judged at a time, and the
-//! matrix is kept while the catalog stays the same. The rules are read here too, and again when their files change.
+//! matrix is kept while the catalog stays the same, and everything while nothing changed but sessions and sizes. The rules are read here too, and again when their files change.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -7,11 +7,8 @@ use tokio::sync::mpsc;
 
 use super::rules::{LoadRules, Rules, Times, times};
 use crate::{
-    domain::{
-        effective::Matrix,
-        snapshot::{Catalog, Snapshot},
-    },
-    policy::judgement::Judgement,
+    domain::snapshot::Snapshot,
+    policy::judgement::{Basis, Judgement},
 };
 
 /// What a thread came to.
@@ -39,7 +36,8 @@ struct Judge {
     /// The last one, to be judged again by other rules.
     last: Option<Arc<Snapshot>>,
     judging: bool,
-    matrix: Option<(Arc<Catalog>, u32, Arc<Matrix>)>,
+    /// What the newest snapshot is compared with.
+    before: Option<Arc<Judgement>>,
 }
 
 impl Judges {
@@ -63,11 +61,10 @@ impl Judges {
     }
 
     /// A judgement has arrived.
-    pub(super) fn done(&mut self, index: usize, judgement: &Judgement) {
+    pub(super) fn done(&mut self, index: usize, judgement: &Arc<Judgement>) {
         if let Some(judge) = self.all.get_mut(index) {
             judge.judging = false;
-            let snapshot = &judgement.snapshot;
-            judge.matrix = Some((snapshot.catalog.clone(), snapshot.server.version_num, Arc::clone(&judgement.matrix)));
+            judge.before = Some(Arc::clone(judgement));
         }
         self.start(index);
     }
@@ -120,13 +117,16 @@ impl Judges {
         let Some(snapshot) = judge.waiting.take() else { return };
         judge.judging = true;
         judge.last = Some(Arc::clone(&snapshot));
-        let kept = judge.matrix.as_ref().filter(|(catalog, version, _)| {
-            Arc::ptr_eq(catalog, &snapshot.catalog) && *version == snapshot.server.version_num
-        });
-        let matrix = kept.map(|(.., matrix)| Arc::clone(matrix));
         let tell = self.tell.clone();
+        let (policy, lineages) = (rules.policy, rules.lineages);
+        let before = judge.before.as_ref();
+        if let Some(judgement) = before.and_then(|b| b.unchanged(&snapshot, policy.as_ref(), &lineages)) {
+            let _ = tell.send((index, Judged::Judgement(Arc::new(judgement))));
+            return;
+        }
+        let basis = before.map(|b| Basis::of(b, &snapshot, policy.as_ref())).unwrap_or_default();
         tokio::task::spawn_blocking(move || {
-            let judgement = Judgement::new(snapshot, rules.policy, rules.lineages, matrix);
+            let judgement = Judgement::on(snapshot, policy, lineages, basis);
             let _ = tell.send((index, Judged::Judgement(Arc::new(judgement))));
         });
     }
@@ -141,7 +141,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::{domain::snapshot::Server, policy::Policy};
+    use crate::{
+        domain::snapshot::{Catalog, Server},
+        policy::Policy,
+    };
 
     fn snapshot(catalog: &Arc<Catalog>) -> Arc<Snapshot> {
         Arc::new(Snapshot {

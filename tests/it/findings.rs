@@ -36,7 +36,7 @@ fn findings(state: State, major: u32) -> Vec<Finding> {
             assert!(snapshot.unavailable.is_empty(), "{:?}", snapshot.unavailable);
             let judgement = Judgement::new(Arc::new(snapshot), Some(Arc::new(policy)), lineages, None);
             assert!(judgement.checking.is_empty(), "{:?}", judgement.checking);
-            all.extend(judgement.findings);
+            all.extend(judgement.findings.iter().cloned());
         }
         all
     })

@@ -260,9 +260,9 @@ impl Sample {
         let mut judgement =
             Judgement::new(Arc::new(snapshot), self.policy.map(Arc::new), Arc::new(self.lineages), None);
         if let Some(versions) = self.versions {
-            judgement.versions = versions;
+            judgement.versions = Arc::new(versions);
         }
-        judgement.findings = self.findings;
+        judgement.findings = Arc::new(self.findings);
         judgement.checking = Vec::new();
         judgement
     }

@@ -58,7 +58,7 @@ pub fn write(report: &mut Report, readings: &[Reading], level: Severity) -> Resu
     report.raw("{\n  \"schema_version\": 1,\n  \"findings\": [")?;
     let mut first = true;
     for judgement in readings.iter().filter_map(|r| r.judgement.as_ref().ok()) {
-        for finding in &judgement.findings {
+        for finding in judgement.findings.iter() {
             report.raw(if first { "\n    " } else { ",\n    " })?;
             first = false;
             report.json_part(&row(finding), false)?;
@@ -98,7 +98,7 @@ fn row(finding: &Finding) -> Row<'_> {
 }
 
 fn summary(readings: &[Reading], level: Severity) -> Value {
-    let findings = readings.iter().filter_map(|r| r.judgement.as_ref().ok()).flat_map(|j| &j.findings);
+    let findings = readings.iter().filter_map(|r| r.judgement.as_ref().ok()).flat_map(|j| j.findings.iter());
     let counts: serde_json::Map<String, Value> =
         tally(findings.clone()).map(|(s, n)| (s.word().to_owned(), n.into())).collect();
     json!({

@@ -95,7 +95,7 @@ mod tests {
     fn with(findings: Vec<Finding>) -> Reading {
         let mut reading = reading(fixture());
         if let Ok(judgement) = &mut reading.judgement {
-            judgement.findings = findings;
+            judgement.findings = findings.into();
         }
         reading
     }

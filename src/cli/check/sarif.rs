@@ -24,7 +24,7 @@ pub fn write(report: &mut Report, readings: &[Reading]) -> Result<(), Failure> {
     for reading in readings {
         let Ok(judgement) = &reading.judgement else { continue };
         let policy = reading.policy_path.as_ref().map(|p| p.to_string_lossy().into_owned());
-        for finding in &judgement.findings {
+        for finding in judgement.findings.iter() {
             let index = codes.iter().position(|c| c.code == finding.code);
             results.push(result(finding, index, policy.as_deref()));
         }

@@ -35,7 +35,7 @@ pub fn write(report: &mut Report, readings: &[Reading]) -> Result<(), Failure> {
     if judged.is_empty() {
         return Ok(());
     }
-    let all = judged.iter().flat_map(|j| &j.findings);
+    let all = judged.iter().flat_map(|j| j.findings.iter());
     let parts: Vec<String> = tally(all.clone()).filter(|(_, n)| *n > 0).map(|(s, n)| format!("{n} {s}")).collect();
     let total = all.count() as u64;
     let words = if total == 0 {

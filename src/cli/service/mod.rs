@@ -86,7 +86,7 @@ pub async fn set_password(report: &mut Report, context: &Context, args: &SetPass
     let made = plan::from_names(
         &target,
         |_| Vec::new(),
-        |snapshot| build::of_changes(snapshot, [Change::SetPassword { role: role.clone() }]).map_err(refused),
+        |snapshot| build::of_changes(snapshot, [Change::SetPassword { role: role.clone() }]).map_err(|e| refused(&e)),
     )
     .await?;
     let done = run(report, context, &target, made, &role, &args.password, args.rehearse, args.yes, halt).await?;

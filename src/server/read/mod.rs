@@ -19,9 +19,14 @@ pub mod sizes;
 pub mod unavailable;
 pub mod versions;
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use futures_util::future::join_all;
+use futures_util::{future::join_all, stream::TryStreamExt};
 use tokio_postgres::{
     Client, Row,
     types::{ToSql, Type},
@@ -197,6 +202,45 @@ pub(crate) async fn unit(
         all.remove(usize::from(before.is_some()));
     }
     Ok(all)
+}
+
+/// As [`unit`], except that every row is handed on as it arrives, with the position of its statement, and dropped: for
+/// answers that would be large as a whole. Rows come in the order of the statements.
+///
+/// # Errors
+/// The first failure, of the server or of `take`; the transaction is rolled back.
+pub(crate) async fn unit_each(
+    client: &Client,
+    opening: &Opening,
+    statements: &[Statement],
+    take: impl FnMut(usize, &Row) -> Result<(), ServerError> + Send,
+) -> Result<(), ServerError> {
+    type Ending<'a> = Pin<Box<dyn Future<Output = Result<(), ServerError>> + Send + 'a>>;
+    let settings = |text: &'static str, what: &'static str| async move {
+        let text = if text.is_empty() { &opening.text } else { text };
+        client.batch_execute(text).await.map_err(|e| ServerError::from_driver(what, &e))
+    };
+    let take = &Mutex::new(take);
+    let mut pending: Vec<Ending<'_>> = Vec::with_capacity(statements.len() + 2);
+    if !opening.inside {
+        pending.push(Box::pin(settings("", "the settings of the transaction")));
+    }
+    for (at, statement) in statements.iter().enumerate() {
+        pending.push(Box::pin(async move {
+            let failed = |e| ServerError::from_driver(statement.what, &e);
+            let params = statement.params.iter().map(Param::value);
+            let mut rows = pin!(client.query_typed_raw(statement.sql, params).await.map_err(failed)?);
+            while let Some(row) = rows.try_next().await.map_err(failed)? {
+                (take.lock().unwrap_or_else(PoisonError::into_inner))(at, &row)?;
+            }
+            Ok(())
+        }));
+    }
+    if !opening.inside {
+        pending.push(Box::pin(settings("commit", "the end of the transaction")));
+    }
+    debug_assert!(pending.len() <= 30, "statements of one unit must be sent in their order");
+    join_all(pending).await.into_iter().collect()
 }
 
 /// `join_all` polls up to thirty futures from first to last; beyond that its order is its own affair.

@@ -2,7 +2,7 @@
 //! Objects that are alike travel together, so that each access control list is spelled out once.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::{Arc, LazyLock},
 };
 
@@ -12,7 +12,7 @@ use super::{
     Facts, Limits, Opening, Param, ServerError, Statement,
     catalog::{relation_kind, routine_kind},
     fields::{Acls, Fields},
-    unit, with_acls,
+    unit_each, with_acls,
 };
 use crate::domain::{
     Oid,
@@ -68,101 +68,121 @@ pub(super) async fn objects_by(
     schemas: Option<&[Oid]>,
     known: &[Oid],
 ) -> Result<Objects, ServerError> {
+    // What the decoding of relations looks up comes first.
     let statements = [
+        Statement::new("the members of extensions", include_str!("objects_extension.sql")),
+        OWNED.statement("the owners of sequences", schemas),
         RELATIONS.statement("the names of relations", schemas),
         ROUTINES.statement("the names of routines", schemas),
-        TYPES.statement("the names of types", schemas),
-        OWNED.statement("the owners of sequences", schemas),
-        Statement::new("the members of extensions", include_str!("objects_extension.sql")),
+        TYPES.statement(TYPES_READ, schemas),
     ];
-    let rows = unit(client, opening, None, &statements).await?;
-    let [relations, routines, types, owned, extension] = rows.as_slice() else {
-        return Err(ServerError::Unreadable { what: "the objects", column: 0, expected: "five results" });
-    };
-    let owners = pairs(owned)?;
-    let members = extension
-        .iter()
-        .map(|row| Fields::new("the members of extensions", row).oid())
-        .collect::<Result<HashSet<_>, _>>()?;
+    let mut decoder = Decoder::default();
+    // an empty schema was looked into, too
+    decoder.found.extend(schemas.unwrap_or(known).iter().map(|schema| (*schema, SchemaObjects::default())));
+    unit_each(client, opening, &statements, |at, row| match at {
+        0 => decoder.member(row),
+        1 => decoder.owned(row),
+        2 => decoder.relations(row),
+        3 => decoder.others("the names of routines", row),
+        _ => decoder.others(TYPES_READ, row),
+    })
+    .await?;
+    Ok(decoder.finish())
+}
 
-    let mut found: BTreeMap<Oid, SchemaObjects> = BTreeMap::new();
-    for schema in schemas.unwrap_or_default() {
-        found.entry(*schema).or_default(); // an empty schema was looked into, too
+/// What the statement of types reads.
+const TYPES_READ: &str = "the names of types";
+
+/// Takes the rows as they come: a database has hundreds of thousands of names.
+#[derive(Default)]
+struct Decoder {
+    members: HashSet<Oid>,
+    /// A sequence and the table that owns it; ascending once relations are decoded.
+    owners: Vec<(Oid, Oid)>,
+    sorted: bool,
+    acls: Acls,
+    found: BTreeMap<Oid, SchemaObjects>,
+}
+
+impl Decoder {
+    fn member(&mut self, row: &Row) -> Result<(), ServerError> {
+        self.members.insert(Fields::new("the members of extensions", row).oid()?);
+        Ok(())
     }
-    if schemas.is_none() {
-        for schema in known {
-            found.entry(*schema).or_default();
+
+    fn owned(&mut self, row: &Row) -> Result<(), ServerError> {
+        let mut f = Fields::new("the owners of sequences", row);
+        self.owners.push((f.oid()?, f.oid()?));
+        Ok(())
+    }
+
+    fn relations(&mut self, row: &Row) -> Result<(), ServerError> {
+        if !self.sorted {
+            self.owners.sort_unstable();
+            self.sorted = true;
         }
-    }
-    let mut acls = Acls::default();
-    for row in relations {
         let mut f = Fields::new("the names of relations", row);
         let (schema, kind, owner) = (f.oid()?, f.char()?, f.oid()?);
-        let acl = f.acl(&mut acls, owner)?;
-        let Some(kind) = relation_kind(kind) else { continue };
-        let Some(objects) = found.get_mut(&schema) else { continue };
+        let acl = f.acl(&mut self.acls, owner)?;
+        let Some(kind) = relation_kind(kind) else { return Ok(()) };
+        let Some(objects) = self.found.get_mut(&schema) else { return Ok(()) };
         let (oids, names) = (f.oids()?, f.texts()?);
         let (rls, forced, tuples) = (f.bools()?, f.bools()?, f.longs()?);
+        objects.relations.reserve_exact(oids.len());
         for (i, (oid, name)) in oids.into_iter().zip(names).enumerate() {
+            let owner_of = self.owners.binary_search_by_key(&oid, |(sequence, _)| *sequence).ok();
             objects.relations.push(Object {
                 oid,
                 kind,
                 name,
                 owner,
                 acl: acl.clone(),
-                extension: members.contains(&oid),
+                extension: self.members.contains(&oid),
                 rls: rls.get(i).copied().unwrap_or(false),
                 force_rls: forced.get(i).copied().unwrap_or(false),
-                owned_by: owners.get(&oid).copied(),
+                owned_by: owner_of.and_then(|at| self.owners.get(at)).map(|(_, table)| *table),
                 rows_estimate: tuples.get(i).filter(|_| kind != Kind::Sequence).and_then(|n| u64::try_from(*n).ok()),
             });
         }
+        Ok(())
     }
-    for (rows, what) in [(routines, "the names of routines"), (types, "the names of types")] {
-        let is_type = what == "the names of types";
-        for row in rows {
-            let mut f = Fields::new(what, row);
-            let schema = f.oid()?;
-            let kind = if is_type { Kind::Type } else { routine_kind(f.char()?) };
-            let owner = f.oid()?;
-            let acl = f.acl(&mut acls, owner)?;
-            let Some(objects) = found.get_mut(&schema) else { continue };
-            let list = if is_type { &mut objects.types } else { &mut objects.routines };
-            let (oids, names) = (f.oids()?, f.texts()?);
-            list.extend(oids.into_iter().zip(names).map(|(oid, name)| Object {
-                oid,
-                kind,
-                name,
-                owner,
-                acl: acl.clone(),
-                extension: members.contains(&oid),
-                rls: false,
-                force_rls: false,
-                owned_by: None,
-                rows_estimate: None,
-            }));
-        }
-    }
-    Ok(Objects(
-        found
-            .into_iter()
-            .map(|(schema, mut objects)| {
-                for list in [&mut objects.relations, &mut objects.routines, &mut objects.types] {
-                    list.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-                }
-                (schema, Arc::new(objects))
-            })
-            .collect(),
-    ))
-}
 
-fn pairs(rows: &[Row]) -> Result<HashMap<Oid, Oid>, ServerError> {
-    rows.iter()
-        .map(|row| {
-            let mut f = Fields::new("the owners of sequences", row);
-            Ok((f.oid()?, f.oid()?))
-        })
-        .collect()
+    /// Routines and types.
+    fn others(&mut self, what: &'static str, row: &Row) -> Result<(), ServerError> {
+        let is_type = what == TYPES_READ;
+        let mut f = Fields::new(what, row);
+        let schema = f.oid()?;
+        let kind = if is_type { Kind::Type } else { routine_kind(f.char()?) };
+        let owner = f.oid()?;
+        let acl = f.acl(&mut self.acls, owner)?;
+        let Some(objects) = self.found.get_mut(&schema) else { return Ok(()) };
+        let list = if is_type { &mut objects.types } else { &mut objects.routines };
+        let (oids, names) = (f.oids()?, f.texts()?);
+        list.reserve_exact(oids.len());
+        list.extend(oids.into_iter().zip(names).map(|(oid, name)| Object {
+            oid,
+            kind,
+            name,
+            owner,
+            acl: acl.clone(),
+            extension: self.members.contains(&oid),
+            rls: false,
+            force_rls: false,
+            owned_by: None,
+            rows_estimate: None,
+        }));
+        Ok(())
+    }
+
+    fn finish(self) -> Objects {
+        let sorted = self.found.into_iter().map(|(schema, mut objects)| {
+            for list in [&mut objects.relations, &mut objects.routines, &mut objects.types] {
+                list.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+            }
+            (schema, Arc::new(objects))
+        });
+        Objects(sorted.collect())
+    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub struct Candidate {
     pub changes: i64,
 }
 
+/// Whether the login may read a table is told from the lists themselves: `has_table_privilege()` would leave an entry of
+/// every table and schema in the backend's caches, for as long as it lives.
 pub(super) fn candidates_statement() -> Statement {
     Statement::new("the version tables", &CANDIDATES)
 }
