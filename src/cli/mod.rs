@@ -76,8 +76,13 @@ fn start(cli: Cli) -> Outcome {
     let log = info::log_file(&env).filter(|_| shows);
     let _log = logging::start(&cli.global, log.as_deref())?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), command = cli.command.as_ref().map(Command::name), "started");
-    // One thread for all servers beside the screen's: each thread keeps memory of its own, and judging has its own anyway.
-    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    // Each thread keeps freed memory to itself, and judging has a thread of its own anyway: a check reads on this one,
+    // everything else has one for all servers beside it.
+    let mut runtime = match &cli.command {
+        Some(Command::Check(_)) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let built = runtime.worker_threads(1).enable_all().build();
     let runtime = built.map_err(|e| {
         Failure::usage(format!("could not start: {e}"), "The system has too few threads or file descriptors left.")
     })?;

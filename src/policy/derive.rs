@@ -28,6 +28,9 @@ use crate::domain::{
 /// Why a derived exception is there; a person replaces it by the real reason, or removes the right.
 const AS_FOUND: &str = "as found when the policy was derived: keep it or take it away";
 
+/// What a derived policy answers for.
+const ASKED: &[Group] = &[Group::Existence, Group::Grants, Group::Ownership];
+
 /// How often the checks are asked before what is left is set to info.
 const ROUNDS: usize = 12;
 
@@ -336,10 +339,9 @@ impl Draft<'_> {
         let lineages = Arc::new(Lineages::default());
         let judge = Judge::new(self.snapshot, self.matrix, Some(&local));
         let versions = Versions::new(self.snapshot, Some(&local), &lineages, self.matrix);
-        let (mut findings, _) = checks::run(self.snapshot, self.matrix, &judge, Some(&local), &lineages, &versions);
-        findings.retain(|f| {
-            matches!(f.group, Group::Existence | Group::Grants | Group::Ownership) && f.severity > Severity::Info
-        });
+        let (mut findings, _) =
+            checks::run_groups(ASKED, self.snapshot, self.matrix, &judge, Some(&local), &lineages, &versions);
+        findings.retain(|f| ASKED.contains(&f.group) && f.severity > Severity::Info);
         findings
     }
 
