@@ -78,12 +78,15 @@ pub fn title(change: &Change) -> String {
         Change::CreateVersionTable { schema, name, owner } => {
             format!("create the version table {schema}.{name}, owned by {owner}")
         }
-        Change::DropVersionTable { schema, name } => format!("drop table {schema}.{name}, which never held a row"),
+        Change::DropVersionTable { schema, name } => format!("drop table {schema}.{name}, which is empty"),
         Change::InsertVersionRows { schema, table, rows } => {
             format!("write {} into {schema}.{table}", rows.join(", "))
         }
         Change::DeleteVersionRows { schema, table, rows } => {
             format!("take {} out of {schema}.{table}", rows.join(", "))
+        }
+        Change::MoveVersionRows { schema, table, to, rows } => {
+            format!("move {} from {schema}.{table} to {to}.{table}", rows.join(", "))
         }
         Change::SetFunctionSearchPath { schema, signature, path } => {
             format!("{schema}.{signature} always runs with search_path {}", path.join(", "))
@@ -129,6 +132,16 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
                 format!(
                     "Alembic has to look in {to}: by the role's search_path, or by version_table_schema in env.py. \
                      Otherwise the next upgrade starts from an empty database's beginning."
+                ),
+            ),
+        ],
+        Change::MoveVersionRows { schema, table, to, .. } => vec![
+            hazard(HazardKind::Lock, waits(&format!("{schema}.{table}"))),
+            hazard(
+                HazardKind::Application,
+                format!(
+                    "The application these rows belong to has to look in {to}: in {schema}.{table} it would find only \
+                     what is left there."
                 ),
             ),
         ],
