@@ -2,6 +2,9 @@
 //! it shares. Nothing is guessed: what the database and the scripts do not decide becomes a question, with the flag that
 //! answers it. Knows no files, no screens and no servers.
 
+pub mod isolate;
+pub mod objects;
+pub mod tables;
 pub mod versions;
 mod whereabouts;
 

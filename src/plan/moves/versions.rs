@@ -343,7 +343,9 @@ fn without_writers(snapshot: &Snapshot, source: &VersionTable, goal: &Goal<'_>) 
         Privilege::Trigger,
     ]);
     let mut changes = Vec::new();
-    for entry in source.acl.0.as_deref().unwrap_or_default() {
+    let objects = snapshot.objects.0.get(&source.schema);
+    let object = objects.and_then(|list| list.relations.iter().find(|o| o.oid == source.oid));
+    for entry in object.map_or(&source.acl, |o| &o.acl).0.as_deref().unwrap_or_default() {
         let lost = entry.privileges.and(writes);
         let name = catalog.role_name(entry.grantee);
         let creator = goal.service.is_some_and(|s| s.creators.contains(&name));
