@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Answers, Proposal, note,
+    Answers, Proposal, may, note,
     objects::{Choice, Mover, glob},
 };
 use crate::{
     domain::{
-        ObjectKind, Oid,
+        ObjectKind, Oid, Privilege,
         change::{Change, Grantee},
         dependencies::Dependencies,
+        effective::Matrix,
         snapshot::{Kind, Object, Snapshot},
     },
     plan::{HazardKind, Refused, build, predict},
@@ -86,7 +87,10 @@ pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -
         }
     }
     // Owners need the schema, too: they own what is in it and could not name it.
-    for creator in &creators {
+    let matrix = Matrix::new(catalog, &snapshot.server);
+    let superuser = |name: &str| catalog.role_named(name).is_some_and(|r| r.superuser);
+    for creator in creators.iter().filter(|c| !superuser(c) && !may(catalog, &matrix, c, &wanted.to, Privilege::Usage))
+    {
         changes.extend(mover.keep(&Grantee::Role(creator.clone()), creator).into_iter().take(1));
     }
     let mut plan = build::of_changes(snapshot, once(changes))?;

@@ -198,6 +198,7 @@ pub(super) fn choose(
         chosen.rows = of.iter().map(|r| r.revision.clone()).filter(|r| wanted(r)).collect();
         return Ok(chosen);
     }
+    let mut strange = Vec::new();
     for row in of {
         let about = format!("row:{}", row.revision);
         let why = match (&row.place, service) {
@@ -223,12 +224,20 @@ pub(super) fn choose(
         match answers.get(&about) {
             Some(true) => chosen.rows.push(row.revision.clone()),
             Some(false) => {}
-            None => chosen.questions.push(Question {
-                about,
-                sentence: format!("Row {} of {table} {why}. Does it go?", row.revision),
-                flag: format!("--rows {}", row.revision),
-            }),
+            None => {
+                let unknown = matches!(row.place, Place::Unknown);
+                let list = if unknown { &mut strange } else { &mut chosen.questions };
+                list.push(Question {
+                    about,
+                    sentence: format!("Row {} of {table} {why}. Does it go?", row.revision),
+                    flag: format!("--rows {}", row.revision),
+                });
+            }
         }
+    }
+    // Where the service has its row, what no script knows is somebody else's, and stays.
+    if chosen.rows.is_empty() {
+        chosen.questions.extend(strange);
     }
     Ok(chosen)
 }
