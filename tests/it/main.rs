@@ -11,6 +11,8 @@
 )]
 
 mod act;
+#[expect(dead_code, reason = "the long run moves by hand, too")]
+mod applications;
 mod apply;
 mod cli;
 mod connect;

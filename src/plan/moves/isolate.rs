@@ -457,3 +457,227 @@ fn warnings(
     }
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            alembic::tests::{lineage, lineages},
+            dependencies::{Body, Class, Thing, Through, Use},
+        },
+        plan::moves::tests::assert_there_and_back,
+        policy::checks::fixture::Fixture,
+    };
+
+    /// The documents' BEFORE: two applications in public, one role, one version table.
+    fn before() -> Fixture {
+        let mut f = Fixture::new()
+            .role("old")
+            .role("analytics")
+            .table("public", "flow", "old")
+            .table("public", "vertex", "old")
+            .table("public", "tenants", "old")
+            .sequence("public", "flow_number", "old")
+            .object(Kind::Type, "public", "mood", "old")
+            .object(Kind::Type, "public", "level", "old")
+            .object(Kind::View, "public", "flows", "old")
+            .object(Kind::View, "public", "both", "old")
+            .function("public", "stamp()", "old")
+            .function("public", "wetter(public.mood)", "old")
+            .function("public", "report()", "old")
+            .grant("public.flow", "analytics", "SELECT")
+            .version_table("public", "alembic_version", "old", Some(&["e1", "l2"]));
+        let mut l = lineage("langflow", &["l1", "l2 < l1", "l3 < l2"]);
+        l.scripts.get_mut("l1").unwrap().creates = vec!["flow".into(), "vertices".into()];
+        l.scripts.get_mut("l2").unwrap().creates = vec!["vertex".into()];
+        l.scripts.get_mut("l2").unwrap().drops = vec!["vertices".into()];
+        l.scripts.get_mut("l3").unwrap().creates = vec!["message".into()];
+        let mut e = lineage("engarde", &["e1"]);
+        e.scripts.get_mut("e1").unwrap().creates = vec!["tenants".into()];
+        f.lineages = lineages([l, e]);
+        f.policy("[[service]]\nname='engarde'\nschema='public'\nrole='old'\n")
+    }
+
+    fn edges(f: &Fixture, list: &[(&str, Through, &str)]) -> Dependencies {
+        let thing = |name: &str| {
+            let class = match name {
+                "mood" | "level" => Class::Type,
+                n if n.contains('(') => Class::Routine,
+                _ => Class::Relation,
+            };
+            Thing {
+                class,
+                oid: f.object_oid(&format!("public.{name}")),
+                schema: f.schema_oid("public"),
+                name: name.into(),
+            }
+        };
+        let edge = |(user, through, used): &(&str, Through, &str)| Use {
+            user: thing(user),
+            through: *through,
+            used: Some(thing(used)),
+            extension: None,
+        };
+        let body = |signature: &str, source: &str| Body {
+            oid: f.object_oid(&format!("public.{signature}")),
+            schema: f.schema_oid("public"),
+            signature: signature.into(),
+            security_definer: false,
+            settings: Vec::new(),
+            source: source.into(),
+        };
+        Dependencies {
+            schema: f.schema_oid("public"),
+            uses: list.iter().map(edge).collect(),
+            bodies: vec![body("stamp()", "insert into public.vertex"), body("report()", "select 1 from flow")],
+            ..Dependencies::default()
+        }
+    }
+
+    const EDGES: &[(&str, Through, &str)] = &[
+        ("flow", Through::Default, "flow_number"),
+        ("flow", Through::Itself, "mood"),
+        ("flow", Through::Itself, "level"),
+        ("tenants", Through::Itself, "level"),
+        ("vertex", Through::Trigger, "stamp()"),
+        ("vertex", Through::ForeignKey, "tenants"),
+        ("wetter(public.mood)", Through::Itself, "mood"),
+        ("flows", Through::Query, "flow"),
+        ("both", Through::Query, "flow"),
+        ("both", Through::Query, "tenants"),
+    ];
+
+    fn wanted() -> Wanted {
+        Wanted {
+            from: "public".into(),
+            schema: "langflow".into(),
+            role: "langflow_app".into(),
+            service: Some("langflow".into()),
+            ..Wanted::default()
+        }
+    }
+
+    fn proposal(f: Fixture, wanted: &Wanted) -> Result<Proposal, Refused> {
+        let dependencies = edges(&f, EDGES);
+        let case = f.case();
+        let snapshot = Arc::new(case.snapshot);
+        let proposal = plan(&snapshot, &dependencies, case.policy.as_ref(), &case.lineages, wanted)?;
+        assert_there_and_back(&snapshot, &proposal.plan);
+        Ok(proposal)
+    }
+
+    #[test]
+    fn everything_that_is_open_is_asked_and_nothing_else() {
+        let open = proposal(before(), &wanted()).unwrap();
+        let asked: Vec<&str> = open.questions.iter().map(|q| q.about.as_str()).collect();
+        assert_eq!(asked, ["reader:analytics", "routine:report()", "table:both", "type:level"]);
+        assert_eq!(open.questions[3].flag, "--tables level");
+        assert!(open.questions[3].sentence.contains("public.tenants"), "{}", open.questions[3].sentence);
+    }
+
+    #[test]
+    fn the_whole_way_in_one_plan() {
+        let decided = Wanted {
+            tables: ["!report*", "!both", "!level"].map(str::to_owned).to_vec(),
+            keep_readers: vec!["analytics".into()],
+            ..wanted()
+        };
+        let done = proposal(before(), &decided).unwrap();
+        assert_eq!(done.questions, []);
+        let sql: Vec<&str> = done.plan.statements().collect();
+        for expected in [
+            "CREATE ROLE langflow_app LOGIN;",
+            "CREATE SCHEMA langflow AUTHORIZATION langflow_app;",
+            "WITH moved AS (DELETE FROM public.alembic_version WHERE version_num IN ('l2') RETURNING version_num) INSERT \
+             INTO langflow.alembic_version (version_num) SELECT version_num FROM moved;",
+            "ALTER FUNCTION public.stamp() SET SCHEMA langflow;",
+            "ALTER FUNCTION public.wetter(public.mood) SET SCHEMA langflow;",
+            "ALTER FUNCTION langflow.wetter(public.mood) OWNER TO langflow_app;",
+            "ALTER TYPE public.mood SET SCHEMA langflow;",
+            "ALTER SEQUENCE public.flow_number SET SCHEMA langflow;",
+            "ALTER TABLE public.flow SET SCHEMA langflow;",
+            "ALTER TABLE langflow.vertex OWNER TO langflow_app;",
+            "ALTER VIEW public.flows SET SCHEMA langflow;",
+            "GRANT SELECT ON TABLE langflow.flow TO old;",
+            "GRANT USAGE ON SCHEMA langflow TO analytics;",
+            "ALTER DEFAULT PRIVILEGES FOR ROLE langflow_app IN SCHEMA langflow GRANT SELECT ON TABLES TO analytics;",
+            "ALTER ROLE langflow_app IN DATABASE engarde SET search_path = langflow;",
+        ] {
+            assert!(sql.contains(&expected), "{expected} is not in {sql:#?}");
+        }
+        assert!(
+            !sql.iter().any(|s| s.contains("level") || s.contains("report") || s.contains("public.both")),
+            "{sql:#?}"
+        );
+        let notes: Vec<&str> = done.plan.notes.iter().map(|n| n.sentence.as_str()).collect();
+        assert!(notes.iter().any(|n| n.contains("insert into public.vertex")), "{notes:#?}");
+        assert!(notes.iter().any(|n| n.contains("langflow.vertex to public.tenants")), "{notes:#?}");
+        let place = done.whereabouts.iter().find(|w| w.role == "langflow_app").unwrap();
+        assert!(place.holds() && place.after.as_deref() == Some("langflow"), "{place:?}");
+    }
+
+    #[test]
+    fn a_reader_that_is_not_kept_loses_what_it_held() {
+        let decided = Wanted {
+            tables: ["!report*", "!both", "!level"].map(str::to_owned).to_vec(),
+            keep_readers: vec!["!analytics".into()],
+            ..wanted()
+        };
+        let done = proposal(before(), &decided).unwrap();
+        let sql: Vec<&str> = done.plan.statements().collect();
+        assert!(sql.contains(&"REVOKE SELECT ON TABLE langflow.flow FROM analytics;"), "{sql:#?}");
+        assert!(!sql.iter().any(|s| s.contains("TO analytics")), "{sql:#?}");
+    }
+
+    #[test]
+    fn what_says_nothing_is_refused() {
+        let cases = [
+            (Wanted { service: Some("other".into()), ..wanted() }, "name its revision scripts"),
+            (Wanted { from: "nowhere".into(), ..wanted() }, "there is no schema nowhere"),
+            (Wanted { schema: "public".into(), ..wanted() }, "the shared schema itself"),
+            (Wanted { role: "pg_x".into(), ..wanted() }, "PostgreSQL's own"),
+            (Wanted { rows: vec!["zz".into()], ..wanted() }, "there is no row zz"),
+        ];
+        for (wanted, expected) in cases {
+            let why = proposal(before(), &wanted).unwrap_err().to_string();
+            assert!(why.contains(expected), "{why}");
+        }
+    }
+
+    #[test]
+    fn an_extension_is_left_within_reach() {
+        let f = before().extension("pg_trgm", "public", "postgres");
+        let mut dependencies = edges(&f, EDGES);
+        let user = dependencies.uses[0].user.clone();
+        let extension = Some("pg_trgm".to_owned());
+        dependencies.uses.push(Use { user, through: Through::Itself, used: None, extension });
+        let case = f.case();
+        let snapshot = Arc::new(case.snapshot);
+        let ask = |wanted: &Wanted| {
+            let made = plan(&snapshot, &dependencies, case.policy.as_ref(), &case.lineages, wanted).unwrap();
+            assert_there_and_back(&snapshot, &made.plan);
+            made
+        };
+        let asked = ask(&wanted());
+        assert!(asked.questions.iter().any(|q| q.flag == "--extensions-schema extensions"), "{:?}", asked.questions);
+        let done = ask(&Wanted { extensions_schema: Some("extensions".into()), ..wanted() });
+        let sql: Vec<&str> = done.plan.statements().collect();
+        for expected in [
+            "ALTER EXTENSION pg_trgm SET SCHEMA extensions;",
+            "GRANT USAGE ON SCHEMA extensions TO langflow_app;",
+            "ALTER ROLE langflow_app IN DATABASE engarde SET search_path = langflow, extensions;",
+        ] {
+            assert!(sql.contains(&expected), "{expected} is not in {sql:#?}");
+        }
+    }
+
+    #[test]
+    fn globs() {
+        use crate::plan::moves::objects::glob;
+        assert!(
+            glob("a*", "abc") && glob("*", "") && glob("a?c", "abc") && glob("*b*", "abc") && glob("a*c*e", "abcde")
+        );
+        assert!(!glob("a", "ab") && !glob("a?", "a") && !glob("*d", "abc"));
+    }
+}
