@@ -12,7 +12,7 @@ pub struct Dependencies {
     pub uses: Vec<Use>,
     /// Routines of the schema, and those of others that name it; none of an extension.
     pub bodies: Vec<Body>,
-    /// Defaults of columns in this schema that hold its name as text.
+    /// Defaults of columns in this schema that look something up by a text, or hold the schema's name as one.
     pub text_defaults: Vec<TextDefault>,
     /// Publications that publish whatever stands in the schema (since 15).
     pub publications: Vec<String>,

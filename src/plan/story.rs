@@ -115,16 +115,20 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
         before.activity.as_ref().map_or(0, |a| a.sessions.iter().filter(own).count())
     };
     match change {
-        Change::SetSchema { object, to } => vec![
-            hazard(HazardKind::Lock, waits(&format!("{}.{}", object.schema, object.name))),
-            hazard(
+        Change::SetSchema { object, to } => {
+            let mut list = Vec::new();
+            if matches!(object.kind.object_kind(), ObjectKind::Table | ObjectKind::Sequence) {
+                list.push(hazard(HazardKind::Lock, waits(&format!("{}.{}", object.schema, object.name))));
+            }
+            list.push(hazard(
                 HazardKind::Application,
                 format!(
                     "Code that writes {}.{} with its schema, or whose search_path has no {to}, will not find it.",
                     object.schema, object.name
                 ),
-            ),
-        ],
+            ));
+            list
+        }
         Change::MoveVersionTable { schema, name, to } => vec![
             hazard(HazardKind::Lock, waits(&format!("{schema}.{name}"))),
             hazard(

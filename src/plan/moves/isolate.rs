@@ -11,7 +11,7 @@ use super::{
     Answers, Proposal, Question, note,
     objects::{Choice, Held, Mover, quoted},
     tables::{once, relations},
-    versions::{self, Chosen, Goal},
+    versions::{self, Asked, Chosen, Goal},
     whereabouts::whereabouts,
 };
 use crate::{
@@ -89,7 +89,7 @@ pub fn plan(
     let matrix = Matrix::new(catalog, &snapshot.server);
     let known = Versions::new(snapshot, Some(&policy), lineages, &matrix);
     let mut questions = Vec::new();
-    let rows = rows(snapshot, &known, &service.name, wanted, &mut questions)?;
+    let rows = rows(snapshot, &known, &service.name, lineage.is_some(), wanted, &mut questions)?;
     let seeds = seeds(snapshot, lineages, lineage, &service, &rows, wanted, &mut questions)?;
     if seeds.is_empty() && rows.is_empty() && questions.is_empty() {
         return Err(Refused::new(format!("nothing in {} belongs to {}", wanted.from, service.name)));
@@ -216,6 +216,7 @@ fn rows<'a>(
     snapshot: &'a Snapshot,
     known: &Versions,
     service: &str,
+    scripts: bool,
     wanted: &Wanted,
     questions: &mut Vec<Question>,
 ) -> Result<Vec<(&'a VersionTable, Vec<String>)>, Refused> {
@@ -236,7 +237,8 @@ fn rows<'a>(
         if !wanted.rows.is_empty() && here.is_empty() {
             continue;
         }
-        let Chosen { rows, questions: open } = versions::choose(of, Some(service), &here, &wanted.answers, name)?;
+        let asked = Asked { service: Some(service), scripts, by_hand: &here, answers: &wanted.answers };
+        let Chosen { rows, questions: open } = versions::choose(of, &asked, name)?;
         // A row of several that no script knows decides nothing about a table of another name that was not asked for.
         questions.extend(open);
         if !rows.is_empty() {
@@ -464,7 +466,7 @@ mod tests {
     use crate::{
         domain::{
             alembic::tests::{lineage, lineages},
-            dependencies::{Body, Class, Thing, Through, Use},
+            dependencies::{Body, Class, TextDefault, Thing, Through, Use},
         },
         plan::moves::tests::assert_there_and_back,
         policy::checks::fixture::Fixture,
@@ -479,6 +481,7 @@ mod tests {
             .table("public", "vertex", "old")
             .table("public", "tenants", "old")
             .sequence("public", "flow_number", "old")
+            .sequence("public", "shelf", "old")
             .object(Kind::Type, "public", "mood", "old")
             .object(Kind::Type, "public", "level", "old")
             .object(Kind::View, "public", "flows", "old")
@@ -530,6 +533,12 @@ mod tests {
         Dependencies {
             schema: f.schema_oid("public"),
             uses: list.iter().map(edge).collect(),
+            text_defaults: vec![TextDefault {
+                relation: f.object_oid("public.vertex"),
+                table: "vertex".into(),
+                column: "shelf".into(),
+                expression: "nextval(('public.shelf'::text)::regclass)".into(),
+            }],
             bodies: vec![body("stamp()", "insert into public.vertex"), body("report()", "select 1 from flow")],
             ..Dependencies::default()
         }
@@ -596,6 +605,7 @@ mod tests {
             "ALTER FUNCTION langflow.wetter(public.mood) OWNER TO langflow_app;",
             "ALTER TYPE public.mood SET SCHEMA langflow;",
             "ALTER SEQUENCE public.flow_number SET SCHEMA langflow;",
+            "ALTER SEQUENCE public.shelf SET SCHEMA langflow;",
             "ALTER TABLE public.flow SET SCHEMA langflow;",
             "ALTER TABLE langflow.vertex OWNER TO langflow_app;",
             "ALTER VIEW public.flows SET SCHEMA langflow;",
@@ -612,6 +622,7 @@ mod tests {
         );
         let notes: Vec<&str> = done.plan.notes.iter().map(|n| n.sentence.as_str()).collect();
         assert!(notes.iter().any(|n| n.contains("insert into public.vertex")), "{notes:#?}");
+        assert!(notes.iter().any(|n| n.contains("default of langflow.vertex.shelf")), "{notes:#?}");
         assert!(notes.iter().any(|n| n.contains("langflow.vertex to public.tenants")), "{notes:#?}");
         let place = done.whereabouts.iter().find(|w| w.role == "langflow_app").unwrap();
         assert!(place.holds() && place.after.as_deref() == Some("langflow"), "{place:?}");

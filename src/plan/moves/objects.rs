@@ -74,7 +74,8 @@ impl<'a> Mover<'a> {
     pub(super) fn bundle(&self, seeds: &BTreeSet<Oid>) -> Bundle<'a> {
         let here: HashMap<Id, &Object> =
             self.here().into_iter().filter(|o| o.owned_by.is_none()).map(|o| (id(o), o)).collect();
-        let graph = Graph::new(&self.dependencies.uses);
+        let uses = self.uses(&here);
+        let graph = Graph::new(&uses);
         let mut bundle = Bundle::default();
         let mut going: BTreeSet<Id> =
             seeds.iter().map(|oid| (Class::Relation, *oid)).filter(|i| here.contains_key(i)).collect();
@@ -89,9 +90,34 @@ impl<'a> Mover<'a> {
         };
         bundle.going = going.iter().filter_map(|i| here.get(i).copied()).collect();
         bundle.going.sort_by(|a, b| (order(a.kind), &a.name).cmp(&(order(b.kind), &b.name)));
-        self.edges(&going, &mut bundle);
+        self.edges(&uses, &going, &mut bundle);
         self.texts(&going, &mut bundle);
         bundle
+    }
+
+    /// What the catalog knows, and sequences that a default looks up by a text.
+    fn uses(&self, here: &HashMap<Id, &'a Object>) -> Vec<Use> {
+        let mut uses = self.dependencies.uses.clone();
+        for default in &self.dependencies.text_defaults {
+            let texts = default.expression.split('\'').skip(1).step_by(2);
+            for text in texts {
+                let name = text.strip_prefix(&format!("{}.", self.from)).unwrap_or(text).trim_matches('"');
+                let sequence = here.values().find(|o| o.kind == Kind::Sequence && o.name == name);
+                let thing = |class: Class, oid: Oid, name: &str| Thing {
+                    class,
+                    oid,
+                    schema: self.dependencies.schema,
+                    name: name.to_owned(),
+                };
+                uses.extend(sequence.map(|o| Use {
+                    user: thing(Class::Relation, default.relation, &default.table),
+                    through: Through::Default,
+                    used: Some(thing(Class::Relation, o.oid, &o.name)),
+                    extension: None,
+                }));
+            }
+        }
+        uses
     }
 
     /// Adds what belongs to the tables alone; asks about what others use too.
@@ -186,11 +212,11 @@ impl<'a> Mover<'a> {
     }
 
     /// What crosses the border afterwards.
-    fn edges(&self, going: &BTreeSet<Id>, bundle: &mut Bundle<'a>) {
+    fn edges(&self, uses: &[Use], going: &BTreeSet<Id>, bundle: &mut Bundle<'a>) {
         let catalog = &self.snapshot.catalog;
         let from = catalog.schema_named(self.from).map(|s| s.oid);
         let mut keys: BTreeSet<String> = BTreeSet::new();
-        for edge in &self.dependencies.uses {
+        for edge in uses {
             let user = (edge.user.class, edge.user.oid);
             if going.contains(&user)
                 && let Some(name) = &edge.extension

@@ -73,7 +73,9 @@ pub fn plan(
     let versions = Versions::new(snapshot, policy, lineages, &matrix);
     let of = versions.0.iter().find(|v| v.oid == source.oid).map(|v| v.rows.as_slice()).unwrap_or_default();
     let name = service.map(|s| s.name.as_str());
-    let Chosen { rows, questions } = choose(of, name, &wanted.rows, &wanted.answers, &source.name)?;
+    let scripts = name.is_some_and(|name| lineages.of(name).is_some());
+    let known_by = Asked { service: name, scripts, by_hand: &wanted.rows, answers: &wanted.answers };
+    let Chosen { rows, questions } = choose(of, &known_by, &source.name)?;
     let known = source.rows.known().unwrap_or_default();
     if rows.is_empty() && questions.is_empty() && !known.is_empty() {
         let whose = whose(of);
@@ -179,14 +181,19 @@ pub(super) struct Chosen {
     pub questions: Vec<Question>,
 }
 
+/// Whose rows are wanted, and what somebody said about them.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub service: Option<&'a str>,
+    /// There are revision scripts of the service: a row that is not in them is not its own by being alone.
+    pub scripts: bool,
+    pub by_hand: &'a [String],
+    pub answers: &'a Answers,
+}
+
 /// The rows of a service: by hand, by lineage, by answers.
-pub(super) fn choose(
-    of: &[Revision],
-    service: Option<&str>,
-    by_hand: &[String],
-    answers: &Answers,
-    table: &str,
-) -> Result<Chosen, Refused> {
+pub(super) fn choose(of: &[Revision], asked: &Asked<'_>, table: &str) -> Result<Chosen, Refused> {
+    let Asked { service, scripts, by_hand, answers } = *asked;
     let mut chosen = Chosen { rows: Vec::new(), questions: Vec::new() };
     let wanted = |row: &str| by_hand.iter().any(|r| r == row);
     if let Some(strange) = by_hand.iter().find(|r| !of.iter().any(|of| of.revision == **r)) {
@@ -208,7 +215,7 @@ pub(super) fn choose(
             }
             (Place::Head | Place::Behind(_), Some(_)) => continue,
             (Place::Ambiguous, Some(service)) if !row.services.iter().any(|s| s == service) => continue,
-            (Place::NoScripts, _) if of.len() == 1 => {
+            (Place::NoScripts, _) if of.len() == 1 && !scripts => {
                 chosen.rows.push(row.revision.clone());
                 continue;
             }
@@ -219,13 +226,14 @@ pub(super) fn choose(
                 format!("is known to {}, and nothing decides whose it is", row.services.join(", "))
             }
             (Place::Unknown, _) => "is in no known revision script".to_owned(),
+            (Place::NoScripts, _) if scripts => "is in none of its revision scripts".to_owned(),
             (Place::NoScripts, _) => "is one of several, and there are no revision scripts to compare with".to_owned(),
         };
         match answers.get(&about) {
             Some(true) => chosen.rows.push(row.revision.clone()),
             Some(false) => {}
             None => {
-                let unknown = matches!(row.place, Place::Unknown);
+                let unknown = matches!(row.place, Place::Unknown | Place::NoScripts) && scripts;
                 let list = if unknown { &mut strange } else { &mut chosen.questions };
                 list.push(Question {
                     about,

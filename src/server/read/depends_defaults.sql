@@ -9,5 +9,9 @@ from (
   join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum = d.adnum
   where c.relnamespace = any ($1) and c.relkind in ('r', 'p', 'f')
 ) as e
-where pg_catalog.strpos(e.expression, e.nspname::pg_catalog.text) > 0
+where pg_catalog.strpos(e.expression, '::text') > 0
+  and (
+    pg_catalog.strpos(e.expression, 'regclass') > 0
+    or pg_catalog.strpos(e.expression, e.nspname::pg_catalog.text) > 0
+  )
 order by e.relation, e.attname
