@@ -227,7 +227,7 @@ fn rows<'a>(
     } else {
         wanted.version_tables.iter().map(String::as_str).collect()
     };
-    let mut found = Vec::new();
+    let (mut found, mut strange) = (Vec::new(), Vec::new());
     let mut by_hand: BTreeSet<&String> = wanted.rows.iter().collect();
     for name in &names {
         let table = versions::source(snapshot, &wanted.from, Some(name))?;
@@ -238,16 +238,19 @@ fn rows<'a>(
             continue;
         }
         let asked = Asked { service: Some(service), scripts, by_hand: &here, answers: &wanted.answers };
-        let Chosen { rows, questions: open } = versions::choose(of, &asked, name)?;
-        // A row of several that no script knows decides nothing about a table of another name that was not asked for.
+        let Chosen { rows, questions: open, strange: unknown } = versions::choose(of, &asked, name)?;
         questions.extend(open);
+        strange.extend(unknown);
         if !rows.is_empty() {
             found.push((table, rows));
         }
     }
-    if let Some(strange) = by_hand.first() {
+    if let Some(row) = by_hand.first() {
         let list = if names.is_empty() { "no version table".to_owned() } else { text::list(&names, 6) };
-        return Err(Refused::new(format!("there is no row {strange} in {list} of {}", wanted.from)));
+        return Err(Refused::new(format!("there is no row {row} in {list} of {}", wanted.from)));
+    }
+    if found.is_empty() {
+        questions.extend(strange);
     }
     Ok(found)
 }

@@ -408,10 +408,28 @@ impl<'a> Mover<'a> {
                     found.entry(name).or_default().push(Held {
                         kind,
                         object: o.name.clone(),
+                        column: None,
                         privileges: entry.privileges,
                         grantor: (entry.grantor != o.owner).then(|| catalog.role_name(entry.grantor)),
                     });
                 }
+            }
+        }
+        let shapes = self.snapshot.shapes.as_deref().map(|s| s.column_grants.as_slice()).unwrap_or_default();
+        for g in shapes.iter().filter(|g| owned.contains(&g.relation_oid)) {
+            for entry in g.acl.0.as_deref().unwrap_or_default() {
+                let name = (!entry.is_public()).then(|| catalog.role_name(entry.grantee));
+                let superuser = catalog.role(entry.grantee).is_some_and(|r| r.superuser);
+                if entry.grantee == g.owner || superuser || name.as_ref().is_some_and(|n| but.contains(&n.as_str())) {
+                    continue;
+                }
+                found.entry(name).or_default().push(Held {
+                    kind: ObjectKind::Table,
+                    object: g.relation.clone(),
+                    column: Some(g.column.clone()),
+                    privileges: entry.privileges,
+                    grantor: (entry.grantor != g.owner).then(|| catalog.role_name(entry.grantor)),
+                });
             }
         }
         found
@@ -438,6 +456,8 @@ impl<'a> Mover<'a> {
 pub(super) struct Held {
     pub kind: ObjectKind,
     pub object: String,
+    /// The right is on this column only.
+    pub column: Option<String>,
     pub privileges: Privileges,
     pub grantor: Option<String>,
 }
@@ -447,7 +467,14 @@ impl Held {
     pub(super) fn revoke(&self, schema: &str, from: &Grantee) -> Change {
         Change::Revoke {
             privileges: self.privileges,
-            on: On::Objects { kind: self.kind, schema: schema.to_owned(), names: vec![self.object.clone()] },
+            on: match &self.column {
+                Some(column) => On::Columns {
+                    schema: schema.to_owned(),
+                    relation: self.object.clone(),
+                    columns: vec![column.clone()],
+                },
+                None => On::Objects { kind: self.kind, schema: schema.to_owned(), names: vec![self.object.clone()] },
+            },
             from: from.clone(),
             option_only: false,
             grantor: self.grantor.clone(),

@@ -75,7 +75,10 @@ pub fn plan(
     let name = service.map(|s| s.name.as_str());
     let scripts = name.is_some_and(|name| lineages.of(name).is_some());
     let known_by = Asked { service: name, scripts, by_hand: &wanted.rows, answers: &wanted.answers };
-    let Chosen { rows, questions } = choose(of, &known_by, &source.name)?;
+    let Chosen { rows, mut questions, strange } = choose(of, &known_by, &source.name)?;
+    if rows.is_empty() {
+        questions.extend(strange);
+    }
     let known = source.rows.known().unwrap_or_default();
     if rows.is_empty() && questions.is_empty() && !known.is_empty() {
         let whose = whose(of);
@@ -179,6 +182,8 @@ pub(super) fn source<'a>(
 pub(super) struct Chosen {
     pub rows: Vec<String>,
     pub questions: Vec<Question>,
+    /// Questions about rows that no script knows: they are somebody else's where the service has a row.
+    pub strange: Vec<Question>,
 }
 
 /// Whose rows are wanted, and what somebody said about them.
@@ -194,7 +199,7 @@ pub(super) struct Asked<'a> {
 /// The rows of a service: by hand, by lineage, by answers.
 pub(super) fn choose(of: &[Revision], asked: &Asked<'_>, table: &str) -> Result<Chosen, Refused> {
     let Asked { service, scripts, by_hand, answers } = *asked;
-    let mut chosen = Chosen { rows: Vec::new(), questions: Vec::new() };
+    let mut chosen = Chosen { rows: Vec::new(), questions: Vec::new(), strange: Vec::new() };
     let wanted = |row: &str| by_hand.iter().any(|r| r == row);
     if let Some(strange) = by_hand.iter().find(|r| !of.iter().any(|of| of.revision == **r)) {
         let there: Vec<&str> = of.iter().map(|r| r.revision.as_str()).collect();
@@ -205,7 +210,6 @@ pub(super) fn choose(of: &[Revision], asked: &Asked<'_>, table: &str) -> Result<
         chosen.rows = of.iter().map(|r| r.revision.clone()).filter(|r| wanted(r)).collect();
         return Ok(chosen);
     }
-    let mut strange = Vec::new();
     for row in of {
         let about = format!("row:{}", row.revision);
         let why = match (&row.place, service) {
@@ -234,7 +238,7 @@ pub(super) fn choose(of: &[Revision], asked: &Asked<'_>, table: &str) -> Result<
             Some(false) => {}
             None => {
                 let unknown = matches!(row.place, Place::Unknown | Place::NoScripts) && scripts;
-                let list = if unknown { &mut strange } else { &mut chosen.questions };
+                let list = if unknown { &mut chosen.strange } else { &mut chosen.questions };
                 list.push(Question {
                     about,
                     sentence: format!("Row {} of {table} {why}. Does it go?", row.revision),
@@ -242,10 +246,6 @@ pub(super) fn choose(of: &[Revision], asked: &Asked<'_>, table: &str) -> Result<
                 });
             }
         }
-    }
-    // Where the service has its row, what no script knows is somebody else's, and stays.
-    if chosen.rows.is_empty() {
-        chosen.questions.extend(strange);
     }
     Ok(chosen)
 }

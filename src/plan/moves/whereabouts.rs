@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::domain::{
-    effective::Matrix,
+    ObjectKind, Privilege,
+    effective::{Matrix, Who},
     search_path::Paths,
     snapshot::{Role, Snapshot},
 };
@@ -52,7 +53,8 @@ impl Whereabouts {
     }
 }
 
-/// Every role that finds one of these tables before or after, and every role of `wanted` (role, table, schema).
+/// Every role that finds one of these tables before or after and may read it, and every role of `wanted` (role, table,
+/// schema).
 pub(super) fn whereabouts(
     before: &Snapshot,
     after: &Snapshot,
@@ -64,9 +66,11 @@ pub(super) fn whereabouts(
     let mut list = Vec::new();
     for role in after.catalog.roles.iter().filter(judged) {
         for table in tables {
-            let (before, after) = (was.find(&role.name, table), will.find(&role.name, table));
+            let (found, finds) = (was.find(&role.name, table), will.find(&role.name, table));
+            let reads = [&found, &finds].into_iter().flatten().any(|(_, reads)| *reads);
+            let (before, after) = (found.map(|(schema, _)| schema), finds.map(|(schema, _)| schema));
             let wanted = wanted.iter().find(|(r, t, _)| *r == role.name && t == table).map(|(.., s)| s.clone());
-            if before.is_some() || after.is_some() || wanted.is_some() {
+            if reads || wanted.is_some() {
                 list.push(Whereabouts { role: role.name.clone(), table: table.clone(), before, after, wanted });
             }
         }
@@ -84,11 +88,17 @@ impl<'a> Finder<'a> {
         Finder { snapshot, matrix: Matrix::new(&snapshot.catalog, &snapshot.server) }
     }
 
-    fn find(&self, role: &str, table: &str) -> Option<String> {
+    /// The schema of the first such table on the role's path, and whether the role may read it.
+    fn find(&self, role: &str, table: &str) -> Option<(String, bool)> {
         let catalog = &self.snapshot.catalog;
-        let path =
-            Paths::new(catalog, &self.snapshot.server).of(catalog, &self.matrix, self.matrix.index.role_named(role)?);
-        let holds = |schema| self.snapshot.versions.0.iter().any(|v| v.schema == schema && v.name == table);
-        path.resolve(|schema| holds(schema).then_some(())).map(|(schema, ())| catalog.schema_name(schema))
+        let position = self.matrix.index.role_named(role)?;
+        let path = Paths::new(catalog, &self.snapshot.server).of(catalog, &self.matrix, position);
+        let of = |schema| self.snapshot.versions.0.iter().find(|v| v.schema == schema && v.name == table);
+        let (schema, found) = path.resolve(of)?;
+        let objects = self.snapshot.objects.0.get(&schema);
+        let object = objects.and_then(|list| list.relations.iter().find(|o| o.oid == found.oid));
+        let (owner, acl) = object.map_or((found.owner, &found.acl), |o| (o.owner, &o.acl));
+        let rights = self.matrix.rights(catalog, Who::Role(position), ObjectKind::Table, owner, acl);
+        Some((catalog.schema_name(schema), rights.contains(Privilege::Select)))
     }
 }

@@ -40,7 +40,7 @@ with
       case when c.oid is not null or ec.oid is not null then 'r' else 't' end,
       case
         when c.oid is not null then c.oid
-        when t.typelem <> 0 and t.typcategory = 'A' then coalesce(ec.oid, t.typelem)
+        when t.typelem <> 0 and t.typcategory = 'A' then coalesce(ec.oid, eg.rngtypid, t.typelem)
         when t.typtype = 'm' then g.rngtypid
         else t.oid
       end,
@@ -50,6 +50,7 @@ with
     left join pg_catalog.pg_range as g on g.rngmultitypid = t.oid
     left join pg_catalog.pg_type as e on e.oid = t.typelem and t.typcategory = 'A'
     left join pg_catalog.pg_class as ec on ec.oid = e.typrelid and ec.relkind <> 'c'
+    left join pg_catalog.pg_range as eg on eg.rngmultitypid = e.oid
     where t.oid >= 16384
   ),
   things as materialized (

@@ -194,7 +194,9 @@ impl<'a> Field<'a> {
         let mut said = Vec::new();
         for args in app.cycle.iter().take(cycle) {
             let ran = self.tools.alembic(&url, app, args);
-            said.push((args.join(" "), ran.code, ran.text));
+            // The end of it is what people read; the rest are places in Python's own files.
+            let lines: Vec<&str> = ran.text.lines().rev().take(6).collect();
+            said.push((args.join(" "), ran.code, lines.into_iter().rev().collect::<Vec<_>>().join("\n")));
         }
         let client = self.client(SUPERUSER, database).await;
         client.batch_execute(&format!("set search_path = {schema}")).await.unwrap();
@@ -229,7 +231,7 @@ impl<'a> Field<'a> {
              insert into strange (what) values ('somebody else''s')"
         );
         client.batch_execute(&made).await.unwrap();
-        Shared { database, client: Arc::new(client), old, reader }
+        Shared { database, client: Arc::new(client), reader }
     }
 
     /// Isolates one project, takes it back, isolates it again, and lets it do what it does in a clean database.
@@ -323,7 +325,6 @@ fn joined(text: &str) -> String {
 pub struct Shared {
     pub database: String,
     pub client: Arc<Client>,
-    pub old: String,
     pub reader: String,
 }
 
