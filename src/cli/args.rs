@@ -135,8 +135,12 @@ pub enum Command {
     SetPassword(SetPassword),
     /// A new, ordinary role for a service that runs as a superuser or as somebody else
     ReplaceRole(ReplaceRole),
-    /// Every Alembic version table, under any name, with its rows, owner and class
-    Versions(Rows),
+    /// Every Alembic version table, under any name, with its rows, owner and class; or move one
+    Versions(Versions),
+    /// Move tables with their sequences, types, views and functions to another schema
+    MoveObjects(MoveObjects),
+    /// Take one service out of a schema that it shares: role, schema, tables, version rows, rights, search path
+    Isolate(Isolate),
     /// Connections with the tree of who blocks whom
     Sessions(Rows),
     /// Cancel the statement that a session runs
@@ -183,7 +187,10 @@ impl Command {
             Command::CreateSchema(_) => "create-schema",
             Command::SetPassword(_) => "set-password",
             Command::ReplaceRole(_) => "replace-role",
-            Command::Versions(_) => "versions",
+            Command::Versions(Versions { action: None, .. }) => "versions",
+            Command::Versions(_) => "versions move",
+            Command::MoveObjects(_) => "move-objects",
+            Command::Isolate(_) => "isolate",
             Command::Sessions(_) => "sessions",
             Command::Cancel(_) => "cancel",
             Command::Terminate(_) => "terminate",
@@ -213,6 +220,8 @@ impl Command {
             | Command::SetPassword(_)
             | Command::ReplaceRole(_)
             | Command::Versions(_)
+            | Command::MoveObjects(_)
+            | Command::Isolate(_)
             | Command::Sessions(_)
             | Command::Cancel(_)
             | Command::Terminate(_)
@@ -322,6 +331,121 @@ pub struct SignalArgs {
     /// TARGET PID: an instance of the configuration or a connection string, and the session's process id
     #[arg(value_name = "WORD", required = true, num_args = 1..=2)]
     pub words: Vec<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Versions {
+    /// What to do with one of them; without it, all are listed
+    #[command(subcommand)]
+    pub action: Option<VersionsAction>,
+    #[command(flatten)]
+    pub rows: Rows,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum VersionsAction {
+    /// Move a version table to its service's schema, or split rows off it
+    Move(MoveVersions),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct MoveVersions {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Where it stands; the table may be left out where there is one only
+    #[arg(long, value_name = "SCHEMA[.TABLE]")]
+    pub from: String,
+    /// Where it goes
+    #[arg(long, value_name = "SCHEMA")]
+    pub to: String,
+    /// Only these rows; without, those of the service that the schema belongs to
+    #[arg(long, value_name = "REV", value_delimiter = ',', num_args = 1..)]
+    pub rows: Vec<String>,
+    /// Who owns it afterwards; without, the service's owner
+    #[arg(long, value_name = "ROLE")]
+    pub owner: Option<String>,
+    /// Run it, prove the result, and roll back
+    #[arg(long)]
+    pub rehearse: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct MoveObjects {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Where they stand
+    #[arg(long, value_name = "SCHEMA")]
+    pub from: String,
+    /// Where they go
+    #[arg(long, value_name = "SCHEMA")]
+    pub to: String,
+    /// Tables by name, `*` and `?` stand for others; `!NAME` stays. Decides about types, sequences, views and functions too
+    #[arg(long, value_name = "GLOB", num_args = 1.., required_unless_present_any = ["tables_from", "owned_by"])]
+    pub tables: Vec<String>,
+    /// The same from a file, one on each line
+    #[arg(long, value_name = "FILE")]
+    pub tables_from: Option<PathBuf>,
+    /// All tables of this role
+    #[arg(long, value_name = "ROLE")]
+    pub owned_by: Option<String>,
+    /// Who owns them afterwards; without, whoever does now
+    #[arg(long, value_name = "ROLE")]
+    pub owner: Option<String>,
+    /// Run it, prove the result, and roll back
+    #[arg(long)]
+    pub rehearse: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Isolate {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// The shared schema
+    #[arg(long, value_name = "SCHEMA")]
+    pub from: String,
+    /// The service's own schema, new or existing
+    #[arg(long, value_name = "SCHEMA")]
+    pub schema: String,
+    /// The service's own role, new or existing
+    #[arg(long, value_name = "ROLE")]
+    pub role: String,
+    /// Its revision scripts; without, those that the policy names
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    pub revisions: Vec<PathBuf>,
+    /// Tables that are its own besides; `!NAME` is not. Decides about types, sequences, views and functions too
+    #[arg(long, value_name = "GLOB", num_args = 1..)]
+    pub tables: Vec<String>,
+    /// The same from a file, one on each line
+    #[arg(long, value_name = "FILE")]
+    pub tables_from: Option<PathBuf>,
+    /// Rows of the version table that are its own; without, those that its scripts know
+    #[arg(long, value_name = "REV", value_delimiter = ',', num_args = 1..)]
+    pub rows: Vec<String>,
+    /// Only this version table; without, every one that holds a row of it
+    #[arg(long = "version-table", value_name = "NAME")]
+    pub version_tables: Vec<String>,
+    /// Somebody with rights on its tables who keeps them; `!ROLE` loses them, `PUBLIC` is everybody
+    #[arg(long = "keep-reader", value_name = "ROLE")]
+    pub keep_readers: Vec<String>,
+    /// Where extensions go that it needs; the shared schema leaves them there
+    #[arg(long, value_name = "SCHEMA")]
+    pub extensions_schema: Option<String>,
+    /// Run it, prove the result, and roll back
+    #[arg(long)]
+    pub rehearse: bool,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,

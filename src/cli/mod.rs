@@ -17,6 +17,7 @@ mod journal;
 mod keys;
 mod logging;
 mod matrix;
+mod moves;
 mod object;
 mod plan;
 mod policy;
@@ -38,7 +39,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use self::{
-    args::{Cli, Command, Global, PolicyCommand},
+    args::{Cli, Command, Global, PolicyCommand, Versions, VersionsAction},
     exit_code::Exit,
     failure::{Failure, Outcome},
     halt::Halt,
@@ -197,7 +198,12 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
         Command::Undo(args) => apply::undo(report, &Context::new(global, env)?, &args, halt).await,
         Command::Redo(args) => apply::redo(report, &Context::new(global, env)?, &args, halt).await,
         Command::Journal(args) => journal::run(report, &Context::new(global, env)?, args.format),
-        Command::Versions(args) => {
+        Command::Versions(Versions { action: Some(VersionsAction::Move(args)), .. }) => {
+            moves::versions(report, &Context::new(global, env)?, &args, halt).await
+        }
+        Command::MoveObjects(args) => moves::objects(report, &Context::new(global, env)?, &args, halt).await,
+        Command::Isolate(args) => moves::isolate(report, &Context::new(global, env)?, &args, halt).await,
+        Command::Versions(Versions { action: None, rows: args }) => {
             let context = Context::new(global, env)?;
             let want = Want { versions: true, ..Want::default() };
             let readings = gather::readings(context.targets(&args.targets)?, &want).await;

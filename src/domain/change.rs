@@ -264,4 +264,11 @@ pub enum Change {
         table: String,
         rows: Vec<String>,
     },
+    /// Rows out of one version table into the one of the same name in another schema, in one statement.
+    MoveVersionRows {
+        schema: String,
+        table: String,
+        to: String,
+        rows: Vec<String>,
+    },
 }

@@ -4,6 +4,7 @@
 pub mod alembic;
 pub mod change;
 pub mod closure;
+pub mod dependencies;
 pub mod effective;
 pub mod explain;
 pub mod ident;

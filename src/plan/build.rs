@@ -183,7 +183,8 @@ fn rank(change: &Change) -> u8 {
         | Change::ResetViewInvoker { .. }
         | Change::ValidateForeignKey { .. }
         | Change::SetPassword { .. }
-        | Change::InsertVersionRows { .. } => 9,
+        | Change::InsertVersionRows { .. }
+        | Change::MoveVersionRows { .. } => 9,
         Change::CreateTenantPolicy { .. } => 10,
         Change::EnableRls { .. } | Change::ForceRls { .. } => 11,
         Change::Revoke { .. } => 12,

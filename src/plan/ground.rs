@@ -542,8 +542,8 @@ impl<'a> View<'a> {
             Kind::View => shapes
                 .views
                 .iter()
-                .find(|v| v.schema == schema && v.view == object.name)
-                .map(|v| format!("security_invoker={}", v.security_invoker)),
+                .find(|v| v.schema == schema && v.view == object.name && v.security_invoker)
+                .map(|_| "security_invoker=true".to_owned()),
             Kind::Function | Kind::Procedure | Kind::Aggregate | Kind::Window => shapes
                 .definers
                 .iter()

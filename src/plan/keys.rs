@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::ground::Key;
+use super::{ground::Key, predict::signature::moved_type};
 use crate::domain::{
     ObjectKind, Oid,
     change::{Change, Grantee, ObjectRef, On},
@@ -141,6 +141,16 @@ impl<'a> Keys<'a> {
                 });
             }
         }
+        if matches!(kind, ObjectKind::Type | ObjectKind::Table) {
+            for (place, list) in &snapshot.objects.0 {
+                for o in &list.routines {
+                    let Some(renamed) = moved_type(&o.name, &of.schema, &of.name, to) else { continue };
+                    let place = snapshot.catalog.schema_name(*place);
+                    self.found.insert(object(ObjectKind::Routine, &place, &o.name));
+                    self.found.insert(object(ObjectKind::Routine, &place, &renamed));
+                }
+            }
+        }
         if snapshot.versions.0.iter().any(|v| v.oid == moved && v.rows.known().is_some()) {
             self.found.insert(version_rows(&of.schema, &of.name));
             self.found.insert(version_rows(to, &of.name));
@@ -244,6 +254,10 @@ impl<'a> Keys<'a> {
             Change::InsertVersionRows { schema, table, .. } | Change::DeleteVersionRows { schema, table, .. } => {
                 self.found.insert(version_rows(schema, table));
             }
+            Change::MoveVersionRows { schema, table, to, .. } => {
+                self.found.insert(version_rows(schema, table));
+                self.found.insert(version_rows(to, table));
+            }
             Change::SetFunctionSearchPath { schema, signature, .. }
             | Change::ResetFunctionSearchPath { schema, signature } => {
                 self.found.insert(object(ObjectKind::Routine, schema, signature));
@@ -271,7 +285,7 @@ pub fn schemas(change: &Change) -> Vec<&str> {
         },
         Change::SetOwner { object, .. } => vec![&object.schema],
         Change::SetSchema { object, to } => vec![&object.schema, to],
-        Change::MoveVersionTable { schema, to, .. } => vec![schema, to],
+        Change::MoveVersionTable { schema, to, .. } | Change::MoveVersionRows { schema, to, .. } => vec![schema, to],
         Change::EnableRls { schema, .. }
         | Change::DisableRls { schema, .. }
         | Change::ForceRls { schema, .. }

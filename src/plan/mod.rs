@@ -9,6 +9,7 @@ pub mod handover;
 pub mod keys;
 #[cfg(test)]
 mod laws;
+pub mod moves;
 pub mod predict;
 pub mod setup;
 pub mod sql;

@@ -228,7 +228,8 @@ pub fn replace(
     Ok((plan, declared))
 }
 
-fn declare(wanted: &Wanted, role: &str, owner: &str) -> Service {
+/// The service as the policy will declare it.
+pub(super) fn declare(wanted: &Wanted, role: &str, owner: &str) -> Service {
     let mut access: BTreeMap<String, Vec<Level>> = BTreeMap::new();
     for (list, level) in [(&wanted.read, Level::Read), (&wanted.append, Level::Append)] {
         for schema in list.iter().filter(|s| **s != wanted.schema) {

@@ -135,7 +135,11 @@ pub fn statements(change: &Change) -> Vec<String> {
         Change::ResetViewInvoker { schema, view } => {
             vec![format!("ALTER VIEW {} RESET (security_invoker);", qualified(schema, view))]
         }
-        Change::InsertVersionRows { rows, .. } | Change::DeleteVersionRows { rows, .. } if rows.is_empty() => {
+        Change::InsertVersionRows { rows, .. }
+        | Change::DeleteVersionRows { rows, .. }
+        | Change::MoveVersionRows { rows, .. }
+            if rows.is_empty() =>
+        {
             Vec::new()
         }
         Change::InsertVersionRows { schema, table, rows } => {
@@ -145,6 +149,16 @@ pub fn statements(change: &Change) -> Vec<String> {
         Change::DeleteVersionRows { schema, table, rows } => {
             let rows: Vec<String> = rows.iter().map(|row| literal(row)).collect();
             vec![format!("DELETE FROM {} WHERE version_num IN ({});", qualified(schema, table), rows.join(", "))]
+        }
+        Change::MoveVersionRows { schema, table, to, rows } => {
+            let rows: Vec<String> = rows.iter().map(|row| literal(row)).collect();
+            vec![format!(
+                "WITH moved AS (DELETE FROM {} WHERE version_num IN ({}) RETURNING version_num) INSERT INTO {} \
+                 (version_num) SELECT version_num FROM moved;",
+                qualified(schema, table),
+                rows.join(", "),
+                qualified(to, table)
+            )]
         }
     }
 }
@@ -299,13 +313,11 @@ fn version_table(schema: &str, name: &str, owner: &str) -> Vec<String> {
     ]
 }
 
-/// A table that never held a row; the server refuses it when there is anything in its file.
+/// A table that holds no row; the server refuses it when it does. What it held may have been moved back already.
 fn drop_unused(table: &str) -> Vec<String> {
-    let message = literal(&format!("{table} holds rows, or held some"));
-    let body = format!(
-        "BEGIN IF pg_catalog.pg_relation_size({}) > 0 THEN RAISE EXCEPTION USING MESSAGE = {message}; END IF; END",
-        literal(table)
-    );
+    let message = literal(&format!("{table} holds rows"));
+    let body =
+        format!("BEGIN IF EXISTS (SELECT FROM {table}) THEN RAISE EXCEPTION USING MESSAGE = {message}; END IF; END");
     vec![format!("DO {};", literal(&body)), format!("DROP TABLE {table} RESTRICT;")]
 }
 

@@ -78,12 +78,15 @@ pub fn title(change: &Change) -> String {
         Change::CreateVersionTable { schema, name, owner } => {
             format!("create the version table {schema}.{name}, owned by {owner}")
         }
-        Change::DropVersionTable { schema, name } => format!("drop table {schema}.{name}, which never held a row"),
+        Change::DropVersionTable { schema, name } => format!("drop table {schema}.{name}, which is empty"),
         Change::InsertVersionRows { schema, table, rows } => {
             format!("write {} into {schema}.{table}", rows.join(", "))
         }
         Change::DeleteVersionRows { schema, table, rows } => {
             format!("take {} out of {schema}.{table}", rows.join(", "))
+        }
+        Change::MoveVersionRows { schema, table, to, rows } => {
+            format!("move {} from {schema}.{table} to {to}.{table}", rows.join(", "))
         }
         Change::SetFunctionSearchPath { schema, signature, path } => {
             format!("{schema}.{signature} always runs with search_path {}", path.join(", "))
@@ -112,16 +115,20 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
         before.activity.as_ref().map_or(0, |a| a.sessions.iter().filter(own).count())
     };
     match change {
-        Change::SetSchema { object, to } => vec![
-            hazard(HazardKind::Lock, waits(&format!("{}.{}", object.schema, object.name))),
-            hazard(
+        Change::SetSchema { object, to } => {
+            let mut list = Vec::new();
+            if matches!(object.kind.object_kind(), ObjectKind::Table | ObjectKind::Sequence) {
+                list.push(hazard(HazardKind::Lock, waits(&format!("{}.{}", object.schema, object.name))));
+            }
+            list.push(hazard(
                 HazardKind::Application,
                 format!(
                     "Code that writes {}.{} with its schema, or whose search_path has no {to}, will not find it.",
                     object.schema, object.name
                 ),
-            ),
-        ],
+            ));
+            list
+        }
         Change::MoveVersionTable { schema, name, to } => vec![
             hazard(HazardKind::Lock, waits(&format!("{schema}.{name}"))),
             hazard(
@@ -129,6 +136,16 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
                 format!(
                     "Alembic has to look in {to}: by the role's search_path, or by version_table_schema in env.py. \
                      Otherwise the next upgrade starts from an empty database's beginning."
+                ),
+            ),
+        ],
+        Change::MoveVersionRows { schema, table, to, .. } => vec![
+            hazard(HazardKind::Lock, waits(&format!("{schema}.{table}"))),
+            hazard(
+                HazardKind::Application,
+                format!(
+                    "The application these rows belong to has to look in {to}: in {schema}.{table} it would find only \
+                     what is left there."
                 ),
             ),
         ],

@@ -1,7 +1,7 @@
 //! From how things stand to how they stood: the changes that take a change back. Made by comparing the two grounds, so an
 //! undo restores what was there, not what a statement's opposite would leave. Held by the law *invert*.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     ground::{Grant, Ground, Key, Share, Shares, State},
@@ -194,6 +194,14 @@ struct Difference {
     option: bool,
 }
 
+/// Rows of one version table that have to go, and rows that have to come.
+struct RowsOf {
+    schema: String,
+    table: String,
+    gone: Vec<String>,
+    missing: Vec<String>,
+}
+
 impl Way<'_> {
     fn push(&mut self, change: Change) -> Result<(), Refused> {
         self.draft.apply(&change)?;
@@ -227,19 +235,27 @@ impl Way<'_> {
             Some(State::Object { oid: Some(oid), owned: false, kind, .. }) => Some((*oid, *kind)),
             _ => None,
         };
-        let mut moved: BTreeMap<Oid, ((String, String), Kind)> = BTreeMap::new();
-        for (key, now, goal) in &differing {
-            if let (Key::Object { schema, name, .. }, Some((oid, kind)), None) = (key, oid(now), goal) {
-                moved.insert(oid, ((schema.clone(), name.clone()), kind));
-            }
-        }
-        for (key, now, goal) in &differing {
-            if let (Key::Object { schema, name, .. }, None, Some((oid, kind))) = (key, now, oid(goal))
-                && let Some(((from, now_called), _)) = moved.remove(&oid)
-                && now_called == *name
-            {
-                let object = ObjectRef { kind, schema: from, name: name.clone() };
-                self.push(Change::SetSchema { object, to: schema.clone() })?;
+        let snapshot = self.draft.snapshot();
+        let stands: HashMap<Oid, (String, String)> = snapshot
+            .objects
+            .0
+            .iter()
+            .flat_map(|(place, list)| list.all().map(move |o| (*place, o)))
+            .filter(|(_, o)| o.owned_by.is_none())
+            .map(|(place, o)| (o.oid, (snapshot.catalog.schema_name(place), o.name.clone())))
+            .collect();
+        // Routines first: they are called otherwise once a type of theirs has moved.
+        for routines in [true, false] {
+            for (key, now, goal) in &differing {
+                if let (Key::Object { kind: of, schema, name }, None, Some((oid, kind))) = (key, now, oid(goal))
+                    && (*of == ObjectKind::Routine) == routines
+                    && let Some((from, called)) = stands.get(&oid)
+                    && from != schema
+                    && (called == name || routines)
+                {
+                    let object = ObjectRef { kind, schema: from.clone(), name: called.clone() };
+                    self.push(Change::SetSchema { object, to: schema.clone() })?;
+                }
             }
         }
         for (key, now, goal) in self.differing() {
@@ -273,6 +289,7 @@ impl Way<'_> {
     /// Attributes, memberships, settings, row security, rows, and what a routine or view was told.
     fn details(&mut self) -> Result<(), Refused> {
         let database = self.draft.database().to_owned();
+        self.rows()?;
         for (key, now, goal) in self.differing() {
             match (key, now, goal) {
                 (Key::Role { name }, Some(now), Some(goal)) => {
@@ -351,19 +368,51 @@ impl Way<'_> {
                 (Key::Policy { schema, table, name }, Some(_), None) => {
                     self.push(Change::DropPolicy { schema, table, name })?;
                 }
-                (Key::VersionRows { schema, table }, Some(State::VersionRows { rows: now }), Some(goal)) => {
-                    let State::VersionRows { rows: goal } = goal else { continue };
-                    let gone: Vec<String> = now.iter().filter(|r| !goal.contains(r)).cloned().collect();
-                    let lost: Vec<String> = goal.iter().filter(|r| !now.contains(r)).cloned().collect();
-                    if !gone.is_empty() {
-                        let (schema, table) = (schema.clone(), table.clone());
-                        self.push(Change::DeleteVersionRows { schema, table, rows: gone })?;
-                    }
-                    if !lost.is_empty() {
-                        self.push(Change::InsertVersionRows { schema, table, rows: lost })?;
-                    }
-                }
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Version tables whose rows differ: with what has to go, and what is missing. A table that was not there before
+    /// loses all of them.
+    fn differing_rows(&self) -> Vec<RowsOf> {
+        let mut list = Vec::new();
+        for (key, now, goal) in self.differing() {
+            let Key::VersionRows { schema, table } = key else { continue };
+            let Some(State::VersionRows { rows: now }) = now else { continue };
+            let made = Key::Object { kind: ObjectKind::Table, schema: schema.clone(), name: table.clone() };
+            let goal = match goal {
+                Some(State::VersionRows { rows }) => rows,
+                None if self.goal.0.get(&made) == Some(&None) => Vec::new(),
+                _ => continue,
+            };
+            let gone = now.iter().filter(|r| !goal.contains(r)).cloned().collect();
+            let missing = goal.iter().filter(|r| !now.contains(r)).cloned().collect();
+            list.push(RowsOf { schema, table, gone, missing });
+        }
+        list
+    }
+
+    /// Rows of version tables: from one to another where they went that way, else taken out and written.
+    fn rows(&mut self) -> Result<(), Refused> {
+        let differing = self.differing_rows();
+        for from in &differing {
+            for to in differing.iter().filter(|to| to.table == from.table && to.schema != from.schema) {
+                let rows: Vec<String> = from.gone.iter().filter(|r| to.missing.contains(r)).cloned().collect();
+                if !rows.is_empty() {
+                    let (schema, table, to) = (from.schema.clone(), from.table.clone(), to.schema.clone());
+                    self.push(Change::MoveVersionRows { schema, table, to, rows })?;
+                }
+            }
+        }
+        for RowsOf { schema, table, gone, missing } in self.differing_rows() {
+            if !gone.is_empty() {
+                let (schema, table) = (schema.clone(), table.clone());
+                self.push(Change::DeleteVersionRows { schema, table, rows: gone })?;
+            }
+            if !missing.is_empty() {
+                self.push(Change::InsertVersionRows { schema, table, rows: missing })?;
             }
         }
         Ok(())

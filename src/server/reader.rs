@@ -11,7 +11,7 @@ use super::read::{
     self, Facts, Limits, ServerError,
     activity::{self, Tick},
     catalog::{self, CatalogRead, Hints},
-    objects,
+    depends, objects,
     shapes::{self, ShapesRead},
     sizes::{self, Exact},
     versions::{self, Candidate},
@@ -20,6 +20,7 @@ use crate::{
     config::Conninfo,
     domain::{
         Oid,
+        dependencies::Dependencies,
         snapshot::{Catalog, Objects, Sizes, Snapshot, Unavailable, VersionRows, VersionTables},
     },
 };
@@ -226,6 +227,20 @@ impl Reader {
         loop {
             let read = objects::objects(&self.connected.client, &self.facts, self.limits, schemas, &known);
             match bounded("the objects", self.limits.unit * 2, &self.connected, &mut self.broken, read).await {
+                Err(error) if self.becomes_raw(&error) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// What uses what around one schema: for plans that move things out of it.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn dependencies(&mut self, version_num: u32, schema: Oid) -> Result<Dependencies, ServerError> {
+        loop {
+            let read = depends::dependencies(&self.connected.client, &self.facts, self.limits, version_num, schema);
+            match bounded("what uses what", self.limits.unit * 2, &self.connected, &mut self.broken, read).await {
                 Err(error) if self.becomes_raw(&error) => {}
                 other => return other,
             }

@@ -12,6 +12,8 @@
 
 mod act;
 mod acting;
+#[expect(dead_code, reason = "the long run moves by hand, too")]
+mod applications;
 mod apply;
 mod cli;
 mod connect;

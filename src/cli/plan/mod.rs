@@ -15,7 +15,7 @@ use super::{
     snapshot::private_file,
 };
 use crate::{
-    domain::{Oid, effective::Matrix, snapshot::Snapshot},
+    domain::{Oid, dependencies::Dependencies, effective::Matrix, snapshot::Snapshot},
     plan::{self, Ground, Key, Plan, build},
     policy::judgement::Judgement,
     server::{
@@ -163,6 +163,44 @@ pub async fn from_names(
         let missing: Vec<String> =
             unread(&snapshot, &plan.ground).into_iter().filter(|s| !wanted.contains(s)).collect();
         if missing.is_empty() || reader.is_none() {
+            return Ok(Made::new(plan, snapshot));
+        }
+        wanted.extend(missing);
+    }
+    Err(Failure::server(
+        format!("could not plan for {}: its schemas change faster than they can be read", target.name),
+        Some("Try again in a moment.".to_owned()),
+    ))
+}
+
+/// As [`from_names`], where the making also needs to know what uses what around one schema.
+///
+/// # Errors
+/// No picture of the server, or what `make` says.
+pub async fn from_dependencies(
+    target: &Target,
+    around: Option<&str>,
+    schemas: &[String],
+    mut make: impl FnMut(&Arc<Snapshot>, &Dependencies) -> Result<Plan, Failure>,
+) -> Result<Made, Failure> {
+    server_of(target)?;
+    let (mut snapshot, mut reader) = picture(target).await?;
+    let mut wanted: BTreeSet<String> = schemas.iter().cloned().collect();
+    let mut dependencies = Dependencies::default();
+    let oid = around.and_then(|name| snapshot.catalog.schema_named(name)).map(|s| s.oid);
+    if let (Some(oid), Some(reader), Some(from)) = (oid, reader.as_mut(), around) {
+        let read = reader.dependencies(snapshot.server.version_num, oid).await;
+        dependencies = read.map_err(|e| Failure::server(e.to_string(), e.remedy()))?;
+        wanted.extend(crate::plan::moves::tables::schemas(from, from, &snapshot, &dependencies));
+    }
+    for _ in 0..READINGS {
+        complete(&mut snapshot, reader.as_mut(), &wanted).await?;
+        let shared = Arc::new(snapshot);
+        let plan = make(&shared, &dependencies)?;
+        snapshot = Arc::unwrap_or_clone(shared);
+        let missing: Vec<String> =
+            unread(&snapshot, &plan.ground).into_iter().filter(|s| !wanted.contains(s)).collect();
+        if missing.is_empty() {
             return Ok(Made::new(plan, snapshot));
         }
         wanted.extend(missing);

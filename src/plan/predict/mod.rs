@@ -4,6 +4,7 @@
 
 mod acl;
 mod fold;
+pub mod signature;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -420,6 +421,16 @@ impl Draft {
             Change::DeleteVersionRows { schema, table, rows } => {
                 self.version_rows(schema, table, |known| known.retain(|row| !rows.contains(row)))
             }
+            Change::MoveVersionRows { schema, table, to, rows } => {
+                let oid = self.schema(schema)?;
+                let of = self.snapshot.versions.0.iter().find(|v| v.schema == oid && v.name == *table);
+                let known = of.and_then(|v| v.rows.known()).unwrap_or_default();
+                if let Some(strange) = rows.iter().find(|r| !known.contains(r)) {
+                    return Err(Refused::new(format!("{schema}.{table} holds no row {strange}")));
+                }
+                self.version_rows(schema, table, |known| known.retain(|row| !rows.contains(row)))?;
+                self.version_rows(to, table, |known| known.extend(rows.iter().cloned()))
+            }
             Change::SetFunctionSearchPath { schema, signature, path } => {
                 let written = search_path::write(path);
                 self.definer(schema, signature, Some(written))
@@ -738,10 +749,37 @@ impl Draft {
         for v in versions.0.iter_mut().filter(|v| v.oid == moved) {
             v.schema = target;
         }
+        if matches!(kind, ObjectKind::Type | ObjectKind::Table) {
+            self.rename_signatures(&object.schema, &object.name, to);
+        }
         if let Some(shapes) = self.shapes() {
             move_shapes(shapes, &object.name, kind, moved, source, target);
         }
         Ok(())
+    }
+
+    /// Routines carry their arguments in their names, and a table is a type, too.
+    fn rename_signatures(&mut self, schema: &str, name: &str, to: &str) {
+        let renamed = |signature: &str| signature::moved_type(signature, schema, name, to);
+        let mut touched = Vec::new();
+        for (place, objects) in &mut self.snapshot.objects.0 {
+            if objects.routines.iter().any(|o| renamed(&o.name).is_some()) {
+                touched.push(*place);
+                let routines = &mut Arc::make_mut(objects).routines;
+                for o in routines.iter_mut() {
+                    o.name = renamed(&o.name).unwrap_or_else(|| std::mem::take(&mut o.name));
+                }
+                routines.sort_by(|a, b| a.name.cmp(&b.name));
+            }
+        }
+        self.touched.extend(touched);
+        if let Some(shapes) = self.shapes() {
+            for d in &mut shapes.definers {
+                if let Some(signature) = renamed(&d.signature) {
+                    d.signature = signature;
+                }
+            }
+        }
     }
 
     fn set(&mut self, role: Option<Oid>, database: Option<Oid>, name: &str, value: Option<&[String]>) {

@@ -293,7 +293,8 @@ fn locks(plan: &Plan) -> Vec<String> {
             | Change::DropPolicy { schema, table, .. }
             | Change::ValidateForeignKey { schema, table, .. }
             | Change::InsertVersionRows { schema, table, .. }
-            | Change::DeleteVersionRows { schema, table, .. } => (schema, table),
+            | Change::DeleteVersionRows { schema, table, .. }
+            | Change::MoveVersionRows { schema, table, .. } => (schema, table),
             _ => continue,
         };
         let is_there = plan.ground.0.iter().any(|(key, state)| match (key, state) {

@@ -259,6 +259,9 @@ impl View<'_> {
             Change::MoveVersionTable { schema, name, to } => {
                 [self.owns_object(schema, name), self.create_in_schema(to)].concat()
             }
+            Change::MoveVersionRows { schema, table, to, .. } => {
+                [self.owns_object(schema, table), self.owns_object(to, table)].concat()
+            }
             Change::SetExtensionSchema { to, .. } => self.create_in_schema(to),
             Change::SetDatabaseSetting { .. } => self.owns_database(),
             Change::EnableRls { schema, table }

@@ -7,6 +7,7 @@
 
 pub mod activity;
 pub mod catalog;
+pub mod depends;
 pub mod error;
 pub mod facts;
 mod fields;

@@ -1,0 +1,697 @@
+//! One service out of a schema that it shares: role and schema, its tables with what belongs to them, its rows of the
+//! version table, ownership, readers, defaults, search path, extensions left within reach. One plan, one transaction. What
+//! belongs to it is proposed from its revision scripts; what they leave open is asked.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    Answers, Proposal, Question, note,
+    objects::{Choice, Held, Mover, quoted},
+    tables::{once, relations},
+    versions::{self, Asked, Chosen, Goal},
+    whereabouts::whereabouts,
+};
+use crate::{
+    domain::{
+        ObjectKind, Oid, Privilege,
+        alembic::{Lineage, Lineages},
+        change::{Change, Grantee, On, RoleAttributes},
+        dependencies::Dependencies,
+        effective::Matrix,
+        snapshot::{Kind, Snapshot, VersionTable},
+    },
+    plan::{HazardKind, Refused, build, predict, setup},
+    policy::{
+        Finding, Policy, Service, Undeclared,
+        judgement::Judgement,
+        versions::{Versions, copy_name},
+    },
+    text,
+};
+
+/// What somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    pub from: String,
+    pub schema: String,
+    pub role: String,
+    /// Name of the service, under which its lineage is given; default: the policy's for that schema, or the schema's.
+    pub service: Option<String>,
+    /// Globs; with `!` in front what stays. They decide about types, sequences, views and routines, too.
+    pub tables: Vec<String>,
+    pub rows: Vec<String>,
+    /// Default: every version table of the shared schema that holds a row of the service.
+    pub version_tables: Vec<String>,
+    /// Roles that go on reading; with `!` in front those that stop. `PUBLIC` is everybody.
+    pub keep_readers: Vec<String>,
+    /// Where extensions stand that it needs; the shared schema's own name leaves them there.
+    pub extensions_schema: Option<String>,
+    /// Sets a password for a role that is made.
+    pub password: bool,
+    pub answers: Answers,
+}
+
+/// The whole way of one service.
+///
+/// # Errors
+/// [`Refused`]: names that cannot be, schemas that are not there, nothing that says what belongs to the service.
+pub fn plan(
+    snapshot: &Arc<Snapshot>,
+    dependencies: &Dependencies,
+    policy: Option<&Policy>,
+    lineages: &Arc<Lineages>,
+    wanted: &Wanted,
+) -> Result<Proposal, Refused> {
+    let catalog = &snapshot.catalog;
+    if catalog.schema_named(&wanted.from).is_none() {
+        return Err(Refused::new(format!("there is no schema {}", wanted.from)));
+    }
+    if wanted.from == wanted.schema {
+        return Err(Refused::new(format!("{} is the shared schema itself", wanted.from)));
+    }
+    let (new_schema, new_role) =
+        (catalog.schema_named(&wanted.schema).is_none(), catalog.role_named(&wanted.role).is_none());
+    if new_schema {
+        setup::name("schema", &wanted.schema)?;
+    }
+    if new_role {
+        setup::name("role", &wanted.role)?;
+    }
+    let mut service = declare(policy, wanted);
+    let lineage = lineages.of(&service.name);
+    let mut policy = policy.cloned().unwrap_or_else(|| Policy { undeclared: Undeclared::Ignore, ..Policy::default() });
+    policy.services.retain(|s| s.name != service.name);
+    policy.services.push(service.clone());
+
+    let matrix = Matrix::new(catalog, &snapshot.server);
+    let known = Versions::new(snapshot, Some(&policy), lineages, &matrix);
+    let mut questions = Vec::new();
+    let rows = rows(snapshot, &known, &service.name, lineage.is_some(), wanted, &mut questions)?;
+    let seeds = seeds(snapshot, lineages, lineage, &service, &rows, wanted, &mut questions)?;
+    if seeds.is_empty() && rows.is_empty() && questions.is_empty() {
+        return Err(Refused::new(format!("nothing in {} belongs to {}", wanted.from, service.name)));
+    }
+    let mover = Mover {
+        snapshot,
+        dependencies,
+        from: &wanted.from,
+        to: &wanted.schema,
+        owner: Some(&wanted.role),
+        choice: Choice { patterns: &wanted.tables, answers: Some(&wanted.answers) },
+    };
+    let bundle = mover.bundle(&seeds);
+    questions.extend(bundle.questions.iter().cloned());
+
+    let mut first = Vec::new();
+    if new_role {
+        let attributes = RoleAttributes { login: Some(true), ..RoleAttributes::default() };
+        first.push(Change::CreateRole { name: wanted.role.clone(), attributes });
+    }
+    if new_schema {
+        first.push(Change::CreateSchema { name: wanted.schema.clone(), owner: wanted.role.clone() });
+    }
+    let goal = Goal { schema: &wanted.schema, owner: &wanted.role, role: &wanted.role, service: Some(&service) };
+    for (table, rows) in &rows {
+        first.extend(versions::into_place(snapshot, table, &wanted.from, rows, &goal)?);
+    }
+    first.extend(mover.changes(&bundle));
+    let mut path = vec![wanted.schema.clone()];
+    path.extend(extensions(snapshot, &bundle.extensions, wanted, &mut first, &mut questions)?);
+    let after = predict::predict(snapshot, &first)?;
+    first.extend(mover.rights(&bundle, &after));
+    let held = mover.grantees(&bundle, &[&wanted.role]);
+    let names: Vec<String> =
+        bundle.going.iter().filter(|o| o.kind.object_kind() == ObjectKind::Table).map(|o| o.name.clone()).collect();
+    first.extend(readers(&mover, wanted, &held, &names, &mut questions));
+
+    service.search_path = Some(path.clone());
+    service.version_table = rows.first().map(|(table, _)| table.name.clone());
+    policy.services.retain(|s| s.name != service.name);
+    policy.services.push(service.clone());
+    let mut last = vec![Change::SetRoleSetting {
+        role: wanted.role.clone(),
+        database: Some(snapshot.server.database.clone()),
+        name: "search_path".to_owned(),
+        value: Some(path),
+    }];
+    if wanted.password && new_role {
+        last.push(Change::SetPassword { role: wanted.role.clone() });
+    }
+    let judgement = Judgement::new(Arc::clone(snapshot), Some(Arc::new(policy)), Arc::clone(lineages), None);
+    let concerns = |f: &Finding| {
+        const CODES: [&str; 5] = [
+            "schema-owner",
+            "role-cannot-login",
+            "database-connect-missing",
+            "grant-missing",
+            "default-privilege-missing",
+        ];
+        CODES.contains(&f.code)
+            && (f.role.as_deref() == Some(wanted.role.as_str())
+                || f.code == "schema-owner" && f.schema.as_deref() == Some(wanted.schema.as_str()))
+    };
+    let mut plan = build::converge_where(&judgement, &concerns, once(first), last)?;
+    // What its set-up could not settle is said by the next check, not here.
+    plan.left.clear();
+
+    let after = predict::predict(snapshot, plan.steps.iter().map(|step| &step.change))?;
+    let tables: BTreeSet<String> = rows.iter().map(|(table, _)| table.name.clone()).collect();
+    let goals: Vec<_> = tables.iter().map(|t| (wanted.role.clone(), t.clone(), wanted.schema.clone())).collect();
+    let whereabouts = whereabouts(snapshot, &after, &tables, &goals);
+    plan.notes.extend(bundle.notes);
+    for place in &whereabouts {
+        let kind = if place.holds() { HazardKind::Note } else { HazardKind::Application };
+        plan.notes.push(note(kind, place.sentence()));
+    }
+    plan.notes.extend(warnings(snapshot, lineage, wanted, &rows));
+    let locks = plan.steps.iter().filter(|s| matches!(s.change, Change::SetSchema { .. })).count();
+    if locks > 0 {
+        let sentence = format!(
+            "{} with their indexes and sequences are locked together until COMMIT, for some milliseconds: the old service \
+             should be stopped, its unqualified names lead nowhere afterwards.",
+            text::count(locks as u64, "object", "objects")
+        );
+        plan.notes.push(note(HazardKind::Lock, sentence));
+    }
+    questions.sort();
+    questions.dedup();
+    Ok(Proposal { plan, questions, whereabouts })
+}
+
+/// The service as a policy would declare it afterwards.
+fn declare(policy: Option<&Policy>, wanted: &Wanted) -> Service {
+    let services = policy.map(|p| p.services.as_slice()).unwrap_or_default();
+    let named = |s: &&Service| wanted.service.as_ref().is_some_and(|name| s.name == *name);
+    let placed = |s: &&Service| wanted.service.is_none() && s.schemas.contains(&wanted.schema);
+    let mut service = match services.iter().find(named).or_else(|| services.iter().find(placed)) {
+        Some(known) => known.clone(),
+        None => setup::declare(
+            &setup::Wanted {
+                name: wanted.service.clone(),
+                version_table: false,
+                password: false,
+                close_public: false,
+                ..setup::Wanted::new(&wanted.schema)
+            },
+            &wanted.role,
+            &wanted.role,
+        ),
+    };
+    service.schemas.retain(|s| *s != wanted.schema && *s != wanted.from);
+    service.schemas.insert(0, wanted.schema.clone());
+    service.role.clone_from(&wanted.role);
+    service.owner.clone_from(&wanted.role);
+    if !service.creators.contains(&wanted.role) {
+        service.creators = vec![wanted.role.clone()];
+    }
+    service.access.remove(&wanted.from);
+    service
+}
+
+/// The version tables with the service's rows in them.
+fn rows<'a>(
+    snapshot: &'a Snapshot,
+    known: &Versions,
+    service: &str,
+    scripts: bool,
+    wanted: &Wanted,
+    questions: &mut Vec<Question>,
+) -> Result<Vec<(&'a VersionTable, Vec<String>)>, Refused> {
+    let schema = snapshot.catalog.schema_named(&wanted.from).map(|s| s.oid);
+    let here = snapshot.versions.0.iter().filter(|v| Some(v.schema) == schema && v.shape && v.plain);
+    let names: Vec<&str> = if wanted.version_tables.is_empty() {
+        here.map(|v| v.name.as_str()).filter(|n| !copy_name(n)).collect()
+    } else {
+        wanted.version_tables.iter().map(String::as_str).collect()
+    };
+    let (mut found, mut strange) = (Vec::new(), Vec::new());
+    let mut by_hand: BTreeSet<&String> = wanted.rows.iter().collect();
+    for name in &names {
+        let table = versions::source(snapshot, &wanted.from, Some(name))?;
+        let of = known.0.iter().find(|v| v.oid == table.oid).map(|v| v.rows.as_slice()).unwrap_or_default();
+        let here: Vec<String> = wanted.rows.iter().filter(|r| of.iter().any(|o| o.revision == **r)).cloned().collect();
+        by_hand.retain(|r| !here.contains(r));
+        if !wanted.rows.is_empty() && here.is_empty() {
+            continue;
+        }
+        let asked = Asked { service: Some(service), scripts, by_hand: &here, answers: &wanted.answers };
+        let Chosen { rows, questions: open, strange: unknown } = versions::choose(of, &asked, name)?;
+        questions.extend(open);
+        strange.extend(unknown);
+        if !rows.is_empty() {
+            found.push((table, rows));
+        }
+    }
+    if let Some(row) = by_hand.first() {
+        let list = if names.is_empty() { "no version table".to_owned() } else { text::list(&names, 6) };
+        return Err(Refused::new(format!("there is no row {row} in {list} of {}", wanted.from)));
+    }
+    if found.is_empty() {
+        questions.extend(strange);
+    }
+    Ok(found)
+}
+
+/// The tables that are the service's.
+fn seeds(
+    snapshot: &Snapshot,
+    lineages: &Lineages,
+    lineage: Option<&Lineage>,
+    service: &Service,
+    rows: &[(&VersionTable, Vec<String>)],
+    wanted: &Wanted,
+    questions: &mut Vec<Question>,
+) -> Result<BTreeSet<Oid>, Refused> {
+    let catalog = &snapshot.catalog;
+    let asks = wanted.tables.iter().any(|p| !p.starts_with('!'));
+    if lineage.is_none() && !asks {
+        return Err(Refused::new(format!(
+            "nothing says which tables are {}'s: name its revision scripts (--revisions), or its tables (--tables, \
+             --tables-from)",
+            service.name
+        )));
+    }
+    let mut certain: BTreeSet<&str> = BTreeSet::new();
+    let mut ever: BTreeSet<&str> = BTreeSet::new();
+    if let Some(lineage) = lineage {
+        let settled = rows.iter().flat_map(|(_, rows)| rows).filter(|r| lineage.contains(r));
+        certain.extend(settled.flat_map(|row| lineage.tables_at(row)));
+        ever.extend(lineage.tables());
+    }
+    let others = |table: &str| -> Vec<&str> {
+        let of = |(name, l): &(&String, &Lineage)| **name != service.name && l.tables().contains(table);
+        lineages.0.iter().filter(of).map(|(name, _)| name.as_str()).collect()
+    };
+    let mine = catalog.role_named(&wanted.role).map(|r| r.oid);
+    let choice = Choice { patterns: &wanted.tables, answers: Some(&wanted.answers) };
+    let versions: BTreeSet<Oid> = snapshot.versions.0.iter().filter(|v| v.shape).map(|v| v.oid).collect();
+    let of = catalog.schema_named(&wanted.from).and_then(|s| snapshot.objects.0.get(&s.oid));
+    let mut chosen: BTreeSet<Oid> = BTreeSet::new();
+    for o in of.into_iter().flat_map(|list| &list.relations) {
+        let table = matches!(o.kind, Kind::Table | Kind::Partitioned | Kind::Foreign);
+        if !table || o.extension || versions.contains(&o.oid) {
+            continue;
+        }
+        let about = format!("table:{}", o.name);
+        match choice.of(&about, &o.name) {
+            Some(true) => {
+                chosen.insert(o.oid);
+                continue;
+            }
+            Some(false) => continue,
+            None => {}
+        }
+        let name = o.name.as_str();
+        let rivals = others(name);
+        let why = if certain.contains(name) && rivals.is_empty() {
+            chosen.insert(o.oid);
+            continue;
+        } else if ever.contains(name) && !rivals.is_empty() {
+            format!("is created by the scripts of {} and of {}", service.name, text::list(&rivals, 4))
+        } else if ever.contains(name) {
+            format!("is created by the scripts of {}, but not at the revision it is at", service.name)
+        } else if mine == Some(o.owner) {
+            format!("belongs to {}, but no script creates it", wanted.role)
+        } else {
+            continue;
+        };
+        questions.push(Question {
+            about,
+            sentence: format!("Table {}.{name} {why}. Does it go?", wanted.from),
+            flag: format!("--tables {}", quoted(name)),
+        });
+    }
+    let chosen_here = relations(snapshot, &wanted.from, |o| chosen.contains(&o.oid));
+    Ok(chosen_here)
+}
+
+/// Extensions that what goes needs: left within reach. Gives back what the search path needs besides.
+fn extensions(
+    snapshot: &Snapshot,
+    needed: &BTreeSet<String>,
+    wanted: &Wanted,
+    changes: &mut Vec<Change>,
+    questions: &mut Vec<Question>,
+) -> Result<Option<String>, Refused> {
+    let catalog = &snapshot.catalog;
+    let Some(place) = &wanted.extensions_schema else {
+        for name in needed {
+            questions.push(Question {
+                about: format!("extension:{name}"),
+                sentence: format!(
+                    "Extension {name} stands in {}, and what goes needs it: with {} alone in its search_path {} cannot \
+                     name it. Does it move to a schema of its own?",
+                    wanted.from, wanted.schema, wanted.role
+                ),
+                flag: "--extensions-schema extensions".to_owned(),
+            });
+        }
+        // Answered with yes: the customary place.
+        let yes = |n: &&String| wanted.answers.get(&format!("extension:{n}")) == Some(&true);
+        let moved: BTreeSet<String> = needed.iter().filter(yes).cloned().collect();
+        let open = |q: &Question| !q.about.starts_with("extension:") || !wanted.answers.contains_key(&q.about);
+        questions.retain(open);
+        if moved.is_empty() {
+            return Ok(None);
+        }
+        let answered = Wanted { extensions_schema: Some("extensions".to_owned()), ..wanted.clone() };
+        return extensions(snapshot, &moved, &answered, changes, questions);
+    };
+    if catalog.schema_named(place).is_none() {
+        setup::name("schema", place)?;
+        let owner = catalog.role_name(catalog.database.owner);
+        changes.push(Change::CreateSchema { name: place.clone(), owner });
+    }
+    if *place != wanted.from {
+        let stands = |name: &&String| {
+            catalog.extensions.iter().any(|e| e.name == **name && catalog.schema_name(e.schema) == wanted.from)
+        };
+        let moved = needed.iter().filter(stands);
+        changes.extend(moved.map(|name| Change::SetExtensionSchema { extension: name.clone(), to: place.clone() }));
+    }
+    changes.push(Change::Grant {
+        privileges: Privilege::Usage.into(),
+        on: On::Schema(place.clone()),
+        to: Grantee::Role(wanted.role.clone()),
+    });
+    Ok(Some(place.clone()))
+}
+
+/// Those who hold rights on what goes keep them or lose them, as somebody says.
+fn readers(
+    mover: &Mover<'_>,
+    wanted: &Wanted,
+    held: &BTreeMap<Option<String>, Vec<Held>>,
+    tables: &[String],
+    questions: &mut Vec<Question>,
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (name, list) in held {
+        let shown = name.as_deref().unwrap_or("PUBLIC");
+        let who = name.clone().map_or(Grantee::Public, Grantee::Role);
+        let about = format!("reader:{shown}");
+        match (Choice { patterns: &wanted.keep_readers, answers: Some(&wanted.answers) }).of(&about, shown) {
+            Some(true) => changes.extend(mover.keep(&who, &wanted.role)),
+            Some(false) => changes.extend(list.iter().map(|h| h.revoke(&wanted.schema, &who))),
+            None => questions.push(Question {
+                about,
+                sentence: format!(
+                    "{shown} holds rights on {} of what goes. Does it keep them?",
+                    text::count(list.len() as u64, "object", "objects")
+                ),
+                flag: format!("--keep-reader {}", quoted(shown)),
+            }),
+        }
+    }
+    // Named, without a grant of its own until now: the old owner, or somebody who read as its member.
+    for name in wanted.keep_readers.iter().filter(|n| !n.starts_with('!') && !n.contains(['*', '?'])) {
+        if held.contains_key(&Some(name.clone())) || *name == wanted.role || name == "PUBLIC" || tables.is_empty() {
+            continue;
+        }
+        let who = Grantee::Role(name.clone());
+        changes.push(Change::Grant {
+            privileges: Privilege::Select.into(),
+            on: On::Objects { kind: ObjectKind::Table, schema: wanted.schema.clone(), names: tables.to_vec() },
+            to: who.clone(),
+        });
+        changes.extend(mover.keep(&who, &wanted.role));
+    }
+    changes
+}
+
+/// What else somebody should know.
+fn warnings(
+    snapshot: &Snapshot,
+    lineage: Option<&Lineage>,
+    wanted: &Wanted,
+    rows: &[(&VersionTable, Vec<String>)],
+) -> Vec<crate::plan::Hazard> {
+    let catalog = &snapshot.catalog;
+    let mut notes = Vec::new();
+    if let Some(role) = catalog.role_named(&wanted.role) {
+        if role.superuser {
+            let sentence = format!("{} is a superuser: no schema holds it back. See replace-role.", wanted.role);
+            notes.push(note(HazardKind::Application, sentence));
+        }
+        let groups: Vec<String> =
+            catalog.memberships.iter().filter(|m| m.member == role.oid).map(|m| catalog.role_name(m.role)).collect();
+        if !groups.is_empty() {
+            let sentence =
+                format!("{} stays a member of {}, with what that allows.", wanted.role, text::list(&groups, 4));
+            notes.push(note(HazardKind::Note, sentence));
+        }
+    }
+    if let Some(lineage) = lineage {
+        let literal: Vec<&str> = lineage.naming_public().collect();
+        if wanted.from == "public" && !literal.is_empty() {
+            let sentence = format!(
+                "Revisions {} name the schema public literally: in {} they may look in the wrong place.",
+                text::list(&literal, 6),
+                wanted.schema
+            );
+            notes.push(note(HazardKind::Application, sentence));
+        }
+    }
+    if rows.is_empty() {
+        let sentence = "No row of a version table goes: the application would begin from its first revision, and its \
+                        tables are there already.";
+        notes.push(note(HazardKind::Application, sentence));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            alembic::tests::{lineage, lineages},
+            dependencies::{Body, Class, TextDefault, Thing, Through, Use},
+        },
+        plan::moves::tests::assert_there_and_back,
+        policy::checks::fixture::Fixture,
+    };
+
+    /// The documents' BEFORE: two applications in public, one role, one version table.
+    fn before() -> Fixture {
+        let mut f = Fixture::new()
+            .role("old")
+            .role("analytics")
+            .table("public", "flow", "old")
+            .table("public", "vertex", "old")
+            .table("public", "tenants", "old")
+            .sequence("public", "flow_number", "old")
+            .sequence("public", "shelf", "old")
+            .object(Kind::Type, "public", "mood", "old")
+            .object(Kind::Type, "public", "level", "old")
+            .object(Kind::View, "public", "flows", "old")
+            .object(Kind::View, "public", "both", "old")
+            .function("public", "stamp()", "old")
+            .function("public", "wetter(public.mood)", "old")
+            .function("public", "report()", "old")
+            .grant("public.flow", "analytics", "SELECT")
+            .version_table("public", "alembic_version", "old", Some(&["e1", "l2"]));
+        let mut l = lineage("langflow", &["l1", "l2 < l1", "l3 < l2"]);
+        l.scripts.get_mut("l1").unwrap().creates = vec!["flow".into(), "vertices".into()];
+        l.scripts.get_mut("l2").unwrap().creates = vec!["vertex".into()];
+        l.scripts.get_mut("l2").unwrap().drops = vec!["vertices".into()];
+        l.scripts.get_mut("l3").unwrap().creates = vec!["message".into()];
+        let mut e = lineage("engarde", &["e1"]);
+        e.scripts.get_mut("e1").unwrap().creates = vec!["tenants".into()];
+        f.lineages = lineages([l, e]);
+        f.policy("[[service]]\nname='engarde'\nschema='public'\nrole='old'\n")
+    }
+
+    fn edges(f: &Fixture, list: &[(&str, Through, &str)]) -> Dependencies {
+        let thing = |name: &str| {
+            let class = match name {
+                "mood" | "level" => Class::Type,
+                n if n.contains('(') => Class::Routine,
+                _ => Class::Relation,
+            };
+            Thing {
+                class,
+                oid: f.object_oid(&format!("public.{name}")),
+                schema: f.schema_oid("public"),
+                name: name.into(),
+            }
+        };
+        let edge = |(user, through, used): &(&str, Through, &str)| Use {
+            user: thing(user),
+            through: *through,
+            used: Some(thing(used)),
+            extension: None,
+        };
+        let body = |signature: &str, source: &str| Body {
+            oid: f.object_oid(&format!("public.{signature}")),
+            schema: f.schema_oid("public"),
+            signature: signature.into(),
+            security_definer: false,
+            settings: Vec::new(),
+            source: source.into(),
+        };
+        Dependencies {
+            schema: f.schema_oid("public"),
+            uses: list.iter().map(edge).collect(),
+            text_defaults: vec![TextDefault {
+                relation: f.object_oid("public.vertex"),
+                table: "vertex".into(),
+                column: "shelf".into(),
+                expression: "nextval(('public.shelf'::text)::regclass)".into(),
+            }],
+            bodies: vec![body("stamp()", "insert into public.vertex"), body("report()", "select 1 from flow")],
+            ..Dependencies::default()
+        }
+    }
+
+    const EDGES: &[(&str, Through, &str)] = &[
+        ("flow", Through::Default, "flow_number"),
+        ("flow", Through::Itself, "mood"),
+        ("flow", Through::Itself, "level"),
+        ("tenants", Through::Itself, "level"),
+        ("vertex", Through::Trigger, "stamp()"),
+        ("vertex", Through::ForeignKey, "tenants"),
+        ("wetter(public.mood)", Through::Itself, "mood"),
+        ("flows", Through::Query, "flow"),
+        ("both", Through::Query, "flow"),
+        ("both", Through::Query, "tenants"),
+    ];
+
+    fn wanted() -> Wanted {
+        Wanted {
+            from: "public".into(),
+            schema: "langflow".into(),
+            role: "langflow_app".into(),
+            service: Some("langflow".into()),
+            ..Wanted::default()
+        }
+    }
+
+    fn proposal(f: Fixture, wanted: &Wanted) -> Result<Proposal, Refused> {
+        let dependencies = edges(&f, EDGES);
+        let case = f.case();
+        let snapshot = Arc::new(case.snapshot);
+        let proposal = plan(&snapshot, &dependencies, case.policy.as_ref(), &case.lineages, wanted)?;
+        assert_there_and_back(&snapshot, &proposal.plan);
+        Ok(proposal)
+    }
+
+    #[test]
+    fn everything_that_is_open_is_asked_and_nothing_else() {
+        let open = proposal(before(), &wanted()).unwrap();
+        let asked: Vec<&str> = open.questions.iter().map(|q| q.about.as_str()).collect();
+        assert_eq!(asked, ["reader:analytics", "routine:report()", "table:both", "type:level"]);
+        assert_eq!(open.questions[3].flag, "--tables level");
+        assert!(open.questions[3].sentence.contains("public.tenants"), "{}", open.questions[3].sentence);
+    }
+
+    #[test]
+    fn the_whole_way_in_one_plan() {
+        let decided = Wanted {
+            tables: ["!report*", "!both", "!level"].map(str::to_owned).to_vec(),
+            keep_readers: vec!["analytics".into()],
+            ..wanted()
+        };
+        let done = proposal(before(), &decided).unwrap();
+        assert_eq!(done.questions, []);
+        let sql: Vec<&str> = done.plan.statements().collect();
+        for expected in [
+            "CREATE ROLE langflow_app LOGIN;",
+            "CREATE SCHEMA langflow AUTHORIZATION langflow_app;",
+            "WITH moved AS (DELETE FROM public.alembic_version WHERE version_num IN ('l2') RETURNING version_num) INSERT \
+             INTO langflow.alembic_version (version_num) SELECT version_num FROM moved;",
+            "ALTER FUNCTION public.stamp() SET SCHEMA langflow;",
+            "ALTER FUNCTION public.wetter(public.mood) SET SCHEMA langflow;",
+            "ALTER FUNCTION langflow.wetter(public.mood) OWNER TO langflow_app;",
+            "ALTER TYPE public.mood SET SCHEMA langflow;",
+            "ALTER SEQUENCE public.flow_number SET SCHEMA langflow;",
+            "ALTER SEQUENCE public.shelf SET SCHEMA langflow;",
+            "ALTER TABLE public.flow SET SCHEMA langflow;",
+            "ALTER TABLE langflow.vertex OWNER TO langflow_app;",
+            "ALTER VIEW public.flows SET SCHEMA langflow;",
+            "GRANT SELECT ON TABLE langflow.flow TO old;",
+            "GRANT USAGE ON SCHEMA langflow TO analytics;",
+            "ALTER DEFAULT PRIVILEGES FOR ROLE langflow_app IN SCHEMA langflow GRANT SELECT ON TABLES TO analytics;",
+            "ALTER ROLE langflow_app IN DATABASE engarde SET search_path = langflow;",
+        ] {
+            assert!(sql.contains(&expected), "{expected} is not in {sql:#?}");
+        }
+        assert!(
+            !sql.iter().any(|s| s.contains("level") || s.contains("report") || s.contains("public.both")),
+            "{sql:#?}"
+        );
+        let notes: Vec<&str> = done.plan.notes.iter().map(|n| n.sentence.as_str()).collect();
+        assert!(notes.iter().any(|n| n.contains("insert into public.vertex")), "{notes:#?}");
+        assert!(notes.iter().any(|n| n.contains("default of langflow.vertex.shelf")), "{notes:#?}");
+        assert!(notes.iter().any(|n| n.contains("langflow.vertex to public.tenants")), "{notes:#?}");
+        let place = done.whereabouts.iter().find(|w| w.role == "langflow_app").unwrap();
+        assert!(place.holds() && place.after.as_deref() == Some("langflow"), "{place:?}");
+    }
+
+    #[test]
+    fn a_reader_that_is_not_kept_loses_what_it_held() {
+        let decided = Wanted {
+            tables: ["!report*", "!both", "!level"].map(str::to_owned).to_vec(),
+            keep_readers: vec!["!analytics".into()],
+            ..wanted()
+        };
+        let done = proposal(before(), &decided).unwrap();
+        let sql: Vec<&str> = done.plan.statements().collect();
+        assert!(sql.contains(&"REVOKE SELECT ON TABLE langflow.flow FROM analytics;"), "{sql:#?}");
+        assert!(!sql.iter().any(|s| s.contains("TO analytics")), "{sql:#?}");
+    }
+
+    #[test]
+    fn what_says_nothing_is_refused() {
+        let cases = [
+            (Wanted { service: Some("other".into()), ..wanted() }, "name its revision scripts"),
+            (Wanted { from: "nowhere".into(), ..wanted() }, "there is no schema nowhere"),
+            (Wanted { schema: "public".into(), ..wanted() }, "the shared schema itself"),
+            (Wanted { role: "pg_x".into(), ..wanted() }, "PostgreSQL's own"),
+            (Wanted { rows: vec!["zz".into()], ..wanted() }, "there is no row zz"),
+        ];
+        for (wanted, expected) in cases {
+            let why = proposal(before(), &wanted).unwrap_err().to_string();
+            assert!(why.contains(expected), "{why}");
+        }
+    }
+
+    #[test]
+    fn an_extension_is_left_within_reach() {
+        let f = before().extension("pg_trgm", "public", "postgres");
+        let mut dependencies = edges(&f, EDGES);
+        let user = dependencies.uses[0].user.clone();
+        let extension = Some("pg_trgm".to_owned());
+        dependencies.uses.push(Use { user, through: Through::Itself, used: None, extension });
+        let case = f.case();
+        let snapshot = Arc::new(case.snapshot);
+        let ask = |wanted: &Wanted| {
+            let made = plan(&snapshot, &dependencies, case.policy.as_ref(), &case.lineages, wanted).unwrap();
+            assert_there_and_back(&snapshot, &made.plan);
+            made
+        };
+        let asked = ask(&wanted());
+        assert!(asked.questions.iter().any(|q| q.flag == "--extensions-schema extensions"), "{:?}", asked.questions);
+        let done = ask(&Wanted { extensions_schema: Some("extensions".into()), ..wanted() });
+        let sql: Vec<&str> = done.plan.statements().collect();
+        for expected in [
+            "ALTER EXTENSION pg_trgm SET SCHEMA extensions;",
+            "GRANT USAGE ON SCHEMA extensions TO langflow_app;",
+            "ALTER ROLE langflow_app IN DATABASE engarde SET search_path = langflow, extensions;",
+        ] {
+            assert!(sql.contains(&expected), "{expected} is not in {sql:#?}");
+        }
+    }
+
+    #[test]
+    fn globs() {
+        use crate::plan::moves::objects::glob;
+        assert!(
+            glob("a*", "abc") && glob("*", "") && glob("a?c", "abc") && glob("*b*", "abc") && glob("a*c*e", "abcde")
+        );
+        assert!(!glob("a", "ab") && !glob("a?", "a") && !glob("*d", "abc"));
+    }
+}

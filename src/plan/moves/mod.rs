@@ -1,0 +1,84 @@
+//! Plans that move: version tables and their rows, tables with what belongs to them, a whole service out of a schema that
+//! it shares. Nothing is guessed: what the database and the scripts do not decide becomes a question, with the flag that
+//! answers it. Knows no files, no screens and no servers.
+
+pub mod isolate;
+pub mod objects;
+pub mod tables;
+pub mod versions;
+mod whereabouts;
+
+use std::collections::BTreeMap;
+
+use super::{Hazard, HazardKind, Plan};
+use crate::domain::{
+    ObjectKind, Privilege,
+    effective::{Matrix, Who},
+    snapshot::{Catalog, Snapshot},
+};
+
+pub use whereabouts::Whereabouts;
+
+/// What somebody said about the questions: by [`Question::about`], yes or no.
+pub type Answers = BTreeMap<String, bool>;
+
+/// Something that nothing decides but a person.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question {
+    /// Names it, for [`Answers`]: `row:1b2c`, `table:users`.
+    pub about: String,
+    /// What is not known and why, to be answered with yes or no.
+    pub sentence: String,
+    /// The flag that answers it with yes: `--rows 1b2c`.
+    pub flag: String,
+}
+
+/// A plan, what it leaves open, and where every role will find its version table.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// Without everything that is still a question.
+    pub plan: Plan,
+    pub questions: Vec<Question>,
+    /// Before and after, for every role that looks for one of the version tables.
+    pub whereabouts: Vec<Whereabouts>,
+}
+
+fn note(kind: HazardKind, sentence: impl Into<String>) -> Hazard {
+    Hazard { kind, sentence: sentence.into() }
+}
+
+/// True when the role, given by name, holds the privilege on the schema; false for what is not there.
+fn may(catalog: &Catalog, matrix: &Matrix, role: &str, schema: &str, privilege: Privilege) -> bool {
+    let (Some(role), Some(schema)) = (matrix.index.role_named(role), catalog.schema_named(schema)) else {
+        return false;
+    };
+    matrix.rights(catalog, Who::Role(role), ObjectKind::Schema, schema.owner, &schema.acl).contains(privilege)
+}
+
+/// The owner of a schema by name; the database's owner where `pg_database_owner` stands for it.
+fn owner_of_schema(snapshot: &Snapshot, schema: &str) -> Option<String> {
+    let catalog = &snapshot.catalog;
+    let owner = catalog.role_name(catalog.schema_named(schema)?.owner);
+    Some(if owner == "pg_database_owner" { catalog.role_name(catalog.database.owner) } else { owner })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Ground, build, predict::predict, undo};
+
+    /// The plan leads where it says, and the plan that takes it back leads to what was: in meaning, and nothing is left.
+    pub(super) fn assert_there_and_back(before: &Snapshot, plan: &Plan) {
+        let done = predict(before, plan.steps.iter().map(|s| &s.change)).unwrap();
+        let back = build::back(&done, plan).unwrap();
+        let restored = predict(&done, back.steps.iter().map(|s| &s.change)).unwrap();
+        let restored = Ground::of(&restored, plan.ground.keys().cloned());
+        for moved in plan.ground.moved(&restored) {
+            let same = match (&moved.was, &moved.is) {
+                (Some(was), Some(is)) => undo::means_the_same(was, is, &moved.key, before.server.version_num),
+                _ => false,
+            };
+            assert!(same, "{moved:?}\nafter {:#?}", back.statements().collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Chosen tables to another schema, with what belongs to them; owners stay unless one is named, and whoever reads them
+//! goes on reading them.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Answers, Proposal, may, note,
+    objects::{Choice, Mover, glob},
+};
+use crate::{
+    domain::{
+        ObjectKind, Oid, Privilege,
+        change::{Change, Grantee},
+        dependencies::Dependencies,
+        effective::Matrix,
+        snapshot::{Kind, Object, Snapshot},
+    },
+    plan::{HazardKind, Refused, build, predict},
+};
+
+/// What somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    pub from: String,
+    pub to: String,
+    /// Globs; with `!` in front what shall stay. They decide about types, sequences, views and routines, too.
+    pub tables: Vec<String>,
+    /// All tables of this role.
+    pub owned_by: Option<String>,
+    /// Default: owners stay as they are.
+    pub owner: Option<String>,
+    pub answers: Answers,
+}
+
+/// The plan that moves them.
+///
+/// # Errors
+/// [`Refused`]: a schema or role that is not there, nothing that fits.
+pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -> Result<Proposal, Refused> {
+    let catalog = &snapshot.catalog;
+    for schema in [&wanted.from, &wanted.to] {
+        if catalog.schema_named(schema).is_none() {
+            return Err(Refused::new(format!("there is no schema {schema}")));
+        }
+    }
+    if wanted.from == wanted.to {
+        return Err(Refused::new(format!("{} is where they are already", wanted.from)));
+    }
+    for role in wanted.owner.iter().chain(&wanted.owned_by) {
+        if catalog.role_named(role).is_none() {
+            return Err(Refused::new(format!("there is no role {role}")));
+        }
+    }
+    let owned = |o: &Object| wanted.owned_by.as_ref().is_some_and(|r| catalog.role_name(o.owner) == *r);
+    let fits = |o: &Object| wanted.tables.iter().any(|p| !p.starts_with('!') && glob(p, &o.name));
+    let unwanted = |o: &Object| wanted.tables.iter().any(|p| p.strip_prefix('!').is_some_and(|p| glob(p, &o.name)));
+    let seeds = relations(snapshot, &wanted.from, |o| (owned(o) || fits(o)) && !unwanted(o));
+    if seeds.is_empty() {
+        return Err(Refused::new(format!("nothing in {} fits", wanted.from)));
+    }
+    let mover = Mover {
+        snapshot,
+        dependencies,
+        from: &wanted.from,
+        to: &wanted.to,
+        owner: wanted.owner.as_deref(),
+        choice: Choice { patterns: &wanted.tables, answers: Some(&wanted.answers) },
+    };
+    let bundle = mover.bundle(&seeds);
+    let mut changes = mover.changes(&bundle);
+    let after = predict::predict(snapshot, &changes)?;
+    changes.extend(mover.rights(&bundle, &after));
+    let creators: BTreeSet<String> = match &wanted.owner {
+        Some(owner) => BTreeSet::from([owner.clone()]),
+        None => bundle
+            .going
+            .iter()
+            .filter(|o| o.kind.object_kind() == ObjectKind::Table)
+            .map(|o| catalog.role_name(o.owner))
+            .collect(),
+    };
+    let but: Vec<&str> = wanted.owner.iter().map(String::as_str).collect();
+    for who in mover.grantees(&bundle, &but).into_keys() {
+        let who = who.map_or(Grantee::Public, Grantee::Role);
+        for creator in &creators {
+            changes.extend(mover.keep(&who, creator));
+        }
+    }
+    // Owners need the schema, too: they own what is in it and could not name it.
+    let matrix = Matrix::new(catalog, &snapshot.server);
+    let superuser = |name: &str| catalog.role_named(name).is_some_and(|r| r.superuser);
+    for creator in creators.iter().filter(|c| !superuser(c) && !may(catalog, &matrix, c, &wanted.to, Privilege::Usage))
+    {
+        changes.extend(mover.keep(&Grantee::Role(creator.clone()), creator).into_iter().take(1));
+    }
+    let mut plan = build::of_changes(snapshot, once(changes))?;
+    plan.notes.extend(bundle.notes);
+    if !bundle.extensions.is_empty() {
+        let list: Vec<&str> = bundle.extensions.iter().map(String::as_str).collect();
+        let sentence = format!(
+            "What goes uses {} in {}: whoever creates more of it needs that schema in its search_path.",
+            crate::text::list(&list, 6),
+            wanted.from
+        );
+        plan.notes.push(note(HazardKind::Application, sentence));
+    }
+    Ok(Proposal { plan, questions: bundle.questions, whereabouts: Vec::new() })
+}
+
+/// Each change once, where it stands first.
+pub(super) fn once(changes: Vec<Change>) -> Vec<Change> {
+    let mut kept: Vec<Change> = Vec::with_capacity(changes.len());
+    for change in changes {
+        let repeats =
+            matches!(change, Change::Grant { .. } | Change::DefaultPrivileges { .. }) && kept.contains(&change);
+        if !repeats {
+            kept.push(change);
+        }
+    }
+    kept
+}
+
+/// Oids of the schema's relations that fit: free ones, of no extension.
+pub(super) fn relations(snapshot: &Snapshot, schema: &str, fits: impl Fn(&Object) -> bool) -> BTreeSet<Oid> {
+    let of = snapshot.catalog.schema_named(schema).and_then(|s| snapshot.objects.0.get(&s.oid));
+    of.into_iter()
+        .flat_map(|list| &list.relations)
+        .filter(|o| !o.extension && o.owned_by.is_none() && o.kind != Kind::Sequence && fits(o))
+        .map(|o| o.oid)
+        .collect()
+}
+
+/// Schemas whose objects must be in the snapshot before [`plan`] can be asked: the two, and those of who uses what.
+#[must_use]
+pub fn schemas(from: &str, to: &str, snapshot: &Snapshot, dependencies: &Dependencies) -> BTreeSet<String> {
+    let users = dependencies.uses.iter().map(|e| e.user.schema);
+    let used = dependencies.uses.iter().filter_map(|e| e.used.as_ref()).map(|t| t.schema);
+    let others = users.chain(used).collect::<BTreeSet<Oid>>();
+    let known = others.into_iter().filter_map(|oid| snapshot.catalog.schema(oid));
+    let known = known.filter(|s| !s.is_system()).map(|s| s.name.clone());
+    known.chain([from.to_owned(), to.to_owned()]).collect()
+}

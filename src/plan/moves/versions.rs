@@ -1,0 +1,581 @@
+//! A version table to where its service is: moved as a whole, or split where others keep their revision in it too, or
+//! merged into an empty one that waits there. Owner and rights follow the service; rows whose owner is not settled stay
+//! until somebody says.
+
+use std::collections::BTreeSet;
+
+use super::{Answers, Proposal, Question, may, note, owner_of_schema, whereabouts::whereabouts};
+use crate::{
+    domain::{
+        ObjectKind, Privilege, Privileges,
+        alembic::Lineages,
+        change::{Change, Grantee, ObjectRef, On},
+        effective::Matrix,
+        snapshot::{Kind, Snapshot, VersionRows, VersionTable},
+    },
+    plan::{HazardKind, Refused, build, predict},
+    policy::{
+        Policy, Service,
+        versions::{Place, Revision, Versions, unread},
+    },
+    text,
+};
+
+/// What a version table made here can hold: `varchar(32)`, as Alembic makes it.
+const WIDTH: usize = 32;
+
+/// What somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    pub from: String,
+    /// Default: the only version table there, or `alembic_version`.
+    pub table: Option<String>,
+    pub to: String,
+    /// The rows by hand; empty: those of the service that the target schema belongs to.
+    pub rows: Vec<String>,
+    /// Default: the service's owner, or the target schema's.
+    pub owner: Option<String>,
+    /// For rows: `row:ID`.
+    pub answers: Answers,
+}
+
+/// The plan that moves a version table, or rows of it.
+///
+/// # Errors
+/// [`Refused`]: no such table or schema, rows that are not there, a target that holds something else.
+pub fn plan(
+    snapshot: &Snapshot,
+    policy: Option<&Policy>,
+    lineages: &Lineages,
+    wanted: &Wanted,
+) -> Result<Proposal, Refused> {
+    let catalog = &snapshot.catalog;
+    for schema in [&wanted.from, &wanted.to] {
+        if catalog.schema_named(schema).is_none() {
+            return Err(Refused::new(format!("there is no schema {schema}")));
+        }
+    }
+    if wanted.from == wanted.to {
+        return Err(Refused::new(format!("{} is where it is already", wanted.from)));
+    }
+    let services = policy.map(|p| p.services.as_slice()).unwrap_or_default();
+    let service = services.iter().find(|s| s.schemas.contains(&wanted.to));
+    let source = source(snapshot, &wanted.from, wanted.table.as_deref())?;
+    let owner = match &wanted.owner {
+        Some(owner) => Some(owner.clone()),
+        None => service.map(|s| s.owner.clone()),
+    };
+    let owner = owner.or_else(|| owner_of_schema(snapshot, &wanted.to)).unwrap_or_default();
+    if catalog.role_named(&owner).is_none() {
+        return Err(Refused::new(format!("there is no role {owner} that could own it")));
+    }
+    let matrix = Matrix::new(catalog, &snapshot.server);
+    let versions = Versions::new(snapshot, policy, lineages, &matrix);
+    let of = versions.0.iter().find(|v| v.oid == source.oid).map(|v| v.rows.as_slice()).unwrap_or_default();
+    let name = service.map(|s| s.name.as_str());
+    let scripts = name.is_some_and(|name| lineages.of(name).is_some());
+    let known_by = Asked { service: name, scripts, by_hand: &wanted.rows, answers: &wanted.answers };
+    let Chosen { rows, mut questions, strange } = choose(of, &known_by, &source.name)?;
+    if rows.is_empty() {
+        questions.extend(strange);
+    }
+    let known = source.rows.known().unwrap_or_default();
+    if rows.is_empty() && questions.is_empty() && !known.is_empty() {
+        let whose = whose(of);
+        let whom = name.map_or_else(|| wanted.to.clone(), str::to_owned);
+        return Err(Refused::new(format!(
+            "no row of {}.{} is {whom}'s: {whose}; --rows names the ones to move all the same",
+            wanted.from, source.name
+        )));
+    }
+    let role = service.map_or(owner.as_str(), |s| s.role.as_str());
+    let mut changes = Vec::new();
+    let whole = questions.is_empty() && rows.len() == known.len();
+    if whole || !rows.is_empty() {
+        let place = Goal { schema: &wanted.to, owner: &owner, role, service };
+        changes = into_place(snapshot, source, &wanted.from, &rows, &place)?;
+        if !may(catalog, &matrix, role, &wanted.to, Privilege::Usage) && catalog.role_named(role).is_some() {
+            changes.push(Change::Grant {
+                privileges: Privilege::Usage.into(),
+                on: On::Schema(wanted.to.clone()),
+                to: Grantee::Role(role.to_owned()),
+            });
+        }
+    }
+    let after = predict::predict(snapshot, &changes)?;
+    let mut plan = build::of_changes(snapshot, changes)?;
+    let mut goals = vec![(role.to_owned(), source.name.clone(), wanted.to.clone())];
+    goals.extend(declared(services, &after, &source.name, role));
+    let whereabouts = whereabouts(snapshot, &after, &BTreeSet::from([source.name.clone()]), &goals);
+    for place in &whereabouts {
+        let kind = if place.holds() { HazardKind::Note } else { HazardKind::Application };
+        plan.notes.push(note(kind, place.sentence()));
+        if place.role == role && !place.holds() {
+            plan.notes.push(note(HazardKind::Application, setting(snapshot, role, &wanted.to, &source.name)));
+        }
+    }
+    if !whole && !plan.is_empty() && remains(snapshot, source, &rows).is_empty() {
+        let sentence =
+            format!("{}.{} stays, empty: drop it by hand once no application looks there.", wanted.from, source.name);
+        plan.notes.push(note(HazardKind::Note, sentence));
+    }
+    if known.is_empty() {
+        plan.notes.push(note(HazardKind::Note, "The table holds no revision: its application begins from nothing."));
+    }
+    Ok(Proposal { plan, questions, whereabouts })
+}
+
+/// What the application needs so that it looks where its version table is.
+fn setting(snapshot: &Snapshot, role: &str, schema: &str, table: &str) -> String {
+    let change = Change::SetRoleSetting {
+        role: role.to_owned(),
+        database: Some(snapshot.server.database.clone()),
+        name: "search_path".to_owned(),
+        value: Some(vec![schema.to_owned()]),
+    };
+    let sql = crate::plan::sql::statements(&change).join(" ");
+    let custom = if table == "alembic_version" { String::new() } else { format!(", version_table={table:?}") };
+    format!(
+        "{role} needs one of two: {sql} or version_table_schema={schema:?}{custom} in the context.configure() of its \
+         env.py."
+    )
+}
+
+/// The version table that is meant.
+pub(super) fn source<'a>(
+    snapshot: &'a Snapshot,
+    schema: &str,
+    table: Option<&str>,
+) -> Result<&'a VersionTable, Refused> {
+    let oid = snapshot.catalog.schema_named(schema).map(|s| s.oid);
+    let here: Vec<&VersionTable> =
+        snapshot.versions.0.iter().filter(|v| Some(v.schema) == oid && v.shape && v.plain).collect();
+    let found = match (table, here.as_slice()) {
+        (Some(name), _) => here.iter().find(|v| v.name == name),
+        (None, [one]) => Some(one),
+        (None, _) => here.iter().find(|v| v.name == "alembic_version"),
+    };
+    let found = found.copied().ok_or_else(|| {
+        let names: Vec<&str> = here.iter().map(|v| v.name.as_str()).collect();
+        match (table, names.as_slice()) {
+            (Some(name), []) => Refused::new(format!("there is no version table {schema}.{name}")),
+            (Some(name), _) => {
+                Refused::new(format!("there is no version table {schema}.{name}; there are {}", text::list(&names, 6)))
+            }
+            (None, []) => Refused::new(format!("there is no version table in schema {schema}")),
+            (None, _) => Refused::new(format!(
+                "schema {schema} has several version tables: name one of {}",
+                text::list(&names, 6)
+            )),
+        }
+    })?;
+    match &found.rows {
+        VersionRows::Known(_) => Ok(found),
+        VersionRows::Locked(_) => {
+            Err(Refused::new(format!("the rows of {schema}.{} are not known: a migration holds it", found.name)))
+        }
+        rows => Err(Refused::new(format!("the rows of {schema}.{} are not known: {}", found.name, unread(rows)))),
+    }
+}
+
+/// Rows that go, and rows that nobody can tell.
+pub(super) struct Chosen {
+    pub rows: Vec<String>,
+    pub questions: Vec<Question>,
+    /// Questions about rows that no script knows: they are somebody else's where the service has a row.
+    pub strange: Vec<Question>,
+}
+
+/// Whose rows are wanted, and what somebody said about them.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub service: Option<&'a str>,
+    /// There are revision scripts of the service: a row that is not in them is not its own by being alone.
+    pub scripts: bool,
+    pub by_hand: &'a [String],
+    pub answers: &'a Answers,
+}
+
+/// The rows of a service: by hand, by lineage, by answers.
+pub(super) fn choose(of: &[Revision], asked: &Asked<'_>, table: &str) -> Result<Chosen, Refused> {
+    let Asked { service, scripts, by_hand, answers } = *asked;
+    let mut chosen = Chosen { rows: Vec::new(), questions: Vec::new(), strange: Vec::new() };
+    let wanted = |row: &str| by_hand.iter().any(|r| r == row);
+    if let Some(strange) = by_hand.iter().find(|r| !of.iter().any(|of| of.revision == **r)) {
+        let there: Vec<&str> = of.iter().map(|r| r.revision.as_str()).collect();
+        let there = if there.is_empty() { "nothing".to_owned() } else { text::list(&there, 12) };
+        return Err(Refused::new(format!("{table} holds no row {strange}; it holds {there}")));
+    }
+    if !by_hand.is_empty() {
+        chosen.rows = of.iter().map(|r| r.revision.clone()).filter(|r| wanted(r)).collect();
+        return Ok(chosen);
+    }
+    for row in of {
+        let about = format!("row:{}", row.revision);
+        let why = match (&row.place, service) {
+            (Place::Head | Place::Behind(_), Some(service)) if row.services == [service] => {
+                chosen.rows.push(row.revision.clone());
+                continue;
+            }
+            (Place::Head | Place::Behind(_), Some(_)) => continue,
+            (Place::Ambiguous, Some(service)) if !row.services.iter().any(|s| s == service) => continue,
+            (Place::NoScripts, _) if of.len() == 1 && !scripts => {
+                chosen.rows.push(row.revision.clone());
+                continue;
+            }
+            (Place::Head | Place::Behind(_), None) => {
+                format!("is {}'s, and no service is declared for the target", row.services.join(", "))
+            }
+            (Place::Ambiguous, _) => {
+                format!("is known to {}, and nothing decides whose it is", row.services.join(", "))
+            }
+            (Place::Unknown, _) => "is in no known revision script".to_owned(),
+            (Place::NoScripts, _) if scripts => "is in none of its revision scripts".to_owned(),
+            (Place::NoScripts, _) => "is one of several, and there are no revision scripts to compare with".to_owned(),
+        };
+        match answers.get(&about) {
+            Some(true) => chosen.rows.push(row.revision.clone()),
+            Some(false) => {}
+            None => {
+                let unknown = matches!(row.place, Place::Unknown | Place::NoScripts) && scripts;
+                let list = if unknown { &mut chosen.strange } else { &mut chosen.questions };
+                list.push(Question {
+                    about,
+                    sentence: format!("Row {} of {table} {why}. Does it go?", row.revision),
+                    flag: format!("--rows {}", row.revision),
+                });
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+fn whose(rows: &[Revision]) -> String {
+    let of = |r: &Revision| match r.services.as_slice() {
+        [] => format!("{} is nobody's", r.revision),
+        names => format!("{} is {}'s", r.revision, names.join(" or ")),
+    };
+    text::list(&rows.iter().map(of).collect::<Vec<_>>(), 6)
+}
+
+fn remains(snapshot: &Snapshot, source: &VersionTable, rows: &[String]) -> Vec<String> {
+    let of = snapshot.versions.0.iter().find(|v| v.oid == source.oid).and_then(|v| v.rows.known());
+    of.unwrap_or_default().iter().filter(|r| !rows.contains(r)).cloned().collect()
+}
+
+/// Where it goes and whose it will be.
+pub(super) struct Goal<'a> {
+    pub schema: &'a str,
+    pub owner: &'a str,
+    pub role: &'a str,
+    pub service: Option<&'a Service>,
+}
+
+/// The changes that bring these rows, or the whole table when they are all, to where they belong.
+pub(super) fn into_place(
+    snapshot: &Snapshot,
+    source: &VersionTable,
+    from: &str,
+    rows: &[String],
+    goal: &Goal<'_>,
+) -> Result<Vec<Change>, Refused> {
+    let catalog = &snapshot.catalog;
+    let name = &source.name;
+    let place = format!("{}.{name}", goal.schema);
+    let target = catalog.schema_named(goal.schema).map(|s| s.oid);
+    let objects = target.and_then(|oid| snapshot.objects.0.get(&oid));
+    let taken = objects.is_some_and(|list| list.relations.iter().any(|o| o.name == *name));
+    let there = snapshot.versions.0.iter().find(|v| Some(v.schema) == target && v.name == *name);
+    let object = || ObjectRef { kind: Kind::Table, schema: goal.schema.to_owned(), name: name.clone() };
+    let owned = Change::SetOwner { object: object(), owner: goal.owner.to_owned() };
+    let (schema, table) = (from.to_owned(), name.clone());
+    let known = source.rows.known().unwrap_or_default();
+    let mut changes = Vec::new();
+    match there {
+        None if taken => return Err(Refused::new(format!("{place} is there already and is no version table"))),
+        None if rows.len() == known.len() => {
+            changes.push(Change::MoveVersionTable { schema, name: table, to: goal.schema.to_owned() });
+            if catalog.role_name(source.owner) != goal.owner {
+                changes.push(owned);
+            }
+            changes.extend(without_writers(snapshot, source, goal));
+        }
+        None => {
+            if let Some(long) = rows.iter().find(|r| r.chars().count() > WIDTH) {
+                return Err(Refused::new(format!(
+                    "{long} has {} characters, and a version table as Alembic makes it holds {WIDTH}: create {place} \
+                     with a wider column first",
+                    long.chars().count()
+                )));
+            }
+            let (to, owner) = (goal.schema.to_owned(), goal.owner.to_owned());
+            changes.push(Change::CreateVersionTable { schema: to.clone(), name: table.clone(), owner });
+            changes.push(Change::MoveVersionRows { schema, table, to, rows: rows.to_vec() });
+        }
+        Some(there) if !(there.shape && there.plain) => {
+            return Err(Refused::new(format!("{place} is there already and is no version table")));
+        }
+        Some(there) => match &there.rows {
+            VersionRows::Known(held) if held.is_empty() => {
+                let to = goal.schema.to_owned();
+                changes.push(Change::MoveVersionRows { schema, table, to, rows: rows.to_vec() });
+                if catalog.role_name(there.owner) != goal.owner {
+                    changes.push(owned);
+                }
+            }
+            VersionRows::Known(held) if held.len() == rows.len() && rows.iter().all(|r| held.contains(r)) => {
+                // The same revision in both places: the service's own stays.
+                changes.push(Change::DeleteVersionRows { schema, table, rows: rows.to_vec() });
+            }
+            VersionRows::Known(held) => {
+                return Err(Refused::new(format!(
+                    "{place} holds {} already, and {} would come: compare them, only a person can say which is right",
+                    held.join(", "),
+                    rows.join(", ")
+                )));
+            }
+            unknown => {
+                return Err(Refused::new(format!("the rows of {place} are not known: {}", unread(unknown))));
+            }
+        },
+    }
+    if goal.role != goal.owner && catalog.role_named(goal.role).is_some() {
+        changes.push(Change::Grant {
+            privileges: Privileges::of(&[Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::Delete]),
+            on: On::Objects { kind: ObjectKind::Table, schema: goal.schema.to_owned(), names: vec![name.clone()] },
+            to: Grantee::Role(goal.role.to_owned()),
+        });
+    }
+    Ok(changes)
+}
+
+/// A version table that was shared was writable by others; in its service's schema it is the service's alone.
+fn without_writers(snapshot: &Snapshot, source: &VersionTable, goal: &Goal<'_>) -> Vec<Change> {
+    let catalog = &snapshot.catalog;
+    let writes = Privileges::of(&[
+        Privilege::Insert,
+        Privilege::Update,
+        Privilege::Delete,
+        Privilege::Truncate,
+        Privilege::Trigger,
+    ]);
+    let mut changes = Vec::new();
+    let objects = snapshot.objects.0.get(&source.schema);
+    let object = objects.and_then(|list| list.relations.iter().find(|o| o.oid == source.oid));
+    for entry in object.map_or(&source.acl, |o| &o.acl).0.as_deref().unwrap_or_default() {
+        let lost = entry.privileges.and(writes);
+        let name = catalog.role_name(entry.grantee);
+        let creator = goal.service.is_some_and(|s| s.creators.contains(&name));
+        let superuser = catalog.role(entry.grantee).is_some_and(|r| r.superuser);
+        if lost.is_empty() || entry.grantee == source.owner || name == goal.owner || name == goal.role {
+            continue;
+        }
+        if creator || superuser {
+            continue;
+        }
+        let by = catalog.role_name(entry.grantor);
+        changes.push(Change::Revoke {
+            privileges: lost,
+            on: On::Objects {
+                kind: ObjectKind::Table,
+                schema: goal.schema.to_owned(),
+                names: vec![source.name.clone()],
+            },
+            from: if entry.is_public() { Grantee::Public } else { Grantee::Role(name) },
+            option_only: false,
+            grantor: (entry.grantor != source.owner && by != goal.owner).then_some(by),
+        });
+    }
+    changes
+}
+
+/// Where the other declared services should find theirs.
+fn declared(services: &[Service], after: &Snapshot, table: &str, but: &str) -> Vec<(String, String, String)> {
+    let stands = |schema: &str| {
+        let oid = after.catalog.schema_named(schema).map(|s| s.oid);
+        after.versions.0.iter().any(|v| Some(v.schema) == oid && v.name == table)
+    };
+    services
+        .iter()
+        .filter(|s| s.role != but && s.version_table.as_deref() == Some(table))
+        .filter_map(|s| Some((s.role.clone(), table.to_owned(), s.schemas.first().filter(|n| stands(n))?.clone())))
+        .collect()
+}
+
+/// Schemas whose objects must be in the snapshot before [`plan`] can be asked.
+#[must_use]
+pub fn schemas(wanted: &Wanted) -> [&str; 2] {
+    [&wanted.from, &wanted.to]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::alembic::tests::{lineage, lineages},
+        plan::{build::Stale, moves::tests::assert_there_and_back},
+        policy::checks::fixture::Fixture,
+    };
+
+    const POLICY: &str = "[[service]]\nname='langflow'\nschema='langflow'\nrole='langflow_app'\n\
+                          [[service]]\nname='engarde'\nschema='public'\nrole='engarde_app'\n";
+
+    fn shared(rows: &[&str]) -> Fixture {
+        let mut f = Fixture::new()
+            .role("engarde_app")
+            .role("langflow_app")
+            .schema("langflow", "langflow_app")
+            .table("langflow", "flow", "langflow_app")
+            .table("public", "tenants", "engarde_app")
+            .version_table("public", "alembic_version", "engarde_app", Some(rows))
+            .grant("public.alembic_version", "langflow_app", "SELECT, INSERT, UPDATE, DELETE")
+            .policy(POLICY);
+        f.lineages =
+            lineages([lineage("langflow", &["l1", "l2 < l1", "both"]), lineage("engarde", &["e1", "e2 < e1", "both"])]);
+        f
+    }
+
+    fn propose(f: Fixture, wanted: &Wanted) -> Result<Proposal, Refused> {
+        let case = f.case();
+        let proposal = plan(&case.snapshot, case.policy.as_ref(), &case.lineages, wanted)?;
+        assert_there_and_back(&case.snapshot, &proposal.plan);
+        Ok(proposal)
+    }
+
+    fn sql(proposal: &Proposal) -> Vec<&str> {
+        proposal.plan.statements().collect()
+    }
+
+    fn to_langflow() -> Wanted {
+        Wanted { from: "public".into(), to: "langflow".into(), ..Wanted::default() }
+    }
+
+    #[test]
+    fn two_lineages_in_one_table_are_split() {
+        let proposal = propose(shared(&["e2", "l2"]), &to_langflow()).unwrap();
+        assert_eq!(proposal.questions, []);
+        assert_eq!(
+            sql(&proposal),
+            [
+                "CREATE TABLE langflow.alembic_version (version_num varchar(32) NOT NULL, CONSTRAINT \
+                 alembic_version_pkc PRIMARY KEY (version_num));",
+                "ALTER TABLE langflow.alembic_version OWNER TO langflow_app;",
+                "WITH moved AS (DELETE FROM public.alembic_version WHERE version_num IN ('l2') RETURNING version_num) \
+                 INSERT INTO langflow.alembic_version (version_num) SELECT version_num FROM moved;",
+            ]
+        );
+        let langflow = proposal.whereabouts.iter().find(|w| w.role == "langflow_app").unwrap();
+        assert!(!langflow.holds(), "{langflow:?}: nothing gave it a search path");
+        let engarde = proposal.whereabouts.iter().find(|w| w.role == "engarde_app").unwrap();
+        assert!(engarde.holds() && engarde.after.as_deref() == Some("public"), "{engarde:?}");
+        let notes: Vec<&str> = proposal.plan.notes.iter().map(|n| n.sentence.as_str()).collect();
+        let setting = "ALTER ROLE langflow_app IN DATABASE engarde SET search_path = langflow;";
+        assert!(notes.iter().any(|n| n.contains(setting) && n.contains("version_table_schema")), "{notes:#?}");
+    }
+
+    #[test]
+    fn a_table_of_one_service_moves_as_it_is_and_others_stop_writing_it() {
+        let f = shared(&["l2"]).grant("public.alembic_version", "PUBLIC", "SELECT, INSERT").setting(
+            Some("langflow_app"),
+            true,
+            "search_path",
+            "langflow",
+        );
+        let proposal = propose(f, &to_langflow()).unwrap();
+        assert_eq!(
+            sql(&proposal),
+            [
+                "ALTER TABLE public.alembic_version SET SCHEMA langflow;",
+                "ALTER TABLE langflow.alembic_version OWNER TO langflow_app;",
+                "REVOKE INSERT ON TABLE langflow.alembic_version FROM PUBLIC;",
+            ]
+        );
+        assert!(proposal.whereabouts.iter().find(|w| w.role == "langflow_app").unwrap().holds());
+        let engarde = proposal.whereabouts.iter().find(|w| w.role == "engarde_app").unwrap();
+        assert_eq!((engarde.before.as_deref(), engarde.after.as_deref()), (Some("public"), None));
+        assert!(!engarde.holds(), "its next start begins from nothing, and that is said");
+    }
+
+    #[test]
+    fn what_nothing_decides_is_asked_and_never_guessed() {
+        let proposal = propose(shared(&["both", "e2", "zz"]), &to_langflow()).unwrap();
+        assert!(proposal.plan.is_empty(), "{:?}", sql(&proposal));
+        let asked: Vec<(&str, &str)> = proposal.questions.iter().map(|q| (q.about.as_str(), q.flag.as_str())).collect();
+        assert_eq!(asked, [("row:both", "--rows both"), ("row:zz", "--rows zz")]);
+        let answers = Answers::from([("row:both".to_owned(), true), ("row:zz".to_owned(), false)]);
+        let proposal = propose(shared(&["both", "e2", "zz"]), &Wanted { answers, ..to_langflow() }).unwrap();
+        assert_eq!(proposal.questions, []);
+        assert!(sql(&proposal)[2].contains("IN ('both')"), "{:?}", sql(&proposal));
+        let by_hand = Wanted { rows: vec!["zz".into(), "both".into()], ..to_langflow() };
+        let proposal = propose(shared(&["both", "e2", "zz"]), &by_hand).unwrap();
+        assert!(sql(&proposal)[2].contains("IN ('both', 'zz')"), "{:?}", sql(&proposal));
+    }
+
+    #[test]
+    fn an_empty_table_that_waits_there_is_used() {
+        let f = shared(&["e2", "l2"]).version_table("langflow", "alembic_version", "engarde_app", Some(&[]));
+        let proposal = propose(f, &to_langflow()).unwrap();
+        let sql = sql(&proposal);
+        assert_eq!(sql.len(), 2, "{sql:?}");
+        assert!(sql[0].starts_with("WITH moved AS (DELETE FROM public.alembic_version"), "{sql:?}");
+        assert_eq!(sql[1], "ALTER TABLE langflow.alembic_version OWNER TO langflow_app;");
+    }
+
+    #[test]
+    fn a_target_that_holds_something_else_is_refused_and_the_same_twice_is_cleaned() {
+        let with = |rows: &[&str]| {
+            shared(&["e2", "l2"]).version_table("langflow", "alembic_version", "langflow_app", Some(rows))
+        };
+        let why = propose(with(&["l1"]), &to_langflow()).unwrap_err().to_string();
+        assert!(why.contains("langflow.alembic_version holds l1 already, and l2 would come"), "{why}");
+        // Its own place has the same revision: that one stays, by hand since the lineage's home already holds it.
+        let proposal = propose(with(&["l2"]), &Wanted { rows: vec!["l2".into()], ..to_langflow() }).unwrap();
+        assert_eq!(sql(&proposal), ["DELETE FROM public.alembic_version WHERE version_num IN ('l2');"]);
+        let why = propose(
+            shared(&["e2"]).table("langflow", "alembic_version", "langflow_app"),
+            &Wanted { rows: vec!["e2".into()], ..to_langflow() },
+        );
+        assert!(why.unwrap_err().to_string().contains("is no version table"));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_in_words() {
+        let long = "x".repeat(33);
+        let cases = [
+            (Wanted { from: "nowhere".into(), ..to_langflow() }, "there is no schema nowhere"),
+            (Wanted { to: "public".into(), ..to_langflow() }, "where it is already"),
+            (Wanted { table: Some("other".into()), ..to_langflow() }, "there are alembic_version"),
+            (Wanted { rows: vec!["q".into()], ..to_langflow() }, "holds no row q; it holds"),
+            (Wanted { owner: Some("nobody".into()), ..to_langflow() }, "there is no role nobody"),
+            (Wanted { rows: vec![long.clone()], ..to_langflow() }, "33 characters"),
+        ];
+        for (wanted, expected) in cases {
+            let why = propose(shared(&["e2", &long]), &wanted).unwrap_err().to_string();
+            assert!(why.contains(expected), "{why}");
+        }
+        let why = propose(shared(&["e2"]), &to_langflow()).unwrap_err().to_string();
+        assert!(why.contains("no row of public.alembic_version is langflow's: e2 is engarde's"), "{why}");
+    }
+
+    #[test]
+    fn an_owner_that_is_not_the_role_leaves_the_role_what_alembic_needs() {
+        let mut f = shared(&["l2"]).role("boss").revoke(
+            "public.alembic_version",
+            "langflow_app",
+            "SELECT, INSERT, UPDATE, DELETE",
+        );
+        f = f.policy(&POLICY.replace("role='langflow_app'\n", "role='langflow_app'\nowner='boss'\n"));
+        let proposal = propose(f, &to_langflow()).unwrap();
+        let sql = sql(&proposal);
+        assert!(sql.contains(&"ALTER TABLE langflow.alembic_version OWNER TO boss;"), "{sql:?}");
+        let grant = "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE langflow.alembic_version TO langflow_app;";
+        assert!(sql.contains(&grant), "{sql:?}");
+    }
+
+    #[test]
+    fn what_was_not_done_is_not_taken_back() {
+        let case = shared(&["e2", "l2"]).case();
+        let proposal = plan(&case.snapshot, case.policy.as_ref(), &case.lineages, &to_langflow()).unwrap();
+        assert!(matches!(build::back(&case.snapshot, &proposal.plan), Err(Stale::Moved(_))));
+    }
+}
