@@ -393,7 +393,8 @@ order by 1";
 fn standing(app: App) -> String {
     let own = match app.name {
         "garden" => "beds|plants|planted|bed_number|mood|watered|wetter",
-        "harbor" => "ships|cargo|pilots|loads",
+        // The last one takes the version table itself along.
+        "harbor" => "ships|cargo|pilots|loads|alembic_version",
         _ => "books|volumes|shelf_number|lent|library_version",
     };
     format!(
