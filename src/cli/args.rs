@@ -779,7 +779,8 @@ mod tests {
             for (at, _) in text.match_indices("`pgmoat ") {
                 let rest = &text[at + "`pgmoat ".len()..];
                 let word = rest.split(|c: char| !(c.is_ascii_lowercase() || c == '-')).next().unwrap_or("");
-                if word.is_empty() || word.starts_with('-') {
+                let rest = &rest[word.len()..];
+                if word.is_empty() || word.starts_with('-') || rest.starts_with("://") || rest.starts_with('=') {
                     continue;
                 }
                 seen += 1;

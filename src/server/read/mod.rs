@@ -205,7 +205,7 @@ pub(crate) async fn unit(
     Ok(all)
 }
 
-/// As [`unit`], except that every row is handed on as it arrives, with the position of its statement, and dropped: for
+/// As [`unit()`], except that every row is handed on as it arrives, with the position of its statement, and dropped: for
 /// answers that would be large as a whole. Rows come in the order of the statements.
 ///
 /// # Errors
