@@ -20,7 +20,7 @@ use crate::config::conninfo::RequireAuth;
 pub struct Limits {
     /// One message after login.
     pub message: u64,
-    /// What keeping all answers to one request costs, up to the next ReadyForQuery: their bytes, and [`ROW`] for each row.
+    /// What keeping all answers to one request costs, up to the next ReadyForQuery: their bytes, and `ROW` for each row.
     pub response: u64,
     /// Everything up to the first ReadyForQuery.
     pub login: u64,

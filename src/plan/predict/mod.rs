@@ -976,7 +976,7 @@ fn until(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_microsecond)
 }
 
-/// A `VALID UNTIL` that the server and [`until`] read alike.
+/// A `VALID UNTIL` that the server and `until` read alike.
 #[must_use]
 pub fn valid_until(us: Option<i64>) -> String {
     match us {
