@@ -195,7 +195,11 @@ impl<'a> Field<'a> {
         for args in app.cycle.iter().take(cycle) {
             let ran = self.tools.alembic(&url, app, args);
             // The end of it is what people read; the rest are places in Python's own files.
-            let lines: Vec<&str> = ran.text.lines().rev().take(6).collect();
+            let mut lines: Vec<&str> = ran.text.lines().rev().take(6).collect();
+            if args.first() == Some(&"current") {
+                // Alembic names several heads in no order.
+                lines.sort_unstable();
+            }
             said.push((args.join(" "), ran.code, lines.into_iter().rev().collect::<Vec<_>>().join("\n")));
         }
         let client = self.client(SUPERUSER, database).await;
