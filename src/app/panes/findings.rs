@@ -179,13 +179,13 @@ impl Pane for Findings {
             .collect()
     }
 
-    fn columns(&self, _ctx: &Ctx<'_>) -> Vec<Column> {
+    fn columns(&self, ctx: &Ctx<'_>) -> Vec<Column> {
         let mut columns = vec![Column::left("", 1, 1, 0)];
         if self.several {
             columns.push(Column::left("instance", 6, 12, 1));
         }
         columns.extend([
-            Column::left("what is wrong", 30, u16::MAX, 0),
+            Column::left("what is wrong", (ctx.width * 11 / 20).max(30), u16::MAX, 0),
             Column::left("where", 12, 32, 2),
             Column::left("group", 6, 10, 4),
             Column::left("code", 12, 28, 3),
