@@ -70,7 +70,7 @@ fn versions() -> impl Strategy<Value = u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(arbitrary::cases())]
 
     #[test]
     fn planning_on_what_a_plan_promises_is_empty(f in arbitrary::databases(), version in versions()) {

@@ -666,7 +666,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(crate::policy::checks::arbitrary::cases())]
         /// Whatever a database looks like, its derived policy accuses nobody, and can be read back.
         #[test]
         fn a_derived_policy_finds_nothing(f in arbitrary::databases()) {

@@ -630,7 +630,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..proptest::prelude::ProptestConfig::default() })]
+        #![proptest_config(crate::policy::checks::arbitrary::cases())]
         /// Comparing without counting and counting every cell say the same, under a policy that speaks of some of it.
         #[test]
         fn the_fast_comparison_agrees_with_every_cell(f in crate::policy::checks::arbitrary::databases()) {

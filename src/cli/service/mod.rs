@@ -14,7 +14,7 @@ use super::{
     failure::{Failure, Outcome},
     halt::Halt,
     plan,
-    report::Report,
+    report::{self, Report},
     resolve::{Context, Source, Target},
 };
 use crate::{
@@ -67,8 +67,8 @@ pub async fn create_schema(report: &mut Report, context: &Context, args: &Create
     let Some(service) = service else { return Ok(Exit::Done) };
     let role = service.role.clone();
     let done = run(report, context, &target, made, &role, &args.password, args.rehearse, args.yes, halt).await?;
-    let Some((password, server)) = done.committed else { return Ok(done.exit) };
-    ended(report, context, &server, &service, &password).await?;
+    let Some(made) = done.committed else { return Ok(done.exit) };
+    ended(report, &made, &service).await?;
     if let Some(path) = file {
         add(&path, &service)?;
         report.line().tone(&format!("Added to {}.", path.display()), Tone::Good).end()?;
@@ -90,11 +90,9 @@ pub async fn set_password(report: &mut Report, context: &Context, args: &SetPass
     )
     .await?;
     let done = run(report, context, &target, made, &role, &args.password, args.rehearse, args.yes, halt).await?;
-    let Some((password, server)) = done.committed else { return Ok(done.exit) };
-    let handed = handed(&server, &role, None, Some(&password));
-    let place = secret::written(&context.env, &server.name, &role, &handed.url())?;
-    tried(report, &server, &role, &password).await?;
-    report.line().known("The new URL is in ").tone(&place.display().to_string(), Tone::Strong).end()?;
+    let Some(made) = done.committed else { return Ok(done.exit) };
+    tried(report, &made.server, &role, &made.password).await?;
+    report.line().known("The new URL is in ").tone(&made.place.display().to_string(), Tone::Strong).end()?;
     Ok(done.exit)
 }
 
@@ -123,9 +121,9 @@ pub async fn replace_role(report: &mut Report, context: &Context, args: &Replace
     })
     .await?;
     let done = run(report, context, &target, made, &new, &args.password, args.rehearse, args.yes, halt).await?;
-    let Some((password, server)) = done.committed else { return Ok(done.exit) };
+    let Some(made) = done.committed else { return Ok(done.exit) };
     if let Some(service) = services.first() {
-        ended(report, context, &server, service, &password).await?;
+        ended(report, &made, service).await?;
     }
     let names: Vec<&str> = services.iter().map(|s| s.name.as_str()).collect();
     if !names.is_empty() && target.policy.is_some() {
@@ -139,10 +137,17 @@ fn refused(why: &Refused) -> Failure {
     Failure::refused(format!("could not plan that: {why}"), "")
 }
 
-/// What became of it: the password and where it works, when it was committed.
+/// What became of it.
 struct Done {
     exit: Exit,
-    committed: Option<(SecretString, Server)>,
+    committed: Option<Made>,
+}
+
+/// A password that is set, where it works, and the file it stands in.
+struct Made {
+    password: SecretString,
+    server: Server,
+    place: PathBuf,
 }
 
 #[expect(clippy::too_many_arguments, reason = "one call from three commands; a struct would only name them again")]
@@ -157,15 +162,26 @@ async fn run(
     yes: bool,
     halt: &Halt,
 ) -> Result<Done, Failure> {
+    let server = match &target.source {
+        Source::Server(server) => (**server).clone(),
+        Source::Recording(_) => return Err(Failure::usage("could not act on a recording", "Name a server.")),
+    };
     let password = secret::obtained(source).await?;
+    let url = handed(&server, role, None, Some(&password)).url();
+    let noted = if rehearse { None } else { Some(secret::noted(&context.env, &server.name, role, &url)?) };
     let passwords = HashMap::from([(role.to_owned(), password.clone())]);
     let how = Confirmed { link: None, rehearse, yes, passwords };
     let exit = apply::by_command(report, context, target, made, how, halt).await?;
-    let committed = (exit == Exit::Done && !rehearse).then(|| match &target.source {
-        Source::Server(server) => Some((password, (**server).clone())),
-        Source::Recording(_) => None,
-    });
-    Ok(Done { exit, committed: committed.flatten() })
+    let committed = match (exit, noted) {
+        (Exit::Done, Some(noted)) => Some(Made { password, server, place: noted.keep() }),
+        // It may be set, or not: then it had better be known.
+        (Exit::Unknown | Exit::Server, Some(noted)) => {
+            report::note(&format!("pgmoat: the password it may have now is in {}", noted.keep().display()));
+            None
+        }
+        _ => None,
+    };
+    Ok(Done { exit, committed })
 }
 
 fn handed<'a>(
@@ -186,20 +202,16 @@ fn handed<'a>(
     }
 }
 
-/// Logs in as the new role, writes the secret down, and prints what its people need.
-async fn ended(
-    report: &mut Report,
-    context: &Context,
-    server: &Server,
-    service: &Service,
-    password: &SecretString,
-) -> Result<(), Failure> {
-    let role = &service.role;
-    let place =
-        secret::written(&context.env, &server.name, role, &handed(server, role, Some(service), Some(password)).url())?;
-    tried(report, server, role, password).await?;
+/// Logs in as the new role, and prints what its people need.
+async fn ended(report: &mut Report, made: &Made, service: &Service) -> Result<(), Failure> {
+    let (server, role) = (&made.server, &service.role);
+    tried(report, server, role, &made.password).await?;
     report.blank()?;
-    report.line().known("The URL with its password is in ").tone(&place.display().to_string(), Tone::Strong).end()?;
+    report
+        .line()
+        .known("The URL with its password is in ")
+        .tone(&made.place.display().to_string(), Tone::Strong)
+        .end()?;
     report.blank()?;
     report.raw(&handed(server, role, Some(service), None).text())?;
     report.flush()

@@ -6,9 +6,10 @@ use std::{
 };
 
 use secrecy::SecretString;
+use tempfile::NamedTempFile;
 
 use crate::{
-    cli::{args::PasswordSource, failure::Failure, gather, snapshot::private_file},
+    cli::{args::PasswordSource, failure::Failure, gather},
     config::{env::Env, paths},
     server::apply::password,
 };
@@ -34,31 +35,54 @@ pub async fn obtained(source: &PasswordSource) -> Result<SecretString, Failure> 
     Ok(secret)
 }
 
-/// Writes a URL to a new file below the state directory and gives its path.
+/// A password that is on disk before it is set, so that it cannot be lost: in a file of its owner that disappears again
+/// unless it is kept.
+pub struct Noted {
+    file: NamedTempFile,
+    place: PathBuf,
+}
+
+/// Writes a URL down, below the state directory.
 ///
 /// # Errors
-/// There is no such place, or it cannot be written.
-pub fn written(env: &Env, instance: &str, role: &str, url: &str) -> Result<PathBuf, Failure> {
-    let remedy = "The change is made; set another password with `pgmoat set-password`.";
+/// There is no such place, or it cannot be written: nothing was changed yet.
+pub fn noted(env: &Env, instance: &str, role: &str, url: &str) -> Result<Noted, Failure> {
+    let remedy = "Nothing was changed. Set XDG_STATE_HOME to a directory that can be written.";
     let Some(dir) = paths::state_dir(env) else {
         return Err(Failure::refused("could not find a place for the password: there is no home directory", remedy));
     };
     let dir = dir.join("handover");
-    let failed = |e: std::io::Error, path: &std::path::Path| Failure::file("write", path, &e, remedy);
-    std::fs::create_dir_all(&dir).map_err(|e| failed(e, &dir))?;
+    let failed = |e: std::io::Error| {
+        Failure::refused(format!("could not write the password down in {}: {e}", dir.display()), remedy)
+    };
+    std::fs::create_dir_all(&dir).map_err(failed)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let _ = std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700));
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
     }
     let plain = |text: &str| -> String {
-        text.chars()
-            .map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' })
-            .take(80)
-            .collect()
+        let allowed = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
+        text.chars().map(allowed).take(80).collect()
     };
-    let path = dir.join(format!("{}-{}.env", plain(instance), plain(role)));
-    let mut file = private_file(&path).map_err(|e| failed(e, &path))?;
-    writeln!(file, "DATABASE_URL={url}").and_then(|()| file.sync_all()).map_err(|e| failed(e, &path))?;
-    Ok(path)
+    let place = dir.join(format!("{}-{}.env", plain(instance), plain(role)));
+    let mut file = NamedTempFile::new_in(&dir).map_err(failed)?;
+    writeln!(file, "DATABASE_URL={url}").and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    Ok(Noted { file, place })
+}
+
+impl Noted {
+    /// Keeps it, under its own name where that can be had; gives its path.
+    #[must_use]
+    pub fn keep(self) -> PathBuf {
+        match self.file.persist(&self.place) {
+            Ok(_) => self.place,
+            Err(error) => {
+                let path = error.file.path().to_owned();
+                // It stays under the name it has.
+                let _ = error.file.keep();
+                path
+            }
+        }
+    }
 }

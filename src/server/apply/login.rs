@@ -6,7 +6,10 @@ use tokio::time::timeout;
 
 use crate::{
     config::Conninfo,
-    server::{connect::connect, read::ServerError},
+    server::{
+        connect::{ConnectErrorKind, connect},
+        read::ServerError,
+    },
 };
 
 /// For the connection, and for the question.
@@ -18,7 +21,7 @@ pub struct Seen {
     pub user: String,
     /// `current_schema()`: where it creates what it names without a schema.
     pub current_schema: Option<String>,
-    /// A login with a wrong password is refused: the server asked for it.
+    /// The server asks for the password; otherwise it lets this connection in without one.
     pub password_was_asked: bool,
 }
 
@@ -29,15 +32,18 @@ pub struct Seen {
 pub async fn try_login(conninfo: &Conninfo) -> Result<Seen, ServerError> {
     let connected = connect(conninfo, LIMIT).await?;
     let asked = async {
-        let sql = "select current_user::pg_catalog.text, pg_catalog.current_schema()::pg_catalog.text";
+        let sql = include_str!("../read/login.sql");
         connected.client.query_typed(sql, &[]).await.map_err(|e| ServerError::from_driver("who the session is", &e))
     };
     let rows = timeout(LIMIT, asked)
         .await
         .map_err(|_| ServerError::Deadline { what: "who the session is", after: LIMIT })??;
     let text = |column: usize| rows.first().and_then(|row| row.try_get::<_, Option<String>>(column).ok().flatten());
-    let wrong =
-        Conninfo { password: Some("not the password, to see whether one is asked for".into()), ..conninfo.clone() };
-    let password_was_asked = connect(&wrong, LIMIT).await.is_err();
+    // Without a password at hand nothing is sent, and the server's asking is the answer: no login fails for it.
+    let mut without = Conninfo { password: None, ..conninfo.clone() };
+    without.hosts.iter_mut().for_each(|host| host.password = None);
+    let password_was_asked = matches!(
+        connect(&without, LIMIT).await, Err(error) if error.kind == ConnectErrorKind::PasswordNeeded
+    );
     Ok(Seen { user: text(0).unwrap_or_default(), current_schema: text(1), password_was_asked })
 }
