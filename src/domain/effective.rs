@@ -347,6 +347,15 @@ impl Matrix {
         held.and(kind.all(self.version_num))
     }
 
+    /// The predefined roles that give their members something on every object of a kind, by position, and what.
+    pub fn predefined_grants(&self, kind: ObjectKind) -> impl Iterator<Item = (usize, Privileges)> + use<'_> {
+        [self.read_all, self.write_all, self.maintain]
+            .into_iter()
+            .flatten()
+            .map(move |role| (role, self.predefined(role, kind)))
+            .filter(|(_, privileges)| !privileges.is_empty())
+    }
+
     /// Adds to `via` every source that gives `who` something on this object, except the superuser bit.
     fn sources(&self, catalog: &Catalog, who: Who, kind: ObjectKind, owner: Oid, acl: &Acl, via: &mut Vec<Via>) {
         let mut add = |source: Via| {

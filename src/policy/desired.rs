@@ -13,7 +13,7 @@ use crate::domain::{
 };
 
 /// Rights in one schema, by what they are on. Types are not judged by levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Rights {
     pub schema: Privileges,
     pub tables: Privileges,
@@ -109,19 +109,58 @@ pub const fn allowed(level: Level, version_num: u32) -> Rights {
     required(level, version_num).union(Rights { sequences: Privileges::of(besides), ..Rights::NONE })
 }
 
+/// A set of levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Levels(u8);
+
+impl Levels {
+    pub const fn insert(&mut self, level: Level) {
+        self.0 |= 1 << level as u8;
+    }
+    #[must_use]
+    pub const fn contains(self, level: Level) -> bool {
+        self.0 & 1 << level as u8 != 0
+    }
+    const fn without(self, level: Level) -> Levels {
+        Levels(self.0 & !(1 << level as u8))
+    }
+    const fn union(self, other: Levels) -> Levels {
+        Levels(self.0 | other.0)
+    }
+    /// In the order of [`Level::ALL`]; `usage` only where it is the only one, since every other level implies it.
+    pub fn iter(self) -> impl Iterator<Item = Level> {
+        let shown = if self.0.count_ones() > 1 { self.without(Level::Usage) } else { self };
+        Level::ALL.into_iter().filter(move |level| shown.contains(*level))
+    }
+    /// The words for them, as [`Levels::iter`] lists them.
+    #[must_use]
+    pub fn words(self) -> Vec<&'static str> {
+        self.iter().map(Level::word).collect()
+    }
+}
+
 /// What the policy says of one role in one schema.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Want {
-    /// Declared levels, sorted; those of declared memberships included.
-    pub levels: Vec<Level>,
+    /// Declared levels; those of declared memberships included.
+    pub levels: Levels,
     /// Must be effective.
     pub required: Rights,
     /// May be effective, `required` included.
     pub allowed: Rights,
     /// The role must own the schema and its objects (see [`SchemaWant::accepted`]).
     pub owns: bool,
-    /// Positions in [`Desired::exceptions`] that speak of this role and schema.
-    pub exceptions: Vec<usize>,
+    /// An entry of [`Desired::exceptions`] speaks of this role and schema.
+    pub excepted: bool,
+}
+
+/// What is declared for a role in a schema, memberships aside.
+#[derive(Debug, Clone, Copy, Default)]
+struct Declared {
+    role: u32,
+    want: Want,
+    /// It owns a schema that has no declared owner: everything is allowed to it, to its members nothing by that.
+    found_owner: bool,
 }
 
 /// What the policy says of one schema.
@@ -144,9 +183,14 @@ pub struct SchemaWant {
 /// A policy resolved against one catalog.
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
-    wants: HashMap<(usize, usize), Want>,
-    /// Roles with a [`Want`], by schema, ascending.
-    by_schema: Vec<Vec<usize>>,
+    /// What is declared by role and schema: by schema, ascending by role.
+    declared: Vec<Vec<Declared>>,
+    /// Groups in which a role is by declared memberships, closed, without itself; ascending.
+    groups: BTreeMap<usize, Vec<usize>>,
+    /// Bits of the roles that are in a group by declared memberships.
+    members: BTreeMap<usize, Vec<u64>>,
+    /// What declared memberships in predefined roles allow in every schema; bits of the roles to each.
+    everywhere: Vec<(Rights, Vec<u64>)>,
     pub schemas: Vec<SchemaWant>,
     named: Vec<bool>,
     /// Bits of the roles that are compared: no superuser, no role of the server or the platform.
@@ -154,11 +198,12 @@ pub struct Desired {
     /// Bits of the roles that the policy names.
     pub named_bits: Vec<u64>,
     pub exceptions: Vec<Exception>,
-    /// Exceptions of PUBLIC by schema.
-    public_exceptions: HashMap<usize, Vec<usize>>,
+    /// Positions in `exceptions` by role (`None`: PUBLIC) and schema.
+    excepted: HashMap<(Option<usize>, usize), Vec<usize>>,
     /// Exceptions on the database (`schema = "database:NAME"`).
     pub database_exceptions: Vec<usize>,
     pub undeclared: Undeclared,
+    version_num: u32,
 }
 
 /// How an `[[exception]]` names PUBLIC.
@@ -193,7 +238,6 @@ pub fn resolved_owner(catalog: &Catalog, matrix: &Matrix, owner: Oid) -> Oid {
 struct Builder<'a> {
     catalog: &'a Catalog,
     matrix: &'a Matrix,
-    version_num: u32,
     out: Desired,
 }
 
@@ -203,7 +247,7 @@ impl Desired {
     pub fn new(policy: &Policy, catalog: &Catalog, matrix: &Matrix) -> Desired {
         let words = catalog.roles.len().div_ceil(64);
         let out = Desired {
-            by_schema: vec![Vec::new(); catalog.schemas.len()],
+            declared: vec![Vec::new(); catalog.schemas.len()],
             schemas: catalog
                 .schemas
                 .iter()
@@ -214,9 +258,10 @@ impl Desired {
             named_bits: vec![0; words],
             exceptions: policy.exceptions.clone(),
             undeclared: policy.undeclared,
+            version_num: matrix.version_num,
             ..Desired::default()
         };
-        let mut builder = Builder { catalog, matrix, version_num: matrix.version_num, out };
+        let mut builder = Builder { catalog, matrix, out };
         for (i, role) in catalog.roles.iter().enumerate() {
             if is_compared(role) {
                 set(&mut builder.out.compared, i);
@@ -228,19 +273,59 @@ impl Desired {
         builder.memberships(policy);
         builder.unowned();
         builder.exceptions(policy);
-        builder.finish()
+        builder.out
     }
 
-    /// What is declared for a role in a schema; `None` is "no access".
-    #[must_use]
-    pub fn want(&self, role: usize, schema: usize) -> Option<&Want> {
-        self.wants.get(&(role, schema))
+    fn own(&self, role: usize, schema: usize) -> Option<&Declared> {
+        let list = self.declared.get(schema)?;
+        list.binary_search_by(|d| (d.role as usize).cmp(&role)).ok().and_then(|i| list.get(i))
     }
 
-    /// Roles with something declared in a schema, ascending.
+    /// What is declared for a role in a schema, and what declared memberships add to it; `None` is "no access".
     #[must_use]
-    pub fn roles_of(&self, schema: usize) -> &[usize] {
-        self.by_schema.get(schema).map(Vec::as_slice).unwrap_or_default()
+    pub fn want(&self, role: usize, schema: usize) -> Option<Want> {
+        let own = self.own(role, schema);
+        let mut want = own.map(|d| d.want);
+        for of_group in self.groups_of(role).iter().filter_map(|group| self.own(*group, schema)) {
+            let want = want.get_or_insert_default();
+            want.allowed = want.allowed.union(of_group.want.allowed);
+            want.levels = want.levels.union(of_group.want.levels.without(Level::Own));
+        }
+        for (rights, _) in self.everywhere.iter().filter(|(_, roles)| get(roles, role)) {
+            let want = want.get_or_insert_default();
+            want.allowed = want.allowed.union(*rights);
+        }
+        if own.is_some_and(|d| d.found_owner)
+            && let Some(want) = &mut want
+        {
+            want.allowed = Rights::all(self.version_num);
+        }
+        want
+    }
+
+    /// Roles with something declared for themselves in a schema, ascending: of nobody else anything is required there.
+    pub fn roles_of(&self, schema: usize) -> impl Iterator<Item = usize> {
+        self.declared.get(schema).into_iter().flatten().map(|d| d.role as usize)
+    }
+
+    /// Groups in which a role is by declared memberships, closed, without itself; ascending.
+    #[must_use]
+    pub fn groups_of(&self, role: usize) -> &[usize] {
+        self.groups.get(&role).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Declared memberships in predefined roles allow the role something in every schema.
+    #[must_use]
+    pub fn allows_everywhere(&self, role: usize) -> bool {
+        self.everywhere.iter().any(|(_, roles)| get(roles, role))
+    }
+
+    /// What is allowed in a schema only by declared memberships: rights, and bits of the roles that have them so.
+    pub fn allowed_to_members(&self, schema: usize) -> impl Iterator<Item = (Rights, &[u64])> {
+        let declared = self.declared.get(schema).into_iter().flatten();
+        let by_group =
+            declared.filter_map(|d| Some((d.want.allowed, self.members.get(&(d.role as usize))?.as_slice())));
+        by_group.chain(self.everywhere.iter().map(|(rights, roles)| (*rights, roles.as_slice())))
     }
 
     /// The policy names this role.
@@ -267,11 +352,12 @@ impl Desired {
 
     /// Exceptions for PUBLIC or a role in a schema.
     pub fn exceptions_of(&self, who: Who, schema: usize) -> impl Iterator<Item = &Exception> {
-        let list = match who {
-            Who::Public => self.public_exceptions.get(&schema).map(Vec::as_slice),
-            Who::Role(role) => self.want(role, schema).map(|w| w.exceptions.as_slice()),
+        let role = match who {
+            Who::Public => None,
+            Who::Role(role) => Some(role),
         };
-        list.unwrap_or_default().iter().filter_map(|i| self.exceptions.get(*i))
+        let list = self.excepted.get(&(role, schema)).map(Vec::as_slice).unwrap_or_default();
+        list.iter().filter_map(|i| self.exceptions.get(*i))
     }
 }
 
@@ -297,16 +383,25 @@ impl Builder<'_> {
         Some(schema)
     }
 
-    fn want(&mut self, role: usize, schema: usize) -> &mut Want {
-        self.out.wants.entry((role, schema)).or_default()
+    /// Changes what is declared for a role in a schema.
+    fn declared(&mut self, role: usize, schema: usize, change: impl FnOnce(&mut Declared)) {
+        let (Some(list), Ok(role)) = (self.out.declared.get_mut(schema), u32::try_from(role)) else { return };
+        let at = list.binary_search_by_key(&role, |d| d.role).unwrap_or_else(|at| {
+            list.insert(at, Declared { role, ..Declared::default() });
+            at
+        });
+        if let Some(declared) = list.get_mut(at) {
+            change(declared);
+        }
     }
 
     fn declare(&mut self, role: usize, schema: usize, level: Level) {
-        let version = self.version_num;
-        let want = self.want(role, schema);
-        want.levels.push(level);
-        want.required = want.required.union(required(level, version));
-        want.allowed = want.allowed.union(allowed(level, version));
+        let version = self.out.version_num;
+        self.declared(role, schema, |Declared { want, .. }| {
+            want.levels.insert(level);
+            want.required = want.required.union(required(level, version));
+            want.allowed = want.allowed.union(allowed(level, version));
+        });
     }
 
     /// A declared owner, `pg_database_owner` resolved.
@@ -350,7 +445,7 @@ impl Builder<'_> {
                 if same {
                     if let Some(role) = role.or(owner) {
                         self.declare(role, schema, Level::Own);
-                        self.want(role, schema).owns = true;
+                        self.declared(role, schema, |d| d.want.owns = true);
                     }
                     continue;
                 }
@@ -369,12 +464,13 @@ impl Builder<'_> {
 
     /// An owner that is not the role that works there: it must own, and may do everything, but objects may be others'.
     fn own_without_use(&mut self, owner: usize, schema: usize) {
-        let version = self.version_num;
-        let want = self.want(owner, schema);
-        want.levels.push(Level::Own);
-        want.owns = true;
-        want.required = want.required.union(Rights { schema: Privileges::SCHEMA, ..Rights::NONE });
-        want.allowed = Rights::all(version);
+        let version = self.out.version_num;
+        self.declared(owner, schema, |Declared { want, .. }| {
+            want.levels.insert(Level::Own);
+            want.owns = true;
+            want.required = want.required.union(Rights { schema: Privileges::SCHEMA, ..Rights::NONE });
+            want.allowed = Rights::all(version);
+        });
     }
 
     fn schemas(&mut self, policy: &Policy) {
@@ -402,7 +498,7 @@ impl Builder<'_> {
             for level in levels {
                 self.declare(role, schema, *level);
             }
-            self.want(role, schema);
+            self.declared(role, schema, |_| {});
         }
     }
 
@@ -429,13 +525,9 @@ impl Builder<'_> {
                 edges.entry(member).or_default().insert(group);
             }
         }
-        // Every group of a member's closure is asked for what was declared of it, so what groups inherit on the way adds
-        // nothing.
-        let mut declared: HashMap<usize, Vec<usize>> = HashMap::new();
-        for (role, schema) in self.out.wants.keys() {
-            declared.entry(*role).or_default().push(*schema);
-        }
-        for member in edges.keys().copied().collect::<Vec<_>>() {
+        let words = self.catalog.roles.len().div_ceil(64);
+        let mut everywhere: BTreeMap<Rights, Vec<u64>> = BTreeMap::new();
+        for member in edges.keys().copied() {
             let mut seen = BTreeSet::from([member]);
             let mut open = vec![member];
             while let Some(at) = open.pop() {
@@ -446,54 +538,42 @@ impl Builder<'_> {
                 }
             }
             seen.remove(&member);
-            for group in seen {
-                let schemas = declared.get(&group).map(Vec::as_slice).unwrap_or_default();
-                self.inherit(member, group, schemas);
+            let mut predefined = Rights::NONE;
+            for group in &seen {
+                set(self.out.members.entry(*group).or_insert_with(|| vec![0; words]), member);
+                predefined = predefined.union(self.predefined(*group));
             }
+            if !predefined.is_empty() {
+                set(everywhere.entry(predefined).or_insert_with(|| vec![0; words]), member);
+            }
+            self.out.groups.insert(member, seen.into_iter().collect());
         }
+        self.out.everywhere = everywhere.into_iter().collect();
     }
 
-    fn inherit(&mut self, member: usize, group: usize, schemas: &[usize]) {
-        let everywhere = match self.catalog.roles.get(group).map(|r| r.name.as_str()) {
-            Some("pg_read_all_data") => Some((Privileges::of(&[Privilege::Select]), Privilege::Usage.into())),
-            Some("pg_write_all_data") => Some((
+    /// What membership in a predefined role allows in every schema.
+    fn predefined(&self, group: usize) -> Rights {
+        let (objects, schema): (Privileges, Privileges) = match self.catalog.roles.get(group).map(|r| r.name.as_str()) {
+            Some("pg_read_all_data") => (Privileges::of(&[Privilege::Select]), Privilege::Usage.into()),
+            Some("pg_write_all_data") => (
                 Privileges::of(&[Privilege::Insert, Privilege::Update, Privilege::Delete]),
-                Privileges::of(&[Privilege::Usage]),
-            )),
-            Some("pg_maintain") => Some((Privileges::of(&[Privilege::Maintain]), Privileges::NONE)),
-            _ => None,
+                Privilege::Usage.into(),
+            ),
+            Some("pg_maintain") => (Privileges::of(&[Privilege::Maintain]), Privileges::NONE),
+            _ => return Rights::NONE,
         };
-        if let Some((objects, schema)) = everywhere {
-            let rights = Rights {
-                schema,
-                tables: objects,
-                sequences: objects.and(Privileges::SEQUENCE),
-                routines: Privileges::NONE,
-            };
-            for position in 0..self.catalog.schemas.len() {
-                let want = self.want(member, position);
-                want.allowed = want.allowed.union(rights);
-            }
-            return;
-        }
-        for schema in schemas.iter().copied() {
-            let Some(of_group) = self.out.wants.get(&(group, schema)).cloned() else { continue };
-            let want = self.want(member, schema);
-            want.allowed = want.allowed.union(of_group.allowed);
-            want.levels.extend(of_group.levels.iter().filter(|l| **l != Level::Own));
-        }
+        Rights { schema, tables: objects, sequences: objects.and(Privileges::SEQUENCE), routines: Privileges::NONE }
     }
 
     /// Named schemas without a declared owner: whoever owns them may use them, and creates objects there.
     fn unowned(&mut self) {
-        let all = Rights::all(self.version_num);
         for (position, schema) in self.catalog.schemas.iter().enumerate() {
             if !self.out.schemas.get(position).is_some_and(|s| s.named && s.owner.is_none()) {
                 continue;
             }
             let owner = resolved_owner(self.catalog, self.matrix, schema.owner);
             if let Some(owner) = self.matrix.closure.position(owner) {
-                self.want(owner, position).allowed = all;
+                self.declared(owner, position, |d| d.found_owner = true);
             }
         }
     }
@@ -510,33 +590,15 @@ impl Builder<'_> {
             let schema = self.name_schema(&exception.schema);
             if exception.role == PUBLIC {
                 if let Some(schema) = schema {
-                    self.out.public_exceptions.entry(schema).or_default().push(i);
+                    self.out.excepted.entry((None, schema)).or_default().push(i);
                 }
                 continue;
             }
             let role = self.name_role(&exception.role);
             if let (Some(role), Some(schema)) = (role, schema) {
-                self.want(role, schema).exceptions.push(i);
+                self.declared(role, schema, |d| d.want.excepted = true);
+                self.out.excepted.entry((Some(role), schema)).or_default().push(i);
             }
         }
-    }
-
-    fn finish(mut self) -> Desired {
-        for (role, schema) in self.out.wants.keys() {
-            if let Some(list) = self.out.by_schema.get_mut(*schema) {
-                list.push(*role);
-            }
-        }
-        for list in &mut self.out.by_schema {
-            list.sort_unstable();
-        }
-        for want in self.out.wants.values_mut() {
-            want.levels.sort_unstable();
-            want.levels.dedup();
-            if want.levels.len() > 1 {
-                want.levels.retain(|l| *l != Level::Usage);
-            }
-        }
-        self.out
     }
 }

@@ -109,9 +109,8 @@ impl<'a> Judge<'a> {
     }
 
     fn compare(&self, desired: &Desired, role: usize, schema: usize, judged: &mut Judged) {
-        let nothing = Want::default();
-        let want = desired.want(role, schema).unwrap_or(&nothing);
-        judged.declared = Some(want.levels.clone());
+        let want = desired.want(role, schema).unwrap_or_default();
+        judged.declared = Some(want.levels.iter().collect());
         if !desired.compares(role) || !desired.is_judged(schema) {
             judged.drift = Some(Drift::None);
             return;
@@ -123,7 +122,7 @@ impl<'a> Judge<'a> {
             return;
         }
         judged.missing = missing(&judged.cell, want.required);
-        let exceptions: Vec<&Exception> = want.exceptions.iter().filter_map(|i| desired.exceptions.get(*i)).collect();
+        let exceptions: Vec<&Exception> = desired.exceptions_of(Who::Role(role), schema).collect();
         judged.excess = self.own_counts(role, schema, want.allowed, &exceptions).differences();
         if want.owns {
             judged.unowned = self.unowned(desired, role, schema);
@@ -304,8 +303,9 @@ impl<'a> Judge<'a> {
 
     /// Fills `out` with the bits of the roles whose cell differs, and returns how many were compared.
     ///
-    /// Roles without anything declared here differ when they have any access: one bit row for all of them. The few
-    /// declared ones are compared one by one, and counted only where an exception speaks of them.
+    /// Roles without anything declared here differ when they have any access, those with declared memberships when they
+    /// have more than these allow: bit rows for all of them. The few declared ones are compared one by one, and counted
+    /// only where an exception speaks of single objects.
     fn compare_schema(&self, desired: &Desired, schema: usize, out: &mut Vec<u64>) -> u64 {
         out.clear();
         let Some(of) = desired.schemas.get(schema).filter(|s| s.judged) else { return 0 };
@@ -321,15 +321,20 @@ impl<'a> Judge<'a> {
             *word &= mask;
         }
         if of.named {
-            for role in desired.roles_of(schema).iter().copied().filter(|r| desired.compares(*r)) {
-                let Some(want) = desired.want(role, schema).filter(|_| desired.names_role(role)) else { continue };
-                let mut exceptions = want.exceptions.iter().filter_map(|i| desired.exceptions.get(*i));
+            self.excuse_members(desired, schema, out);
+            for role in desired.roles_of(schema).filter(|r| desired.compares(*r) && desired.names_role(*r)) {
+                let Some(want) = desired.want(role, schema) else { continue };
+                let exceptions = || desired.exceptions_of(Who::Role(role), schema);
                 // Exceptions for whole schemas only widen what is allowed; those for single objects have to be counted.
-                let differs = if exceptions.clone().all(|e| e.objects.is_empty()) {
-                    let excepted = exceptions.by_ref().flat_map(|e| e.privileges.iter().copied()).collect();
-                    self.differs(role, schema, want, excepted) || (want.owns && self.unowned(desired, role, schema) > 0)
-                } else {
+                let differs = if want.excepted && exceptions().any(|e| !e.objects.is_empty()) {
                     !matches!(self.cell(Who::Role(role), schema).drift, Some(Drift::None))
+                } else {
+                    let excepted = if want.excepted {
+                        exceptions().flat_map(|e| e.privileges.iter().copied()).collect()
+                    } else {
+                        Privileges::NONE
+                    };
+                    self.differs(role, schema, &want, excepted) || (want.owns && self.unowned(desired, role, schema) > 0)
                 };
                 if let Some(word) = out.get_mut(role / 64) {
                     *word = *word & !(1 << (role % 64)) | u64::from(differs) << (role % 64);
@@ -337,6 +342,37 @@ impl<'a> Judge<'a> {
             }
         }
         compared
+    }
+
+    /// Takes the roles out of `out` that have here no more than declared memberships allow.
+    fn excuse_members(&self, desired: &Desired, schema: usize, out: &mut [u64]) {
+        let mut members = vec![0; out.len()];
+        for (_, bits) in desired.allowed_to_members(schema) {
+            or_into(&mut members, bits);
+        }
+        members.iter_mut().zip(out.iter()).for_each(|(member, differs)| *member &= differs);
+        if members.iter().all(|word| *word == 0) {
+            return;
+        }
+        let Some(of) = self.snapshot.catalog.schemas.get(schema) else { return };
+        let mut beyond = Beyond { desired, schema, seen: Vec::new(), excess: vec![0; out.len()], scratch: Vec::new() };
+        let mut add = |kind: ObjectKind, owner: Oid, acl: &Acl| {
+            for entry in acl.in_force(kind, owner, self.matrix.version_num).entries().iter().filter(|e| !e.is_public()) {
+                if let Some(group) = self.matrix.closure.position(entry.grantee) {
+                    beyond.add(kind, entry.privileges, group, self.matrix.closure.heirs(group));
+                }
+            }
+            for (group, privileges) in self.matrix.predefined_grants(kind) {
+                beyond.add(kind, privileges, group, self.matrix.closure.heirs(group));
+            }
+        };
+        add(ObjectKind::Schema, of.owner, &of.acl);
+        for group in self.judged_groups(schema) {
+            add(group.kind.object_kind(), group.owner, &group.acl);
+        }
+        for ((word, member), excess) in out.iter_mut().zip(members).zip(beyond.excess) {
+            *word &= !member | excess;
+        }
     }
 
     /// Something is missing or too much, `excepted` and nothing counted.
@@ -351,6 +387,44 @@ impl<'a> Judge<'a> {
         };
         catalog.schemas.get(schema).is_some_and(|s| bad(ObjectKind::Schema, s.owner, &s.acl))
             || self.judged_groups(schema).any(|g| bad(g.kind.object_kind(), g.owner, &g.acl))
+    }
+}
+
+/// Who holds more in a schema than declared memberships allow, gathered grant by grant.
+struct Beyond<'a> {
+    desired: &'a Desired,
+    schema: usize,
+    /// Grants that were looked at: kind, privileges, position of the grantee.
+    seen: Vec<(ObjectKind, Privileges, usize)>,
+    excess: Vec<u64>,
+    scratch: Vec<u64>,
+}
+
+impl Beyond<'_> {
+    /// Adds those of `heirs` to whom some of these privileges are not allowed.
+    fn add(&mut self, kind: ObjectKind, privileges: Privileges, group: usize, heirs: &[u64]) {
+        if privileges.is_empty() || self.seen.contains(&(kind, privileges, group)) {
+            return;
+        }
+        self.seen.push((kind, privileges, group));
+        let mut open = privileges;
+        while let Some(first) = open.iter().next() {
+            // the privileges that the same memberships allow are looked at together
+            let mut alike = open;
+            for (rights, _) in self.desired.allowed_to_members(self.schema) {
+                let allowed = rights.of(kind);
+                alike = if allowed.contains(first) { alike.and(allowed) } else { alike.minus(allowed) };
+            }
+            self.scratch.clear();
+            self.scratch.extend_from_slice(heirs);
+            for (rights, bits) in self.desired.allowed_to_members(self.schema) {
+                if rights.of(kind).contains(first) {
+                    self.scratch.iter_mut().zip(bits).for_each(|(word, bit)| *word &= !bit);
+                }
+            }
+            or_into(&mut self.excess, &self.scratch);
+            open = open.minus(alike);
+        }
     }
 }
 

@@ -93,7 +93,7 @@ fn run_missing(context: &Context<'_>, out: &mut Vec<Finding>) {
         let creators = desired.schemas.get(position).map(|s| s.creators.as_slice()).unwrap_or_default();
         for creator in creators {
             let creator_oid = entries::oid_of(context, Who::Role(*creator));
-            for role in desired.roles_of(position).iter().copied().filter(|r| desired.compares(*r)) {
+            for role in desired.roles_of(position).filter(|r| desired.compares(*r)) {
                 let required = entries::want(desired, role, position).required;
                 for kind in KINDS {
                     let Some(object) = object_kind(kind) else { continue };
@@ -275,7 +275,7 @@ fn keep_required(
     let Some(kind) = object_kind(default.kind) else { return };
     for position in schemas {
         let Some(schema) = entries::schema(context, *position) else { continue };
-        for role in desired.roles_of(*position).iter().copied().filter(|r| desired.compares(*r)) {
+        for role in desired.roles_of(*position).filter(|r| desired.compares(*r)) {
             let touched = match who {
                 Who::Public => true,
                 Who::Role(group) => context.matrix.closure.inherits(role, group),

@@ -260,7 +260,7 @@ pub fn exceptions_of(desired: &Desired, who: Who, position: usize) -> Vec<&Excep
 
 /// What is wanted of a role in a schema, nothing where it is not declared.
 pub fn want(desired: &Desired, role: usize, position: usize) -> Want {
-    desired.want(role, position).cloned().unwrap_or_default()
+    desired.want(role, position).unwrap_or_default()
 }
 
 /// What a GRANT names: the schema; single objects where they are few and known; else every object of the kind.
@@ -463,7 +463,7 @@ pub fn grants_instead(
     only: Privileges,
 ) -> Vec<Change> {
     let mut out = Vec::new();
-    for role in desired.roles_of(position).iter().copied().filter(|r| desired.compares(*r)) {
+    for role in desired.roles_of(position).filter(|r| desired.compares(*r)) {
         let depends = match losing {
             Who::Public => true,
             Who::Role(group) => context.matrix.closure.inherits(role, group),

@@ -54,7 +54,7 @@ fn finding(context: &Context<'_>, role: usize, position: usize, excess: &Excess)
         f.observed = share;
         what
     };
-    let levels: Vec<&str> = entries::want(desired, role, position).levels.iter().map(|l| l.word()).collect();
+    let levels: Vec<&str> = entries::want(desired, role, position).levels.words();
     let declared = if levels.is_empty() { "no access".to_owned() } else { text::list(&levels, 3) };
     let dead = if entries::may_use(context, role, position) { "" } else { " (dead: it may not use the schema)" };
     f.message = format!("{name} has {what}{dead}; the policy gives it {declared} there.");

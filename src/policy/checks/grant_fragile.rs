@@ -22,7 +22,7 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
         if !entries::lists(context, position).any(|l| !l.kind_public(context).is_empty()) {
             continue;
         }
-        for role in desired.roles_of(position).iter().copied().filter(|r| desired.compares(*r)) {
+        for role in desired.roles_of(position).filter(|r| desired.compares(*r)) {
             for kind in KINDS.into_iter().filter(|k| *k != ObjectKind::Routine) {
                 let required = entries::want(desired, role, position).required.of(kind);
                 for privilege in required.iter() {

@@ -20,9 +20,9 @@ pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: fa
 fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(desired) = entries::desired(context) else { return };
     for schema in entries::named_schemas(desired) {
-        for role in desired.roles_of(schema).iter().copied().filter(|r| desired.compares(*r)) {
+        for role in desired.roles_of(schema).filter(|r| desired.compares(*r)) {
             let Some(want) = desired.want(role, schema).filter(|w| !w.required.is_empty()) else { continue };
-            let levels: Vec<&str> = want.levels.iter().map(|l| l.word()).collect();
+            let levels: Vec<&str> = want.levels.words();
             for difference in context.judge.cell(Who::Role(role), schema).missing {
                 out.extend(finding(context, role, schema, &levels, difference));
             }

@@ -57,11 +57,11 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         let groups: BTreeSet<usize> = candidates.iter().filter(|c| c.membership.inherit).map(|c| c.group).collect();
         let reach = reach(ctx, &groups);
         for candidate in &mut candidates {
-            let mine = wanted.get(&candidate.of.position).map(Vec::as_slice).unwrap_or_default();
+            let mine = of_role(ctx, &wanted, candidate.of.position);
             if let Some(schemas) = reach.get(&candidate.group).filter(|_| candidate.membership.inherit) {
-                give(ctx, candidate, schemas, mine);
+                give(ctx, candidate, schemas, &mine);
             }
-            out.extend(excess(ctx, candidate, mine));
+            out.extend(excess(ctx, candidate, &mine));
         }
     }
     for of in &declared {
@@ -134,7 +134,7 @@ fn gives(ctx: &Context<'_>, candidate: &Candidate<'_>, schema: usize) -> Rights 
     let role = candidate.of.position;
     let want = ctx.judge.desired().and_then(|d| d.want(role, schema));
     let gives = minus(held, want.map_or(Rights::NONE, |w| w.allowed));
-    if gives.is_empty() || want.is_none_or(|w| w.exceptions.is_empty()) {
+    if gives.is_empty() || want.is_none_or(|w| !w.excepted) {
         return gives;
     }
     // exceptions speak of single objects: counted exactly
@@ -168,10 +168,23 @@ fn wanted(ctx: &Context<'_>) -> HashMap<usize, Vec<usize>> {
     let Some(desired) = ctx.judge.desired() else { return by_role };
     for schema in 0..ctx.catalog.schemas.len() {
         for role in desired.roles_of(schema) {
-            by_role.entry(*role).or_default().push(schema);
+            by_role.entry(role).or_default().push(schema);
         }
     }
     by_role
+}
+
+/// Schemas in which something is declared for a role or for a group of its declared memberships; ascending.
+fn of_role(ctx: &Context<'_>, wanted: &HashMap<usize, Vec<usize>>, role: usize) -> Vec<usize> {
+    let Some(desired) = ctx.judge.desired() else { return Vec::new() };
+    if desired.allows_everywhere(role) {
+        return (0..ctx.catalog.schemas.len()).collect();
+    }
+    let sources = std::iter::once(role).chain(desired.groups_of(role).iter().copied());
+    let mut schemas: Vec<usize> = sources.filter_map(|r| wanted.get(&r)).flatten().copied().collect();
+    schemas.sort_unstable();
+    schemas.dedup();
+    schemas
 }
 
 /// How many schemas a sentence names.

@@ -111,7 +111,7 @@ fn moved(
         changes.push(Change::SetOwner { object: object(to), owner: owner.clone() });
     }
     if used.kind == Kind::Sequence {
-        for role in desired.roles_of(target).iter().copied().filter(|r| desired.compares(*r)) {
+        for role in desired.roles_of(target).filter(|r| desired.compares(*r)) {
             let privileges = entries::want(desired, role, target).required.sequences;
             if !privileges.is_empty() {
                 let names = vec![used.name.clone()];
