@@ -3,9 +3,15 @@
 
 #![expect(clippy::expect_used, reason = "what cannot be set up cannot be measured")]
 
-use std::{hint::black_box, sync::Arc};
+mod large;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main, measurement::WallTime};
 use pgmoat::{
     app::{
         App, InstanceMsg, Msg,
@@ -84,9 +90,9 @@ impl Pane for Rows {
 const PANES: &[(&PaneSpec, NewPane)] = &[(&SPEC, || Box::<Rows>::default())];
 const AREA: Rect = Rect { x: 0, y: 0, width: 200, height: 60 };
 
-fn app(rows: usize) -> App {
-    let instance = Instance {
-        name: rows.to_string(),
+fn instance(name: &str) -> Instance {
+    Instance {
+        name: name.to_owned(),
         environment: Environment::Development,
         read_only: false,
         allow_signals: true,
@@ -97,7 +103,10 @@ fn app(rows: usize) -> App {
         revision: 0,
         first_sizes: None,
         recorded: false,
-    };
+    }
+}
+
+fn app(rows: usize) -> (App, Arc<Judgement>) {
     let snapshot = Snapshot {
         instance: "bench".to_owned(),
         server: Arc::new(Server::default()),
@@ -110,12 +119,29 @@ fn app(rows: usize) -> App {
         unavailable: Vec::new(),
     };
     let judged = Judgement::new(Arc::new(snapshot), None, Arc::new(Lineages::default()), None);
-    let mut app = App::with_panes(vec![instance], Keymap::new([]).expect("the default keys"), PANES);
+    let keys = Keymap::new([]).expect("the default keys");
+    shown(App::with_panes(vec![instance(&rows.to_string())], keys, PANES), judged)
+}
+
+/// The matrix of 2,513 roles x 2,003 schemas in the pane Grants.
+fn grants() -> (App, Arc<Judgement>) {
+    let policy = large::policy();
+    let judged =
+        Judgement::new(Arc::new(large::snapshot()), Some(Arc::new(policy)), Arc::new(Lineages::default()), None);
+    let app = App::new(vec![instance("large")], Keymap::new([]).expect("the default keys"));
+    let (mut app, judged) = shown(app, judged);
+    app.update(Msg::Key(Key::char('4')));
+    app.view();
+    (app, judged)
+}
+
+fn shown(mut app: App, judged: Judgement) -> (App, Arc<Judgement>) {
+    let judged = Arc::new(judged);
     app.update(Msg::Resize(AREA.width, AREA.height));
     app.update(Msg::Tick { now_ms: 1000, day_s: Some(43_421) });
-    app.update(Msg::Instance(0, InstanceMsg::Judgement(Arc::new(judged))));
+    app.update(Msg::Instance(0, InstanceMsg::Judgement(Arc::clone(&judged))));
     app.view();
-    app
+    (app, judged)
 }
 
 fn painted(screen: &Screen, theme: &Theme) -> Buffer {
@@ -133,40 +159,56 @@ fn step(app: &mut App, theme: &Theme, shown: &mut Buffer, msg: Msg) -> usize {
     bytes
 }
 
+fn steps(group: &mut BenchmarkGroup<'_, WallTime>, theme: &Theme, app: (App, Arc<Judgement>), name: &str) {
+    let (mut app, judged) = app;
+    let mut shown = painted(&app.view(), theme);
+    let tick = |s: u32| Msg::Tick { now_ms: 1000, day_s: Some(43_421 + s % 9) };
+    let unchanged = step(&mut app, theme, &mut shown, tick(0));
+    assert_eq!(unchanged, 0, "nothing changed, nothing is written");
+    let cell = step(&mut app, theme, &mut shown, tick(1));
+    assert!((1..=100).contains(&cell), "one digit of the clock costs {cell} bytes");
+    let mut s = 0;
+    group.bench_function(BenchmarkId::new("one digit changes", name), |b| {
+        b.iter(|| {
+            s += 1;
+            black_box(step(&mut app, theme, &mut shown, tick(s)))
+        });
+    });
+    let mut down = true;
+    group.bench_function(BenchmarkId::new("the selection moves", name), |b| {
+        b.iter(|| {
+            down = !down;
+            let key = Key::char(if down { 'j' } else { 'k' });
+            black_box(step(&mut app, theme, &mut shown, Msg::Key(key)))
+        });
+    });
+    // never a page that was looked at before
+    group.bench_function(BenchmarkId::new("a page down", name), |b| {
+        b.iter_custom(|times| {
+            let mut all = Duration::ZERO;
+            for page in 0..times {
+                if page % 20 == 0 {
+                    app.update(Msg::Key(Key::char('g')));
+                    app.update(Msg::Instance(0, InstanceMsg::Judgement(Arc::clone(&judged))));
+                    app.view();
+                }
+                let begun = Instant::now();
+                black_box(step(&mut app, theme, &mut shown, Msg::Key(Key::plain(Code::PageDown))));
+                all += begun.elapsed();
+            }
+            all
+        });
+    });
+    group.bench_function(BenchmarkId::new("the frame as data", name), |b| b.iter(|| black_box(app.view())));
+}
+
 fn frames(c: &mut Criterion) {
     let theme = Theme::load("dark", None, Depth::Full).expect("a built-in theme");
     let mut group = c.benchmark_group("frame 200x60");
     for rows in [100, 10_000, 100_000] {
-        let mut app = app(rows);
-        let mut shown = painted(&app.view(), &theme);
-        let tick = |s: u32| Msg::Tick { now_ms: 1000, day_s: Some(43_421 + s % 9) };
-        let unchanged = step(&mut app, &theme, &mut shown, tick(0));
-        assert_eq!(unchanged, 0, "nothing changed, nothing is written");
-        let cell = step(&mut app, &theme, &mut shown, tick(1));
-        assert!((1..=100).contains(&cell), "one digit of the clock costs {cell} bytes");
-        let mut s = 0;
-        group.bench_function(BenchmarkId::new("one digit changes", rows), |b| {
-            b.iter(|| {
-                s += 1;
-                black_box(step(&mut app, &theme, &mut shown, tick(s)))
-            });
-        });
-        let mut down = true;
-        group.bench_function(BenchmarkId::new("the selection moves", rows), |b| {
-            b.iter(|| {
-                down = !down;
-                let key = Key::char(if down { 'j' } else { 'k' });
-                black_box(step(&mut app, &theme, &mut shown, Msg::Key(key)))
-            });
-        });
-        group.bench_function(BenchmarkId::new("a page down", rows), |b| {
-            b.iter(|| {
-                let bytes = step(&mut app, &theme, &mut shown, Msg::Key(Key::plain(Code::PageDown)));
-                black_box(bytes)
-            });
-        });
-        group.bench_function(BenchmarkId::new("the frame as data", rows), |b| b.iter(|| black_box(app.view())));
+        steps(&mut group, &theme, app(rows), &rows.to_string());
     }
+    steps(&mut group, &theme, grants(), "matrix");
     group.finish();
 }
 

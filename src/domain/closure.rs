@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::{
-    ident::Oid,
+    ident::{ByOid, Oid},
     snapshot::{Catalog, Role},
 };
 
@@ -105,7 +105,7 @@ pub struct Closure {
     inherits: Bits,
     /// Row r: every role that inherits the privileges of r, r itself too.
     heirs: Bits,
-    by_oid: HashMap<Oid, usize>,
+    by_oid: ByOid,
     superusers: Vec<u64>,
     everyone: Vec<u64>,
     roles: usize,
@@ -117,7 +117,7 @@ impl Closure {
     #[must_use]
     pub fn new(catalog: &Catalog, version_num: u32) -> Closure {
         let n = catalog.roles.len();
-        let by_oid: HashMap<Oid, usize> = catalog.roles.iter().enumerate().map(|(i, r)| (r.oid, i)).collect();
+        let by_oid: ByOid = catalog.roles.iter().enumerate().map(|(i, r)| (r.oid, i)).collect();
         let mut parents: Vec<Vec<Edge>> = vec![Vec::new(); n];
         for m in &catalog.memberships {
             let (Some(&role), Some(&member)) = (by_oid.get(&m.role), by_oid.get(&m.member)) else { continue };

@@ -18,6 +18,27 @@ impl Oid {
     pub const FIRST_NORMAL: Oid = Oid(16384);
 }
 
+/// Positions by object identifier. Looked up for every entry of every list: a multiplication is all the hashing that
+/// numbers given out one after the other need.
+pub type ByOid = std::collections::HashMap<Oid, usize, std::hash::BuildHasherDefault<OidHasher>>;
+
+/// Fibonacci hashing of one 32 bit number; see [`ByOid`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OidHasher(u64);
+
+impl std::hash::Hasher for OidHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write_u32(&mut self, oid: u32) {
+        self.0 = (self.0 ^ u64::from(oid)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 ^= self.0 >> 32;
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+}
+
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ident::Oid,
+    ident::{ByOid, Oid},
     privilege::{Acl, ObjectKind},
 };
 
@@ -637,9 +637,9 @@ pub struct Session {
 /// Look-up tables over a catalog, built once per catalog.
 #[derive(Debug, Default)]
 pub struct Index {
-    roles: HashMap<Oid, usize>,
+    roles: ByOid,
     role_names: HashMap<String, usize>,
-    schemas: HashMap<Oid, usize>,
+    schemas: ByOid,
     schema_names: HashMap<String, usize>,
 }
 

@@ -555,10 +555,9 @@ impl Builder<'_> {
     fn predefined(&self, group: usize) -> Rights {
         let (objects, schema): (Privileges, Privileges) = match self.catalog.roles.get(group).map(|r| r.name.as_str()) {
             Some("pg_read_all_data") => (Privileges::of(&[Privilege::Select]), Privilege::Usage.into()),
-            Some("pg_write_all_data") => (
-                Privileges::of(&[Privilege::Insert, Privilege::Update, Privilege::Delete]),
-                Privilege::Usage.into(),
-            ),
+            Some("pg_write_all_data") => {
+                (Privileges::of(&[Privilege::Insert, Privilege::Update, Privilege::Delete]), Privilege::Usage.into())
+            }
             Some("pg_maintain") => (Privileges::of(&[Privilege::Maintain]), Privileges::NONE),
             _ => return Rights::NONE,
         };

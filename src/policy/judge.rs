@@ -334,7 +334,8 @@ impl<'a> Judge<'a> {
                     } else {
                         Privileges::NONE
                     };
-                    self.differs(role, schema, &want, excepted) || (want.owns && self.unowned(desired, role, schema) > 0)
+                    self.differs(role, schema, &want, excepted)
+                        || (want.owns && self.unowned(desired, role, schema) > 0)
                 };
                 if let Some(word) = out.get_mut(role / 64) {
                     *word = *word & !(1 << (role % 64)) | u64::from(differs) << (role % 64);
@@ -357,7 +358,8 @@ impl<'a> Judge<'a> {
         let Some(of) = self.snapshot.catalog.schemas.get(schema) else { return };
         let mut beyond = Beyond { desired, schema, seen: Vec::new(), excess: vec![0; out.len()], scratch: Vec::new() };
         let mut add = |kind: ObjectKind, owner: Oid, acl: &Acl| {
-            for entry in acl.in_force(kind, owner, self.matrix.version_num).entries().iter().filter(|e| !e.is_public()) {
+            for entry in acl.in_force(kind, owner, self.matrix.version_num).entries().iter().filter(|e| !e.is_public())
+            {
                 if let Some(group) = self.matrix.closure.position(entry.grantee) {
                     beyond.add(kind, entry.privileges, group, self.matrix.closure.heirs(group));
                 }

@@ -73,6 +73,8 @@ pub struct Grants {
     objects: Vec<ObjectRow>,
     /// Drawn cells by (row, schema column), until the data changes.
     drawn: RefCell<HashMap<(usize, usize), Line>>,
+    /// The lines about the selected cell, by row, schema and width, until another is selected or the data changes.
+    told: RefCell<Option<((usize, usize, u16), Vec<Line>)>>,
 }
 
 fn judgement<'a>(ctx: &Ctx<'a>, instance: usize) -> Option<&'a Arc<Judgement>> {
@@ -100,16 +102,16 @@ fn interesting(j: &Judgement) -> Vec<usize> {
     ones(&bits).filter(|i| catalog.roles.get(*i).is_some_and(|r| !r.is_platform())).collect()
 }
 
-/// Order of rows: services, other declared roles, the rest, superusers, by name within.
-fn rank(j: &Judgement, name: &str, superuser: bool) -> (usize, usize) {
-    let Some(policy) = &j.policy else { return (usize::from(superuser), 0) };
-    if let Some(i) = policy.services.iter().position(|s| s.role == name) {
-        return (0, i);
+/// Places of the roles that the policy names: services in its order, then other declared roles in theirs.
+fn ranks(j: &Judgement) -> HashMap<&str, (usize, usize)> {
+    let Some(policy) = &j.policy else { return HashMap::new() };
+    let services = policy.services.iter().enumerate().map(|(i, s)| (s.role.as_str(), (0, i)));
+    let declared = policy.roles.iter().enumerate().map(|(i, r)| (r.name.as_str(), (1, i)));
+    let mut ranks = HashMap::new();
+    for (name, rank) in services.chain(declared) {
+        ranks.entry(name).or_insert(rank);
     }
-    if let Some(i) = policy.roles.iter().position(|r| r.name == name) {
-        return (1, i);
-    }
-    (if superuser { 3 } else { 2 }, 0)
+    ranks
 }
 
 impl Grants {
@@ -144,6 +146,9 @@ impl Grants {
                 }
                 place.insert(i, position);
             }
+            let ranks = ranks(j);
+            // then the rest, superusers last; by name within
+            let unnamed = |superuser: bool| (if superuser { 3 } else { 2 }, 0);
             let mut rows: Vec<((usize, usize), RoleRow)> = interesting(j)
                 .into_iter()
                 .filter(|r| differing.as_ref().is_none_or(|d| d.0.contains(r)))
@@ -151,7 +156,8 @@ impl Grants {
                     let role = catalog.roles.get(position)?;
                     let mark = if role.superuser { "S" } else { "" };
                     let row = RoleRow { instance: i, who: Who::Role(position), name: role.name.clone(), mark };
-                    Some((rank(j, &role.name, role.superuser), row))
+                    let rank = ranks.get(role.name.as_str()).copied();
+                    Some((rank.unwrap_or_else(|| unnamed(role.superuser)), row))
                 })
                 .collect();
             rows.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.name.cmp(&b.1.name)));
@@ -356,6 +362,7 @@ impl Pane for Grants {
 
     fn load(&mut self, ctx: &Ctx<'_>) -> Vec<Entry> {
         self.drawn.borrow_mut().clear();
+        *self.told.borrow_mut() = None;
         if self.below.as_ref().is_some_and(|b| judgement(ctx, b.instance).is_none()) {
             self.below = None;
         }
@@ -443,7 +450,14 @@ impl Pane for Grants {
             .and_then(|c| self.schemas.get(c))
             .and_then(|(_, places)| places.get(&row.instance));
         match position {
-            Some(schema) => Grants::cell_lines(ctx, row, *schema, width),
+            Some(schema) => {
+                let key = (index, *schema, width);
+                let mut told = self.told.borrow_mut();
+                if told.as_ref().is_none_or(|(of, _)| *of != key) {
+                    *told = Some((key, Grants::cell_lines(ctx, row, *schema, width)));
+                }
+                told.as_ref().map(|(_, lines)| lines.clone()).unwrap_or_default()
+            }
             None => role_lines(ctx, row),
         }
     }
