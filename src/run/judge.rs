@@ -1,7 +1,12 @@
-//! Judging, on threads of its own: of the snapshots of an instance the newest wins, one is judged at a time, and the
+//! Judging, on a thread of its own: of the snapshots of an instance the newest wins, one is judged at a time, and the
 //! matrix is kept while the catalog stays the same, and everything while nothing changed but sessions and sizes. The rules are read here too, and again when their files change.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{Arc, mpsc as blocking},
+    thread,
+};
 
 use tokio::sync::mpsc;
 
@@ -17,10 +22,15 @@ pub(super) enum Judged {
     Rules(Rules, Times),
 }
 
+type Job = Box<dyn FnOnce() + Send>;
+
 /// See the module.
 pub(super) struct Judges {
     all: Vec<Judge>,
     tell: mpsc::UnboundedSender<(usize, Judged)>,
+    /// To the thread that judges, once there is something to do. One for all: a judgement takes and gives back tens of
+    /// MiB, and the C library's allocator keeps what was given back apart for every thread.
+    bench: Option<blocking::Sender<Job>>,
 }
 
 #[derive(Default)]
@@ -42,7 +52,7 @@ struct Judge {
 
 impl Judges {
     pub(super) fn new(tell: mpsc::UnboundedSender<(usize, Judged)>) -> Judges {
-        Judges { all: Vec::new(), tell }
+        Judges { all: Vec::new(), tell, bench: None }
     }
 
     /// The next instance, and how to read its rules.
@@ -102,7 +112,7 @@ impl Judges {
         }
         judge.loading = true;
         let tell = self.tell.clone();
-        tokio::task::spawn_blocking(move || {
+        self.work(move || {
             let rules = load();
             let seen = times(rules.files.iter().map(PathBuf::as_path));
             // nobody listens when the console is over
@@ -125,10 +135,35 @@ impl Judges {
             return;
         }
         let basis = before.map(|b| Basis::of(b, &snapshot, policy.as_ref())).unwrap_or_default();
-        tokio::task::spawn_blocking(move || {
+        self.work(move || {
             let judgement = Judgement::on(snapshot, policy, lineages, basis);
             let _ = tell.send((index, Judged::Judgement(Arc::new(judgement))));
         });
+    }
+
+    /// Does it one after the other, in the background.
+    fn work(&mut self, job: impl FnOnce() + Send + 'static) {
+        let mut job: Job = Box::new(job);
+        if let Some(bench) = &self.bench {
+            match bench.send(job) {
+                Ok(()) => return,
+                Err(unsent) => job = unsent.0,
+            }
+        }
+        let (bench, jobs) = blocking::channel::<Job>();
+        let judging = move || {
+            for job in jobs {
+                // one that panics has told so, and the next snapshot may be another matter
+                let _ = catch_unwind(AssertUnwindSafe(job));
+            }
+        };
+        match thread::Builder::new().name("judging".to_owned()).spawn(judging) {
+            Ok(_) => {
+                let _ = bench.send(job);
+                self.bench = Some(bench);
+            }
+            Err(_) => drop(tokio::task::spawn_blocking(job)),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// Of a hundred keys, ninety-nine are answered within this, and what the machine takes to wake processes besides; a
+/// Of fifty keys, forty-nine are answered within this, and what the machine takes to wake processes besides; a
 /// release build on a quiet machine needs a tenth of it.
 const KEY: Duration = Duration::from_millis(250);
 /// A server that is there again is found within this.
@@ -54,7 +54,7 @@ fn keys_answer(console: &mut Terminal, what: &str) {
     // A process that does nothing but answer shows how busy the machine is.
     let mut other = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut to, mut from) = (other.stdin.take().unwrap(), other.stdout.take().unwrap());
-    let (mut took, mut echo) = (Vec::new(), Vec::new());
+    let (mut took, mut alone, mut echo) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..50 {
         for _ in 0..2 {
             let begun = Instant::now();
@@ -66,22 +66,26 @@ fn keys_answer(console: &mut Terminal, what: &str) {
         let begun = Instant::now();
         console.send(LONE_ESC);
         console.shows_no(HELP);
-        took.push(begun.elapsed());
+        alone.push(begun.elapsed());
     }
     drop(to);
     other.wait().unwrap();
     took.sort_unstable();
+    alone.sort_unstable();
     echo.sort_unstable();
     // A key wakes four threads one after the other: of input, loop, output, and of the test.
     let limit = KEY + echo[98] * 4;
-    let (half, most, worst) = (took[50], took[98], took[99]);
+    let (half, most, escape) = (took[25], took[48], alone[48]);
     let (now, ever) = console.memory();
     println!(
-        "{what}: key to screen p50 {half:?}, p99 {most:?}, worst {worst:?}; an echo p99 {:?}; memory {} MB",
+        "{what}: key to screen p50 {half:?}, p98 {most:?}; Esc, which waits for what may follow it, p50 {:?}, p98 \
+         {escape:?}; an echo p99 {:?}; memory {} MB",
+        alone[25],
         echo[98],
         now >> 20
     );
-    assert!(most < limit, "{what}: p99 {most:?}, more than {limit:?}");
+    let slowest = most.max(escape);
+    assert!(slowest < limit, "{what}: {slowest:?}, more than {limit:?}");
     assert!(ever < MEMORY, "{what}: {} MB", ever >> 20);
 }
 
