@@ -35,7 +35,9 @@ impl std::hash::Hasher for OidHasher {
         self.0 ^= self.0 >> 32;
     }
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
     }
 }
 

@@ -62,6 +62,9 @@ struct Below {
     loaded: bool,
 }
 
+/// Row, schema and width, and the lines for them.
+type Told = ((usize, usize, u16), Vec<Line>);
+
 #[derive(Default)]
 pub struct Grants {
     rows: Vec<RoleRow>,
@@ -74,7 +77,7 @@ pub struct Grants {
     /// Drawn cells by (row, schema column), until the data changes.
     drawn: RefCell<HashMap<(usize, usize), Line>>,
     /// The lines about the selected cell, by row, schema and width, until another is selected or the data changes.
-    told: RefCell<Option<((usize, usize, u16), Vec<Line>)>>,
+    told: RefCell<Option<Told>>,
 }
 
 fn judgement<'a>(ctx: &Ctx<'a>, instance: usize) -> Option<&'a Arc<Judgement>> {
