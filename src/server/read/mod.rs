@@ -17,6 +17,7 @@ pub mod objects;
 pub mod shapes;
 pub(crate) mod signals;
 pub mod sizes;
+mod trails;
 pub mod unavailable;
 pub mod versions;
 
