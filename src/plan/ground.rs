@@ -385,8 +385,7 @@ impl Ground {
             matches!(
                 key,
                 Key::Column { .. } | Key::ForeignKey { .. } | Key::AuditFunction { .. } | Key::AuditTrigger { .. }
-            )
-                || matches!(state, Some(State::Object { option: Some(_), .. }))
+            ) || matches!(state, Some(State::Object { option: Some(_), .. }))
         })
     }
 

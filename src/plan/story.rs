@@ -102,11 +102,8 @@ pub fn title(change: &Change) -> String {
         }
         Change::DropAuditFunction { schema } => format!("drop the function of the audit trail {schema}"),
         Change::CreateAuditTrigger { schema, table, home, .. } => {
-            let but = if home.is_empty() {
-                String::new()
-            } else {
-                format!(" of others than {}", crate::text::list(home, 4))
-            };
+            let but =
+                if home.is_empty() { String::new() } else { format!(" of others than {}", crate::text::list(home, 4)) };
             format!("log the writes{but} to {schema}.{table}")
         }
         Change::DropAuditTrigger { schema, table } => format!("no longer log the writes to {schema}.{table}"),

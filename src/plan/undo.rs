@@ -261,11 +261,8 @@ impl Way<'_> {
             }
         }
         for (key, now, goal) in &differing {
-            if let (
-                Key::Object { kind: ObjectKind::Routine, schema, name },
-                None,
-                Some(State::Object { owner, .. }),
-            ) = (key, now, goal)
+            if let (Key::Object { kind: ObjectKind::Routine, schema, name }, None, Some(State::Object { owner, .. })) =
+                (key, now, goal)
                 && name == super::sql::AUDIT_SIGNATURE
                 && self.goal.0.get(&Key::AuditFunction { schema: schema.clone() }).is_some_and(Option::is_some)
             {

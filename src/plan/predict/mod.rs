@@ -980,13 +980,7 @@ impl Draft {
         Ok(())
     }
 
-    fn create_audit_trigger(
-        &mut self,
-        schema: &str,
-        table: &str,
-        audit: &str,
-        home: &[String],
-    ) -> Result<(), Refused> {
+    fn create_audit_trigger(&mut self, schema: &str, table: &str, audit: &str, home: &[String]) -> Result<(), Refused> {
         let relation = self.object(ObjectKind::Table, schema, table)?.oid;
         self.object(ObjectKind::Routine, audit, AUDIT_SIGNATURE)?;
         let (schema, audit) = (self.schema(schema)?, self.schema(audit)?);

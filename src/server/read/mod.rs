@@ -12,6 +12,7 @@ pub mod error;
 pub mod facts;
 mod fields;
 pub mod ground;
+pub mod isolation;
 pub mod life;
 pub mod objects;
 pub mod shapes;
