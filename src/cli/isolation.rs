@@ -26,14 +26,14 @@ use crate::{
         snapshot::{Kind, TenantType},
     },
     policy::{
-        Group, Level,
+        Group, Level, Severity,
         isolation::{Border, Verdict, borders, roles, words},
         judgement::Judgement,
     },
     server::{
         ObjectsWanted, Want,
         connect::ConnectErrorKind,
-        isolation::{Attempts, Rows, Said, Wanted, attempts},
+        isolation::{Attempt, Attempts, Rows, Said, Wanted, attempts},
         read::{ServerError, isolation::Asked},
     },
     text,
@@ -41,6 +41,10 @@ use crate::{
 
 /// Tables of one schema that a role tries, and of its own that it looks into.
 const TRIES: usize = 25;
+/// Tables of others that a role tries altogether.
+const ALL_TRIES: usize = 500;
+/// What the catalog would have refused and the server did not.
+const LET_THROUGH: &str = "is let through";
 
 #[derive(Serialize)]
 struct Answer {
@@ -237,6 +241,7 @@ fn strangers(judgement: &Judgement, role: &str, found: &[Border]) -> Vec<(String
         let tables = objects.relations.iter().filter(|o| o.kind == Kind::Table && !o.extension);
         list.extend(tables.take(TRIES).map(|o| (border.schema.clone(), o.name.clone())));
     }
+    list.truncate(ALL_TRIES);
     list
 }
 
@@ -299,9 +304,12 @@ fn answer(
         .flat_map(|role| tenant_tables(judgement, role).into_iter().map(move |t| (role, t)))
         .map(|(role, t)| tenant(role, t, tried.get(role)))
         .collect();
-    let about = judgement.findings.iter().filter(|f| f.group == Group::Tenancy);
+    let tested = |service: &String| found.iter().any(|b| b.service.as_ref() == Some(service));
+    let about = judgement.findings.iter().filter(|f| f.group == Group::Tenancy && f.severity > Severity::Info);
+    let about = about.filter(|f| f.service.as_ref().is_none_or(tested));
     let tenancy: Vec<FindingOut> = about.map(|f| FindingOut { code: f.code, message: f.message.clone() }).collect();
-    let broken = borders.iter().filter(|b| b.verdict.is_breach() || !b.contradictions.is_empty()).count();
+    let through = |b: &BorderOut| b.contradictions.iter().any(|words| words.contains(LET_THROUGH));
+    let broken = borders.iter().filter(|b| b.verdict.is_breach() || through(b)).count();
     let leaks = tenants.iter().filter(|t| t.leaks).count();
     Answer {
         schema_version: 1,
@@ -341,22 +349,21 @@ fn border(judgement: &Judgement, b: &Border, asked: Option<&Asked>, tried: Optio
             contradictions.push("the server answers otherwise than the catalog was read a moment before".to_owned());
         }
     }
-    let tried = tried.map(|met| {
-        known_by.push("tried");
+    let tried = tried.and_then(|met| {
         let here = || met.tables.iter().filter(|a| a.schema == b.schema);
+        here().next()?;
+        known_by.push("tried");
         for attempt in here() {
             contradictions.extend(contradiction(judgement, b, attempt));
         }
-        let is = |said: &Said, what: &Said| said == what;
-        TriedOut {
+        let unclear = |a: &&Attempt| matches!(a.read, Said::Unknown(_)) || matches!(a.write, Said::Unknown(_));
+        Some(TriedOut {
             tables: here().count(),
             of: usize::try_from(cell.tables.total).unwrap_or(usize::MAX),
-            read: here().filter(|a| is(&a.read, &Said::Allowed)).count(),
-            write: here().filter(|a| is(&a.write, &Said::Allowed)).count(),
-            unknown: here()
-                .filter(|a| matches!(a.read, Said::Unknown(_)) || matches!(a.write, Said::Unknown(_)))
-                .count(),
-        }
+            read: here().filter(|a| a.read == Said::Allowed).count(),
+            write: here().filter(|a| a.write == Said::Allowed).count(),
+            unknown: here().filter(unclear).count(),
+        })
     });
     let shown = asked.copied().unwrap_or(reasoned);
     let mut beyond: Vec<String> = b.judged.excess.iter().map(words).collect();
@@ -392,7 +399,7 @@ fn border(judgement: &Judgement, b: &Border, asked: Option<&Asked>, tried: Optio
 }
 
 /// What a login met otherwise than the catalog says.
-fn contradiction(judgement: &Judgement, b: &Border, attempt: &crate::server::isolation::Attempt) -> Option<String> {
+fn contradiction(judgement: &Judgement, b: &Border, attempt: &Attempt) -> Option<String> {
     let (snapshot, catalog) = (&judgement.snapshot, &judgement.snapshot.catalog);
     let position = judgement.matrix.index.role_named(&b.role)?;
     let object = snapshot.objects.0.get(&b.schema_oid)?.relations.iter().find(|o| o.name == attempt.table)?;
@@ -406,7 +413,7 @@ fn contradiction(judgement: &Judgement, b: &Border, attempt: &crate::server::iso
     let write = usage && (held.contains(Privilege::Insert) || has(&strong));
     let expected = |may: bool| if may { Said::Allowed } else { Said::Refused };
     let off = |said: &Said, may: bool| !matches!(said, Said::Unknown(_)) && *said != expected(may);
-    let said = |said: &Said| if *said == Said::Allowed { "is let through" } else { "is refused" };
+    let said = |said: &Said| if *said == Said::Allowed { LET_THROUGH } else { "is refused" };
     let name = format!("{}.{}", attempt.schema, attempt.table);
     if off(&attempt.read, read) {
         return Some(format!("reading {name} {}, against the catalog", said(&attempt.read)));
