@@ -104,8 +104,10 @@ struct RoutinesOut {
 struct TriedOut {
     tables: usize,
     of: usize,
-    read: usize,
-    write: usize,
+    /// Tables that let the role in at all: with SELECT, and from 16 on with any right to rows.
+    let_in: usize,
+    /// Tables that let it in to write.
+    let_write: usize,
     unknown: usize,
 }
 
@@ -360,8 +362,8 @@ fn border(judgement: &Judgement, b: &Border, asked: Option<&Asked>, tried: Optio
         Some(TriedOut {
             tables: here().count(),
             of: usize::try_from(cell.tables.total).unwrap_or(usize::MAX),
-            read: here().filter(|a| a.read == Said::Allowed).count(),
-            write: here().filter(|a| a.write == Said::Allowed).count(),
+            let_in: here().filter(|a| a.read == Said::Allowed).count(),
+            let_write: here().filter(|a| a.write == Said::Allowed).count(),
             unknown: here().filter(unclear).count(),
         })
     });
@@ -407,18 +409,20 @@ fn contradiction(judgement: &Judgement, b: &Border, attempt: &Attempt) -> Option
     let has = |list: &[Privilege]| list.iter().any(|p| held.contains(*p));
     let strong = [Privilege::Update, Privilege::Delete, Privilege::Truncate, Privilege::Maintain];
     let usage = b.judged.cell.usage;
-    // From 16 on whoever may lock in a stronger mode may lock in this one.
+    // From 16 on whoever may lock in a stronger mode may lock in this one, too.
     let sixteen = snapshot.server.version_num >= 160_000;
-    let read = usage && (held.contains(Privilege::Select) || sixteen && has(&strong));
-    let write = usage && (held.contains(Privilege::Insert) || has(&strong));
+    let adds = held.contains(Privilege::Insert) || has(&strong);
+    let read = usage && (held.contains(Privilege::Select) || sixteen && adds);
+    let write = usage && adds;
     let expected = |may: bool| if may { Said::Allowed } else { Said::Refused };
     let off = |said: &Said, may: bool| !matches!(said, Said::Unknown(_)) && *said != expected(may);
     let said = |said: &Said| if *said == Said::Allowed { LET_THROUGH } else { "is refused" };
     let name = format!("{}.{}", attempt.schema, attempt.table);
     if off(&attempt.read, read) {
-        return Some(format!("reading {name} {}, against the catalog", said(&attempt.read)));
+        return Some(format!("a login that looks at {name} {}, against the catalog", said(&attempt.read)));
     }
-    off(&attempt.write, write).then(|| format!("writing to {name} {}, against the catalog", said(&attempt.write)))
+    off(&attempt.write, write)
+        .then(|| format!("a login that writes to {name} {}, against the catalog", said(&attempt.write)))
 }
 
 fn tenant(role: &str, t: Tenant, tried: Option<&Attempts>) -> TenantOut {
@@ -502,8 +506,11 @@ fn line(report: &mut Report, b: &BorderOut, width: usize) -> Result<(), Failure>
     if let Some(tried) = b.tried.as_ref().filter(|t| t.tables > 0) {
         let unknown = if tried.unknown == 0 { String::new() } else { format!(", {} could not be told", tried.unknown) };
         let words = format!(
-            "tried on {} of {}: reading let through {} times, writing {}{unknown}",
-            tried.tables, tried.of, tried.read, tried.write
+            "tried on {} of {}: let in by {}, to write by {}{unknown}",
+            tried.tables,
+            text::count(tried.of as u64, "table", "tables"),
+            tried.let_in,
+            tried.let_write
         );
         report.paragraph(4 + width, "", &words, Tone::Dim)?;
     }

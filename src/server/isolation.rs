@@ -43,7 +43,9 @@ pub enum Said {
 pub struct Attempt {
     pub schema: String,
     pub table: String,
+    /// In the mode of a SELECT; from 16 on every right to rows lets in.
     pub read: Said,
+    /// In the mode of an INSERT, an UPDATE or a DELETE.
     pub write: Said,
 }
 
