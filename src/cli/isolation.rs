@@ -70,6 +70,7 @@ struct BorderOut {
     tables: TablesOut,
     routines: RoutinesOut,
     by_set_role: Vec<String>,
+    through_public: Vec<String>,
     declared: Option<Vec<Level>>,
     verdict: Verdict,
     /// What is beyond, or missing, in words.
@@ -370,6 +371,7 @@ fn border(judgement: &Judgement, b: &Border, asked: Option<&Asked>, tried: Optio
     let shown = asked.copied().unwrap_or(reasoned);
     let mut beyond: Vec<String> = b.judged.excess.iter().map(words).collect();
     if b.verdict == Verdict::Beyond {
+        beyond.extend(b.through_public.iter().map(|what| format!("{what}, through PUBLIC")));
         beyond.extend(b.by_set_role.iter().map(|role| format!("whatever {role} may, after SET ROLE")));
     }
     BorderOut {
@@ -390,6 +392,7 @@ fn border(judgement: &Judgement, b: &Border, asked: Option<&Asked>, tried: Optio
         },
         routines: RoutinesOut { total: shown.routines, execute: shown.executes },
         by_set_role: b.by_set_role.clone(),
+        through_public: b.through_public.clone(),
         declared: b.judged.declared.clone(),
         verdict: b.verdict,
         beyond,
@@ -536,6 +539,11 @@ fn reach(b: &BorderOut) -> String {
     let held = each.into_iter().filter(|(n, _)| *n > 0);
     parts.extend(held.map(|(n, word)| format!("{word} on {n} of {}", text::count(t.total, "table", "tables"))));
     parts.extend(t.columns.filter(|n| *n > 0).map(|n| format!("columns of {}", text::count(n, "table", "tables"))));
+    // EXECUTE is everybody's by default; it is said where it is too much.
+    if b.beyond.iter().any(|words| words.starts_with("EXECUTE")) {
+        let of = text::count(b.routines.total, "routine", "routines");
+        parts.push(format!("EXECUTE on {} of {of}", b.routines.execute));
+    }
     if parts.is_empty() {
         return "nothing".to_owned();
     }

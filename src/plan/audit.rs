@@ -360,7 +360,7 @@ mod tests {
         let sql: Vec<&str> = made.statements().collect();
         for expected in [
             "CREATE SCHEMA IF NOT EXISTS audit AUTHORIZATION postgres;",
-            "REVOKE EXECUTE ON ROUTINE audit.log_cross_schema_access() FROM PUBLIC;",
+            "REVOKE EXECUTE ON ROUTINE audit.log_write_from_elsewhere() FROM PUBLIC;",
             "GRANT USAGE ON SCHEMA audit TO app;",
             "GRANT INSERT ON TABLE audit.cross_schema_access TO app;",
             "GRANT SELECT ON TABLE audit.cross_schema_access TO monitor;",

@@ -366,9 +366,9 @@ pub const AUDIT_TABLE: &str = "cross_schema_access";
 pub const AUDIT_COLUMNS: [&str; 6] = ["timestamp", "source_schema", "target_schema", "user_role", "query", "tenant_id"];
 
 /// The trigger function that writes the trail, and the name of its triggers.
-pub const AUDIT_FUNCTION: &str = "log_cross_schema_access";
+pub const AUDIT_FUNCTION: &str = "log_write_from_elsewhere";
 /// The same as a routine is named.
-pub const AUDIT_SIGNATURE: &str = "log_cross_schema_access()";
+pub const AUDIT_SIGNATURE: &str = "log_write_from_elsewhere()";
 /// Its own search path: nothing that it names is looked up where somebody else may create.
 pub const AUDIT_PATH: &str = "pg_catalog, pg_temp";
 /// `pg_trigger.tgtype` of its triggers: after INSERT, DELETE, UPDATE and TRUNCATE, once for each statement.
@@ -533,10 +533,10 @@ mod tests {
     )]
     #[case(
         Change::CreateAuditTrigger { schema: "s".into(), table: "T".into(), audit: "audit".into(), home: vec!["it's".into(), "b".into()] },
-        &["CREATE TRIGGER log_cross_schema_access AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON s.\"T\" FOR EACH STATEMENT EXECUTE FUNCTION audit.log_cross_schema_access('it''s', 'b');"]
+        &["CREATE TRIGGER log_write_from_elsewhere AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON s.\"T\" FOR EACH STATEMENT EXECUTE FUNCTION audit.log_write_from_elsewhere('it''s', 'b');"]
     )]
-    #[case(Change::DropAuditTrigger { schema: "s".into(), table: "T".into() }, &["DROP TRIGGER log_cross_schema_access ON s.\"T\";"])]
-    #[case(Change::DropAuditFunction { schema: "audit".into() }, &["DROP FUNCTION audit.log_cross_schema_access() RESTRICT;"])]
+    #[case(Change::DropAuditTrigger { schema: "s".into(), table: "T".into() }, &["DROP TRIGGER log_write_from_elsewhere ON s.\"T\";"])]
+    #[case(Change::DropAuditFunction { schema: "audit".into() }, &["DROP FUNCTION audit.log_write_from_elsewhere() RESTRICT;"])]
     #[case(Change::ValidateForeignKey { schema: "s".into(), table: "t".into(), name: "t_fk".into() }, &["ALTER TABLE s.t VALIDATE CONSTRAINT t_fk;"])]
     #[case(
         Change::CreateVersionTable { schema: "s".into(), name: "alembic_version".into(), owner: "app".into() },
@@ -587,7 +587,7 @@ mod tests {
         let sql = statements(&Change::CreateAuditFunction { schema: "a$audit$b".into(), owner: "o".into() });
         assert!(sql[0].contains("AS $xaudit$\n") && sql[0].ends_with("$xaudit$;"), "{}", sql[0]);
         assert!(sql[0].contains("SECURITY DEFINER SET search_path = pg_catalog, pg_temp"));
-        assert_eq!(sql[1], "ALTER FUNCTION \"a$audit$b\".log_cross_schema_access() OWNER TO o;");
+        assert_eq!(sql[1], "ALTER FUNCTION \"a$audit$b\".log_write_from_elsewhere() OWNER TO o;");
     }
 
     #[test]

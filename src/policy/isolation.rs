@@ -12,7 +12,7 @@ use super::{
     judgement::Judgement,
 };
 use crate::domain::{
-    Oid,
+    ObjectKind, Oid, Privilege,
     effective::Who,
     snapshot::{Role, Schema},
 };
@@ -57,6 +57,8 @@ pub struct Border {
     pub judged: Judged,
     /// Roles that own the schema or tables of it and that this one may become by SET ROLE, without having their rights now.
     pub by_set_role: Vec<String>,
+    /// Rights beyond what is declared that everybody has: `CREATE on the schema`.
+    pub through_public: Vec<String>,
     pub verdict: Verdict,
 }
 
@@ -102,7 +104,9 @@ pub fn borders(judgement: &Judgement, roles: &[String]) -> Vec<Border> {
                 .filter(|r| owners.contains(&r.oid))
                 .map(|r| r.name.clone())
                 .collect();
-            let verdict = verdict(role, &judged, !by_set_role.is_empty(), judgement.policy.is_some());
+            let through_public = through_public(judgement, &judged, at);
+            let more = !by_set_role.is_empty() || !through_public.is_empty();
+            let verdict = verdict(role, &judged, more, judgement.policy.is_some());
             found.push(Border {
                 role: name.clone(),
                 role_oid: role.oid,
@@ -112,8 +116,44 @@ pub fn borders(judgement: &Judgement, roles: &[String]) -> Vec<Border> {
                 of: services().find(|s| s.schemas.contains(&schema.name)).map(|s| s.name.clone()),
                 judged,
                 by_set_role,
+                through_public,
                 verdict,
             });
+        }
+    }
+    found
+}
+
+/// What PUBLIC may do with the schema and its rows and the declared levels do not cover; the matrix compares PUBLIC with
+/// nothing, but it crosses the border all the same.
+fn through_public(judgement: &Judgement, judged: &Judged, schema: usize) -> Vec<String> {
+    let Some(levels) = &judged.declared else { return Vec::new() };
+    let cell = judgement.matrix.cell(&judgement.snapshot.catalog, Who::Public, schema);
+    let covered = |by: &[Level]| levels.iter().any(|level| by.contains(level));
+    let mut found = Vec::new();
+    if cell.create && !covered(&[Level::All, Level::Own]) {
+        found.push("CREATE on the schema".to_owned());
+    }
+    // Without USAGE, from whomever, rights on tables are dead.
+    if !judged.cell.usage {
+        return found;
+    }
+    let whole = [Level::Write, Level::All, Level::Own];
+    for (privilege, by) in [
+        (Privilege::Select, &[&whole[..], &[Level::Read]].concat()[..]),
+        (Privilege::Insert, &[&whole[..], &[Level::Append]].concat()),
+        (Privilege::Update, &whole),
+        (Privilege::Delete, &whole),
+        (Privilege::Truncate, &[Level::All, Level::Own]),
+    ] {
+        let count = cell.judged_tables.of(privilege);
+        if count > 0 && !covered(by) {
+            found.push(words(&Difference {
+                kind: ObjectKind::Table,
+                privilege,
+                count,
+                total: cell.judged_tables.total,
+            }));
         }
     }
     found
@@ -130,14 +170,14 @@ fn is_own(judgement: &Judgement, role: &str, position: usize, schema: &Schema) -
     }
 }
 
-fn verdict(role: &Role, judged: &Judged, by_set_role: bool, policy: bool) -> Verdict {
+fn verdict(role: &Role, judged: &Judged, more: bool, policy: bool) -> Verdict {
     if role.superuser {
         return Verdict::Superuser;
     }
     let reaches = !judged.cell.is_empty();
     match judged.drift {
         Some(Drift::Excess | Drift::Both | Drift::Undeclared) => Verdict::Beyond,
-        _ if by_set_role && policy => Verdict::Beyond,
+        _ if more && policy => Verdict::Beyond,
         None => {
             if reaches {
                 Verdict::Unjudged
@@ -165,7 +205,7 @@ fn verdict(role: &Role, judged: &Judged, by_set_role: bool, policy: bool) -> Ver
 #[must_use]
 pub fn words(difference: &Difference) -> String {
     match difference.kind {
-        crate::domain::ObjectKind::Schema => format!("{} on the schema", difference.privilege),
+        ObjectKind::Schema => format!("{} on the schema", difference.privilege),
         kind if difference.count == difference.total && difference.total == 1 => {
             format!("{} on the only {}", difference.privilege, kind.singular())
         }
@@ -234,6 +274,12 @@ mod tests {
         let by_set =
             fixture().membership("shop_app", "stock_app", |m| (m.inherit, m.set) = (false, true)).version(160_000);
         assert_eq!(one(by_set, true, "stock_app"), Verdict::Beyond, "SET ROLE crosses the border");
+        let public = || fixture().grant_schema("shop", "PUBLIC", "CREATE");
+        assert_eq!(one(public(), true, "stock_app"), Verdict::Beyond, "what everybody may crosses it, too");
+        let dead = fixture().grant("shop.orders", "PUBLIC", "SELECT");
+        assert_ne!(one(dead, true, "stock_app"), Verdict::Beyond, "dead without USAGE");
+        let alive = fixture().grant("shop.orders", "PUBLIC", "SELECT").grant_schema("shop", "PUBLIC", "USAGE");
+        assert_eq!(one(alive, true, "stock_app"), Verdict::Beyond);
         assert_eq!(one(reads(), false, "shop_app"), Verdict::Unjudged);
         assert_eq!(one(fixture(), false, "shop_app"), Verdict::Closed);
         assert!(Verdict::Beyond.is_breach() && Verdict::Superuser.is_breach() && !Verdict::Less.is_breach());

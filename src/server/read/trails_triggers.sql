@@ -7,4 +7,4 @@ join pg_catalog.pg_depend as d
     and d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
 join pg_catalog.pg_trigger as t on t.oid = d.objid
 join pg_catalog.pg_class as c on c.oid = t.tgrelid
-where p.proname = 'log_cross_schema_access' and p.pronargs = 0 and not t.tgisinternal
+where p.proname = 'log_write_from_elsewhere' and p.pronargs = 0 and not t.tgisinternal
