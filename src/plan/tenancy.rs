@@ -12,7 +12,7 @@ use crate::{
         closure,
         effective::{Matrix, Who},
         quote_ident,
-        snapshot::{Kind, Object, Role, RowPolicy, Shapes, Snapshot},
+        snapshot::{Kind, Object, Role, RowPolicy, Shapes, Snapshot, TenantType},
     },
     policy::{
         Policy,
@@ -170,7 +170,7 @@ fn chosen<'a>(
     Ok((tables, skipped))
 }
 
-fn type_of(shapes: &Shapes, table: &Table<'_>) -> Option<crate::domain::snapshot::TenantType> {
+fn type_of(shapes: &Shapes, table: &Table<'_>) -> Option<TenantType> {
     let shape = shapes.tables.iter().find(|t| t.oid == table.object.oid)?;
     shape.tenant_types.get(&table.column).copied()
 }
@@ -254,7 +254,7 @@ fn notes(
         ),
     );
     let typed: BTreeSet<&str> =
-        tables.iter().filter_map(|t| type_of(shapes, t)).filter(|t| t.word() != "text").map(|t| t.word()).collect();
+        tables.iter().filter_map(|t| type_of(shapes, t)).map(TenantType::word).filter(|word| *word != "text").collect();
     if !typed.is_empty() {
         let kinds = typed.into_iter().collect::<Vec<_>>().join(" or ");
         say(
@@ -304,11 +304,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{
-        domain::snapshot::{TableShape, TenantType},
-        plan::predict::predict,
-        policy::checks::fixture::Fixture,
-    };
+    use crate::{domain::snapshot::TableShape, plan::predict::predict, policy::checks::fixture::Fixture};
 
     /// `shop`, whose login owns its tables `a` (with a tenant column) and `b` (without).
     fn fixture(of: Option<TenantType>, column: &str) -> Snapshot {

@@ -178,20 +178,13 @@ fn verdict(role: &Role, judged: &Judged, more: bool, policy: bool) -> Verdict {
     match judged.drift {
         Some(Drift::Excess | Drift::Both | Drift::Undeclared) => Verdict::Beyond,
         _ if more && policy => Verdict::Beyond,
-        None => {
-            if reaches {
-                Verdict::Unjudged
-            } else {
-                Verdict::Closed
-            }
-        }
         Some(Drift::Missing) => Verdict::Less,
         Some(Drift::None) => {
             let declared = judged.declared.as_ref().is_some_and(|levels: &Vec<Level>| !levels.is_empty());
             if declared || reaches { Verdict::Declared } else { Verdict::Closed }
         }
-        // What the policy leaves to others to judge.
-        Some(Drift::Unknown) => {
+        // No policy, or one that leaves this to others.
+        None | Some(Drift::Unknown) => {
             if reaches {
                 Verdict::Unjudged
             } else {
