@@ -495,6 +495,9 @@ fn people(report: &mut Report, answer: &Answer, missing: &[&String], policy: boo
 fn line(report: &mut Report, b: &BorderOut, width: usize) -> Result<(), Failure> {
     let (verdict, tone) = match b.verdict {
         Verdict::Closed => (String::new(), Tone::Dim),
+        Verdict::Declared if b.declared.as_ref().is_some_and(Vec::is_empty) => {
+            ("only what everybody (PUBLIC) has".to_owned(), Tone::Dim)
+        }
         Verdict::Declared => ("as declared".to_owned(), Tone::Good),
         Verdict::Less => (format!("less than declared: {} is missing", text::list(&b.missing, 4)), Tone::Missing),
         Verdict::Beyond => (format!("more than declared: {}", text::list(&b.beyond, 6)), Tone::Error),

@@ -93,7 +93,7 @@ pub fn plan(snapshot: &Arc<Snapshot>, policy: Option<&Policy>, wanted: &Wanted) 
         None => build::of_changes(snapshot, first.into_iter().chain(last))?,
     };
     if !plan.is_empty() {
-        plan.notes.extend(notes(policy, wanted, &chosen));
+        plan.notes.extend(notes(policy, wanted, &chosen, trail.table.is_none()));
     }
     Ok(plan)
 }
@@ -277,13 +277,16 @@ fn chosen<'a>(snapshot: &'a Snapshot, policy: Option<&Policy>, wanted: &Wanted) 
     Ok(watched)
 }
 
-fn notes(policy: Option<&Policy>, wanted: &Wanted, chosen: &[Watched<'_>]) -> Vec<Hazard> {
+fn notes(policy: Option<&Policy>, wanted: &Wanted, chosen: &[Watched<'_>], made: bool) -> Vec<Hazard> {
     let audit = wanted.schema();
     let note = |kind: HazardKind, sentence: String| Hazard { kind, sentence };
-    let mut notes = vec![note(
-        HazardKind::Note,
-        "Once the trail holds a row nothing here drops it: taking this back is refused then.".to_owned(),
-    )];
+    let mut notes = Vec::new();
+    if made {
+        notes.push(note(
+            HazardKind::Note,
+            "Once the trail holds a row nothing here drops it: taking this back is refused then.".to_owned(),
+        ));
+    }
     if !chosen.is_empty() {
         notes.push(note(
             HazardKind::Note,
