@@ -141,6 +141,12 @@ pub enum Command {
     MoveObjects(MoveObjects),
     /// Take one service out of a schema that it shares: role, schema, tables, version rows, rights, search path
     Isolate(Isolate),
+    /// The audit trail: a schema whose table services may add to and nobody may change; logs writes to chosen tables
+    SetupAudit(SetupAudit),
+    /// Row level security by tenant on chosen tables
+    SetupRls(SetupRls),
+    /// What each service's role can really reach of the others' schemas; exit 1 when that is more than is declared
+    IsolationTest(IsolationTest),
     /// Connections with the tree of who blocks whom
     Sessions(Rows),
     /// Cancel the statement that a session runs
@@ -191,6 +197,9 @@ impl Command {
             Command::Versions(_) => "versions move",
             Command::MoveObjects(_) => "move-objects",
             Command::Isolate(_) => "isolate",
+            Command::SetupAudit(_) => "setup-audit",
+            Command::SetupRls(_) => "setup-rls",
+            Command::IsolationTest(_) => "isolation-test",
             Command::Sessions(_) => "sessions",
             Command::Cancel(_) => "cancel",
             Command::Terminate(_) => "terminate",
@@ -222,6 +231,9 @@ impl Command {
             | Command::Versions(_)
             | Command::MoveObjects(_)
             | Command::Isolate(_)
+            | Command::SetupAudit(_)
+            | Command::SetupRls(_)
+            | Command::IsolationTest(_)
             | Command::Sessions(_)
             | Command::Cancel(_)
             | Command::Terminate(_)
@@ -449,6 +461,76 @@ pub struct Isolate {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SetupAudit {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Tables whose writes are logged when they come from elsewhere: GLOB or SCHEMA.GLOB, odd names in double quotes;
+    /// `!GLOB` is not. Without, there is the trail and its rights only
+    #[arg(long, value_name = "GLOB", num_args = 1..)]
+    pub tables: Vec<String>,
+    /// The trail's schema [default: audit]
+    #[arg(long, value_name = "NAME")]
+    pub schema: Option<String>,
+    /// Its owner [default: as the policy says, else the database's]
+    #[arg(long, value_name = "ROLE")]
+    pub owner: Option<String>,
+    /// A role that may add rows, besides those of the policy
+    #[arg(long, value_name = "ROLE")]
+    pub append: Vec<String>,
+    /// A role that may read it, besides those of the policy
+    #[arg(long, value_name = "ROLE")]
+    pub read: Vec<String>,
+    /// Run it, prove the result, and roll back
+    #[arg(long)]
+    pub rehearse: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SetupRls {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// The tables: GLOB or SCHEMA.GLOB, odd names in double quotes; `!GLOB` is not
+    #[arg(long, value_name = "GLOB", num_args = 1.., required = true)]
+    pub tables: Vec<String>,
+    /// The column that holds the tenant [default: as the policy says, else tenant_id]
+    #[arg(long, value_name = "COLUMN")]
+    pub column: Option<String>,
+    /// The session's setting that names the tenant [default: app.current_tenant_id]
+    #[arg(long, value_name = "SETTING")]
+    pub setting: Option<String>,
+    /// Bind the owner of every table, not only of those whose owner logs in as a service
+    #[arg(long)]
+    pub force: bool,
+    /// Run it, prove the result, and roll back
+    #[arg(long)]
+    pub rehearse: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct IsolationTest {
+    /// An instance of the configuration, or a connection string
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Only these roles
+    #[arg(long = "role", value_name = "ROLE")]
+    pub roles: Vec<String>,
+    /// Do not log in as any role: ask the server only
+    #[arg(long)]
+    pub no_login: bool,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -751,9 +833,25 @@ mod tests {
     #[test]
     fn commands_of_later_stages_are_not_offered() {
         let command = Cli::command();
-        for later in ["init", "discover", "setup-rls", "setup-audit"] {
+        for later in ["init", "discover"] {
             assert!(command.find_subcommand(later).is_none(), "{later}");
         }
+    }
+
+    #[test]
+    fn tenancy_takes_tables_and_says_what_it_lacks() {
+        let cli = parse("pgmoat setup-rls local --tables langflow.* !x --column org --setting app.org --force --yes")
+            .unwrap();
+        let Some(Command::SetupRls(args)) = cli.command else { panic!() };
+        assert_eq!((args.target.as_deref(), args.tables.len()), (Some("local"), 2));
+        assert!(args.force && args.yes && !args.rehearse);
+        assert!(parse("pgmoat setup-rls local").is_err(), "tables are wanted");
+        let cli = parse("pgmoat setup-audit local --append a --append b --read c --rehearse").unwrap();
+        let Some(Command::SetupAudit(args)) = cli.command else { panic!() };
+        assert_eq!((args.append.len(), args.read.len(), args.tables.len()), (2, 1, 0));
+        let cli = parse("pgmoat isolation-test -h db --role app --no-login --format json").unwrap();
+        let Some(Command::IsolationTest(args)) = cli.command else { panic!() };
+        assert!(args.no_login && args.roles == ["app"] && args.format == TextFormat::Json);
     }
 
     /// Remedies tell people what to type: it must be there.

@@ -13,6 +13,7 @@ mod fault;
 mod gather;
 mod halt;
 mod info;
+mod isolation;
 mod journal;
 mod keys;
 mod logging;
@@ -29,6 +30,7 @@ mod service;
 mod sessions;
 mod signal;
 mod snapshot;
+mod tenancy;
 mod terminal;
 mod themes;
 mod time;
@@ -203,6 +205,12 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
         }
         Command::MoveObjects(args) => moves::objects(report, &Context::new(global, env)?, &args, halt).await,
         Command::Isolate(args) => moves::isolate(report, &Context::new(global, env)?, &args, halt).await,
+        Command::SetupAudit(args) => tenancy::audit(report, &Context::new(global, env)?, &args, halt).await,
+        Command::SetupRls(args) => tenancy::rls(report, &Context::new(global, env)?, &args, halt).await,
+        Command::IsolationTest(args) => {
+            let target = Context::new(global, env.clone())?.target(args.target.as_ref())?;
+            isolation::run(report, &env, &target, &args).await
+        }
         Command::Versions(Versions { action: None, rows: args }) => {
             let context = Context::new(global, env)?;
             let want = Want { versions: true, ..Want::default() };

@@ -184,6 +184,9 @@ pub enum Change {
         name: String,
         column: String,
         setting: String,
+        /// The column's type, where the setting can be read as a value of it; else both are compared as texts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        as_type: Option<super::snapshot::TenantType>,
     },
     ValidateForeignKey {
         schema: String,
@@ -214,6 +217,29 @@ pub enum Change {
     CreateAuditSchema {
         schema: String,
         owner: String,
+    },
+    /// The trigger function that writes the trail, beside its table. Runs as its owner: whoever may write to a table
+    /// need not be able to write to the trail, and cannot forge a row of it.
+    CreateAuditFunction {
+        schema: String,
+        owner: String,
+    },
+    /// Undoes [`Change::CreateAuditFunction`].
+    DropAuditFunction {
+        schema: String,
+    },
+    /// Logs every statement that writes to the table, unless the login is one of `home`.
+    CreateAuditTrigger {
+        schema: String,
+        table: String,
+        /// The schema of the trail.
+        audit: String,
+        /// Roles whose writes cross no border.
+        home: Vec<String>,
+    },
+    DropAuditTrigger {
+        schema: String,
+        table: String,
     },
     /// Undoes [`Change::CreateSchema`]: refused by the server while anything is in it.
     DropSchema {

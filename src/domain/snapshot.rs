@@ -365,6 +365,58 @@ pub struct Shapes {
     pub overlaps: Vec<Overlap>,
     /// Types, free sequences and routines that only other schemas use.
     pub foreign_uses: Vec<ForeignUse>,
+    /// What stands under the names of the audit trail.
+    #[serde(default)]
+    pub trails: Trails,
+}
+
+/// What stands under the names that an audit trail has here: read by name, never run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Trails {
+    pub tables: Vec<TrailTable>,
+    pub functions: Vec<TrailFunction>,
+    pub triggers: Vec<TrailTrigger>,
+}
+
+/// A relation with the name of the trail's table.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TrailTable {
+    pub schema: Oid,
+    pub oid: Oid,
+    pub owner: Oid,
+    /// A permanent table without triggers, rules and row level security: nothing happens when a row is added.
+    pub plain: bool,
+    pub columns: Vec<String>,
+}
+
+/// A function without arguments with the name of the trail's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TrailFunction {
+    pub schema: Oid,
+    pub owner: Oid,
+    pub language: String,
+    /// At most 16,384 characters of it.
+    pub body: String,
+    pub definer: bool,
+    /// Its own settings: `search_path=pg_catalog, pg_temp`.
+    pub settings: Vec<String>,
+}
+
+/// A trigger that calls such a function.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TrailTrigger {
+    pub relation: Oid,
+    pub schema: Oid,
+    pub table: String,
+    pub name: String,
+    /// Where its function stands.
+    pub audit: Oid,
+    /// `pg_trigger.tgtype`.
+    pub events: i16,
+    /// `pg_trigger.tgenabled`: `O` is as usual.
+    pub enabled: char,
+    /// Its arguments: roles whose writes are not logged.
+    pub home: Vec<String>,
 }
 
 /// A column's own ACL (`pg_attribute.attacl`), invisible in the table's.
@@ -429,6 +481,47 @@ pub struct TableShape {
     pub force_rls: bool,
     /// Those of its columns that a policy declares as tenant columns somewhere (or `tenant_id`).
     pub tenant_columns: Vec<String>,
+    /// Of those whose type is known here, the type.
+    #[serde(default)]
+    pub tenant_types: BTreeMap<String, TenantType>,
+}
+
+/// A type that a tenant's number can have, and that a session's setting can be read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TenantType {
+    Uuid,
+    Smallint,
+    Integer,
+    Bigint,
+    /// `text` and `varchar`.
+    Text,
+}
+
+impl TenantType {
+    /// By `pg_type.oid`, which PostgreSQL never changes for its own types.
+    #[must_use]
+    pub const fn of(oid: Oid) -> Option<TenantType> {
+        match oid.0 {
+            2950 => Some(TenantType::Uuid),
+            21 => Some(TenantType::Smallint),
+            23 => Some(TenantType::Integer),
+            20 => Some(TenantType::Bigint),
+            25 | 1043 => Some(TenantType::Text),
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            TenantType::Uuid => "uuid",
+            TenantType::Smallint => "smallint",
+            TenantType::Integer => "integer",
+            TenantType::Bigint => "bigint",
+            TenantType::Text => "text",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -171,7 +171,7 @@ fn rank(change: &Change) -> u8 {
         Change::SetSchemaOwner { .. } => 2,
         Change::SetSchema { .. } | Change::MoveVersionTable { .. } | Change::SetExtensionSchema { .. } => 3,
         Change::SetOwner { .. } => 4,
-        Change::CreateVersionTable { .. } => 5,
+        Change::CreateVersionTable { .. } | Change::CreateAuditFunction { .. } => 5,
         Change::GrantRole { .. } | Change::GrantRoleWith { .. } => 6,
         Change::Grant { .. } | Change::GrantWith { .. } => 7,
         Change::DefaultPrivileges { grant: true, .. } => 8,
@@ -186,7 +186,7 @@ fn rank(change: &Change) -> u8 {
         | Change::InsertVersionRows { .. }
         | Change::MoveVersionRows { .. } => 9,
         Change::CreateTenantPolicy { .. } => 10,
-        Change::EnableRls { .. } | Change::ForceRls { .. } => 11,
+        Change::EnableRls { .. } | Change::ForceRls { .. } | Change::CreateAuditTrigger { .. } => 11,
         Change::Revoke { .. } => 12,
         Change::DefaultPrivileges { grant: false, .. } => 13,
         Change::RevokeRole { .. } => 14,
@@ -195,6 +195,8 @@ fn rank(change: &Change) -> u8 {
         | Change::DisableRls { .. }
         | Change::NoForceRls { .. }
         | Change::DropPolicy { .. }
+        | Change::DropAuditTrigger { .. }
+        | Change::DropAuditFunction { .. }
         | Change::DropVersionTable { .. } => 16,
         Change::DropSchema { .. } => 17,
         Change::DropRole { .. } => 18,

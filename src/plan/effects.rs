@@ -39,7 +39,9 @@ pub fn effects(before: &Snapshot, after: &Snapshot, ground: &Ground) -> Vec<Effe
             | Key::Policy { .. }
             | Key::ForeignKey { .. }
             | Key::Extension { .. }
-            | Key::VersionRows { .. } => {}
+            | Key::VersionRows { .. }
+            | Key::AuditFunction { .. }
+            | Key::AuditTrigger { .. } => {}
         }
     }
     if database {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{
     Acl, ObjectKind, Oid, Privileges,
-    snapshot::{DefaultKind, Kind, Membership, Object, Role, Snapshot},
+    snapshot::{DefaultKind, Kind, Membership, Object, Role, Snapshot, TrailTrigger},
 };
 
 /// What can be touched, by name.
@@ -73,6 +73,15 @@ pub enum Key {
         schema: String,
         table: String,
     },
+    /// What the function of an audit trail does.
+    AuditFunction {
+        schema: String,
+    },
+    /// The trigger that logs writes to a table.
+    AuditTrigger {
+        schema: String,
+        table: String,
+    },
 }
 
 impl Key {
@@ -84,7 +93,9 @@ impl Key {
             | Key::Column { schema, .. }
             | Key::Policy { schema, .. }
             | Key::ForeignKey { schema, .. }
-            | Key::VersionRows { schema, .. } => Some(schema),
+            | Key::VersionRows { schema, .. }
+            | Key::AuditFunction { schema }
+            | Key::AuditTrigger { schema, .. } => Some(schema),
             Key::Role { .. }
             | Key::Membership { .. }
             | Key::Setting { .. }
@@ -118,6 +129,8 @@ impl fmt::Display for Key {
             Key::ForeignKey { schema, table, name } => write!(f, "foreign key {name} of {schema}.{table}"),
             Key::Extension { name } => write!(f, "extension {name}"),
             Key::VersionRows { schema, table } => write!(f, "rows of {schema}.{table}"),
+            Key::AuditFunction { schema } => write!(f, "what {schema}.{} does", super::sql::AUDIT_SIGNATURE),
+            Key::AuditTrigger { schema, table } => write!(f, "audit trigger of {schema}.{table}"),
         }
     }
 }
@@ -204,6 +217,20 @@ pub enum State {
     VersionRows {
         rows: Vec<String>,
     },
+    AuditFunction {
+        language: String,
+        /// SHA-256 of its body: 64 hexadecimal digits.
+        body: String,
+        definer: bool,
+        settings: Vec<String>,
+    },
+    AuditTrigger {
+        /// Schema of its function.
+        audit: String,
+        events: i16,
+        enabled: char,
+        home: Vec<String>,
+    },
 }
 
 /// One way in which a role is a member of another.
@@ -272,7 +299,9 @@ impl State {
             | State::Policy { .. }
             | State::ForeignKey { .. }
             | State::Extension { .. }
-            | State::VersionRows { .. } => Some(Oid::ZERO),
+            | State::VersionRows { .. }
+            | State::AuditFunction { .. }
+            | State::AuditTrigger { .. } => Some(Oid::ZERO),
         }
     }
 
@@ -353,8 +382,10 @@ impl Ground {
     #[must_use]
     pub fn needs_shapes(&self) -> bool {
         self.0.iter().any(|(key, state)| {
-            matches!(key, Key::Column { .. } | Key::ForeignKey { .. })
-                || matches!(state, Some(State::Object { option: Some(_), .. }))
+            matches!(
+                key,
+                Key::Column { .. } | Key::ForeignKey { .. } | Key::AuditFunction { .. } | Key::AuditTrigger { .. }
+            ) || matches!(state, Some(State::Object { option: Some(_), .. }))
         })
     }
 
@@ -532,6 +563,27 @@ impl<'a> View<'a> {
                 let schema = *self.schemas.get(schema.as_str())?;
                 let found = self.snapshot.versions.0.iter().find(|v| v.schema == schema && v.name == *table)?;
                 Some(State::VersionRows { rows: found.rows.known()?.to_vec() })
+            }
+            Key::AuditFunction { schema } => {
+                let schema = *self.schemas.get(schema.as_str())?;
+                let found = shapes?.trails.functions.iter().find(|f| f.schema == schema)?;
+                Some(State::AuditFunction {
+                    language: found.language.clone(),
+                    body: hexadecimal(&Sha256::digest(found.body.as_bytes()), 32),
+                    definer: found.definer,
+                    settings: found.settings.clone(),
+                })
+            }
+            Key::AuditTrigger { schema, table } => {
+                let relation = self.object(ObjectKind::Table, schema, table)?.oid;
+                let named = |t: &&TrailTrigger| t.relation == relation && t.name == super::sql::AUDIT_FUNCTION;
+                let found = shapes?.trails.triggers.iter().find(named)?;
+                Some(State::AuditTrigger {
+                    audit: catalog.schema_name(found.audit),
+                    events: found.events,
+                    enabled: found.enabled,
+                    home: found.home.clone(),
+                })
             }
         }
     }

@@ -271,6 +271,14 @@ impl<'a> Keys<'a> {
                 self.found.insert(object(ObjectKind::Table, name, table));
                 self.found.insert(object(ObjectKind::Sequence, name, &format!("{table}_id_seq")));
             }
+            Change::CreateAuditFunction { schema, .. } | Change::DropAuditFunction { schema } => {
+                self.found.insert(object(ObjectKind::Routine, schema, super::sql::AUDIT_SIGNATURE));
+                self.found.insert(Key::AuditFunction { schema: schema.clone() });
+            }
+            Change::CreateAuditTrigger { schema, table, .. } | Change::DropAuditTrigger { schema, table } => {
+                self.found.insert(object(ObjectKind::Table, schema, table));
+                self.found.insert(Key::AuditTrigger { schema: schema.clone(), table: table.clone() });
+            }
         }
     }
 }
@@ -300,7 +308,11 @@ pub fn schemas(change: &Change) -> Vec<&str> {
         | Change::ResetFunctionSearchPath { schema, .. }
         | Change::SetViewInvoker { schema, .. }
         | Change::ResetViewInvoker { schema, .. }
-        | Change::CreateAuditSchema { schema, .. } => vec![schema],
+        | Change::CreateAuditSchema { schema, .. }
+        | Change::CreateAuditFunction { schema, .. }
+        | Change::DropAuditFunction { schema }
+        | Change::DropAuditTrigger { schema, .. } => vec![schema],
+        Change::CreateAuditTrigger { schema, audit, .. } => vec![schema, audit],
         Change::DropSchema { name } => vec![name],
         Change::CreateSchema { .. }
         | Change::CreateRole { .. }
@@ -319,7 +331,8 @@ pub fn schemas(change: &Change) -> Vec<&str> {
     }
 }
 
-/// The slow parts must have been read before the change can be planned: columns have rights of their own.
+/// The slow parts must have been read before the change can be planned: columns have rights of their own, and the trail's
+/// function and triggers are known from there.
 #[must_use]
 pub fn needs_columns(change: &Change) -> bool {
     match change {
@@ -329,6 +342,10 @@ pub fn needs_columns(change: &Change) -> bool {
             On::Database(_) | On::Schema(_) => false,
         },
         Change::SetOwner { object, .. } => object.kind.object_kind() == ObjectKind::Table,
+        Change::CreateAuditFunction { .. }
+        | Change::DropAuditFunction { .. }
+        | Change::CreateAuditTrigger { .. }
+        | Change::DropAuditTrigger { .. } => true,
         _ => false,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Plan, build, predict::predict, undo};
+use super::{Plan, audit, build, choice::Choice, predict::predict, undo};
 use crate::{
     domain::snapshot::Snapshot,
     policy::{
@@ -105,6 +105,33 @@ proptest! {
         }
         // and once more forward
         let restored = after(&done, &back);
+        let forward = build::again(&restored, &plan).unwrap();
+        prop_assert_eq!(forward.predicted.moved(&plan.predicted), vec![]);
+    }
+
+    #[test]
+    fn a_trail_is_set_up_once_and_taken_back(f in arbitrary::databases(), version in versions()) {
+        let j = judged(f.version(version));
+        let tables = Choice::parse(&["*".to_owned()]).unwrap();
+        let (append, read) = (vec!["app".to_owned()], vec!["reader".to_owned()]);
+        let wanted = audit::Wanted { schema: Some("a trail".to_owned()), owner: None, tables, append, read };
+        let made = audit::plan(&j.snapshot, None, &wanted);
+        prop_assume!(made.is_ok());
+        let plan = made.unwrap();
+        prop_assert!(plan.steps.iter().all(|step| step.undo.is_some()));
+        let done = Arc::new(after(&j.snapshot, &plan));
+        let again = audit::plan(&done, None, &wanted).unwrap();
+        prop_assert!(again.is_empty(), "{:#?}", again.statements().collect::<Vec<_>>());
+        let back = build::back(&done, &plan).unwrap();
+        let restored = after(&done, &back);
+        let ground = super::Ground::of(&restored, plan.ground.keys().cloned());
+        for moved in plan.ground.moved(&ground) {
+            let same = match (&moved.was, &moved.is) {
+                (Some(was), Some(is)) => undo::means_the_same(was, is, &moved.key, version),
+                _ => false,
+            };
+            prop_assert!(same, "{moved:?}");
+        }
         let forward = build::again(&restored, &plan).unwrap();
         prop_assert_eq!(forward.predicted.moved(&plan.predicted), vec![]);
     }

@@ -2,7 +2,9 @@
 //! do to every role, and how to take them back. A plan is data: `server::apply` runs it, the console and the commands show
 //! it. Nothing here talks to a server.
 
+pub mod audit;
 pub mod build;
+pub mod choice;
 mod effects;
 pub mod ground;
 pub mod handover;
@@ -14,6 +16,7 @@ pub mod predict;
 pub mod setup;
 pub mod sql;
 mod story;
+pub mod tenancy;
 pub mod undo;
 
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,7 @@ use crate::{
         ObjectKind, Privilege, Privileges,
         change::{Change, Grantee, ObjectRef, On, RoleAttributes},
         qualified, quote_ident,
-        snapshot::{DefaultKind, Kind},
+        snapshot::{DefaultKind, Kind, TenantType},
     },
     policy::Finding,
 };
@@ -98,8 +98,8 @@ pub fn statements(change: &Change) -> Vec<String> {
         Change::ForceRls { schema, table } => {
             vec![format!("ALTER TABLE {} FORCE ROW LEVEL SECURITY;", qualified(schema, table))]
         }
-        Change::CreateTenantPolicy { schema, table, name, column, setting } => {
-            vec![tenant_policy(&qualified(schema, table), name, column, setting)]
+        Change::CreateTenantPolicy { schema, table, name, column, setting, as_type } => {
+            vec![tenant_policy(&qualified(schema, table), name, column, setting, *as_type)]
         }
         Change::ValidateForeignKey { schema, table, name } => {
             vec![format!("ALTER TABLE {} VALIDATE CONSTRAINT {};", qualified(schema, table), quote_ident(name))]
@@ -116,6 +116,23 @@ pub fn statements(change: &Change) -> Vec<String> {
             vec![format!("ALTER VIEW {} SET (security_invoker = true);", qualified(schema, view))]
         }
         Change::CreateAuditSchema { schema, owner } => audit_schema(schema, owner),
+        Change::CreateAuditFunction { schema, owner } => audit_function(schema, owner),
+        Change::DropAuditFunction { schema } => {
+            vec![format!("DROP FUNCTION {} RESTRICT;", named(true, schema, AUDIT_SIGNATURE))]
+        }
+        Change::CreateAuditTrigger { schema, table, audit, home } => {
+            let home: Vec<String> = home.iter().map(|role| literal(role)).collect();
+            vec![format!(
+                "CREATE TRIGGER {AUDIT_FUNCTION} AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {} FOR EACH STATEMENT \
+                 EXECUTE FUNCTION {}({});",
+                qualified(schema, table),
+                qualified(audit, AUDIT_FUNCTION),
+                home.join(", ")
+            )]
+        }
+        Change::DropAuditTrigger { schema, table } => {
+            vec![format!("DROP TRIGGER {AUDIT_FUNCTION} ON {};", qualified(schema, table))]
+        }
         Change::DropSchema { name } => vec![format!("DROP SCHEMA {} RESTRICT;", quote_ident(name))],
         Change::DropRole { name } => vec![format!("DROP ROLE {};", quote_ident(name))],
         Change::DropVersionTable { schema, name } => drop_made(schema, name),
@@ -296,10 +313,16 @@ fn setting(name: &str, value: Option<&[String]>) -> String {
     format!("SET {shown} = {list}")
 }
 
-/// Compared as text, so that the column's type does not matter; an unset or empty setting matches no row.
-fn tenant_policy(table: &str, name: &str, column: &str, setting: &str) -> String {
-    let setting = literal(setting);
-    let condition = format!("{}::text = NULLIF(current_setting({setting}, true), '')", quote_ident(column));
+/// An unset or empty setting matches no row. Where the column's type is known the setting is read as a value of it, so
+/// that an index on the column is used; otherwise both are compared as texts.
+fn tenant_policy(table: &str, name: &str, column: &str, setting: &str, of: Option<TenantType>) -> String {
+    let value = format!("NULLIF(current_setting({}, true), '')", literal(setting));
+    let column = quote_ident(column);
+    let condition = match of {
+        None => format!("{column}::text = {value}"),
+        Some(TenantType::Text) => format!("{column} = {value}"),
+        Some(of) => format!("{column} = {value}::{}", of.word()),
+    };
     format!("CREATE POLICY {} ON {table} USING ({condition}) WITH CHECK ({condition});", quote_ident(name))
 }
 
@@ -338,6 +361,62 @@ fn cut(name: &str, bytes: usize) -> &str {
 
 /// The table that writes across schemas are logged to.
 pub const AUDIT_TABLE: &str = "cross_schema_access";
+
+/// The columns of [`AUDIT_TABLE`] that [`AUDIT_FUNCTION`] and people count on.
+pub const AUDIT_COLUMNS: [&str; 6] = ["timestamp", "source_schema", "target_schema", "user_role", "query", "tenant_id"];
+
+/// The trigger function that writes the trail, and the name of its triggers.
+pub const AUDIT_FUNCTION: &str = "log_write_from_elsewhere";
+/// The same as a routine is named.
+pub const AUDIT_SIGNATURE: &str = "log_write_from_elsewhere()";
+/// Its own search path: nothing that it names is looked up where somebody else may create.
+pub const AUDIT_PATH: &str = "pg_catalog, pg_temp";
+/// `pg_trigger.tgtype` of its triggers: after INSERT, DELETE, UPDATE and TRUNCATE, once for each statement.
+pub const AUDIT_EVENTS: i16 = 4 | 8 | 16 | 32;
+
+/// What the trigger function does: one row for each statement that somebody from elsewhere writes with.
+#[must_use]
+pub fn audit_body(schema: &str) -> String {
+    format!(
+        "
+DECLARE
+    tenant text := current_setting('app.current_tenant_id', true);
+BEGIN
+    IF session_user = ANY (TG_ARGV) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO {} (source_schema, target_schema, user_role, query, tenant_id)
+    VALUES (
+        (
+            SELECT n.nspname FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner
+            WHERE r.rolname = session_user ORDER BY n.oid LIMIT 1
+        ),
+        TG_TABLE_SCHEMA, session_user, left(current_query(), 10000),
+        CASE WHEN tenant ~* '^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}$' THEN tenant::uuid END
+    );
+    RETURN NULL;
+END
+",
+        qualified(schema, AUDIT_TABLE)
+    )
+}
+
+fn audit_function(schema: &str, owner: &str) -> Vec<String> {
+    let function = named(true, schema, AUDIT_SIGNATURE);
+    let body = audit_body(schema);
+    // A name in it may hold the quote itself.
+    let mut quote = "$audit$".to_owned();
+    while body.contains(&quote) {
+        quote.insert(1, 'x');
+    }
+    vec![
+        format!(
+            "CREATE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = {AUDIT_PATH} AS \
+             {quote}{body}{quote};"
+        ),
+        format!("ALTER FUNCTION {function} OWNER TO {};", quote_ident(owner)),
+    ]
+}
 
 /// The schema and table that writes across schemas are logged to.
 fn audit_schema(schema: &str, owner: &str) -> Vec<String> {
@@ -441,9 +520,23 @@ mod tests {
     #[case(Change::EnableRls { schema: "s".into(), table: "t".into() }, &["ALTER TABLE s.t ENABLE ROW LEVEL SECURITY;"])]
     #[case(Change::ForceRls { schema: "s".into(), table: "t".into() }, &["ALTER TABLE s.t FORCE ROW LEVEL SECURITY;"])]
     #[case(
-        Change::CreateTenantPolicy { schema: "s".into(), table: "t".into(), name: "tenant".into(), column: "tenant_id".into(), setting: "app.current_tenant_id".into() },
+        Change::CreateTenantPolicy { schema: "s".into(), table: "t".into(), name: "tenant".into(), column: "tenant_id".into(), setting: "app.current_tenant_id".into(), as_type: None },
         &["CREATE POLICY tenant ON s.t USING (tenant_id::text = NULLIF(current_setting('app.current_tenant_id', true), '')) WITH CHECK (tenant_id::text = NULLIF(current_setting('app.current_tenant_id', true), ''));"]
     )]
+    #[case(
+        Change::CreateTenantPolicy { schema: "s".into(), table: "t".into(), name: "p".into(), column: "T".into(), setting: "a.b".into(), as_type: Some(TenantType::Uuid) },
+        &["CREATE POLICY p ON s.t USING (\"T\" = NULLIF(current_setting('a.b', true), '')::uuid) WITH CHECK (\"T\" = NULLIF(current_setting('a.b', true), '')::uuid);"]
+    )]
+    #[case(
+        Change::CreateTenantPolicy { schema: "s".into(), table: "t".into(), name: "p".into(), column: "t".into(), setting: "a.b".into(), as_type: Some(TenantType::Text) },
+        &["CREATE POLICY p ON s.t USING (t = NULLIF(current_setting('a.b', true), '')) WITH CHECK (t = NULLIF(current_setting('a.b', true), ''));"]
+    )]
+    #[case(
+        Change::CreateAuditTrigger { schema: "s".into(), table: "T".into(), audit: "audit".into(), home: vec!["it's".into(), "b".into()] },
+        &["CREATE TRIGGER log_write_from_elsewhere AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON s.\"T\" FOR EACH STATEMENT EXECUTE FUNCTION audit.log_write_from_elsewhere('it''s', 'b');"]
+    )]
+    #[case(Change::DropAuditTrigger { schema: "s".into(), table: "T".into() }, &["DROP TRIGGER log_write_from_elsewhere ON s.\"T\";"])]
+    #[case(Change::DropAuditFunction { schema: "audit".into() }, &["DROP FUNCTION audit.log_write_from_elsewhere() RESTRICT;"])]
     #[case(Change::ValidateForeignKey { schema: "s".into(), table: "t".into(), name: "t_fk".into() }, &["ALTER TABLE s.t VALIDATE CONSTRAINT t_fk;"])]
     #[case(
         Change::CreateVersionTable { schema: "s".into(), name: "alembic_version".into(), owner: "app".into() },
@@ -487,6 +580,14 @@ mod tests {
     #[test]
     fn an_unknown_privilege_is_never_written() {
         assert!(statements(&grant(&[Privilege::Unknown], On::Schema("s".into()))).is_empty());
+    }
+
+    #[test]
+    fn the_function_of_the_trail_is_quoted_whatever_its_schema_is_called() {
+        let sql = statements(&Change::CreateAuditFunction { schema: "a$audit$b".into(), owner: "o".into() });
+        assert!(sql[0].contains("AS $xaudit$\n") && sql[0].ends_with("$xaudit$;"), "{}", sql[0]);
+        assert!(sql[0].contains("SECURITY DEFINER SET search_path = pg_catalog, pg_temp"));
+        assert_eq!(sql[1], "ALTER FUNCTION \"a$audit$b\".log_write_from_elsewhere() OWNER TO o;");
     }
 
     #[test]

@@ -97,6 +97,16 @@ pub fn title(change: &Change) -> String {
         Change::SetViewInvoker { schema, view } => format!("view {schema}.{view} reads with its caller's rights"),
         Change::ResetViewInvoker { schema, view } => format!("view {schema}.{view} reads with its owner's rights"),
         Change::CreateAuditSchema { schema, .. } => format!("the audit schema {schema} with its table"),
+        Change::CreateAuditFunction { schema, .. } => {
+            format!("the function of the audit trail {schema}, which writes a row for each statement")
+        }
+        Change::DropAuditFunction { schema } => format!("drop the function of the audit trail {schema}"),
+        Change::CreateAuditTrigger { schema, table, home, .. } => {
+            let but =
+                if home.is_empty() { String::new() } else { format!(" of others than {}", crate::text::list(home, 4)) };
+            format!("log the writes{but} to {schema}.{table}")
+        }
+        Change::DropAuditTrigger { schema, table } => format!("no longer log the writes to {schema}.{table}"),
     }
 }
 
@@ -159,7 +169,15 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
                 format!("Whoever no policy of {schema}.{table} lets through sees no row of it any more."),
             ),
         ],
-        Change::ForceRls { schema, table }
+        Change::CreateAuditTrigger { schema, table, .. } => vec![hazard(
+            HazardKind::Lock,
+            format!(
+                "Nobody writes to {schema}.{table} until COMMIT; reading goes on. The lock is asked for in attempts of at \
+                 most 0.3 s."
+            ),
+        )],
+        Change::DropAuditTrigger { schema, table }
+        | Change::ForceRls { schema, table }
         | Change::DisableRls { schema, table }
         | Change::NoForceRls { schema, table }
         | Change::CreateTenantPolicy { schema, table, .. }
@@ -242,7 +260,9 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
         | Change::InsertVersionRows { .. }
         | Change::DeleteVersionRows { .. }
         | Change::ResetFunctionSearchPath { .. }
-        | Change::CreateAuditSchema { .. } => Vec::new(),
+        | Change::CreateAuditSchema { .. }
+        | Change::CreateAuditFunction { .. }
+        | Change::DropAuditFunction { .. } => Vec::new(),
     }
 }
 

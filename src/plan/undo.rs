@@ -95,7 +95,9 @@ pub fn means_the_same(a: &State, b: &State, key: &Key, version: u32) -> bool {
             | State::Policy { .. }
             | State::ForeignKey { .. }
             | State::Extension { .. }
-            | State::VersionRows { .. } => {}
+            | State::VersionRows { .. }
+            | State::AuditFunction { .. }
+            | State::AuditTrigger { .. } => {}
         }
         state
     };
@@ -258,6 +260,15 @@ impl Way<'_> {
                 }
             }
         }
+        for (key, now, goal) in &differing {
+            if let (Key::Object { kind: ObjectKind::Routine, schema, name }, None, Some(State::Object { owner, .. })) =
+                (key, now, goal)
+                && name == super::sql::AUDIT_SIGNATURE
+                && self.goal.0.get(&Key::AuditFunction { schema: schema.clone() }).is_some_and(Option::is_some)
+            {
+                self.push(Change::CreateAuditFunction { schema: schema.clone(), owner: owner.clone() })?;
+            }
+        }
         for (key, now, goal) in self.differing() {
             match (&key, now, goal) {
                 (Key::Schema { name }, Some(State::Schema { owner: is, .. }), Some(State::Schema { owner, .. }))
@@ -367,6 +378,14 @@ impl Way<'_> {
                 }
                 (Key::Policy { schema, table, name }, Some(_), None) => {
                     self.push(Change::DropPolicy { schema, table, name })?;
+                }
+                (Key::AuditTrigger { schema, table }, now, goal) => {
+                    if now.is_some() {
+                        self.push(Change::DropAuditTrigger { schema: schema.clone(), table: table.clone() })?;
+                    }
+                    if let Some(State::AuditTrigger { audit, home, .. }) = goal {
+                        self.push(Change::CreateAuditTrigger { schema, table, audit, home })?;
+                    }
                 }
                 _ => {}
             }
@@ -605,6 +624,11 @@ impl Way<'_> {
     fn ends(&mut self) -> Result<(), Refused> {
         let differing = self.differing();
         let gone = |key: &Key| differing.iter().any(|(k, now, goal)| k == key && now.is_some() && goal.is_none());
+        for (key, ..) in differing.iter().filter(|(key, ..)| gone(key)) {
+            if let Key::AuditFunction { schema } = key {
+                self.push(Change::DropAuditFunction { schema: schema.clone() })?;
+            }
+        }
         for (key, ..) in differing.iter().filter(|(key, ..)| gone(key)) {
             if let Key::Object { kind: ObjectKind::Table, schema, name } = key {
                 self.push(Change::DropVersionTable { schema: schema.clone(), name: name.clone() })?;

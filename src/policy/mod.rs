@@ -9,6 +9,7 @@ pub mod desired;
 pub mod file;
 pub mod finding;
 pub mod instance;
+pub mod isolation;
 pub mod judge;
 pub mod judgement;
 pub mod versions;

@@ -6,6 +6,7 @@ pub mod connect;
 mod connect_error;
 pub mod errors;
 pub mod guard;
+pub mod isolation;
 pub mod read;
 pub mod reader;
 pub mod session;

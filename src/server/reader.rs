@@ -11,7 +11,9 @@ use super::read::{
     self, Facts, Limits, ServerError,
     activity::{self, Tick},
     catalog::{self, CatalogRead, Hints},
-    depends, objects,
+    depends,
+    isolation::{self, Asked},
+    objects,
     shapes::{self, ShapesRead},
     sizes::{self, Exact},
     versions::{self, Candidate},
@@ -260,6 +262,17 @@ impl Reader {
                 other => return other,
             }
         }
+    }
+
+    /// What the roles can reach of the schemas, as the server answers.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn isolation(&mut self, roles: &[Oid], schemas: &[Oid]) -> Result<Vec<Asked>, ServerError> {
+        // Every privilege of every role on every table: more than other questions, and asked by a command only.
+        let limits = Limits { statement_ms: self.limits.statement_ms * 4, ..self.limits };
+        let read = isolation::asked(&self.connected.client, &self.facts, limits, roles, schemas);
+        bounded("what the roles can reach", self.limits.unit * 4, &self.connected, &mut self.broken, read).await
     }
 
     /// Estimated sizes of all schemas and the size of the database.

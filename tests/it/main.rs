@@ -32,5 +32,6 @@ mod pty;
 mod read;
 mod session;
 mod support;
+mod tenancy;
 mod tidy;
 mod traps;

@@ -151,9 +151,24 @@ pub async fn from_ground(
 pub async fn from_names(
     target: &Target,
     schemas: impl Fn(&Snapshot) -> Vec<String>,
+    make: impl FnMut(&Arc<Snapshot>) -> Result<Plan, Failure>,
+) -> Result<Made, Failure> {
+    from_columns(target, &[], schemas, make).await
+}
+
+/// As [`from_names`], where tables with one of these columns have to be known, besides those of the policy.
+///
+/// # Errors
+/// As [`from_names`].
+pub async fn from_columns(
+    target: &Target,
+    columns: &[String],
+    schemas: impl Fn(&Snapshot) -> Vec<String>,
     mut make: impl FnMut(&Arc<Snapshot>) -> Result<Plan, Failure>,
 ) -> Result<Made, Failure> {
-    let (mut snapshot, mut reader) = picture(target).await?;
+    let tenant_columns = target.tenant_columns().into_iter().chain(columns.iter().cloned()).collect();
+    let want = Want { shapes: true, versions: true, tenant_columns, ..Want::default() };
+    let (mut snapshot, mut reader) = gather::take(target, &want, &Asking::default()).await?;
     let mut wanted: BTreeSet<String> = schemas(&snapshot).into_iter().collect();
     for _ in 0..READINGS {
         complete(&mut snapshot, reader.as_mut(), &wanted).await?;

@@ -56,6 +56,11 @@ pub(super) fn same_owners(
             t.owner = object.owner;
         }
     }
+    for t in &mut shapes.trails.tables {
+        if let Some(object) = by_oid.get(&t.oid) {
+            t.owner = object.owner;
+        }
+    }
     for d in &mut shapes.definers {
         if let Some(object) = names.get(&(d.schema, ObjectKind::Routine, d.signature.as_str())) {
             d.owner = object.owner;
@@ -83,6 +88,12 @@ pub(super) fn move_shapes(shapes: &mut Shapes, name: &str, kind: ObjectKind, mov
         g.schema = to;
     }
     for t in shapes.tables.iter_mut().filter(|t| t.oid == moved) {
+        t.schema = to;
+    }
+    for t in shapes.trails.tables.iter_mut().filter(|t| t.oid == moved) {
+        t.schema = to;
+    }
+    for t in shapes.trails.triggers.iter_mut().filter(|t| t.relation == moved) {
         t.schema = to;
     }
     match kind {
@@ -113,6 +124,14 @@ pub(super) fn move_shapes(shapes: &mut Shapes, name: &str, kind: ObjectKind, mov
         ObjectKind::Routine => {
             for d in shapes.definers.iter_mut().filter(|d| d.schema == from && d.signature == name) {
                 d.schema = to;
+            }
+            if name == crate::plan::sql::AUDIT_SIGNATURE {
+                for f in shapes.trails.functions.iter_mut().filter(|f| f.schema == from) {
+                    f.schema = to;
+                }
+                for t in shapes.trails.triggers.iter_mut().filter(|t| t.audit == from) {
+                    t.audit = to;
+                }
             }
         }
         ObjectKind::Sequence | ObjectKind::Type | ObjectKind::Schema | ObjectKind::Database => {}

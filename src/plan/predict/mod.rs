@@ -15,15 +15,19 @@ use self::{
     acl::{Acting, Update, built_in, entries, hand_over, same_entries},
     fold::{all_mut, groups, move_shapes, same_owners},
 };
-use super::ground::{Ground, Key, NOT_MADE, Share};
+use super::{
+    ground::{Ground, Key, NOT_MADE, Share},
+    sql::{AUDIT_COLUMNS, AUDIT_EVENTS, AUDIT_FUNCTION, AUDIT_PATH, AUDIT_SIGNATURE, audit_body},
+};
 use crate::domain::{
     Acl, AclEntry, ObjectKind, Oid, Privileges,
     change::{Change, Grantee, ObjectRef, On, RoleAttributes},
     closure::Closure,
-    search_path,
+    quote_ident, search_path,
     snapshot::{
-        Catalog, ColumnGrant, DefaultAcl, DefaultKind, Kind, Membership, Object, PolicyExpression, Role, RowPolicy,
-        Schema, SchemaObjects, Setting, Shapes, Snapshot, TableShape, VersionRows, VersionTable,
+        Catalog, ColumnGrant, DefaultAcl, DefaultKind, Definer, Kind, Membership, Object, PolicyExpression, Role,
+        RowPolicy, Schema, SchemaObjects, Setting, Shapes, Snapshot, TableShape, TenantType, TrailFunction, TrailTable,
+        TrailTrigger, VersionRows, VersionTable,
     },
 };
 
@@ -362,7 +366,7 @@ impl Draft {
             Change::DisableRls { schema, table } => self.row_security(schema, table, |o| o.rls = false),
             Change::ForceRls { schema, table } => self.row_security(schema, table, |o| o.force_rls = true),
             Change::NoForceRls { schema, table } => self.row_security(schema, table, |o| o.force_rls = false),
-            Change::CreateTenantPolicy { schema, table, name, column, setting } => {
+            Change::CreateTenantPolicy { schema, table, name, column, setting, as_type } => {
                 let relation = self.object(ObjectKind::Table, schema, table)?.oid;
                 if self.snapshot.catalog.policies.iter().any(|p| p.relation == relation && p.name == *name) {
                     return Err(Refused::new(format!("policy {name} of {schema}.{table} is there already")));
@@ -374,8 +378,13 @@ impl Draft {
                     command: '*',
                     roles: vec![Oid::ZERO],
                 });
-                let expression =
-                    format!("(({column})::text = NULLIF(current_setting('{setting}'::text, true), ''::text))");
+                let column = quote_ident(column);
+                let value = format!("NULLIF(current_setting('{setting}'::text, true), ''::text)");
+                let expression = match as_type {
+                    None => format!("(({column})::text = {value})"),
+                    Some(TenantType::Text) => format!("({column} = {value})"),
+                    Some(of) => format!("({column} = ({value})::{})", of.word()),
+                };
                 if let Some(shapes) = self.shapes() {
                     shapes.policy_expressions.push(PolicyExpression {
                         relation,
@@ -412,6 +421,9 @@ impl Draft {
                 let oid = self.object(ObjectKind::Table, schema, name)?.oid;
                 let (_, objects) = self.objects(schema)?;
                 objects.relations.retain(|o| o.oid != oid && o.owned_by != Some(oid));
+                if let Some(shapes) = self.shapes() {
+                    shapes.trails.tables.retain(|t| t.oid != oid);
+                }
                 Arc::make_mut(&mut self.snapshot.versions).0.retain(|v| v.oid != oid);
                 Ok(())
             }
@@ -439,6 +451,19 @@ impl Draft {
             Change::SetViewInvoker { schema, view } => self.view(schema, view, true),
             Change::ResetViewInvoker { schema, view } => self.view(schema, view, false),
             Change::CreateAuditSchema { schema, owner } => self.create_audit_schema(schema, owner),
+            Change::CreateAuditFunction { schema, owner } => self.create_audit_function(schema, owner),
+            Change::DropAuditFunction { schema } => self.drop_audit_function(schema),
+            Change::CreateAuditTrigger { schema, table, audit, home } => {
+                self.create_audit_trigger(schema, table, audit, home)
+            }
+            Change::DropAuditTrigger { schema, table } => {
+                let relation = self.object(ObjectKind::Table, schema, table)?.oid;
+                if let Some(shapes) = self.shapes() {
+                    let ours = |t: &TrailTrigger| t.relation == relation && t.name == AUDIT_FUNCTION;
+                    shapes.trails.triggers.retain(|t| !ours(t));
+                }
+                Ok(())
+            }
         }
     }
 
@@ -813,6 +838,7 @@ impl Draft {
                     rls,
                     force_rls,
                     tenant_columns: Vec::new(),
+                    tenant_types: BTreeMap::new(),
                 }),
             }
             for view in shapes.views.iter_mut().filter(|v| v.uses_schema == schema && v.uses == table) {
@@ -877,10 +903,102 @@ impl Draft {
         hand_over(&mut acl, me, new);
         let oid = self.new_oid();
         let name = format!("{}_id_seq", super::sql::AUDIT_TABLE);
+        let trail = TrailTable {
+            schema: at,
+            oid: table.oid,
+            owner: new,
+            plain: true,
+            columns: std::iter::once("id").chain(AUDIT_COLUMNS).map(str::to_owned).collect(),
+        };
+        if let Some(shapes) = self.shapes() {
+            shapes.trails.tables.push(trail);
+        }
         let sequence = Object { oid, kind: Kind::Sequence, name, acl, owned_by: Some(table.oid), ..table };
         let (_, objects) = self.objects(schema)?;
         let place = objects.relations.partition_point(|o| o.name < sequence.name);
         objects.relations.insert(place, sequence);
+        Ok(())
+    }
+
+    /// Made by the login and handed to its owner, as the statements do.
+    fn create_audit_function(&mut self, schema: &str, owner: &str) -> Result<(), Refused> {
+        let (new, me, at) = (self.role(owner)?, self.me, self.schema(schema)?);
+        let mut acl = self.new_acl(DefaultKind::Functions, me, Some(at));
+        hand_over(&mut acl, me, new);
+        let oid = self.new_oid();
+        let (_, objects) = self.objects(schema)?;
+        if objects.routines.iter().any(|o| o.name == AUDIT_SIGNATURE) {
+            return Err(Refused::new(format!("{schema}.{AUDIT_SIGNATURE} is there already")));
+        }
+        let object = Object {
+            oid,
+            kind: Kind::Function,
+            name: AUDIT_SIGNATURE.to_owned(),
+            owner: new,
+            acl: acl.clone(),
+            extension: false,
+            rls: false,
+            force_rls: false,
+            owned_by: None,
+            rows_estimate: None,
+        };
+        let place = objects.routines.partition_point(|o| o.name < object.name);
+        objects.routines.insert(place, object);
+        if let Some(shapes) = self.shapes() {
+            shapes.definers.push(Definer {
+                schema: at,
+                signature: AUDIT_SIGNATURE.to_owned(),
+                owner: new,
+                acl,
+                search_path: Some(AUDIT_PATH.to_owned()),
+                extension: false,
+            });
+            shapes.trails.functions.push(TrailFunction {
+                schema: at,
+                owner: new,
+                language: "plpgsql".to_owned(),
+                body: audit_body(schema),
+                definer: true,
+                settings: vec![format!("search_path={AUDIT_PATH}")],
+            });
+        }
+        Ok(())
+    }
+
+    fn drop_audit_function(&mut self, schema: &str) -> Result<(), Refused> {
+        let at = self.schema(schema)?;
+        self.object(ObjectKind::Routine, schema, AUDIT_SIGNATURE)?;
+        if let Some(shapes) = self.shapes() {
+            if let Some(t) = shapes.trails.triggers.iter().find(|t| t.audit == at) {
+                return Err(Refused::new(format!("a trigger of table {} calls {schema}.{AUDIT_SIGNATURE}", t.table)));
+            }
+            shapes.trails.functions.retain(|f| f.schema != at);
+            shapes.definers.retain(|d| d.schema != at || d.signature != AUDIT_SIGNATURE);
+        }
+        let (_, objects) = self.objects(schema)?;
+        objects.routines.retain(|o| o.name != AUDIT_SIGNATURE);
+        Ok(())
+    }
+
+    fn create_audit_trigger(&mut self, schema: &str, table: &str, audit: &str, home: &[String]) -> Result<(), Refused> {
+        let relation = self.object(ObjectKind::Table, schema, table)?.oid;
+        self.object(ObjectKind::Routine, audit, AUDIT_SIGNATURE)?;
+        let (schema, audit) = (self.schema(schema)?, self.schema(audit)?);
+        let Some(shapes) = self.shapes() else { return Ok(()) };
+        let triggers = &mut shapes.trails.triggers;
+        if triggers.iter().any(|t| t.relation == relation && t.name == AUDIT_FUNCTION) {
+            return Err(Refused::new(format!("table {table} has a trigger {AUDIT_FUNCTION} already")));
+        }
+        triggers.push(TrailTrigger {
+            relation,
+            schema,
+            table: table.to_owned(),
+            name: AUDIT_FUNCTION.to_owned(),
+            audit,
+            events: AUDIT_EVENTS,
+            enabled: 'O',
+            home: home.to_vec(),
+        });
         Ok(())
     }
 

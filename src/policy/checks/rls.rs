@@ -214,6 +214,7 @@ pub(super) mod tests {
                 rls,
                 force_rls: force,
                 tenant_columns: vec!["tenant_id".into()],
+                tenant_types: BTreeMap::new(),
             });
             if let Some(using) = using {
                 f.catalog.policies.push(RowPolicy {

@@ -37,6 +37,7 @@ impl TenantTable<'_> {
             name: POLICY_NAME.to_owned(),
             column: self.column.to_owned(),
             setting: SETTING.to_owned(),
+            as_type: self.shape.tenant_types.get(self.column).copied(),
         }
     }
     pub fn enable(&self) -> Change {

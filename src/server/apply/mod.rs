@@ -291,6 +291,7 @@ fn locks(plan: &Plan) -> Vec<String> {
             | Change::NoForceRls { schema, table }
             | Change::CreateTenantPolicy { schema, table, .. }
             | Change::DropPolicy { schema, table, .. }
+            | Change::DropAuditTrigger { schema, table }
             | Change::ValidateForeignKey { schema, table, .. }
             | Change::InsertVersionRows { schema, table, .. }
             | Change::DeleteVersionRows { schema, table, .. }

@@ -11,7 +11,7 @@ use crate::{
         effective::{Matrix, Who},
         snapshot::{Object, Role},
     },
-    plan::Plan,
+    plan::{Plan, sql},
 };
 
 /// A step that the connected role cannot do.
@@ -278,9 +278,13 @@ impl View<'_> {
             | Change::ResetViewInvoker { schema, view: table }
             | Change::SetFunctionSearchPath { schema, signature: table, .. }
             | Change::ResetFunctionSearchPath { schema, signature: table } => self.owns_object(schema, table),
-            Change::CreateVersionTable { schema, owner, .. } => {
+            Change::CreateVersionTable { schema, owner, .. } | Change::CreateAuditFunction { schema, owner } => {
                 [self.create_in_schema(schema), self.become_role(owner)].concat()
             }
+            Change::CreateAuditTrigger { schema, table, .. } | Change::DropAuditTrigger { schema, table } => {
+                self.owns_object(schema, table)
+            }
+            Change::DropAuditFunction { schema } => self.owns_object(schema, sql::AUDIT_SIGNATURE),
             Change::DropSchema { name } => self.owns_schema(name),
         }
     }
@@ -298,6 +302,9 @@ impl View<'_> {
             }
             Change::CreateVersionTable { schema, name, owner } => {
                 self.objects.insert((schema.clone(), name.clone()), owner.clone());
+            }
+            Change::CreateAuditFunction { schema, owner } => {
+                self.objects.insert((schema.clone(), sql::AUDIT_SIGNATURE.to_owned()), owner.clone());
             }
             Change::CreateRole { name, .. } => self.made.push(name.clone()),
             _ => {}

@@ -12,11 +12,13 @@ pub mod error;
 pub mod facts;
 mod fields;
 pub mod ground;
+pub mod isolation;
 pub mod life;
 pub mod objects;
 pub mod shapes;
 pub(crate) mod signals;
 pub mod sizes;
+mod trails;
 pub mod unavailable;
 pub mod versions;
 

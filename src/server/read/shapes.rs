@@ -11,13 +11,13 @@ use super::{
     Facts, Limits, Opening, Param, ServerError, Statement,
     catalog::{self, relation_kind, routine_kind},
     fields::{Acls, Fields},
-    unit, with_acls,
+    trails, unit, with_acls,
 };
 use crate::domain::{
     Acl, Oid,
     snapshot::{
-        ColumnGrant, Definer, ForeignKey, ForeignUse, Kind, Overlap, PolicyExpression, Shapes, TableShape, Unavailable,
-        ViewUse,
+        ColumnGrant, Definer, ForeignKey, ForeignUse, Kind, Overlap, PolicyExpression, Shapes, TableShape, TenantType,
+        Unavailable, ViewUse,
     },
 };
 
@@ -55,10 +55,13 @@ pub async fn shapes(
         Statement::new("row level security", include_str!("shapes_rls.sql")),
         Statement::new("tables of the same name", include_str!("shapes_overlaps.sql")),
         Statement::new("who uses types, sequences and routines", include_str!("shapes_uses.sql")),
+        trails::tables(),
+        trails::functions(),
+        trails::triggers(),
     ];
     let rows = unit(client, &opening, Some(&catalog::gate_statement()), &statements).await?;
-    let [gate, columns, foreign_keys, views, definers, rls, overlaps, uses] = rows.as_slice() else {
-        return Err(ServerError::Unreadable { what: "the shapes", column: 0, expected: "eight results" });
+    let [gate, columns, foreign_keys, views, definers, rls, overlaps, uses, trails @ ..] = rows.as_slice() else {
+        return Err(ServerError::Unreadable { what: "the shapes", column: 0, expected: "eleven results" });
     };
     let mut acls = Acls::default();
     let Columns { grants, mut tables, version_tables } = decode_columns(columns, &mut acls)?;
@@ -74,6 +77,7 @@ pub async fn shapes(
             policy_expressions: Vec::new(),
             overlaps: decode_overlaps(overlaps)?,
             foreign_uses: decode_uses(uses)?,
+            trails: trails::decode(trails)?,
         },
         version_tables,
         unavailable: Vec::new(),
@@ -92,10 +96,13 @@ pub(super) async fn standing(client: &Client, opening: &Opening) -> Result<Shape
         Statement::new("the foreign keys", include_str!("shapes_foreign_keys.sql")),
         Statement::new("the views", include_str!("shapes_views.sql")),
         Statement::new("the SECURITY DEFINER routines", &DEFINERS),
+        trails::tables(),
+        trails::functions(),
+        trails::triggers(),
     ];
     let rows = unit(client, opening, None, &statements).await?;
-    let [columns, foreign_keys, views, definers] = rows.as_slice() else {
-        return Err(ServerError::Unreadable { what: "the shapes", column: 0, expected: "four results" });
+    let [columns, foreign_keys, views, definers, trails @ ..] = rows.as_slice() else {
+        return Err(ServerError::Unreadable { what: "the shapes", column: 0, expected: "seven results" });
     };
     let mut acls = Acls::default();
     Ok(Shapes {
@@ -103,6 +110,7 @@ pub(super) async fn standing(client: &Client, opening: &Opening) -> Result<Shape
         foreign_keys: decode_foreign_keys(foreign_keys)?,
         views: decode_views(views)?,
         definers: decode_definers(definers, &mut acls)?,
+        trails: trails::decode(trails)?,
         ..Shapes::default()
     })
 }
@@ -178,7 +186,7 @@ fn decode_columns(rows: &[Row], acls: &mut Acls) -> Result<Columns, ServerError>
         let (schema, relation, oid, kind, owner) = (f.oid()?, f.text()?, f.oid()?, f.char()?, f.oid()?);
         let (rls, force_rls) = (f.bool()?, f.bool()?);
         let (column, tenant, version) = (f.text()?, f.bool()?, f.bool()?);
-        let attributes = f.i16()?;
+        let (attributes, of_type) = (f.i16()?, f.oid()?);
         let acl = f.acl(acls, owner)?;
         let Some(kind) = relation_kind(kind) else { continue };
         // Dropped columns count among the attributes: the candidate is looked at again by its oid.
@@ -194,7 +202,9 @@ fn decode_columns(rows: &[Row], acls: &mut Acls) -> Result<Columns, ServerError>
                 rls,
                 force_rls,
                 tenant_columns: Vec::new(),
+                tenant_types: BTreeMap::new(),
             });
+            shape.tenant_types.extend(TenantType::of(of_type).map(|t| (column.clone(), t)));
             shape.tenant_columns.push(column.clone());
             shape.tenant_columns.sort_unstable();
         }
@@ -217,6 +227,7 @@ fn decode_rls(rows: &[Row], tables: &mut BTreeMap<Oid, TableShape>) -> Result<()
             rls: f.bool()?,
             force_rls: f.bool()?,
             tenant_columns: Vec::new(),
+            tenant_types: BTreeMap::new(),
         };
         tables.entry(shape.oid).or_insert(shape);
     }

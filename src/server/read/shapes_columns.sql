@@ -5,7 +5,7 @@ select
     'pg_catalog.varchar'::pg_catalog.regtype, 'pg_catalog.text'::pg_catalog.regtype,
     'pg_catalog.bpchar'::pg_catalog.regtype
   ),
-  c.relnatts,
+  c.relnatts, a.atttypid,
   a.attacl is null, x.codes, x.grantors
 from (
   select t.attrelid, t.attname, t.atttypid, t.attacl

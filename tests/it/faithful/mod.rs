@@ -10,7 +10,7 @@ use pgmoat::{
     config::{Conninfo, Env},
     demo::cluster::{Cluster, SUPERUSER},
     domain::{quote_ident, snapshot::Snapshot},
-    plan::{Ground, Moved, Plan, build, undo},
+    plan::{Ground, Moved, Plan, audit, build, choice::Choice, undo},
     policy::{Policy, file, judgement::Judgement},
     server::{Reader, Want},
 };
@@ -41,6 +41,9 @@ impl Report {
     }
 }
 
+/// A column that the random tables have: it stands for a tenant's.
+const TENANT: &str = "id";
+
 /// Names and chance.
 struct World {
     rng: StdRng,
@@ -70,7 +73,7 @@ pub async fn run(cluster: &Cluster, seed: u64, rounds: u32, log: &mut String) ->
         World { rng: StdRng::seed_from_u64(seed), major: cluster.major(), roles: Vec::new(), schemas: Vec::new() };
     let mut report = Report::default();
     for round in 0..rounds {
-        let want = Want { activity: false, ..Want::everything(Vec::new()) };
+        let want = Want { activity: false, ..Want::everything(vec![TENANT.to_owned()]) };
         let snapshot = reader.snapshot(&want).await.unwrap();
         world.learn(&snapshot, seed);
         for _ in 0..world.rng.random_range(0..12) {
@@ -107,6 +110,39 @@ pub async fn run(cluster: &Cluster, seed: u64, rounds: u32, log: &mut String) ->
             report.differences += 1;
             let sql: Vec<&str> = again.statements().collect();
             let _ = writeln!(log, "{name}: planning again finds {sql:#?}");
+        }
+        if world.rng.random_bool(0.3) {
+            let wanted = world.trail();
+            let before = Arc::new(reader.snapshot(&want).await.unwrap());
+            // Where there is no table, or a trail of another name's sake, there is nothing to try.
+            if let Ok(plan) = audit::plan(&before, None, &wanted) {
+                let name = format!("{name}, trail");
+                if execute(&client, &plan, &name, &mut report, log).await {
+                    let done = Arc::new(reader.snapshot(&want).await.unwrap());
+                    let stands = Ground::of(&done, plan.predicted.keys().cloned());
+                    differences(&plan.predicted.moved(&stands), &name, "predicted otherwise", &plan, &mut report, log);
+                    let again = audit::plan(&done, None, &wanted).unwrap();
+                    if !again.is_empty() {
+                        report.differences += 1;
+                        let sql: Vec<&str> = again.statements().collect();
+                        let _ = writeln!(log, "{name}: planning again finds {sql:#?}");
+                    }
+                    let back = build::back(&done, &plan).unwrap();
+                    if execute(&client, &back, &format!("{name}, back"), &mut report, log).await {
+                        report.undone += 1;
+                        let restored = reader.snapshot(&want).await.unwrap();
+                        let stands = Ground::of(&restored, plan.ground.keys().cloned());
+                        let version = restored.server.version_num;
+                        let mut moved = plan.ground.moved(&stands);
+                        moved.retain(|m| match (&m.was, &m.is) {
+                            (Some(was), Some(is)) => !undo::means_the_same(was, is, &m.key, version),
+                            _ => true,
+                        });
+                        differences(&moved, &name, "not restored", &plan, &mut report, log);
+                    }
+                }
+            }
+            continue;
         }
         if world.rng.random_bool(0.5) {
             match build::back(&after, &plan) {
@@ -232,6 +268,18 @@ impl World {
         }
     }
 
+    /// An audit trail for some tables.
+    fn trail(&mut self) -> audit::Wanted {
+        let words = [format!("\"{}\".*", self.schema().replace('"', "\"\""))];
+        audit::Wanted {
+            schema: Some(format!("trail {}", self.rng.random_range(0..3))),
+            owner: self.rng.random_bool(0.5).then(|| self.role()),
+            tables: Choice::parse(&words).unwrap(),
+            append: vec![self.role()],
+            read: vec![self.role()],
+        }
+    }
+
     fn levels(&mut self) -> String {
         let all = ["usage", "read", "append", "write", "reference", "execute", "all"];
         let n = self.rng.random_range(1..=2);
@@ -279,6 +327,9 @@ impl World {
             if self.rng.random_bool(0.4) {
                 let owner = self.role();
                 let _ = writeln!(text, "owner = {}", toml(&owner));
+            }
+            if self.rng.random_bool(0.3) {
+                let _ = writeln!(text, "tenant_column = \"{TENANT}\"");
             }
             if self.rng.random_bool(0.3) {
                 let _ = writeln!(text, "connection_limit = {}", self.rng.random_range(1..20));

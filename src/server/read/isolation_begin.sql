@@ -1,0 +1,12 @@
+begin isolation level read committed read only;
+set local search_path = pg_catalog, pg_temp;
+set local lock_timeout = 500;
+set local statement_timeout = 5000;
+set local idle_in_transaction_session_timeout = 10000;
+set local row_security = on;
+set local jit = off;
+set local max_parallel_workers_per_gather = 0;
+set local tcp_keepalives_idle = 3;
+set local tcp_keepalives_interval = 1;
+set local tcp_keepalives_count = 3;
+set local tcp_user_timeout = 6000;
