@@ -150,6 +150,8 @@ pub enum Command {
     /// Write a policy from a live database, or validate one
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Databases found around here: Compose files, libpq's environment, service file, local sockets and ports, containers
+    Discover(Discover),
     /// Every path in use, and the server binaries found
     Info(Info),
     /// Completions for a shell
@@ -196,6 +198,7 @@ impl Command {
             Command::Terminate(_) => "terminate",
             Command::Policy(PolicyCommand::Derive(_)) => "policy derive",
             Command::Policy(PolicyCommand::Check { .. }) => "policy check",
+            Command::Discover(_) => "discover",
             Command::Info(_) => "info",
             Command::Completions { .. } => "completions",
             Command::Man => "man",
@@ -229,6 +232,7 @@ impl Command {
             Command::Demo(_)
             | Command::Policy(PolicyCommand::Check { .. })
             | Command::Journal(_)
+            | Command::Discover(_)
             | Command::Info(_)
             | Command::Completions { .. }
             | Command::Man
@@ -622,6 +626,16 @@ pub struct JournalArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct Discover {
+    /// Where to look for Compose files, or one of them [default: the current directory]
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextFormat,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct Info {
     /// Form of the answer
     #[arg(long, value_enum, default_value_t)]
@@ -751,7 +765,7 @@ mod tests {
     #[test]
     fn commands_of_later_stages_are_not_offered() {
         let command = Cli::command();
-        for later in ["init", "discover", "setup-rls", "setup-audit"] {
+        for later in ["init", "setup-rls", "setup-audit"] {
             assert!(command.find_subcommand(later).is_none(), "{later}");
         }
     }
