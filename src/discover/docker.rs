@@ -183,8 +183,9 @@ fn server(inspected: Inspected) -> Option<(Container, Found)> {
     let get = |names: &[&'static str]| {
         names.iter().find_map(|n| env.get(*n).filter(|v| !v.is_empty()).map(|v| (*n, v.to_string())))
     };
-    let flag = config.cmd.unwrap_or_default();
-    let by_flag = flag.iter().zip(flag.iter().skip(1)).find_map(|(a, b)| match a.as_str() {
+    let command = config.cmd.unwrap_or_default().join(" ");
+    let flags = command.split_whitespace();
+    let by_flag = flags.clone().zip(flags.skip(1)).find_map(|(a, b)| match a {
         "-p" | "--port" => b.parse().ok(),
         "-c" => b.strip_prefix("port=")?.parse().ok(),
         _ => None,

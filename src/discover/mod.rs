@@ -256,8 +256,9 @@ impl Found {
         let database = self.database.as_deref().map(encoded).unwrap_or_default();
         match &self.place {
             Place::Tcp { host, port } => {
-                let host = if host.contains(':') { format!("[{}]", encoded(host)) } else { encoded(host) };
-                Some(format!("postgresql://{user}{host}:{port}/{database}").replace("%3A", ":"))
+                let host = encoded(host).replace("%3A", ":");
+                let host = if host.contains(':') { format!("[{host}]") } else { host };
+                Some(format!("postgresql://{user}{host}:{port}/{database}"))
             }
             Place::Socket { dir, port } => {
                 let dir = dir.to_string_lossy();

@@ -58,7 +58,15 @@ pub fn find(dir: &Path, named: &[PathBuf], files: &dyn Files, variables: &Values
             sets.push(set);
         }
     }
-    sets.iter().map(|set| compose::load(files, set, variables)).collect()
+    let mut projects: Vec<Project> = Vec::new();
+    for set in sets {
+        // What another project includes is a part of it.
+        let part = set.first().is_some_and(|first| projects.iter().any(|p| p.files.contains(first)));
+        if !part {
+            projects.push(compose::load(files, &set, variables));
+        }
+    }
+    projects
 }
 
 /// `compose.dev.yaml`, `docker-compose.prod.yml` and the like, but no override and none of the first names.

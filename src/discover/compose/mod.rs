@@ -23,6 +23,8 @@ use super::{
 const MOST_FILES: usize = 64;
 /// How deep `include` and `extends` may lead.
 const MOST_STEPS: usize = 12;
+/// Problems that are told.
+const MOST_PROBLEMS: usize = 50;
 /// Values of all files together.
 const MOST_NODES: usize = 150_000;
 
@@ -117,6 +119,8 @@ fn project_name(text: &str) -> String {
 struct Loader<'a> {
     files: &'a dyn Files,
     read: Vec<PathBuf>,
+    /// Files that were asked for, those that are not there counted.
+    asked: usize,
     /// Files that are being included, to notice a circle.
     including: Vec<PathBuf>,
     nodes: usize,
@@ -126,15 +130,27 @@ struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     fn new(files: &'a dyn Files) -> Self {
-        Loader { files, read: Vec::new(), including: Vec::new(), nodes: 0, remote: false, problems: Vec::new() }
+        Loader {
+            files,
+            read: Vec::new(),
+            asked: 0,
+            including: Vec::new(),
+            nodes: 0,
+            remote: false,
+            problems: Vec::new(),
+        }
     }
 
     fn problem(&mut self, file: &Path, line: usize, message: impl Into<String>) {
-        self.problems.push(Problem::at(file, line, message));
+        let problem = Problem::at(file, line, message);
+        if self.problems.len() < MOST_PROBLEMS && !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     fn text(&mut self, path: &Path) -> Result<(usize, Zeroizing<String>), String> {
-        if self.read.len() >= MOST_FILES {
+        self.asked += 1;
+        if self.read.len() >= MOST_FILES || self.asked > 2 * MOST_FILES {
             return Err(format!("more than {MOST_FILES} files belong to it"));
         }
         let text = self.files.read(path)?;
