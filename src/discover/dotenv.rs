@@ -245,10 +245,8 @@ mod tests {
 
     #[test]
     fn doubling_values_are_stopped() {
-        let mut text = "A0=xxxxxxxxxxxxxxxx\n".to_owned();
-        for i in 1..60 {
-            text += &format!("A{i}=$A{p}$A{p}\n", p = i - 1);
-        }
+        let doubled = (1..60).map(|i| format!("A{i}=$A{p}$A{p}", p = i - 1));
+        let text = std::iter::once("A0=xxxxxxxxxxxxxxxx".to_owned()).chain(doubled).collect::<Vec<_>>().join("\n");
         let began = std::time::Instant::now();
         let found = read(&text, false, &|_| None);
         assert!(!found.faults.is_empty());

@@ -53,8 +53,8 @@ pub fn read(text: &str) -> Option<Dsn> {
             let prefix = if bare.len() < text.len() { "jdbc:" } else { "" };
             Some(uri(format!("{prefix}{scheme}"), rest))
         }
-        _ if bare.contains(';') && bare.contains('=') => pairs(split_semicolons(bare)),
-        _ if bare.contains('=') => pairs(split_blanks(bare)),
+        _ if bare.contains(';') && bare.contains('=') => pairs(&split_semicolons(bare)),
+        _ if bare.contains('=') => pairs(&split_blanks(bare)),
         _ => None,
     }
 }
@@ -90,7 +90,7 @@ fn uri(dialect: String, rest: &str) -> Dsn {
 }
 
 /// `key=value` parts; `None` when none of them says where or what.
-fn pairs(parts: Vec<(String, String)>) -> Option<Dsn> {
+fn pairs(parts: &[(String, String)]) -> Option<Dsn> {
     let mut dsn = Dsn::default();
     let known = parts.iter().filter(|(name, value)| word(&mut dsn, name, value, false)).count();
     let says = dsn.host.is_some() && (dsn.database.is_some() || dsn.user.is_some());

@@ -492,7 +492,7 @@ fn put_address(out: &mut Vec<Found>, hint: Hint) {
     }
     let mut found = Found::new(Source::Address, place, Sure::Likely);
     found.origins.push(format!("{} ({} of {})", hint.neighbour.at, hint.neighbour.variable, hint.neighbour.service));
-    found.product = "PostgreSQL".to_owned();
+    "PostgreSQL".clone_into(&mut found.product);
     found.user.clone_from(&hint.dsn.user);
     found.database.clone_from(&hint.dsn.database);
     if hint.dsn.password.is_some() {

@@ -411,18 +411,15 @@ mod tests {
 
     #[test]
     fn what_is_not_finite_is_refused() {
-        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
-        for i in 1..20 {
-            let p = i - 1;
-            bomb += &format!("a{i}: &a{i} [*a{p}, *a{p}, *a{p}, *a{p}, *a{p}, *a{p}, *a{p}, *a{p}, *a{p}]\n");
-        }
+        let level = |i: usize| format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 9].join(", "));
+        let bomb = format!("a0: &a0 [x]\n{}", (1..20).map(level).collect::<Vec<_>>().concat());
         assert!(refused(&bomb).contains("more than"));
         assert!(refused("a: &a\n  b: *a\n").contains("holds it"));
         assert!(refused(&"[".repeat(5_000)).contains("deep"));
         assert!(refused(&format!("a: {}x{}", "{b: ".repeat(60), "}".repeat(60))).contains("deep"));
-        let mut wide = format!("x: &x {{{}}}\n", (0..500).map(|i| format!("k{i}: 1")).collect::<Vec<_>>().join(", "));
-        wide += &(0..500).map(|i| format!("m{i}:\n  <<: *x\n")).collect::<String>();
-        assert!(refused(&wide).contains("more than"));
+        let wide = format!("x: &x {{{}}}\n", (0..500).map(|i| format!("k{i}: 1")).collect::<Vec<_>>().join(", "));
+        let many = (0..500).map(|i| format!("m{i}:\n  <<: *x\n")).collect::<Vec<_>>().concat();
+        assert!(refused(&(wide + &many)).contains("more than"));
         assert!(refused("a: 1\na: 2\n").contains("twice"));
         assert!(refused("{a: b\n---\n").contains("no valid YAML"));
     }

@@ -40,9 +40,7 @@ fn lay(key: &str, base: &Rc<Node>, over: &Rc<Node>) -> Rc<Node> {
             Rc::new(Node::new(over.place, Kind::List(all)))
         }
         // One env file, or one and a list of them.
-        (Kind::Text(_), Kind::List(_)) | (Kind::List(_), Kind::Text(_)) | (Kind::Text(_), Kind::Text(_))
-            if key == "env_file" =>
-        {
+        (Kind::Text(_), Kind::List(_) | Kind::Text(_)) | (Kind::List(_), Kind::Text(_)) if key == "env_file" => {
             let all = [&base, &over].into_iter().flat_map(|n| match &n.kind {
                 Kind::List(items) => items.clone(),
                 _ => vec![Rc::clone(n)],

@@ -174,19 +174,21 @@ fn refused(files: &[(&str, String)], words: &str) {
     println!("{words}: {took:?}");
 }
 
+fn lines(numbers: std::ops::Range<usize>, line: impl Fn(usize) -> String) -> String {
+    numbers.map(line).collect::<Vec<_>>().concat()
+}
+
 #[test]
 fn hostile_projects_are_refused_soon() {
-    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
-    for i in 1..12 {
-        bomb += &format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 10].join(", "));
-    }
+    let level = |i: usize| format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 10].join(", "));
+    let bomb = format!("a0: &a0 [x, x]\n{}", lines(1..12, level));
     refused(&[("compose.yaml", bomb + "services: *a11\n")], "stands for more than");
     refused(&[("compose.yaml", format!("services: {}x{}", "{a: ".repeat(3_000), "}".repeat(3_000)))], "deep");
     refused(&[("compose.yaml", "services: &s\n  a: *s\n".into())], "is not used");
     refused(&[("compose.yaml", "x".repeat(50 << 20))], "larger than");
     refused(&[("compose.yaml", format!("services:\n{}", "  - x\n".repeat(60_000)))], "stands for more than");
-    let wide: String = (0..400).map(|i| format!("  k{i}: {i}\n")).collect();
-    let many: String = (0..400).map(|i| format!("m{i}:\n  <<: *x\n")).collect();
+    let wide = lines(0..400, |i| format!("  k{i}: {i}\n"));
+    let many = lines(0..400, |i| format!("m{i}:\n  <<: *x\n"));
     refused(&[("compose.yaml", format!("x: &x\n{wide}{many}"))], "stands for more than");
     let mut chain: Vec<(String, String)> =
         (0..40).map(|i| (format!("c{i}.yaml"), format!("include: [c{}.yaml]\nservices: {{}}\n", i + 1))).collect();
@@ -199,11 +201,9 @@ fn hostile_projects_are_refused_soon() {
     both.push(("compose.yaml".into(), "include: [d0.yaml]\n".into()));
     let both: Vec<(&str, String)> = both.iter().map(|(p, t)| (p.as_str(), t.clone())).collect();
     refused(&both, "files belong to it");
-    let doubling: String = std::iter::once("A0=xxxxxxxxxxxxxxxx\n".to_owned())
-        .chain((1..64).map(|i| format!("A{i}=$A{p}$A{p}\n", p = i - 1)))
-        .collect();
+    let doubling = format!("A0=xxxxxxxxxxxxxxxx\n{}", lines(1..64, |i| format!("A{i}=$A{p}$A{p}\n", p = i - 1)));
     refused(&[(".env", doubling), ("compose.yaml", "services: {db: {image: postgres}}\n".into())], "too long");
-    let extends: String = (0..300).map(|i| format!("  s{i}: {{extends: s{}}}\n", i + 1)).collect();
+    let extends = lines(0..300, |i| format!("  s{i}: {{extends: s{}}}\n", i + 1));
     refused(&[("compose.yaml", format!("services:\n{extends}  s300: {{image: postgres}}\n"))], "too deep");
 }
 
