@@ -314,6 +314,8 @@ pub struct Around<'a> {
     pub docker_patience: Duration,
 }
 
+/// Projects that Compose itself is asked about.
+const MOST_QUESTIONS: usize = 4;
 /// Ports that are tried on this machine.
 const PORTS: std::ops::RangeInclusive<u16> = 5432..=5439;
 
@@ -340,10 +342,14 @@ pub async fn discover(dir: &Path, named: &[PathBuf], around: &Around<'_>) -> Dis
     let projects = project::find(dir, named, around.files, &variables);
     let mut answers = Vec::new();
     let mut used = 0;
+    let mut questions = if around.docker.is_some() { MOST_QUESTIONS } else { 0 };
     for project in &projects {
         let config = match &around.docker {
-            Some(client) if !project.remote && project.problems.is_empty() => {
-                docker::config(client, project, around).await
+            Some(client) if questions > 0 && !project.remote && project.problems.is_empty() => {
+                let config = docker::config(client, project, around).await;
+                // Where it does not answer once, it is not waited for again.
+                questions = if config.is_some() { questions - 1 } else { 0 };
+                config
             }
             _ => None,
         };

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pgmoat::demo::cluster::Server;
 use pgmoat::discover::{self, Around, Found, Place, Secret, Source, files::Disk, project};
 
 use super::{
@@ -41,8 +42,10 @@ async fn a_running_container_is_found_named_and_joined_to_its_project() {
     if let Err(why) = docker(&["version", "--format", "{{.Server.Version}}"]) {
         return skipped(what, &why);
     }
-    let Some(server) = cluster::server(15) else { return skipped(what, "no server programs of version 15") };
-    let bin = server.bin_dir.clone();
+    let Some(Server::Programs(server)) = cluster::server(15) else {
+        return skipped(what, "no server programs of version 15");
+    };
+    let bin = server.dir.clone();
     let share = PathBuf::from("/usr/share/postgresql/15");
     if !bin.starts_with("/usr/lib/postgresql") || !share.is_dir() {
         return skipped(what, "its image is made of Debian's programs, which are not here");
