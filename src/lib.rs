@@ -10,6 +10,7 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod discover;
 pub mod domain;
 pub mod plan;
 pub mod policy;

@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod console;
 mod demo;
+mod discover;
 pub mod exit_code;
 mod explain;
 pub mod failure;
@@ -230,6 +231,7 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
             policy::derive(report, &target, args.output.as_deref()).await
         }
         Command::Policy(PolicyCommand::Check { file }) => policy::check(report, &file),
+        Command::Discover(args) => discover::run(report, &args, &env).await,
         Command::Info(args) => info::run(report, &Context::new(global, env)?, args.format),
         Command::Completions { shell } => completions::completions(report, shell),
         Command::Man => completions::man(report),

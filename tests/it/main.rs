@@ -19,6 +19,7 @@ mod cli;
 mod connect;
 mod cuts;
 mod demo;
+mod discover;
 mod faithful;
 mod faults;
 mod faulty;

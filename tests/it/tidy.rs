@@ -80,6 +80,7 @@ fn layers_name_only_what_is_below_them() {
         ("src/app/", &["server", "tui", "cli", "demo", "run"]),
         ("src/tui/", &["server", "policy", "plan", "cli", "demo", "run"]),
         ("src/demo/", &["app", "tui", "cli", "run"]),
+        ("src/discover/", &["policy", "plan", "server", "audit", "app", "tui", "cli", "demo", "run"]),
     ];
     for (path, text) in sources() {
         // files that are tests throughout
@@ -161,7 +162,9 @@ fn the_documents_name_what_exists() {
         assert!(root().join(file).exists(), "README.md shows {file}, which does not exist");
     }
     let architecture = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    for module in ["domain", "policy", "plan", "server", "config", "app", "tui", "cli", "demo", "run", "text"] {
+    for module in
+        ["domain", "policy", "plan", "server", "config", "app", "tui", "cli", "demo", "discover", "run", "text"]
+    {
         assert!(architecture.contains(module), "ARCHITECTURE.md does not speak of {module}");
     }
 }
