@@ -9,7 +9,9 @@
 
 pub mod act;
 mod acts;
+pub mod handover;
 mod judge;
+mod proposals;
 mod rules;
 
 use std::{
@@ -27,12 +29,13 @@ use tokio::{
 
 pub use self::rules::{LoadRules, Rules};
 use self::{
-    acts::Acts,
+    acts::{Acts, How},
     judge::{Judged, Judges},
 };
 use crate::{
     app::{
         App, Effect, InstanceMsg, Msg,
+        act::After,
         instance::Instance,
         keymap::{KeyError, Keymap},
         panes::Want,
@@ -245,10 +248,12 @@ pub async fn console(options: ConsoleOptions) -> Result<Ended, RunError> {
                 Effect::Want(want) => run.want(want),
                 Effect::Plan { ticket, instance, ask } => acts.plan(ticket, instance, ask, run.judgement(instance)),
                 Effect::Rehearse { ticket, instance, ready } => {
-                    acts.act(ticket, instance, ready.plan.clone().approve(), ready.meaning, true);
+                    let how = How { meaning: ready.meaning, rehearse: true, after: After::default() };
+                    acts.act(ticket, instance, ready.plan.clone().approve(), how);
                 }
-                Effect::Apply { ticket, instance, approved, meaning } => {
-                    acts.act(ticket, instance, *approved, meaning, false);
+                Effect::Apply { ticket, instance, approved, meaning, after } => {
+                    let how = How { meaning, rehearse: false, after: *after };
+                    acts.act(ticket, instance, *approved, how);
                 }
                 Effect::StopAction(ticket) => acts.stop(ticket),
                 Effect::Signal { ticket, instance, ordered } => {

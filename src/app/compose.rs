@@ -6,6 +6,8 @@ use super::{
     act::{
         Fate,
         ending::Way,
+        form::{Form, Row},
+        forms,
         preview::{Confirm, Preview, Stage, Subject},
     },
     instance::Instance,
@@ -49,9 +51,11 @@ impl App {
             self.tabs(&layout, &mut screen.parts);
             self.rule(&layout, &mut screen.parts);
         }
-        let page = self.overlays.iter().rposition(|o| matches!(o, Overlay::Story(_) | Overlay::Preview(_)));
+        let page =
+            self.overlays.iter().rposition(|o| matches!(o, Overlay::Story(_) | Overlay::Form(_) | Overlay::Preview(_)));
         if let Some(at) = page {
             self.story(at, &layout, &mut screen.parts);
+            self.form_page(at, &layout, &mut screen.parts);
             self.preview_page(at, &layout, &mut screen.parts);
         } else {
             self.body(&layout, &mut screen.parts);
@@ -553,6 +557,74 @@ impl App {
         }
     }
 
+    /// A form: what it is for and where, then its fields.
+    fn form_page(&mut self, at: usize, layout: &Layout, parts: &mut Vec<Part>) {
+        let area = layout.page();
+        let (frame, top) = (self.frame, at + 1 == self.overlays.len());
+        let Some(Overlay::Form(form)) = self.overlays.get_mut(at) else { return };
+        if top {
+            form.compose(frame);
+        }
+        let instance = self.instances.get(form.instance);
+        if let Some(instance) = instance {
+            forms::check(form, instance);
+        }
+        let place = instance.map(place_of).unwrap_or_default();
+        let head = inset(Area { height: 1, ..area });
+        let title = Line::new(form.kind.title(), Tone::Title);
+        parts.push(Part::Bar { area: head, face: Face::Ground, left: title, right: place });
+        let skip = 2.min(area.height.saturating_sub(1));
+        let text = Area { y: area.y + skip, height: area.height - skip, ..area };
+        let inner = inset(text);
+        let (rows, total, offset) = form.page(usize::from(inner.width), usize::from(inner.height));
+        self.hits.page = 1;
+        self.hits.choices = inner;
+        for (y, row) in (inner.y..).zip(rows) {
+            let area = Area { y, height: 1, ..inner };
+            match (row, form.input()) {
+                (Row::Edit { label, ghost }, Some(input)) => {
+                    let mut part = field(area, label, input, Line::empty(), Face::Ground);
+                    if let Part::Field { text, .. } = &mut part {
+                        text.0.push(Span::new(&ghost, Tone::Dim));
+                    }
+                    parts.push(part);
+                }
+                (Row::Edit { label, .. }, None) => parts.push(Part::Text { area, lines: vec![label], stale: false }),
+                (Row::Text(line), _) => parts.push(Part::Text { area, lines: vec![line], stale: false }),
+            }
+        }
+        if total > usize::from(inner.height) {
+            parts.push(Part::Scroll {
+                area: Area { x: area.width.saturating_sub(1), width: 1, ..text },
+                offset,
+                total,
+            });
+        }
+    }
+
+    /// The footer of a form.
+    fn form_footer(&self, form: &Form, area: Area) -> Part {
+        let keys: &[(&str, &'static str)] = match form.input() {
+            Some(_) if form.focus().and_then(|p| form.field(p)).is_some_and(|f| !f.choices.is_empty()) => &[
+                ("Enter", " to the plan  "),
+                ("Tab", " next  "),
+                ("→", " complete  "),
+                ("Ctrl-N", " choose  "),
+                ("Esc", " leave"),
+            ],
+            Some(_) => &[("Enter", " to the plan  "), ("Tab", " next  "), ("Shift-Tab", " back  "), ("Esc", " leave")],
+            None => &[("Enter", " to the plan  "), ("Tab", " next  "), ("Space", " yes or no  "), ("Esc", " leave")],
+        };
+        let mut left = Line::empty().known(" ", Tone::Text);
+        for (key, words) in keys {
+            left = left.and(key, Tone::Key).known(words, Tone::Dim);
+        }
+        if let Some(notice) = &self.notice {
+            left = Line::empty().known(" ", Tone::Text).join(notice.line.clone());
+        }
+        Part::Bar { area, face: Face::Footer, left, right: Line::empty() }
+    }
+
     /// The footer of an action: what is asked, or the keys that go on.
     fn preview_footer(&self, preview: &Preview, area: Area) -> Part {
         let instance = self.instances.get(preview.instance);
@@ -618,12 +690,23 @@ impl App {
                 }
                 line
             }
+            Stage::Asking => {
+                let line = Line::empty().known(" y", Tone::Key).known(" yes  ", Tone::Dim).known("n", Tone::Key);
+                let line = line.known(" no  ", Tone::Dim).known("Y N", Tone::Key).known(" for all open  ", Tone::Dim);
+                let line = key(line, "open", "go on  ");
+                key(key(line, "down", "next  "), "back", "leave")
+            }
             Stage::Running { .. } => key(Line::empty().known(" ", Tone::Text), "back", "ask to stop"),
             Stage::Over(told) => {
                 let mut line = Line::empty().known(" ", Tone::Text);
                 if told.fate == Fate::Nothing && matches!(preview.subject, Subject::Plan { .. }) {
                     let word = if told.refused.is_empty() { "plan again  " } else { "plan again without it  " };
                     line = key(line, "open", word);
+                }
+                if preview.handed().is_some() {
+                    line = key(line, "copy", "copy the hand-over  ");
+                    line = key(line, "write", "write it  ");
+                    line = key(line, "reveal", "show or hide the password  ");
                 }
                 key(line, "back", "close")
             }
@@ -651,6 +734,7 @@ impl App {
                 parts.push(field(area, Line::empty().known(" write to: ", Tone::Key), input, hint, Face::Footer));
             }
             Some(Overlay::Preview(preview)) => parts.push(self.preview_footer(preview, area)),
+            Some(Overlay::Form(form)) => parts.push(self.form_footer(form, area)),
             Some(Overlay::Pick(_) | Overlay::Story(_)) | None => {
                 let left = if let Some(notice) = &self.notice {
                     let mut line = Line::empty().known(" ", Tone::Text);
@@ -785,6 +869,8 @@ fn acts_of(pane: &str) -> Option<&'static [&'static str]> {
         "findings" => Some(&["open", "fix", "filter", "mark", "palette"]),
         "sessions" => Some(&["open", "cancel", "terminate", "filter", "mark"]),
         "journal" => Some(&["open", "undo", "filter", "palette"]),
+        "schemas" => Some(&["open", "create-schema", "isolate", "filter", "palette"]),
+        "versions" => Some(&["open", "move-versions", "isolate", "filter", "palette"]),
         _ => None,
     }
 }

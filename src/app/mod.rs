@@ -27,7 +27,7 @@ mod wrap;
 use std::sync::Arc;
 
 use crate::{domain::link::Link, plan::Approved, policy::judgement::Judgement};
-use act::{ActNews, Ask, Book, Meaning, Ready, ending::Ordered};
+use act::{ActNews, After, Ask, Book, Meaning, Ready, ending::Ordered};
 use instance::Instance;
 use keymap::{Key, Keymap};
 use layout::Layout;
@@ -129,6 +129,8 @@ pub enum Effect {
         instance: usize,
         approved: Box<Approved>,
         meaning: Meaning,
+        /// What is to be told and made once it is committed.
+        after: Box<After>,
     },
     /// Somebody wants the action to stop.
     StopAction(u64),

@@ -3,7 +3,7 @@
 use tui_input::{Input, InputRequest};
 
 use super::{
-    act::preview::Preview,
+    act::{form::Form, preview::Preview},
     fuzzy::{Fuzzy, How},
     keymap::{Code, Key},
     panes::{RowId, Story},
@@ -27,6 +27,8 @@ pub enum Overlay {
     },
     Pick(Picker),
     Story(StoryView),
+    /// Something asked for field by field.
+    Form(Box<Form>),
     /// An action on its way.
     Preview(Box<Preview>),
 }
@@ -37,8 +39,8 @@ impl Overlay {
     pub fn takes_text(&self) -> bool {
         match self {
             Overlay::Filter { .. } | Overlay::Save { .. } | Overlay::Pick(_) => true,
-            // it takes all keys itself
-            Overlay::Story(_) | Overlay::Preview(_) => false,
+            // they take all keys themselves
+            Overlay::Story(_) | Overlay::Form(_) | Overlay::Preview(_) => false,
         }
     }
 }

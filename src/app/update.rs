@@ -86,6 +86,13 @@ impl App {
             return self.preview_key(key);
         }
         let action = self.keymap.action(key);
+        if matches!(self.overlays.last(), Some(Overlay::Form(_))) {
+            let chord = key.ctrl || key.alt;
+            return match action.filter(|a| chord && a.context == Context::Always) {
+                Some(action) => (action.run)(self),
+                None => self.form_key(key),
+            };
+        }
         if self.overlays.last().is_some_and(Overlay::takes_text) {
             let chord = key.ctrl || key.alt || matches!(key.code, Code::F(_));
             return match action.filter(|a| chord && a.context == Context::Always) {
@@ -154,7 +161,7 @@ impl App {
                 }
             }
             (Overlay::Pick(picker), _) => picker.key(key),
-            (Overlay::Story(_) | Overlay::Preview(_), _) => {}
+            (Overlay::Story(_) | Overlay::Form(_) | Overlay::Preview(_), _) => {}
         }
         Vec::new()
     }
@@ -168,6 +175,7 @@ impl App {
             }
             Some(Overlay::Save { input, .. }) => insert(input, text),
             Some(Overlay::Pick(picker)) => picker.paste(text),
+            Some(Overlay::Form(form)) => form.paste(text),
             Some(Overlay::Story(_) | Overlay::Preview(_)) | None => {
                 self.say("nothing was pasted: no text field is open", Tone::Dim);
             }
@@ -378,7 +386,8 @@ impl App {
         match self.overlays.last_mut() {
             Some(Overlay::Story(story)) => story.scroll = story.scroll.saturating_add_signed(by),
             Some(Overlay::Pick(picker)) => picker.step(by),
-            Some(Overlay::Preview(preview)) => preview.scroll = preview.scroll.saturating_add_signed(by),
+            Some(Overlay::Preview(preview)) => preview.step(by),
+            Some(Overlay::Form(form)) => form.step(by.signum()),
             Some(Overlay::Filter { .. } | Overlay::Save { .. }) | None => self.move_cursor(by),
         }
     }
@@ -533,6 +542,13 @@ impl App {
         self.notice = None;
         // a dialog about an action is answered by keys alone
         if self.overlays.iter().any(|o| matches!(o, Overlay::Preview(_))) {
+            return Vec::new();
+        }
+        if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
+            let area = self.hits.choices;
+            if area.contains(x, y) {
+                form.press(usize::from(y - area.y));
+            }
             return Vec::new();
         }
         if let Some(Overlay::Pick(picker)) = self.overlays.last_mut() {

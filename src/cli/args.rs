@@ -631,6 +631,9 @@ pub struct CreateSchema {
     /// Owner of the schema and its objects [default: the role]
     #[arg(long, value_name = "ROLE")]
     pub owner: Option<String>,
+    /// A role that will create objects there [default: the owner and the role]
+    #[arg(long = "creator", value_name = "ROLE")]
+    pub creators: Vec<String>,
     /// A neighbour's schema it may read
     #[arg(long, value_name = "SCHEMA")]
     pub read: Vec<String>,

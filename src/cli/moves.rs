@@ -22,7 +22,7 @@ use crate::{
     domain::{dependencies::Dependencies, snapshot::Snapshot},
     plan::{
         HazardKind, Refused,
-        moves::{Answers, Proposal, Question, isolate, tables, versions},
+        moves::{self, Answers, Proposal, Question, isolate, tables, versions},
     },
     text,
 };
@@ -197,25 +197,12 @@ async fn ask(question: &Question) -> Result<bool, Failure> {
 
 /// `SCHEMA` or `SCHEMA.TABLE`, odd names in double quotes.
 fn place(text: &str) -> Result<(String, Option<String>), Failure> {
-    let mut parts = vec![String::new()];
-    let mut chars = text.chars().peekable();
-    let mut quoted = false;
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.next_if_eq(&'"').is_some() => parts.last_mut().into_iter().for_each(|p| p.push('"')),
-            '"' => quoted = !quoted,
-            '.' if !quoted => parts.push(String::new()),
-            c => parts.last_mut().into_iter().for_each(|p| p.push(c)),
-        }
-    }
-    match parts.as_slice() {
-        [schema] if !quoted => Ok((schema.clone(), None)),
-        [schema, table] if !quoted => Ok((schema.clone(), Some(table.clone()))),
-        _ => Err(Failure::usage(
+    moves::place(text).ok_or_else(|| {
+        Failure::usage(
             format!("could not read {text}: SCHEMA or SCHEMA.TABLE is wanted"),
             "Put odd names into double quotes.",
-        )),
-    }
+        )
+    })
 }
 
 /// The globs, and those of a file: one on each line, `#` begins a remark.
@@ -229,19 +216,4 @@ fn patterns(given: &[String], file: Option<&Path>) -> Result<Vec<String>, Failur
         all.extend(lines.map(str::to_owned));
     }
     Ok(all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_may_have_odd_names() {
-        let read = |text: &str| place(text).ok();
-        assert_eq!(read("public"), Some(("public".into(), None)));
-        assert_eq!(read("public.alembic_version_auth"), Some(("public".into(), Some("alembic_version_auth".into()))));
-        assert_eq!(read("\"a.b\".\"c\"\"d\""), Some(("a.b".into(), Some("c\"d".into()))));
-        assert_eq!(read("a.b.c"), None);
-        assert_eq!(read("\"a"), None);
-    }
 }

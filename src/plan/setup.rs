@@ -28,6 +28,8 @@ pub struct Wanted {
     pub role: Option<String>,
     /// Default: the role.
     pub owner: Option<String>,
+    /// Roles that will create objects there; empty: the owner and the role.
+    pub creators: Vec<String>,
     /// Neighbours it may read.
     pub read: Vec<String>,
     /// Neighbours it may add rows to.
@@ -50,6 +52,7 @@ impl Wanted {
             schema: schema.to_owned(),
             role: None,
             owner: None,
+            creators: Vec::new(),
             read: Vec::new(),
             append: Vec::new(),
             search_path: None,
@@ -88,40 +91,76 @@ pub fn name(what: &str, text: &str) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The whole set-up of one service in a database that has neither its schema nor its role.
-///
-/// # Errors
-/// [`Refused`]: a name that cannot be, something that is there already, a neighbour that is not.
-pub fn service(snapshot: &Arc<Snapshot>, policy: Option<&Policy>, wanted: &Wanted) -> Result<SetUp, Refused> {
+/// A part of [`Wanted`] that can be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Schema,
+    Role,
+    Owner,
+    Creators,
+    Read,
+    Append,
+    SearchPath,
+    Limit,
+}
+
+/// Everything that keeps [`service`] from planning, part by part; it looks up names and nothing else, so that it can be
+/// asked after every key.
+#[must_use]
+pub fn faults(snapshot: &Snapshot, wanted: &Wanted) -> Vec<(Part, Refused)> {
     let catalog = &snapshot.catalog;
     let role = wanted.role();
-    let owner = wanted.owner.clone().unwrap_or_else(|| role.clone());
-    name("schema", &wanted.schema)?;
-    name("role", &role)?;
-    for (what, there) in [
-        (format!("schema {}", wanted.schema), catalog.schema_named(&wanted.schema).is_some()),
-        (format!("role {role}"), catalog.role_named(&role).is_some()),
-    ] {
-        if there {
-            return Err(Refused::new(format!(
-                "{what} is there already: `pgmoat plan` shows what it lacks, once the policy declares it"
-            )));
+    let mut faults = Vec::new();
+    let mut named = |part, what: &str, text: &str, there: bool| {
+        if let Err(why) = name(what, text) {
+            faults.push((part, why));
+        } else if there {
+            let words = format!(
+                "{what} {text} is there already: `pgmoat plan` shows what it lacks, once the policy declares it"
+            );
+            faults.push((part, Refused::new(words)));
+        }
+    };
+    named(Part::Schema, "schema", &wanted.schema, catalog.schema_named(&wanted.schema).is_some());
+    named(Part::Role, "role", &role, catalog.role_named(&role).is_some());
+    let mut refuse = |part, words: String| faults.push((part, Refused::new(words)));
+    if let Some(owner) = wanted.owner.as_ref().filter(|o| **o != role && catalog.role_named(o).is_none()) {
+        refuse(Part::Owner, format!("there is no role {owner} that could own the schema"));
+    }
+    let unknown = |r: &&String| **r != role && catalog.role_named(r).is_none();
+    if let Some(creator) = wanted.creators.iter().find(unknown) {
+        refuse(Part::Creators, format!("there is no role {creator} that could create anything"));
+    }
+    for (part, list) in [(Part::Read, &wanted.read), (Part::Append, &wanted.append)] {
+        if let Some(neighbour) = list.iter().find(|n| catalog.schema_named(n).is_none()) {
+            refuse(part, format!("there is no schema {neighbour}"));
         }
     }
-    if owner != role && catalog.role_named(&owner).is_none() {
-        return Err(Refused::new(format!("there is no role {owner} that could own the schema")));
-    }
-    for neighbour in wanted.read.iter().chain(&wanted.append) {
-        if catalog.schema_named(neighbour).is_none() {
-            return Err(Refused::new(format!("there is no schema {neighbour}")));
+    for schema in wanted.search_path.iter().flatten() {
+        if schema != "$user" && *schema != wanted.schema && catalog.schema_named(schema).is_none() {
+            refuse(Part::SearchPath, format!("there is no schema {schema} that its search path could show"));
+            break;
         }
     }
     if let Some(limit) = wanted.connection_limit
         && !(1..=snapshot.server.max_connections.max(1)).contains(&limit)
     {
         let most = snapshot.server.max_connections;
-        return Err(Refused::new(format!("a connection limit of {limit}: the server takes 1 to {most}")));
+        refuse(Part::Limit, format!("a connection limit of {limit}: the server takes 1 to {most}"));
     }
+    faults
+}
+
+/// The whole set-up of one service in a database that has neither its schema nor its role.
+///
+/// # Errors
+/// [`Refused`]: a name that cannot be, something that is there already, a neighbour that is not.
+pub fn service(snapshot: &Arc<Snapshot>, policy: Option<&Policy>, wanted: &Wanted) -> Result<SetUp, Refused> {
+    if let Some((_, why)) = faults(snapshot, wanted).into_iter().next() {
+        return Err(why);
+    }
+    let role = wanted.role();
+    let owner = wanted.owner.clone().unwrap_or_else(|| role.clone());
     let declared = declare(wanted, &role, &owner);
     let mut policy = match policy {
         Some(policy) => policy.clone(),
@@ -239,9 +278,10 @@ pub(super) fn declare(wanted: &Wanted, role: &str, owner: &str) -> Service {
             }
         }
     }
-    let mut creators = vec![owner.to_owned()];
-    if owner != role {
-        creators.push(role.to_owned());
+    let mut creators = wanted.creators.clone();
+    if creators.is_empty() {
+        creators.push(owner.to_owned());
+        creators.extend((owner != role).then(|| role.to_owned()));
     }
     Service {
         name: wanted.name.clone().unwrap_or_else(|| wanted.schema.clone()),
@@ -350,11 +390,29 @@ mod tests {
             (Wanted { read: vec!["nowhere".into()], ..Wanted::new("s") }, "there is no schema nowhere"),
             (Wanted { owner: Some("nobody".into()), ..Wanted::new("s") }, "there is no role nobody"),
             (Wanted { connection_limit: Some(0), ..Wanted::new("s") }, "limit of 0"),
+            (Wanted { creators: vec!["app".into(), "nobody".into()], ..Wanted::new("s") }, "there is no role nobody"),
+            (Wanted { search_path: Some(vec!["s".into(), "nowhere".into()]), ..Wanted::new("s") }, "schema nowhere"),
         ];
         for (wanted, expected) in cases {
             let why = service(&base(), None, &wanted).unwrap_err().to_string();
             assert!(why.contains(expected), "{why}");
         }
+    }
+
+    #[test]
+    fn every_fault_names_its_part() {
+        let wanted = Wanted {
+            role: Some("app".into()),
+            owner: Some("nobody".into()),
+            append: vec!["nowhere".into()],
+            connection_limit: Some(0),
+            ..Wanted::new("langflow")
+        };
+        let parts: Vec<Part> = faults(&base(), &wanted).into_iter().map(|(part, _)| part).collect();
+        assert_eq!(parts, [Part::Schema, Part::Role, Part::Owner, Part::Append, Part::Limit]);
+        let own =
+            Wanted { owner: Some("s_app".into()), creators: vec!["s_app".into(), "app".into()], ..Wanted::new("s") };
+        assert!(faults(&base(), &own).is_empty(), "the role that will be made counts as there");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,16 +11,23 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use secrecy::SecretString;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
 };
 
-use super::act::{self, Order};
+use super::{
+    act::{self, Order},
+    handover, proposals,
+};
 use crate::{
     app::{
         Msg,
-        act::{ActNews, Ask, Book, BookEntry, Fate, Meaning, Progress, Ready, Told, ending, lines},
+        act::{
+            ActNews, After, Aftermath, Ask, Book, BookEntry, Fate, Handed, Hidden, Meaning, Progress, Ready, Told,
+            ending, lines,
+        },
         view::Tone,
     },
     audit::{Ending, Entry, Journal, Link, State},
@@ -30,7 +37,7 @@ use crate::{
     policy::judgement::Judgement,
     server::{
         Reader, Want,
-        apply::{self, ApplyOptions, Done, Outcome, Reason, preflight::preflight},
+        apply::{self, ApplyOptions, Done, Outcome, Reason, password, preflight::preflight},
         signal::{self, Signal},
     },
     text,
@@ -39,7 +46,7 @@ use crate::{
 /// Between two questions about an action whose end is not known.
 const AGAIN: Duration = Duration::from_secs(15);
 /// Readings at most until all objects that a plan touches are known.
-const READINGS: usize = 4;
+pub(super) const READINGS: usize = 4;
 
 /// See the module.
 pub(super) struct Acts {
@@ -54,6 +61,13 @@ pub(super) struct Acts {
     /// Some entry's end is not known yet: it is asked for again from time to time.
     open: Arc<AtomicBool>,
     asked: Instant,
+}
+
+/// How a plan is run, and what is done after it.
+pub(super) struct How {
+    pub meaning: Meaning,
+    pub rehearse: bool,
+    pub after: After,
 }
 
 /// Which database an instance is: system identifier, where the login may ask, and name.
@@ -81,6 +95,13 @@ impl Acts {
                     Ask::Fix { findings, except } => fix(&target, &judgement, findings, except).await,
                     Ask::Undo { entry } => back(&target, &judgement, state, entry, false).await,
                     Ask::Redo { entry } => back(&target, &judgement, state, entry, true).await,
+                    Ask::Create { wanted, to_policy } => {
+                        proposals::create(&target, &judgement, *wanted, to_policy).await
+                    }
+                    Ask::MoveVersions(wanted) => proposals::move_versions(&target, &judgement, *wanted).await,
+                    Ask::Isolate { wanted, revisions } => {
+                        Box::pin(proposals::isolate(&target, &judgement, *wanted, revisions)).await
+                    }
                 },
                 (None, _) => Err(vec!["There is no server behind this instance.".to_owned()]),
                 (_, None) => Err(vec!["The server has not answered yet.".to_owned()]),
@@ -90,13 +111,13 @@ impl Acts {
     }
 
     /// Runs a plan, or rehearses it.
-    pub(super) fn act(&mut self, ticket: u64, instance: usize, plan: Approved, meaning: Meaning, rehearse: bool) {
+    pub(super) fn act(&mut self, ticket: u64, instance: usize, plan: Approved, how: How) {
         let (stop, stopped) = watch::channel(false);
         self.stops.retain(|_, stop| !stop.is_closed());
         self.stops.insert(ticket, stop);
         let (target, tell, state) = (self.target(instance), self.tell.clone(), self.state.clone());
         apart(async move || {
-            let told = Box::pin(run(target, state, tell.clone(), ticket, plan, meaning, rehearse, stopped)).await;
+            let told = Box::pin(run(target, state, tell.clone(), ticket, plan, how, stopped)).await;
             let _ = tell.send(Msg::Act(ticket, ActNews::Over(told)));
         });
     }
@@ -175,15 +196,15 @@ pub(super) fn identity(judgement: &Judgement) -> Identity {
 
 // ── plans ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-type Made = Result<Ready, Vec<String>>;
+pub(super) type Made = Result<Ready, Vec<String>>;
 
-fn because(error: &crate::server::ServerError) -> Vec<String> {
+pub(super) fn because(error: &crate::server::ServerError) -> Vec<String> {
     let said = format!("There is no plan: {error}");
     said.lines().map(str::to_owned).chain(error.remedy()).collect()
 }
 
 /// What is there now: all that a check asks about, but the sizes.
-async fn picture(target: &Target, judgement: &Judgement) -> Result<(Snapshot, Reader), Vec<String>> {
+pub(super) async fn picture(target: &Target, judgement: &Judgement) -> Result<(Snapshot, Reader), Vec<String>> {
     let services = judgement.policy.iter().flat_map(|p| &p.services);
     let mut columns: Vec<String> = services.filter_map(|s| s.tenant_column.clone()).collect();
     columns.sort();
@@ -195,7 +216,11 @@ async fn picture(target: &Target, judgement: &Judgement) -> Result<(Snapshot, Re
 }
 
 /// Adds the objects of these schemas.
-async fn complete(snapshot: &mut Snapshot, reader: &mut Reader, schemas: &BTreeSet<String>) -> Result<(), Vec<String>> {
+pub(super) async fn complete(
+    snapshot: &mut Snapshot,
+    reader: &mut Reader,
+    schemas: &BTreeSet<String>,
+) -> Result<(), Vec<String>> {
     let unread = |oid: &Oid| !snapshot.objects.0.contains_key(oid);
     let found = schemas.iter().filter_map(|name| snapshot.catalog.schema_named(name)).map(|s| s.oid);
     let oids: Vec<Oid> = found.filter(unread).collect();
@@ -207,7 +232,9 @@ async fn complete(snapshot: &mut Snapshot, reader: &mut Reader, schemas: &BTreeS
     Ok(())
 }
 
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Vec<String>> {
+pub(super) async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Vec<String>> {
     let fault = |_| vec!["A part of the program failed; please report it.".to_owned()];
     tokio::task::spawn_blocking(work).await.map_err(fault)
 }
@@ -299,10 +326,11 @@ fn fixed(judged: &Judgement, plan: Plan, only: &[String]) -> Made {
     Ok(ready(judged, plan, title, Meaning::New, settles))
 }
 
-fn ready(judged: &Judgement, plan: Plan, title: String, meaning: Meaning, settles: usize) -> Ready {
+pub(super) fn ready(judged: &Judgement, plan: Plan, title: String, meaning: Meaning, settles: usize) -> Ready {
     let matrix = Matrix::new(&judged.snapshot.catalog, &judged.snapshot.server);
     let lacks = preflight(&judged.snapshot, &matrix, &plan).iter().map(ToString::to_string).collect();
-    let mut ready = Ready { title, plan, meaning, cells: Vec::new(), settles, remaining: 0, lacks };
+    let (questions, after) = (Vec::new(), After::default());
+    let mut ready = Ready { title, plan, meaning, cells: Vec::new(), settles, remaining: 0, lacks, questions, after };
     if let Ok(after) = predict::predict(&judged.snapshot, ready.plan.steps.iter().map(|s| &s.change)) {
         let after = Judgement::new(Arc::new(after), judged.policy.clone(), Arc::clone(&judged.lineages), None);
         ready.cells = lines::cells(judged, &after, &ready.plan);
@@ -358,15 +386,13 @@ async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: O
 
 // ── running ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-#[expect(clippy::too_many_arguments, reason = "the inside of one task; a struct would only name them again")]
 async fn run(
     target: Option<Arc<Target>>,
     state: Option<PathBuf>,
     tell: mpsc::UnboundedSender<Msg>,
     ticket: u64,
     plan: Approved,
-    meaning: Meaning,
-    rehearse: bool,
+    how: How,
     stop: watch::Receiver<bool>,
 ) -> Told {
     let nothing = |title: &str| Told {
@@ -375,11 +401,13 @@ async fn run(
         details: Vec::new(),
         remedy: None,
         refused: Vec::new(),
+        aftermath: None,
     };
     let Some(target) = target else { return nothing("Nothing was changed: there is no server behind this instance.") };
     let Some(state) = state else {
         return nothing("Nothing was changed: there is no place for a journal, because no home directory is known.");
     };
+    let How { meaning, rehearse, after } = how;
     let link = match meaning {
         Meaning::New => None,
         Meaning::Undoes(id) => Some(Link::Undoes(id)),
@@ -392,8 +420,13 @@ async fn run(
     let mut watch = |progress: apply::Progress| {
         let _ = tell.send(Msg::Act(ticket, ActNews::Progress(words(&progress, &titles))));
     };
+    let fresh = match Fresh::of(&plan, &target, &state, rehearse) {
+        Ok(fresh) => fresh,
+        Err(why) => return nothing(&format!("Nothing was changed: {why}.")),
+    };
     let order = Order { plan, link, options };
-    let acted = Box::pin(act::act(&target, &Journal::in_dir(&state), order, &mut |_| None, &mut watch)).await;
+    let mut password = |role: &str| fresh.iter().find(|f| f.role == role).map(|f| f.password.clone());
+    let acted = Box::pin(act::act(&target, &Journal::in_dir(&state), order, &mut password, &mut watch)).await;
     let mut told = outcome(&acted.outcome, acted.id);
     if let Outcome::NothingChanged(Reason::Failed { step: Some(step), .. }) = &acted.outcome {
         told.refused = settles.get(step).cloned().unwrap_or_default();
@@ -402,7 +435,81 @@ async fn run(
         told.remedy = Some("u on this entry in the journal does it again.".to_owned());
     }
     told.details.extend(acted.unwritten.map(|why| format!("The journal does not say so: {why}")));
+    match acted.outcome {
+        Outcome::Committed(_) => told.aftermath = Some(Box::new(aftermath(&target, fresh, after).await)),
+        // It may be set, or not: then it had better be known.
+        Outcome::Unknown { .. } => {
+            let kept = fresh.into_iter().filter_map(|f| f.noted.map(|n| (f.role, n.keep())));
+            let said = kept.map(|(role, path)| {
+                (Tone::Warning, format!("The password that {role} may have now is in {}.", path.display()))
+            });
+            told.aftermath = Some(Box::new(Aftermath { said: said.collect(), handover: None }));
+        }
+        Outcome::NothingChanged(_) | Outcome::RehearsalProven(_) => {}
+    }
     told
+}
+
+/// A password that a plan sets, made here; on disk before it is set, unless it is a rehearsal.
+struct Fresh {
+    role: String,
+    password: SecretString,
+    noted: Option<handover::Noted>,
+}
+
+impl Fresh {
+    /// One for each role that gets one.
+    fn of(plan: &Approved, target: &Target, state: &Path, rehearse: bool) -> Result<Vec<Fresh>, String> {
+        let made = plan.plan().passwords().map(|role| {
+            let password = password::generate();
+            let noted = if rehearse {
+                None
+            } else {
+                let url = handover::handed(target, role, None, Some(&password)).url();
+                Some(handover::noted(state, &target.name, role, &url)?)
+            };
+            Ok(Fresh { role: role.to_owned(), password, noted })
+        });
+        made.collect()
+    }
+}
+
+/// What is found out and made once it is committed: logins, the hand-over, the policy's entry, where version tables are.
+async fn aftermath(target: &Target, fresh: Vec<Fresh>, after: After) -> Aftermath {
+    let mut made = Aftermath::default();
+    for Fresh { role, password, noted } in fresh {
+        let Some(file) = noted.map(handover::Noted::keep) else { continue };
+        match handover::tried(target, &role, &password).await {
+            Ok(seen) => {
+                made.said.push((Tone::Good, format!("Logged in as {}: {}.", seen.user, handover::landed(&seen))));
+                if !seen.password_was_asked {
+                    made.said.push((Tone::Warning, handover::UNASKED.to_owned()));
+                }
+            }
+            Err(error) => {
+                made.said.push((Tone::Error, format!("It was set up, but a login as {role} fails: {error}")));
+            }
+        }
+        let service = after.service.as_ref().filter(|s| s.role == role);
+        let text = match service {
+            Some(service) => handover::handed(target, &role, Some(service), None).text(),
+            None => format!("DATABASE_URL={}\n", handover::handed(target, &role, None, None).url()),
+        };
+        let (file, password) = (file.display().to_string(), Hidden(Arc::new(password)));
+        made.handover = Some(Handed { role, file, text, password });
+    }
+    if let (true, Some(service), Some(path)) = (after.to_policy, &after.service, &target.policy) {
+        made.said.push(match handover::add(path, service) {
+            Ok(()) => (Tone::Good, format!("Added to {}.", path.display())),
+            Err(error) => (Tone::Error, format!("The database is set up, but the policy is as it was: {error}")),
+        });
+    }
+    for place in &after.whereabouts {
+        let tone = if place.holds() { Tone::Good } else { Tone::Warning };
+        made.said.push((tone, place.now()));
+    }
+    made.said.extend(after.needs.into_iter().map(|need| (Tone::Warning, need)));
+    made
 }
 
 fn words(progress: &apply::Progress, titles: &[String]) -> Progress {
@@ -436,6 +543,7 @@ fn outcome(outcome: &Outcome, id: Option<u64>) -> Told {
             details: details(done, true),
             remedy: Some("u takes it back.".to_owned()),
             refused: Vec::new(),
+            aftermath: None,
         },
         Outcome::RehearsalProven(done) => Told {
             fate: Fate::Rehearsed,
@@ -445,6 +553,7 @@ fn outcome(outcome: &Outcome, id: Option<u64>) -> Told {
             details: details(done, false),
             remedy: None,
             refused: Vec::new(),
+            aftermath: None,
         },
         Outcome::NothingChanged(reason) => Told {
             fate: Fate::Nothing,
@@ -454,6 +563,7 @@ fn outcome(outcome: &Outcome, id: Option<u64>) -> Told {
                 .filter(|r| !r.is_empty())
                 .map(|r| if matches!(reason, Reason::Stale(_)) { format!("{r}; Enter does") } else { r }),
             refused: Vec::new(),
+            aftermath: None,
         },
         Outcome::Unknown { transaction, why } => Told {
             fate: Fate::Unknown,
@@ -467,6 +577,7 @@ fn outcome(outcome: &Outcome, id: Option<u64>) -> Told {
                 transaction.xid
             )),
             refused: Vec::new(),
+            aftermath: None,
         },
     }
 }
@@ -492,8 +603,14 @@ fn details(done: &Done, committed: bool) -> Vec<String> {
 // ── sessions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async fn end(target: Option<Arc<Target>>, state: Option<PathBuf>, identity: Identity, order: &ending::Order) -> Told {
-    let nothing =
-        |title: String| Told { fate: Fate::Nothing, title, details: Vec::new(), remedy: None, refused: Vec::new() };
+    let nothing = |title: String| Told {
+        fate: Fate::Nothing,
+        title,
+        details: Vec::new(),
+        remedy: None,
+        refused: Vec::new(),
+        aftermath: None,
+    };
     let Some(target) = target else { return nothing("Nothing was sent: there is no server here.".to_owned()) };
     let (kind, past) = match order.way {
         ending::Way::Cancel => (Signal::Cancel, "cancelled"),
@@ -533,7 +650,7 @@ async fn end(target: Option<Arc<Target>>, state: Option<PathBuf>, identity: Iden
         (hit, all) => format!("{hit} of {all} sessions were {past}."),
     };
     let fate = if hit > 0 { Fate::Committed } else { Fate::Nothing };
-    Told { fate, title, details, remedy: None, refused: Vec::new() }
+    Told { fate, title, details, remedy: None, refused: Vec::new(), aftermath: None }
 }
 
 // ── the journal ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -51,8 +51,10 @@ impl App {
     /// A frame is on the screen: what stands in it may be answered.
     pub(in crate::app) fn drawn(&mut self, frame: u64) {
         for overlay in &mut self.overlays {
-            if let Overlay::Preview(preview) = overlay {
-                preview.drawn(frame);
+            match overlay {
+                Overlay::Preview(preview) => preview.drawn(frame),
+                Overlay::Form(form) => form.drawn(frame),
+                Overlay::Filter { .. } | Overlay::Save { .. } | Overlay::Pick(_) | Overlay::Story(_) => {}
             }
         }
     }
@@ -101,11 +103,18 @@ impl App {
             }
             _ => {}
         }
+        if !leaves && self.preview().is_some_and(|p| matches!(p.stage(), Stage::Asking) && p.answer(key)) {
+            return Vec::new();
+        }
         match action {
             Some("open") => self.go_on(),
+            Some("back") => {
+                self.leave_preview();
+                Vec::new()
+            }
             Some(
-                "rehearse" | "full-sql" | "back" | "up" | "down" | "page-up" | "page-down" | "top" | "bottom" | "copy"
-                | "write" | "quit" | "suspend" | "redraw" | "help",
+                "rehearse" | "full-sql" | "reveal" | "up" | "down" | "page-up" | "page-down" | "top" | "bottom"
+                | "copy" | "write" | "quit" | "suspend" | "redraw" | "help",
             ) => match self.keymap.action(key) {
                 Some(action) => self.run(action),
                 None => Vec::new(),
@@ -160,9 +169,10 @@ impl App {
             }
             Stage::Over(told) if told.fate == Fate::Nothing && deed == Deed::Change => self.plan_again(),
             Stage::Nothing(_) | Stage::Over(_) => {
-                self.overlays.pop();
+                self.leave_preview();
                 Vec::new()
             }
+            Stage::Asking => self.answered(),
             Stage::Planning | Stage::Running { .. } | Stage::Confirm(_) => Vec::new(),
         }
     }
@@ -189,6 +199,21 @@ impl App {
         }
     }
 
+    /// The plan again, with what was answered.
+    fn answered(&mut self) -> Vec<Effect> {
+        let ticket = self.ticket();
+        let Some(preview) = self.preview() else { return Vec::new() };
+        let instance = preview.instance;
+        match preview.settle(ticket) {
+            Ok(ask) => vec![Effect::Plan { ticket, instance, ask }],
+            Err(open) => {
+                let words = text::count(open as u64, "question is", "questions are");
+                self.say(&format!("{words} still open: y says yes, n says no"), Tone::Warning);
+                Vec::new()
+            }
+        }
+    }
+
     fn confirm_key(&mut self, key: Key) -> Vec<Effect> {
         let Some(preview) = self.preview() else { return Vec::new() };
         let (ticket, instance) = (preview.ticket, preview.instance);
@@ -206,10 +231,11 @@ impl App {
         }
         let Some(preview) = self.preview() else { return Vec::new() };
         let meaning = preview.ready().map(|r| r.meaning);
+        let after = preview.ready().map(|r| r.after.clone()).unwrap_or_default();
         match preview.confirm(key) {
             Confirmed::Plan(approved) => {
                 let meaning = meaning.unwrap_or(super::Meaning::New);
-                vec![Effect::Apply { ticket, instance, approved, meaning }]
+                vec![Effect::Apply { ticket, instance, approved, meaning, after: Box::new(after) }]
             }
             Confirmed::End(ordered) => vec![Effect::Signal { ticket, instance, ordered }],
             Confirmed::NotYet => Vec::new(),
@@ -278,6 +304,23 @@ impl App {
         match self.overlays.last() {
             Some(Overlay::Preview(p)) if p.ready().is_some() => Ok(()),
             _ => Err("it works in the preview of a plan"),
+        }
+    }
+
+    /// Whether there is a password on top that could be shown.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(in crate::app) fn can_reveal(&self) -> Result<(), &'static str> {
+        match self.overlays.last() {
+            Some(Overlay::Preview(p)) if p.handed().is_some() => Ok(()),
+            _ => Err("it works where a new role was handed over"),
+        }
+    }
+
+    pub(in crate::app) fn toggle_password(&mut self) {
+        if let Some(preview) = self.preview() {
+            preview.reveal();
         }
     }
 
@@ -437,7 +480,7 @@ impl App {
         Picker::new(Line::new("Nothing to fix in this cell. Fix instead", Tone::Title), items, 0)
     }
 
-    fn plan(&mut self, instance: usize, ask: Ask) -> Vec<Effect> {
+    pub(super) fn plan(&mut self, instance: usize, ask: Ask) -> Vec<Effect> {
         if let Some(Err(why)) = self.instances.get(instance).map(|i| i.may(Deed::Change)) {
             self.say(why, Tone::Warning);
             return Vec::new();

@@ -1,7 +1,9 @@
 //! A plan told in sections: who gains and loses, what to know before, the steps with their SQL, how it is taken back,
 //! what is left alone. Knows plans and words, nothing of keys.
 
-use super::{CellChange, Fate, Progress, Ready, Told, ending::Order};
+use secrecy::ExposeSecret as _;
+
+use super::{CellChange, Fate, Handed, Progress, Ready, Told, ending::Order};
 use crate::{
     app::{
         prose::Prose,
@@ -31,7 +33,7 @@ const SHORT: usize = 4;
 const SENTENCES: usize = 8;
 const ROLES: usize = 12;
 
-fn indented(cells: usize, line: Line) -> Line {
+pub(super) fn indented(cells: usize, line: Line) -> Line {
     Line(vec![Span::new(&" ".repeat(cells), Tone::Text)]).join(line)
 }
 
@@ -319,7 +321,7 @@ pub(super) fn progress(progress: &Progress, rehearse: bool, stopping: bool, plan
 }
 
 /// How it ended, above the rest.
-pub(super) fn told(told: &Told) -> Vec<Line> {
+pub(super) fn told(told: &Told, revealed: bool) -> Vec<Line> {
     let (glyph, tone) = match told.fate {
         Fate::Committed => ("✔ ", Tone::Good),
         Fate::Rehearsed => ("✔ ", Tone::Info),
@@ -331,7 +333,39 @@ pub(super) fn told(told: &Told) -> Vec<Line> {
     if let Some(remedy) = &told.remedy {
         lines.push(indented(2, Line(vec![Span::known("→ ", Tone::Accent)]).and(remedy, Tone::Text)));
     }
+    if let Some(aftermath) = &told.aftermath {
+        lines.extend(aftermath.said.iter().map(|(tone, words)| {
+            let glyph = match tone {
+                Tone::Good => "✔ ",
+                Tone::Error => "✖ ",
+                Tone::Warning => "▲ ",
+                _ => "· ",
+            };
+            indented(2, Line(vec![Span::known(glyph, *tone)]).and(words, Tone::Text))
+        }));
+        if let Some(handed) = &aftermath.handover {
+            lines.push(Line::empty());
+            lines.extend(handover(handed, revealed));
+        }
+    }
     lines.push(Line::empty());
+    lines
+}
+
+/// What the people of a service need: the file with the password, and the blocks without it.
+fn handover(handed: &Handed, revealed: bool) -> Vec<Line> {
+    let mut lines = vec![Line(vec![Span::known("Hand-over", Tone::Title)])];
+    let line = Line::new("The URL with its password is in a file that only you can read: ", Tone::Text);
+    lines.push(indented(2, line.and(&handed.file, Tone::Strong)));
+    let line = Line::new("password  ", Tone::Text);
+    let line = if revealed {
+        line.and(handed.password.0.expose_secret(), Tone::Strong)
+    } else {
+        line.known("••••••••••••", Tone::Dim)
+    };
+    lines.push(indented(2, line));
+    lines.push(Line::empty());
+    lines.extend(handed.text.lines().map(|l| indented(2, Line::new(l, Tone::Text))));
     lines
 }
 

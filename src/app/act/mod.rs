@@ -2,22 +2,40 @@
 //! done outside and comes back under the ticket it was given; what comes for a ticket that nobody waits for is dropped.
 //!
 //! ```text
-//!  f, u ─▶ Effect::Plan ─▶ Planning ─▶ Shown ──Enter──▶ Confirm ──y, or the typed name──▶ Effect::Apply ─▶ Running ─▶ Over
+//!  c, m, I ─▶ Form ──Enter─┐         ┌── Asking ◀─┐ what nothing decides, answered with y and n
+//!  f, u ─▶ Effect::Plan ─▶ Planning ─┴▶ Shown ──Enter──▶ Confirm ──y, or the typed name──▶ Effect::Apply ─▶ Running ─▶ Over
 //!  x, X ────────────────────────────▶ Shown │ ▲                                           Effect::Signal
 //!                                           r └── Effect::Rehearse ─▶ Running ─▶ (result above the plan)
 //! ```
 //! A dialog hears no key that was pressed before its present stage stood on the screen ([`preview::Preview::armed`]).
 
+mod asking;
 mod drive;
 pub mod ending;
+mod fill;
+pub mod form;
+#[cfg(test)]
+mod form_tests;
+pub(super) mod forms;
 mod gate;
 pub mod lines;
 pub mod preview;
 #[cfg(test)]
 mod tests;
 
-use super::view::Line;
-use crate::plan::Plan;
+use std::{path::PathBuf, sync::Arc};
+
+use secrecy::SecretString;
+
+use super::view::{Line, Tone};
+use crate::{
+    plan::{
+        Plan,
+        moves::{Answers, Question, Whereabouts, isolate, versions},
+        setup,
+    },
+    policy::Service,
+};
 
 pub use gate::Deed;
 
@@ -30,6 +48,23 @@ pub enum Ask {
     Undo { entry: Option<u64> },
     /// Do again what an entry of the journal took back; `None`: the newest that can be.
     Redo { entry: Option<u64> },
+    /// Set a service up; adds it to the policy's file afterwards.
+    Create { wanted: Box<setup::Wanted>, to_policy: bool },
+    /// Move a version table, or rows of it.
+    MoveVersions(Box<versions::Wanted>),
+    /// Take a service out of the schema that it shares. Its revision scripts are the policy's, or in these folders.
+    Isolate { wanted: Box<isolate::Wanted>, revisions: Vec<PathBuf> },
+}
+
+impl Ask {
+    /// What somebody answered so far, where there can be questions.
+    pub fn answers(&mut self) -> Option<&mut Answers> {
+        match self {
+            Ask::MoveVersions(wanted) => Some(&mut wanted.answers),
+            Ask::Isolate { wanted, .. } => Some(&mut wanted.answers),
+            Ask::Fix { .. } | Ask::Undo { .. } | Ask::Redo { .. } | Ask::Create { .. } => None,
+        }
+    }
 }
 
 /// What a plan is to the journal.
@@ -55,6 +90,22 @@ pub struct Ready {
     pub remaining: usize,
     /// Steps that the login cannot do, and what right it lacks.
     pub lacks: Vec<String>,
+    /// What nothing decides but a person; the plan is without it.
+    pub questions: Vec<Question>,
+    pub after: After,
+}
+
+/// What is done and told once a plan is committed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct After {
+    /// The service that the plan sets up: for the hand-over.
+    pub service: Option<Service>,
+    /// Adds it to the policy's file.
+    pub to_policy: bool,
+    /// Where roles find their version tables.
+    pub whereabouts: Vec<Whereabouts>,
+    /// What applications need besides.
+    pub needs: Vec<String>,
 }
 
 /// One cell of the matrix before and after, as the pane Grants writes them.
@@ -100,7 +151,40 @@ pub struct Told {
     pub remedy: Option<String>,
     /// Findings of the step that the server refused: a plan without them may go through.
     pub refused: Vec<String>,
+    /// What came of it besides.
+    pub aftermath: Option<Box<Aftermath>>,
 }
+
+/// What was found out and made once it was committed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Aftermath {
+    /// Sentences: how the login went, where version tables are found, what else is needed.
+    pub said: Vec<(Tone, String)>,
+    pub handover: Option<Handed>,
+}
+
+/// What the people of a service need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handed {
+    pub role: String,
+    /// The file of its owner alone in which the URL stands with its password.
+    pub file: String,
+    /// The blocks to paste; the password is not in them.
+    pub text: String,
+    pub password: Hidden,
+}
+
+/// A password that is shown only when somebody asks for it.
+#[derive(Debug, Clone)]
+pub struct Hidden(pub Arc<SecretString>);
+
+impl PartialEq for Hidden {
+    fn eq(&self, other: &Hidden) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Hidden {}
 
 /// The four ways an action can end, and a signal's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use tui_input::Input;
 
 use super::{
-    Ask, Progress, Ready, Told,
+    Ask, Handed, Progress, Ready, Told,
+    asking::{Asking, Stretch},
     ending::{Order, Ordered},
     lines::{self, Section},
 };
@@ -20,7 +21,7 @@ use crate::{
         wrap::wrap,
     },
     config::target::Environment,
-    plan::Approved,
+    plan::{Approved, moves::Answers},
     text,
 };
 
@@ -40,6 +41,8 @@ pub enum Stage {
     Planning,
     /// There is no plan: why.
     Nothing(Vec<String>),
+    /// The plan leaves something open that only a person can say.
+    Asking,
     Shown,
     Confirm(Confirm),
     Running {
@@ -86,6 +89,12 @@ pub struct Preview {
     /// A rehearsal's result, above the plan.
     rehearsed: Option<Told>,
     full: bool,
+    /// What was asked, and what was answered.
+    asking: Asking,
+    /// Answers of an earlier dialog about the same form.
+    before: Answers,
+    /// The new password is shown.
+    revealed: bool,
     pub scroll: usize,
     /// The section the keys for folding speak of.
     at: usize,
@@ -100,6 +109,8 @@ struct Page {
     width: usize,
     lines: Vec<Line>,
     starts: Vec<usize>,
+    /// What stays in sight.
+    selected: Option<Stretch>,
     /// To be made anew.
     stale: bool,
 }
@@ -121,6 +132,9 @@ impl Preview {
             armed: false,
             rehearsed: None,
             full: false,
+            asking: Asking::default(),
+            before: Answers::new(),
+            revealed: false,
             scroll: 0,
             at: 0,
             turned: BTreeSet::new(),
@@ -138,6 +152,77 @@ impl Preview {
         self.stage = stage;
         self.composed = None;
         self.armed = false;
+        self.revealed = false;
+        self.page.stale = true;
+    }
+
+    /// Answers that were given before.
+    pub fn remember(&mut self, answers: Answers) {
+        self.before = answers;
+    }
+
+    /// What was answered.
+    #[must_use]
+    pub fn answers(&self) -> Answers {
+        self.asking.answers()
+    }
+
+    /// A key that answers a question; false when it is none.
+    pub fn answer(&mut self, key: Key) -> bool {
+        match key.code {
+            Code::Char('y' | 'n') if !key.ctrl && !key.alt => self.asking.answer(key == Key::char('y')),
+            Code::Char('Y' | 'N') if !key.ctrl && !key.alt => self.asking.answer_rest(key == Key::char('Y')),
+            _ => return false,
+        }
+        self.page.stale = true;
+        true
+    }
+
+    /// Makes the plan anew with what was answered.
+    ///
+    /// # Errors
+    /// How many questions are open still.
+    pub fn settle(&mut self, ticket: u64) -> Result<Ask, usize> {
+        let open = self.asking.open();
+        if open > 0 {
+            self.asking.to_open();
+            self.page.stale = true;
+            return Err(open);
+        }
+        let said = self.asking.settled();
+        let Subject::Plan { ask, ready } = &mut self.subject else { return Err(0) };
+        *ready = None;
+        if let Some(answers) = ask.answers() {
+            *answers = said;
+        }
+        let ask = ask.clone();
+        self.ticket = ticket;
+        self.enter(Stage::Planning);
+        Ok(ask)
+    }
+
+    /// Up and down: by lines, or by questions.
+    pub fn step(&mut self, by: isize) {
+        if matches!(self.stage, Stage::Asking) {
+            self.asking.step(by);
+            self.page.stale = true;
+        } else {
+            self.scroll = self.scroll.saturating_add_signed(by);
+        }
+    }
+
+    /// What is handed over, once it is done.
+    #[must_use]
+    pub fn handed(&self) -> Option<&Handed> {
+        match &self.stage {
+            Stage::Over(told) => told.aftermath.as_ref()?.handover.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Shows the new password, or hides it again.
+    pub fn reveal(&mut self) {
+        self.revealed = !self.revealed;
         self.page.stale = true;
     }
 
@@ -171,6 +256,11 @@ impl Preview {
             return;
         }
         match result {
+            Ok(found) if !found.questions.is_empty() => {
+                self.asking.add(found.questions, &self.before);
+                self.scroll = 0;
+                self.enter(Stage::Asking);
+            }
             Ok(found) => {
                 if let Subject::Plan { ready, .. } = &mut self.subject {
                     *ready = Some(Arc::from(found));
@@ -314,6 +404,9 @@ impl Preview {
     /// What `copy` copies.
     #[must_use]
     pub fn sql(&self) -> String {
+        if let Some(handed) = self.handed() {
+            return handed.text.clone();
+        }
         match &self.subject {
             Subject::Plan { ready: Some(ready), .. } => ready.plan.statements().collect::<Vec<_>>().join("\n"),
             Subject::Plan { ready: None, .. } => String::new(),
@@ -324,6 +417,10 @@ impl Preview {
     /// Name for a file of the SQL.
     #[must_use]
     pub fn file(&self) -> String {
+        if let Some(handed) = self.handed() {
+            let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+            return format!("pgmoat-handover-{}.txt", handed.role.chars().map(plain).take(63).collect::<String>());
+        }
         match self.ready() {
             Some(ready) => format!("pgmoat-plan-{}.sql", ready.plan.plan_id),
             None => "pgmoat-sessions.txt".to_owned(),
@@ -338,6 +435,15 @@ impl Preview {
             Subject::Plan { ask: Ask::Fix { .. }, .. } => Line::new("Fix", Tone::Title),
             Subject::Plan { ask: Ask::Undo { .. }, .. } => Line::new("Undo", Tone::Title),
             Subject::Plan { ask: Ask::Redo { .. }, .. } => Line::new("Redo", Tone::Title),
+            Subject::Plan { ask: Ask::Create { wanted, .. }, .. } => {
+                Line::new("Create schema ", Tone::Title).and(&wanted.schema, Tone::Title)
+            }
+            Subject::Plan { ask: Ask::MoveVersions(wanted), .. } => {
+                Line::new(&format!("Move the version table of {} to {}", wanted.from, wanted.to), Tone::Title)
+            }
+            Subject::Plan { ask: Ask::Isolate { wanted, .. }, .. } => {
+                Line::new(&format!("Isolate {} from {}", wanted.schema, wanted.from), Tone::Title)
+            }
             Subject::End(order) => {
                 let verb = match order.way {
                     super::ending::Way::Cancel => "Cancel the statement of",
@@ -355,6 +461,11 @@ impl Preview {
             self.make(instance, width);
         }
         let all = self.page.lines.len();
+        if let Some(selected) = self.page.selected {
+            let end = selected.from + selected.lines;
+            let top = if selected.from <= 2 { 0 } else { selected.from };
+            self.scroll = self.scroll.min(top).max(end.saturating_sub(height));
+        }
         self.scroll = self.scroll.min(all.saturating_sub(height));
         (self.page.lines.iter().skip(self.scroll).take(height).cloned().collect(), all)
     }
@@ -376,10 +487,15 @@ impl Preview {
             Stage::Running { rehearse, progress, stopping } => {
                 head.extend(lines::progress(progress, *rehearse, *stopping, plan));
             }
-            Stage::Over(told) => head.extend(lines::told(told)),
+            Stage::Over(told) => head.extend(lines::told(told, self.revealed)),
+            Stage::Asking => {
+                let (lines, selected) = self.asking.lines(width);
+                self.page = Page { width, lines, selected: Some(selected), ..Page::default() };
+                return;
+            }
             Stage::Shown | Stage::Confirm(_) => {
                 if let Some(told) = &self.rehearsed {
-                    head.extend(lines::told(told));
+                    head.extend(lines::told(told, false));
                 }
                 if let Some(ready) = self.ready() {
                     head.push(settles(ready));

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{ActNews, Ask, Book, Fate, Meaning, Progress, Ready, Told, ending};
+use super::{ActNews, After, Ask, Book, Fate, Meaning, Progress, Ready, Told, ending};
 use crate::{
     app::{
         App, Effect, InstanceMsg, Msg,
@@ -71,6 +71,8 @@ pub(crate) fn ready(instance: &Instance) -> Ready {
         settles: changes.len(),
         remaining: 0,
         lacks: Vec::new(),
+        questions: Vec::new(),
+        after: After::default(),
     }
 }
 
@@ -330,6 +332,7 @@ fn while_it_runs_esc_asks_to_stop_and_does_not_lie() {
         details: vec!["Transaction 7.".into()],
         remedy: None,
         refused: Vec::new(),
+        aftermath: None,
     };
     let effects = bench.app.update(Msg::Act(ticket, ActNews::Over(told)));
     assert!(effects.contains(&Effect::Refresh(Some(0))) && effects.contains(&Effect::ReadJournal));
@@ -342,8 +345,14 @@ fn a_rehearsal_comes_back_to_the_plan_and_a_stale_plan_is_made_again() {
     bench.keys("r");
     let Some(Effect::Rehearse { ticket, .. }) = bench.effects.last() else { panic!("{:?}", bench.effects) };
     let ticket = *ticket;
-    let told =
-        |fate, title: &str| Told { fate, title: title.into(), details: Vec::new(), remedy: None, refused: Vec::new() };
+    let told = |fate, title: &str| Told {
+        fate,
+        title: title.into(),
+        details: Vec::new(),
+        remedy: None,
+        refused: Vec::new(),
+        aftermath: None,
+    };
     bench.app.update(Msg::Act(ticket, ActNews::Over(told(Fate::Rehearsed, "Rehearsed: it works"))));
     bench.drawn();
     assert!(bench.text().contains("Rehearsed: it works") && bench.text().contains("Enter apply"), "{}", bench.text());
@@ -481,7 +490,14 @@ fn no_row_of_random_keys_approves_without_a_full_confirmation() {
                     _ => continue,
                 };
                 let fate = [Fate::Committed, Fate::Nothing, Fate::Unknown, Fate::Rehearsed][next(4)];
-                let told = Told { fate, title: "over".into(), details: Vec::new(), remedy: None, refused: vec![] };
+                let told = Told {
+                    fate,
+                    title: "over".into(),
+                    details: Vec::new(),
+                    remedy: None,
+                    refused: vec![],
+                    aftermath: None,
+                };
                 bench.app.update(Msg::Act(ticket, ActNews::Over(told)));
             }
             // the screen follows the keys two times in three
@@ -506,6 +522,7 @@ fn a_refused_step_is_left_out_of_the_next_plan() {
         details: Vec::new(),
         remedy: None,
         refused: vec!["code:too much in audit".into()],
+        aftermath: None,
     };
     bench.app.update(Msg::Act(*ticket, ActNews::Over(told)));
     bench.drawn();
@@ -561,6 +578,7 @@ fn whole_screens() {
                 details: vec!["Nothing is guessed: the journal keeps it as unknown.".into()],
                 remedy: Some("When the server answers again the console asks by itself.".into()),
                 refused: Vec::new(),
+                aftermath: None,
             };
             bench.app.update(Msg::Act(ticket, ActNews::Over(told)));
             bench.drawn();

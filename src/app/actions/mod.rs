@@ -3,7 +3,7 @@
 
 use super::{
     App, Effect, Overlay,
-    act::ending::Way,
+    act::{ending::Way, forms::Kind},
     overlay::StoryView,
     palette,
     panes::{Enter, Reach},
@@ -301,6 +301,33 @@ pub const ACTIONS: &[ActionSpec] = &[
         App::fix_all,
     )),
     acts(action(
+        "create-schema",
+        "create schema",
+        &["c"],
+        Pane,
+        "Sets up one service by a form: schema, role, password, rights, limits, version table; with the hand-over.",
+        App::can_fill,
+        |app| app.fill(Kind::Create),
+    )),
+    acts(action(
+        "move-versions",
+        "move versions",
+        &["m"],
+        Pane,
+        "Moves a version table, or rows of it, to the schema of its service; what nothing decides is asked.",
+        App::can_move,
+        |app| app.fill(Kind::MoveVersions),
+    )),
+    acts(action(
+        "isolate",
+        "isolate",
+        &["I"],
+        Pane,
+        "Takes one service out of a schema that it shares, with its tables, rows, role and search path.",
+        App::can_fill,
+        |app| app.fill(Kind::Isolate),
+    )),
+    acts(action(
         "undo",
         "undo",
         &["u"],
@@ -344,6 +371,15 @@ pub const ACTIONS: &[ActionSpec] = &[
         "Shows every statement in full, with what each step means, or the short form again.",
         App::has_plan,
         here!(|app| app.toggle_full()),
+    ),
+    action(
+        "reveal",
+        "show password",
+        &["V"],
+        Preview,
+        "Shows the password of a role that was made, or hides it again.",
+        App::can_reveal,
+        here!(|app| app.toggle_password()),
     ),
     action("pause", "pause", &["p"], Reading, "Stops reading from the servers, or goes on.", live, |app| {
         app.paused = !app.paused;

@@ -5,7 +5,7 @@ mod secret;
 
 use std::{collections::HashMap, path::PathBuf};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use super::{
     apply::{self, Confirmed},
@@ -19,15 +19,14 @@ use super::{
 };
 use crate::{
     app::view::Tone,
-    config::{Conninfo, Target as Server},
+    config::{Target as Server, paths},
     domain::change::Change,
     plan::{
         Refused, build,
-        handover::Handover,
         setup::{self, Wanted},
     },
-    policy::{Service, file, write},
-    server::apply::login,
+    policy::Service,
+    run::handover::{self, AddError, UNASKED, handed, landed},
     text,
 };
 
@@ -42,6 +41,7 @@ pub async fn create_schema(report: &mut Report, context: &Context, args: &Create
         schema: args.name.clone(),
         role: args.role.clone(),
         owner: args.owner.clone(),
+        creators: args.creators.clone(),
         read: args.read.clone(),
         append: args.append.clone(),
         search_path: args.search_path.clone(),
@@ -168,7 +168,15 @@ async fn run(
     };
     let password = secret::obtained(source).await?;
     let url = handed(&server, role, None, Some(&password)).url();
-    let noted = if rehearse { None } else { Some(secret::noted(&context.env, &server.name, role, &url)?) };
+    let noted = if rehearse {
+        None
+    } else {
+        let remedy = "Nothing was changed. Set XDG_STATE_HOME to a directory that can be written.";
+        let homeless = "could not find a place for the password: there is no home directory";
+        let state = paths::state_dir(&context.env).ok_or_else(|| Failure::refused(homeless, remedy))?;
+        let noted = handover::noted(&state, &server.name, role, &url);
+        Some(noted.map_err(|why| Failure::refused(why, remedy))?)
+    };
     let passwords = HashMap::from([(role.to_owned(), password.clone())]);
     let how = Confirmed { link: None, rehearse, yes, passwords };
     let exit = apply::by_command(report, context, target, made, how, halt).await?;
@@ -182,24 +190,6 @@ async fn run(
         _ => None,
     };
     Ok(Done { exit, committed })
-}
-
-fn handed<'a>(
-    server: &'a Server,
-    role: &'a str,
-    of: Option<&'a Service>,
-    password: Option<&'a SecretString>,
-) -> Handover<'a> {
-    let host = server.conninfo.hosts.first();
-    Handover {
-        host: host.map_or("localhost", |h| h.host.as_str()),
-        port: host.map_or(5432, |h| h.port),
-        database: &server.conninfo.dbname,
-        role,
-        schema: of.and_then(|s| s.schemas.first()).map_or("", String::as_str),
-        password: password.map(SecretString::expose_secret),
-        version_table: of.and_then(|s| s.version_table.as_deref()),
-    }
 }
 
 /// Logs in as the new role, and prints what its people need.
@@ -219,19 +209,13 @@ async fn ended(report: &mut Report, made: &Made, service: &Service) -> Result<()
 
 /// A login as the role, with its new password, the way its service will do it.
 async fn tried(report: &mut Report, server: &Server, role: &str, password: &SecretString) -> Result<(), Failure> {
-    let conninfo = Conninfo { user: role.to_owned(), password: Some(password.clone()), ..server.conninfo.clone() };
-    match login::try_login(&conninfo).await {
+    match handover::tried(server, role, password).await {
         Ok(seen) => {
-            let path = seen.current_schema.as_ref().map_or_else(
-                || "no schema of its search path is one that it may use".to_owned(),
-                |schema| format!("what it creates goes to {schema}"),
-            );
             let mut line = report.line().tone("Logged in as ", Tone::Good).tone(&seen.user, Tone::Strong);
-            line = line.tone(&format!(": {path}."), Tone::Good);
+            line = line.tone(&format!(": {}.", landed(&seen)), Tone::Good);
             line.end()?;
             if !seen.password_was_asked {
-                let words = "The server did not ask for the password: pg_hba.conf lets this connection in without one.";
-                report.paragraph(0, "", words, Tone::Warning)?;
+                report.paragraph(0, "", UNASKED, Tone::Warning)?;
             }
             Ok(())
         }
@@ -255,20 +239,10 @@ fn policy_file(target: &Target) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Appends the service to a policy file: comments and order of what is there stay.
+/// Appends the service to a policy file.
 fn add(path: &std::path::Path, service: &Service) -> Result<(), Failure> {
-    let failed = |what: &'static str| move |e: std::io::Error| Failure::file(what, path, &e, "The database is set up.");
-    let before = std::fs::read_to_string(path).map_err(failed("read"))?;
-    let gap = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
-    let after = format!("{before}{gap}{}", write::service(service));
-    file::parse(&after, path).map_err(|e| super::resolve::policy_failure(&e))?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| std::path::Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed("write beside"))?;
-    std::io::Write::write_all(&mut file, after.as_bytes()).map_err(failed("write"))?;
-    if let Ok(of) = std::fs::metadata(path) {
-        let _ = file.as_file().set_permissions(of.permissions());
-    }
-    file.as_file().sync_all().map_err(failed("write"))?;
-    file.persist(path).map_err(|e| failed("replace")(e.error))?;
-    Ok(())
+    handover::add(path, service).map_err(|error| match error {
+        AddError::File { verb, path, cause } => Failure::file(verb, &path, &cause, "The database is set up."),
+        AddError::Policy(error) => super::resolve::policy_failure(&error),
+    })
 }

@@ -54,6 +54,33 @@ pub struct Wanted {
     pub answers: Answers,
 }
 
+/// A part of [`Wanted`] that can be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    From,
+    Schema,
+    Role,
+}
+
+/// What keeps [`plan`] from planning, as far as names tell, part by part; cheap enough to be asked after every key.
+#[must_use]
+pub fn faults(snapshot: &Snapshot, wanted: &Wanted) -> Vec<(Part, Refused)> {
+    let catalog = &snapshot.catalog;
+    let mut faults = Vec::new();
+    if catalog.schema_named(&wanted.from).is_none() {
+        faults.push((Part::From, Refused::new(format!("there is no schema {}", wanted.from))));
+    }
+    if wanted.from == wanted.schema {
+        faults.push((Part::Schema, Refused::new(format!("{} is the shared schema itself", wanted.from))));
+    } else if catalog.schema_named(&wanted.schema).is_none() {
+        faults.extend(setup::name("schema", &wanted.schema).err().map(|why| (Part::Schema, why)));
+    }
+    if catalog.role_named(&wanted.role).is_none() {
+        faults.extend(setup::name("role", &wanted.role).err().map(|why| (Part::Role, why)));
+    }
+    faults
+}
+
 /// The whole way of one service.
 ///
 /// # Errors
@@ -65,21 +92,12 @@ pub fn plan(
     lineages: &Arc<Lineages>,
     wanted: &Wanted,
 ) -> Result<Proposal, Refused> {
+    if let Some((_, why)) = faults(snapshot, wanted).into_iter().next() {
+        return Err(why);
+    }
     let catalog = &snapshot.catalog;
-    if catalog.schema_named(&wanted.from).is_none() {
-        return Err(Refused::new(format!("there is no schema {}", wanted.from)));
-    }
-    if wanted.from == wanted.schema {
-        return Err(Refused::new(format!("{} is the shared schema itself", wanted.from)));
-    }
     let (new_schema, new_role) =
         (catalog.schema_named(&wanted.schema).is_none(), catalog.role_named(&wanted.role).is_none());
-    if new_schema {
-        setup::name("schema", &wanted.schema)?;
-    }
-    if new_role {
-        setup::name("role", &wanted.role)?;
-    }
     let mut service = declare(policy, wanted);
     let lineage = lineages.of(&service.name);
     let mut policy = policy.cloned().unwrap_or_else(|| Policy { undeclared: Undeclared::Ignore, ..Policy::default() });
@@ -178,7 +196,7 @@ pub fn plan(
     }
     questions.sort();
     questions.dedup();
-    Ok(Proposal { plan, questions, whereabouts })
+    Ok(Proposal { plan, questions, whereabouts, service: Some(service) })
 }
 
 /// The service as a policy would declare it afterwards.

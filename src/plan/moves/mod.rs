@@ -11,10 +11,13 @@ mod whereabouts;
 use std::collections::BTreeMap;
 
 use super::{Hazard, HazardKind, Plan};
-use crate::domain::{
-    ObjectKind, Privilege,
-    effective::{Matrix, Who},
-    snapshot::{Catalog, Snapshot},
+use crate::{
+    domain::{
+        ObjectKind, Privilege,
+        effective::{Matrix, Who},
+        snapshot::{Catalog, Snapshot},
+    },
+    policy::Service,
 };
 
 pub use whereabouts::Whereabouts;
@@ -41,6 +44,38 @@ pub struct Proposal {
     pub questions: Vec<Question>,
     /// Before and after, for every role that looks for one of the version tables.
     pub whereabouts: Vec<Whereabouts>,
+    /// The service that is set up by it, as a policy would declare it.
+    pub service: Option<Service>,
+}
+
+/// `SCHEMA` or `SCHEMA.TABLE`, odd names in double quotes; `None` for anything else.
+#[must_use]
+pub fn place(text: &str) -> Option<(String, Option<String>)> {
+    let mut parts = vec![String::new()];
+    let mut chars = text.chars().peekable();
+    let mut quoted = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.next_if_eq(&'"').is_some() => parts.last_mut().into_iter().for_each(|p| p.push('"')),
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(String::new()),
+            c => parts.last_mut().into_iter().for_each(|p| p.push(c)),
+        }
+    }
+    match parts.as_slice() {
+        [schema] if !quoted => Some((schema.clone(), None)),
+        [schema, table] if !quoted => Some((schema.clone(), Some(table.clone()))),
+        _ => None,
+    }
+}
+
+/// `SCHEMA.TABLE` as [`place`] reads it.
+#[must_use]
+pub fn place_of(schema: &str, table: &str) -> String {
+    let part = |name: &str| {
+        if name.contains(['.', '"']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
+    };
+    format!("{}.{}", part(schema), part(table))
 }
 
 fn note(kind: HazardKind, sentence: impl Into<String>) -> Hazard {
@@ -66,6 +101,17 @@ fn owner_of_schema(snapshot: &Snapshot, schema: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::plan::{Ground, build, predict::predict, undo};
+
+    #[test]
+    fn a_place_may_have_odd_names() {
+        assert_eq!(place("public"), Some(("public".into(), None)));
+        assert_eq!(place("public.alembic_version_auth"), Some(("public".into(), Some("alembic_version_auth".into()))));
+        assert_eq!(place("\"a.b\".\"c\"\"d\""), Some(("a.b".into(), Some("c\"d".into()))));
+        assert_eq!(place(&place_of("a.b", "c\"d")), Some(("a.b".into(), Some("c\"d".into()))));
+        assert_eq!(place_of("public", "alembic_version"), "public.alembic_version");
+        assert_eq!(place("a.b.c"), None);
+        assert_eq!(place("\"a"), None);
+    }
 
     /// The plan leads where it says, and the plan that takes it back leads to what was: in meaning, and nothing is left.
     pub(super) fn assert_there_and_back(before: &Snapshot, plan: &Plan) {

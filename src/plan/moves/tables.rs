@@ -104,7 +104,7 @@ pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -
         );
         plan.notes.push(note(HazardKind::Application, sentence));
     }
-    Ok(Proposal { plan, questions: bundle.questions, whereabouts: Vec::new() })
+    Ok(Proposal { plan, questions: bundle.questions, whereabouts: Vec::new(), service: None })
 }
 
 /// Each change once, where it stands first.

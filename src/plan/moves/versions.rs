@@ -39,6 +39,60 @@ pub struct Wanted {
     pub answers: Answers,
 }
 
+/// A part of [`Wanted`] that can be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    From,
+    To,
+    Rows,
+    Owner,
+}
+
+/// What keeps [`plan`] from planning, as far as names tell, part by part; cheap enough to be asked after every key.
+#[must_use]
+pub fn faults(snapshot: &Snapshot, policy: Option<&Policy>, wanted: &Wanted) -> Vec<(Part, Refused)> {
+    let catalog = &snapshot.catalog;
+    let mut faults = Vec::new();
+    let there = |schema: &str| catalog.schema_named(schema).is_some();
+    let mut table = None;
+    if there(&wanted.from) {
+        match source(snapshot, &wanted.from, wanted.table.as_deref()) {
+            Ok(source) => table = Some(source),
+            Err(why) => faults.push((Part::From, why)),
+        }
+    } else {
+        faults.push((Part::From, Refused::new(format!("there is no schema {}", wanted.from))));
+    }
+    if !there(&wanted.to) {
+        faults.push((Part::To, Refused::new(format!("there is no schema {}", wanted.to))));
+    } else if wanted.from == wanted.to {
+        faults.push((Part::To, Refused::new(format!("{} is where it is already", wanted.from))));
+    }
+    if let Some(table) = table {
+        let known: Vec<&str> = table.rows.known().unwrap_or_default().iter().map(String::as_str).collect();
+        faults.extend(not_there(&wanted.rows, &known, &table.name).map(|why| (Part::Rows, why)));
+    }
+    let service = policy.and_then(|p| p.services.iter().find(|s| s.schemas.contains(&wanted.to)));
+    let owner = owner(snapshot, service, wanted);
+    if there(&wanted.to) && catalog.role_named(&owner).is_none() {
+        faults.push((Part::Owner, Refused::new(format!("there is no role {owner} that could own it"))));
+    }
+    faults
+}
+
+/// Whose it will be.
+fn owner(snapshot: &Snapshot, service: Option<&Service>, wanted: &Wanted) -> String {
+    let declared = wanted.owner.clone().or_else(|| service.map(|s| s.owner.clone()));
+    declared.or_else(|| owner_of_schema(snapshot, &wanted.to)).unwrap_or_default()
+}
+
+/// The first wanted row that a table does not hold.
+fn not_there(wanted: &[String], there: &[&str], table: &str) -> Option<Refused> {
+    let strange = wanted.iter().find(|r| !there.contains(&r.as_str()))?;
+    let there = if there.is_empty() { "nothing".to_owned() } else { text::list(there, 12) };
+    Some(Refused::new(format!("{table} holds no row {strange}; it holds {there}")))
+}
+
 /// The plan that moves a version table, or rows of it.
 ///
 /// # Errors
@@ -49,26 +103,14 @@ pub fn plan(
     lineages: &Lineages,
     wanted: &Wanted,
 ) -> Result<Proposal, Refused> {
+    if let Some((_, why)) = faults(snapshot, policy, wanted).into_iter().next() {
+        return Err(why);
+    }
     let catalog = &snapshot.catalog;
-    for schema in [&wanted.from, &wanted.to] {
-        if catalog.schema_named(schema).is_none() {
-            return Err(Refused::new(format!("there is no schema {schema}")));
-        }
-    }
-    if wanted.from == wanted.to {
-        return Err(Refused::new(format!("{} is where it is already", wanted.from)));
-    }
     let services = policy.map(|p| p.services.as_slice()).unwrap_or_default();
     let service = services.iter().find(|s| s.schemas.contains(&wanted.to));
     let source = source(snapshot, &wanted.from, wanted.table.as_deref())?;
-    let owner = match &wanted.owner {
-        Some(owner) => Some(owner.clone()),
-        None => service.map(|s| s.owner.clone()),
-    };
-    let owner = owner.or_else(|| owner_of_schema(snapshot, &wanted.to)).unwrap_or_default();
-    if catalog.role_named(&owner).is_none() {
-        return Err(Refused::new(format!("there is no role {owner} that could own it")));
-    }
+    let owner = owner(snapshot, service, wanted);
     let matrix = Matrix::new(catalog, &snapshot.server);
     let versions = Versions::new(snapshot, policy, lineages, &matrix);
     let of = versions.0.iter().find(|v| v.oid == source.oid).map(|v| v.rows.as_slice()).unwrap_or_default();
@@ -122,7 +164,7 @@ pub fn plan(
     if known.is_empty() {
         plan.notes.push(note(HazardKind::Note, "The table holds no revision: its application begins from nothing."));
     }
-    Ok(Proposal { plan, questions, whereabouts })
+    Ok(Proposal { plan, questions, whereabouts, service: None })
 }
 
 /// What the application needs so that it looks where its version table is.
@@ -201,10 +243,9 @@ pub(super) fn choose(of: &[Revision], asked: &Asked<'_>, table: &str) -> Result<
     let Asked { service, scripts, by_hand, answers } = *asked;
     let mut chosen = Chosen { rows: Vec::new(), questions: Vec::new(), strange: Vec::new() };
     let wanted = |row: &str| by_hand.iter().any(|r| r == row);
-    if let Some(strange) = by_hand.iter().find(|r| !of.iter().any(|of| of.revision == **r)) {
-        let there: Vec<&str> = of.iter().map(|r| r.revision.as_str()).collect();
-        let there = if there.is_empty() { "nothing".to_owned() } else { text::list(&there, 12) };
-        return Err(Refused::new(format!("{table} holds no row {strange}; it holds {there}")));
+    let there: Vec<&str> = of.iter().map(|r| r.revision.as_str()).collect();
+    if let Some(why) = not_there(by_hand, &there, table) {
+        return Err(why);
     }
     if !by_hand.is_empty() {
         chosen.rows = of.iter().map(|r| r.revision.clone()).filter(|r| wanted(r)).collect();

@@ -29,6 +29,34 @@ impl Whereabouts {
         self.after == *self.wanted.as_ref().map_or(&self.before, |_| &self.wanted)
     }
 
+    /// What is so once it was done, in a sentence.
+    #[must_use]
+    pub fn now(&self) -> String {
+        let Whereabouts { role, table, .. } = self;
+        let place = |schema: &Option<String>| match schema {
+            Some(schema) => format!("{schema}.{table}"),
+            None => format!("no {table}"),
+        };
+        match (&self.wanted, self.holds()) {
+            (_, true) if self.before == self.after => {
+                format!("{role} finds {} by its search path, as before.", place(&self.after))
+            }
+            (_, true) => {
+                format!("{role} finds {} by its search path; it was {}.", place(&self.after), place(&self.before))
+            }
+            (Some(wanted), false) => format!(
+                "{role} finds {} by its search path, not {wanted}.{table}: its next upgrade would begin from there.",
+                place(&self.after)
+            ),
+            (None, false) => format!(
+                "{role} finds {} now and found {} before: if it kept its revision there, its next upgrade begins from \
+                 nothing.",
+                place(&self.after),
+                place(&self.before)
+            ),
+        }
+    }
+
     /// What will happen, in a sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
