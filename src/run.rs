@@ -9,6 +9,7 @@
 
 pub mod act;
 mod acts;
+mod aftermath;
 pub mod handover;
 mod judge;
 mod proposals;

@@ -314,7 +314,10 @@ impl<'a> Maker<'a> {
             let state = before.0.get(&key).cloned().flatten();
             self.ground.0.entry(key).or_insert(state);
         }
+        // A role that is made by the same plan takes its password along when it goes again.
+        let fresh = matches!(&change, Change::SetPassword { role } if self.base.catalog.role_named(role).is_none());
         let undo = match undo::back(self.draft.snapshot(), &before) {
+            _ if fresh => Some(Vec::new()),
             Ok(way) if way.left.is_empty() && !password => Some(way.changes.iter().flat_map(sql::statements).collect()),
             Ok(_) | Err(_) => None,
         };

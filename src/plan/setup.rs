@@ -375,6 +375,10 @@ mod tests {
             assert!(sql.iter().any(|s| s == expected), "{expected} is not in {sql:#?}");
         }
         assert!(sql.last().is_some_and(|s| s.starts_with("ALTER ROLE sankore_app PASSWORD")), "{sql:#?}");
+        let plan = service(&base(), None, &wanted).unwrap().plan;
+        assert!(plan.steps.iter().all(|s| s.undo.is_some()), "dropping the role takes its password along");
+        let all: Vec<&str> = plan.steps.iter().flat_map(|s| &s.hazards).map(|h| h.sentence.as_str()).collect();
+        assert!(!all.iter().any(|s| s.contains("old password")), "nobody had one: {all:#?}");
     }
 
     #[test]

@@ -192,6 +192,11 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
             HazardKind::Lock,
             format!("Reads all of {schema}.{table}; writes go on, other changes to its definition wait."),
         )],
+        // Nobody had an earlier one, and dropping the role takes it along.
+        Change::SetPassword { role } if before.catalog.role_named(role).is_none() => vec![hazard(
+            HazardKind::Note,
+            format!("The password of {role} is made when this runs, and stands in no plan, journal or log."),
+        )],
         Change::SetPassword { role } => {
             let n = sessions(role);
             let open = if n == 0 { String::new() } else { format!(" {n} open now stay as they are.") };
@@ -227,6 +232,7 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
         Change::AlterRole { name, attributes } if attributes.login == Some(false) => {
             vec![hazard(HazardKind::Loss, format!("{name} cannot log in any more; open sessions go on."))]
         }
+        Change::SetRoleSetting { role, .. } if before.catalog.role_named(role).is_none() => Vec::new(),
         Change::SetRoleSetting { role, name, .. } => vec![hazard(
             HazardKind::Application,
             format!("Sessions of {role} that are open keep their {name} until they connect again."),

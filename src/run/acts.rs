@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +11,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use secrecy::SecretString;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -19,15 +18,13 @@ use tokio::{
 
 use super::{
     act::{self, Order},
-    handover, proposals,
+    aftermath::{Fresh, aftermath, kept},
+    proposals,
 };
 use crate::{
     app::{
         Msg,
-        act::{
-            ActNews, After, Aftermath, Ask, Book, BookEntry, Fate, Handed, Hidden, Meaning, Progress, Ready, Told,
-            ending, lines,
-        },
+        act::{ActNews, After, Ask, Book, BookEntry, Fate, Meaning, Progress, Ready, Told, ending, lines},
         view::Tone,
     },
     audit::{Ending, Entry, Journal, Link, State},
@@ -37,7 +34,7 @@ use crate::{
     policy::judgement::Judgement,
     server::{
         Reader, Want,
-        apply::{self, ApplyOptions, Done, Outcome, Reason, password, preflight::preflight},
+        apply::{self, ApplyOptions, Done, Outcome, Reason, preflight::preflight},
         signal::{self, Signal},
     },
     text,
@@ -99,8 +96,8 @@ impl Acts {
                         proposals::create(&target, &judgement, *wanted, to_policy).await
                     }
                     Ask::MoveVersions(wanted) => proposals::move_versions(&target, &judgement, *wanted).await,
-                    Ask::Isolate { wanted, revisions } => {
-                        Box::pin(proposals::isolate(&target, &judgement, *wanted, revisions)).await
+                    Ask::Isolate { wanted, revisions, to_policy } => {
+                        Box::pin(proposals::isolate(&target, &judgement, *wanted, revisions, to_policy)).await
                     }
                 },
                 (None, _) => Err(vec!["There is no server behind this instance.".to_owned()]),
@@ -436,80 +433,19 @@ async fn run(
     }
     told.details.extend(acted.unwritten.map(|why| format!("The journal does not say so: {why}")));
     match acted.outcome {
-        Outcome::Committed(_) => told.aftermath = Some(Box::new(aftermath(&target, fresh, after).await)),
-        // It may be set, or not: then it had better be known.
-        Outcome::Unknown { .. } => {
-            let kept = fresh.into_iter().filter_map(|f| f.noted.map(|n| (f.role, n.keep())));
-            let said = kept.map(|(role, path)| {
-                (Tone::Warning, format!("The password that {role} may have now is in {}.", path.display()))
-            });
-            told.aftermath = Some(Box::new(Aftermath { said: said.collect(), handover: None }));
+        Outcome::Committed(_) => {
+            if !fresh.is_empty() {
+                let words = "committed; trying a login as the new role".to_owned();
+                let progress = Progress { words, details: Vec::new(), step: None, stoppable: false };
+                let _ = tell.send(Msg::Act(ticket, ActNews::Progress(progress)));
+            }
+            told.aftermath = Some(Box::new(aftermath(&target, fresh, after).await));
         }
+        // It may be set, or not: then it had better be known.
+        Outcome::Unknown { .. } => told.aftermath = Some(Box::new(kept(fresh))),
         Outcome::NothingChanged(_) | Outcome::RehearsalProven(_) => {}
     }
     told
-}
-
-/// A password that a plan sets, made here; on disk before it is set, unless it is a rehearsal.
-struct Fresh {
-    role: String,
-    password: SecretString,
-    noted: Option<handover::Noted>,
-}
-
-impl Fresh {
-    /// One for each role that gets one.
-    fn of(plan: &Approved, target: &Target, state: &Path, rehearse: bool) -> Result<Vec<Fresh>, String> {
-        let made = plan.plan().passwords().map(|role| {
-            let password = password::generate();
-            let noted = if rehearse {
-                None
-            } else {
-                let url = handover::handed(target, role, None, Some(&password)).url();
-                Some(handover::noted(state, &target.name, role, &url)?)
-            };
-            Ok(Fresh { role: role.to_owned(), password, noted })
-        });
-        made.collect()
-    }
-}
-
-/// What is found out and made once it is committed: logins, the hand-over, the policy's entry, where version tables are.
-async fn aftermath(target: &Target, fresh: Vec<Fresh>, after: After) -> Aftermath {
-    let mut made = Aftermath::default();
-    for Fresh { role, password, noted } in fresh {
-        let Some(file) = noted.map(handover::Noted::keep) else { continue };
-        match handover::tried(target, &role, &password).await {
-            Ok(seen) => {
-                made.said.push((Tone::Good, format!("Logged in as {}: {}.", seen.user, handover::landed(&seen))));
-                if !seen.password_was_asked {
-                    made.said.push((Tone::Warning, handover::UNASKED.to_owned()));
-                }
-            }
-            Err(error) => {
-                made.said.push((Tone::Error, format!("It was set up, but a login as {role} fails: {error}")));
-            }
-        }
-        let service = after.service.as_ref().filter(|s| s.role == role);
-        let text = match service {
-            Some(service) => handover::handed(target, &role, Some(service), None).text(),
-            None => format!("DATABASE_URL={}\n", handover::handed(target, &role, None, None).url()),
-        };
-        let (file, password) = (file.display().to_string(), Hidden(Arc::new(password)));
-        made.handover = Some(Handed { role, file, text, password });
-    }
-    if let (true, Some(service), Some(path)) = (after.to_policy, &after.service, &target.policy) {
-        made.said.push(match handover::add(path, service) {
-            Ok(()) => (Tone::Good, format!("Added to {}.", path.display())),
-            Err(error) => (Tone::Error, format!("The database is set up, but the policy is as it was: {error}")),
-        });
-    }
-    for place in &after.whereabouts {
-        let tone = if place.holds() { Tone::Good } else { Tone::Warning };
-        made.said.push((tone, place.now()));
-    }
-    made.said.extend(after.needs.into_iter().map(|need| (Tone::Warning, need)));
-    made
 }
 
 fn words(progress: &apply::Progress, titles: &[String]) -> Progress {

@@ -9,7 +9,7 @@ use crate::{
     config::{Target, revisions},
     domain::{alembic::Lineages, dependencies::Dependencies, snapshot::Snapshot},
     plan::{
-        HazardKind, Refused, build,
+        Hazard, HazardKind, Refused, build,
         moves::{Proposal, Whereabouts, isolate, tables, versions},
         setup,
     },
@@ -21,19 +21,24 @@ use crate::{
 pub(super) async fn create(target: &Target, before: &Judgement, wanted: setup::Wanted, to_policy: bool) -> Made {
     let names = setup::schemas(&wanted).into_iter().map(str::to_owned).collect();
     let title = format!("Create schema {} with role {}", wanted.schema, wanted.role());
-    let file = target.policy.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
     let make = move |snapshot: &Arc<Snapshot>, _: &Dependencies, policy: Option<&Policy>, _: &Arc<Lineages>| {
         let made = setup::service(snapshot, policy, &wanted)?;
         let (questions, whereabouts) = (Vec::new(), Vec::new());
         Ok(Proposal { plan: made.plan, questions, whereabouts, service: Some(made.service) })
     };
-    let mut ready = proposed(target, before, Arc::clone(&before.lineages), None, names, title, make).await?;
-    ready.after.to_policy = to_policy;
+    let ready = proposed(target, before, Arc::clone(&before.lineages), None, names, title, make).await?;
+    Ok(written_down(ready, target, to_policy))
+}
+
+/// The plan says that the service will be added to the policy's file.
+fn written_down(mut ready: Ready, target: &Target, to_policy: bool) -> Ready {
+    let file = target.policy.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
     if let (true, Some(file)) = (to_policy, file) {
+        ready.after.to_policy = true;
         let sentence = format!("Once it is committed, the service is added to {file}.");
-        ready.plan.notes.push(crate::plan::Hazard { kind: HazardKind::Note, sentence });
+        ready.plan.notes.push(Hazard { kind: HazardKind::Note, sentence });
     }
-    Ok(ready)
+    ready
 }
 
 /// A version table moved, or rows of it.
@@ -56,6 +61,7 @@ pub(super) async fn isolate(
     before: &Judgement,
     wanted: isolate::Wanted,
     folders: Vec<PathBuf>,
+    to_policy: bool,
 ) -> Made {
     let service = wanted.service.clone().unwrap_or_else(|| wanted.schema.clone());
     let mut lineages = Arc::clone(&before.lineages);
@@ -79,7 +85,8 @@ pub(super) async fn isolate(
               dependencies: &Dependencies,
               policy: Option<&Policy>,
               lineages: &Arc<Lineages>| { isolate::plan(snapshot, dependencies, policy, lineages, &wanted) };
-    proposed(target, before, lineages, around, names, title, make).await
+    let ready = proposed(target, before, lineages, around, names, title, make).await?;
+    Ok(written_down(ready, target, to_policy))
 }
 
 /// `~/x` as a shell means it.

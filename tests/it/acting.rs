@@ -18,7 +18,7 @@ use crate::{
 
 /// Presses until it is seen to work: a key that comes before the dialog stands there is dropped.
 #[track_caller]
-fn insist(console: &mut Terminal, key: &str, text: &str) {
+pub fn insist(console: &mut Terminal, key: &str, text: &str) {
     for _ in 0..40 {
         console.send(key);
         let begun = std::time::Instant::now();
@@ -32,7 +32,7 @@ fn insist(console: &mut Terminal, key: &str, text: &str) {
     panic!("{key:?} never led to {text:?}:\n{}", console.text());
 }
 
-fn configured(home: &Path, url: &str, environment: &str, policy: &str) -> String {
+pub fn configured(home: &Path, url: &str, environment: &str, policy: &str) -> String {
     let config = home.join("config.toml");
     let text = format!(
         "[[instance]]\nname = \"it\"\nurl = \"{url}\"\nenvironment = \"{environment}\"\npolicy = \"it.policy.toml\"\n"

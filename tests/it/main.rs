@@ -24,6 +24,7 @@ mod faithful;
 mod faults;
 mod faulty;
 mod findings;
+mod forms;
 mod hostile;
 mod matrix_oracle;
 #[expect(dead_code, reason = "the long run uses another scale")]

@@ -156,7 +156,9 @@ impl Field {
     fn ghost(&self) -> String {
         let piece = self.piece();
         let Value::Text(input) = &self.value else { return String::new() };
-        if piece.is_empty() || input.cursor() != input.value().chars().count() {
+        // a whole name says what is meant, however long others go on
+        let whole = self.choices.iter().any(|c| c == piece);
+        if piece.is_empty() || whole || input.cursor() != input.value().chars().count() {
             return String::new();
         }
         let first = self.fitting().into_iter().find(|c| c.starts_with(piece) && *c != piece);
@@ -344,7 +346,7 @@ impl Form {
     /// Whether a field's fault is shown: not for what nobody came to yet.
     fn shows(&self, field: &Field) -> bool {
         let begun = self.fields.iter().any(|f| !f.typed().is_empty() && f.part == self.kind.first());
-        self.tried || !field.typed().is_empty() || (begun && !field.default.is_empty())
+        self.tried || begun || !field.typed().is_empty()
     }
 
     /// The visible lines in `width` x `height` cells, and how many there are; corrects the scroll.

@@ -62,18 +62,18 @@ impl Kind {
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
-            Kind::Create => "Create a schema: one service with its role and its rights",
+            Kind::Create => "Create a schema, with all a service needs",
             Kind::MoveVersions => "Move a version table, or rows of it",
-            Kind::Isolate => "Isolate one service from a schema that it shares",
+            Kind::Isolate => "Isolate a service from a shared schema",
         }
     }
 
-    /// The part whose filling begins it.
+    /// The part that nobody fills but a person: once it is, what is wrong elsewhere is said too.
     #[must_use]
     pub const fn first(self) -> Part {
         match self {
             Kind::Create => Part::Schema,
-            Kind::MoveVersions => Part::From,
+            Kind::MoveVersions => Part::To,
             Kind::Isolate => Part::Service,
         }
     }
@@ -85,7 +85,7 @@ pub fn new(kind: Kind, at: usize, instance: &Instance, seed: &Seed) -> Form {
     let fields = match kind {
         Kind::Create => create(instance),
         Kind::MoveVersions => move_versions(seed),
-        Kind::Isolate => isolate_fields(seed),
+        Kind::Isolate => isolate_fields(instance, seed),
     };
     let mut form = Form::new(at, kind, fields);
     check(&mut form, instance);
@@ -134,15 +134,21 @@ fn create(instance: &Instance) -> Vec<Field> {
             "Takes from everybody the right to create in schema public, where databases before 15 still give it.",
         ),
     ];
-    if instance.policy_name.is_some() && instance.policy_problem.is_none() {
-        let why = "Adds the service to the policy's file once it is set up: else it is access that nobody declared.";
-        fields.push(Field::yes(Part::Policy, "to the policy", why));
-    }
+    fields.extend(to_policy(instance));
     if let Some(limit) = fields.iter_mut().find(|f| f.part == Part::Limit) {
         limit.hint = "no limit".to_owned();
     }
     fields
 }
+
+fn to_policy(instance: &Instance) -> Option<Field> {
+    let there = instance.policy_name.is_some() && instance.policy_problem.is_none();
+    let why = "Adds the service to the policy's file once it is done: else it is access that nobody declared.";
+    there.then(|| Field::yes(Part::Policy, "to the policy", why))
+}
+
+/// What the field for the policy says where there is nothing to add.
+const DECLARED: &str = "the policy has it already: nothing is added";
 
 fn move_versions(seed: &Seed) -> Vec<Field> {
     let from = seed.table.as_deref().unwrap_or_default();
@@ -159,9 +165,9 @@ fn move_versions(seed: &Seed) -> Vec<Field> {
     ]
 }
 
-fn isolate_fields(seed: &Seed) -> Vec<Field> {
+fn isolate_fields(instance: &Instance, seed: &Seed) -> Vec<Field> {
     let from = seed.schema.as_deref().unwrap_or("public");
-    vec![
+    let mut fields = vec![
         Field::text(Part::Service, "service", "As the policy names it; its revision scripts say what belongs to it."),
         Field::text(Part::From, "out of", "The schema that it shares with others now.").filled(from),
         Field::text(Part::Schema, "into schema", "Its own schema; made here when it is not there."),
@@ -187,7 +193,9 @@ fn isolate_fields(seed: &Seed) -> Vec<Field> {
             "extensions in",
             "Schema for extensions that it needs; the shared schema's own name leaves them there.",
         ),
-    ]
+    ];
+    fields.extend(to_policy(instance));
+    fields
 }
 
 /// What counts when nothing is typed, what could be, and what is wrong, from what is known of the instance now.
@@ -250,7 +258,7 @@ fn check_create(form: &mut Form, judgement: &Judgement) {
     hint(form, Part::Read, "nothing");
     hint(form, Part::Append, "nothing");
     let declared = declares(judgement.policy.as_deref(), &schema);
-    hint(form, Part::Policy, if declared { "the policy has it already: nothing is added" } else { "" });
+    hint(form, Part::Policy, if declared { DECLARED } else { "" });
     let most = judgement.snapshot.server.max_connections;
     if form.typed(Part::Limit).is_some_and(|t| t.parse::<i32>().is_err()) {
         fault(form, Part::Limit, format!("a number from 1 to {most}, or nothing"));
@@ -390,11 +398,13 @@ fn check_isolate(form: &mut Form, judgement: &Judgement) {
     hint(form, Part::Rows, "those of its scripts");
     hint(form, Part::Readers, "each is asked about");
     hint(form, Part::Extensions, "each is asked about");
+    let declared = known.is_some() || declares(judgement.policy.as_deref(), &schema);
+    hint(form, Part::Policy, if declared { DECLARED } else { "" });
     if service.is_empty() {
         fault(form, Part::Service, "which service?".to_owned());
         return;
     }
-    let Ask::Isolate { wanted, revisions } = ask(form, judgement) else { return };
+    let Ask::Isolate { wanted, revisions, .. } = ask(form, judgement) else { return };
     let asks = wanted.tables.iter().any(|p| !p.starts_with('!'));
     if scripts.is_none() && revisions.is_empty() && !asks {
         let words = format!("no revision script of {service} is known: name their folder, or its tables below");
@@ -463,7 +473,11 @@ pub fn ask(form: &Form, judgement: &Judgement) -> Ask {
                 password: true,
                 answers: Answers::new(),
             };
-            Ask::Isolate { wanted: Box::new(wanted), revisions }
+            let policy = judgement.policy.as_deref();
+            let declared = [wanted.service.as_ref(), Some(&wanted.schema)].into_iter().flatten();
+            let declared = declared.into_iter().any(|name| declares(policy, name));
+            let to_policy = form.yes(Part::Policy) && !declared;
+            Ask::Isolate { wanted: Box::new(wanted), revisions, to_policy }
         }
     }
 }

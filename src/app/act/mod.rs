@@ -52,8 +52,9 @@ pub enum Ask {
     Create { wanted: Box<setup::Wanted>, to_policy: bool },
     /// Move a version table, or rows of it.
     MoveVersions(Box<versions::Wanted>),
-    /// Take a service out of the schema that it shares. Its revision scripts are the policy's, or in these folders.
-    Isolate { wanted: Box<isolate::Wanted>, revisions: Vec<PathBuf> },
+    /// Take a service out of the schema that it shares. Its revision scripts are the policy's, or in these folders. Adds it
+    /// to the policy's file afterwards.
+    Isolate { wanted: Box<isolate::Wanted>, revisions: Vec<PathBuf>, to_policy: bool },
 }
 
 impl Ask {

@@ -441,7 +441,7 @@ fn hostile_names_are_shown_and_never_acted_on() {
 
 #[test]
 fn no_row_of_random_keys_approves_without_a_full_confirmation() {
-    let keys: Vec<Key> = "fuxXyrv wdsg4468896 \n\n:/?ia"
+    let keys: Vec<Key> = "fuxXyrvcmIVn wdsg4468896 \n\n:/?ia"
         .chars()
         .map(|c| if c == '\n' { Key::plain(Code::Enter) } else { Key::char(c) })
         .chain([Code::Esc, Code::Tab, Code::Up, Code::Down, Code::BackTab].map(Key::plain))
