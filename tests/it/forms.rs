@@ -38,7 +38,7 @@ impl Place {
     }
 
     fn console(&self, size: (u16, u16)) -> Terminal {
-        let mut console = Start::new(self.home.path(), &["--config", &self.config]).size(size.0, size.1).run();
+        let console = Start::new(self.home.path(), &["--config", &self.config]).size(size.0, size.1).run();
         console.shows("PRIMARY");
         console
     }
@@ -163,6 +163,7 @@ const SHARED: &str = "create role frm@_one login; create role frm@_two login; gr
     alter table public.alembic_version owner to frm@_one; grant select, insert, update, delete on public.alembic_version to frm@_two;
     insert into public.alembic_version values ('one_head'), ('two_head');
     create table public.flow (id serial primary key); alter table public.flow owner to frm@_one;
+    create table public.bystander (id int, word text default 'waiting');
     create table public.odd (id int); alter table public.odd owner to frm@_two;
     grant select on public.flow to frm@_reader";
 
@@ -213,6 +214,10 @@ fn a_row_is_split_off_a_shared_version_table_with_keys_alone() {
 #[test]
 fn a_service_is_isolated_with_keys_alone_and_asked_about_what_nothing_decides() {
     let place = shared_table("is");
+    // somebody holds a table that stays: nothing here waits for it
+    place.runtime.block_on(async {
+        place.admin.batch_execute("begin; lock table public.bystander in access exclusive mode").await.unwrap();
+    });
     let mut console = place.console((120, 40));
     console.press("7", "SHARED");
     insist(&mut console, "I", "Isolate a service");
@@ -228,6 +233,7 @@ fn a_service_is_isolated_with_keys_alone_and_asked_about_what_nothing_decides() 
     insist(&mut console, ENTER, "any other key");
     insist(&mut console, "y", "Done and committed");
     console.shows("frmis_two finds frmis_two.alembic_version");
+    place.runtime.block_on(async { place.admin.batch_execute("commit").await.unwrap() });
     let place_of = |table: &str| {
         place.one(&format!("select relnamespace::regnamespace::text from pg_class where relname = '{table}'"))
     };

@@ -48,7 +48,7 @@ impl Asking {
             let answer = before.get(&question.about).copied();
             self.list.push(Asked { question, answer, sent: None, round: self.rounds });
         }
-        self.to_open();
+        self.find_open();
     }
 
     /// How many have no answer.
@@ -58,7 +58,7 @@ impl Asking {
     }
 
     /// Selects the first one without an answer, where there is one.
-    pub fn to_open(&mut self) {
+    pub fn find_open(&mut self) {
         if let Some(at) = self.list.iter().position(|a| a.answer.is_none()) {
             self.at = at;
         }
@@ -150,9 +150,9 @@ fn hanging(line: &Line, width: usize, column: usize) -> Vec<Line> {
     let (mut head, mut rest, mut used) = (Vec::new(), Vec::new(), 0);
     for span in &line.0 {
         if used < column {
-            head.push(span.clone())
+            head.push(span.clone());
         } else {
-            rest.push(span.clone())
+            rest.push(span.clone());
         }
         used += span.width();
     }

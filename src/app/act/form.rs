@@ -157,7 +157,7 @@ impl Field {
         let piece = self.piece();
         let Value::Text(input) = &self.value else { return String::new() };
         // a whole name says what is meant, however long others go on
-        let whole = self.choices.iter().any(|c| c == piece);
+        let whole = self.choices.iter().any(|c| *c == piece);
         if piece.is_empty() || whole || input.cursor() != input.value().chars().count() {
             return String::new();
         }
@@ -177,10 +177,9 @@ impl Field {
     /// The next choice in place of the piece, or the one before.
     fn cycle(&mut self, by: isize) {
         let piece = self.piece().to_owned();
-        let list: Vec<String> = match self.choices.iter().any(|c| *c == piece) || piece.is_empty() {
-            true => self.choices.clone(),
-            false => self.fitting().into_iter().map(str::to_owned).collect(),
-        };
+        let whole = piece.is_empty() || self.choices.contains(&piece);
+        let list: Vec<String> =
+            if whole { self.choices.clone() } else { self.fitting().into_iter().map(str::to_owned).collect() };
         if list.is_empty() {
             return;
         }

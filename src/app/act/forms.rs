@@ -136,7 +136,7 @@ fn create(instance: &Instance) -> Vec<Field> {
     ];
     fields.extend(to_policy(instance));
     if let Some(limit) = fields.iter_mut().find(|f| f.part == Part::Limit) {
-        limit.hint = "no limit".to_owned();
+        "no limit".clone_into(&mut limit.hint);
     }
     fields
 }
@@ -495,7 +495,9 @@ fn choices(form: &Form, part: Part, judgement: &Judgement) -> Vec<String> {
     let own = |r: &&Role| !r.is_predefined() && !r.is_platform();
     let roles = || snapshot.catalog.roles.iter().filter(own).map(|r| write(&r.name));
     let mut list: Vec<String> = match (form.kind, part) {
-        (Kind::Create, Part::Owner | Part::Creators) => roles().collect(),
+        (Kind::Create, Part::Owner | Part::Creators)
+        | (Kind::MoveVersions, Part::Owner)
+        | (Kind::Isolate, Part::Role | Part::Readers) => roles().collect(),
         (Kind::Create, Part::Read | Part::Append | Part::SearchPath) => {
             let mut list: Vec<String> = schemas().map(|s| write(&s)).collect();
             if part == Part::SearchPath {
@@ -515,7 +517,6 @@ fn choices(form: &Form, part: Part, judgement: &Judgement) -> Vec<String> {
             });
             here.flat_map(|(_, v)| v.rows.known().unwrap_or_default()).map(|r| write(r)).collect()
         }
-        (Kind::MoveVersions, Part::Owner) | (Kind::Isolate, Part::Role | Part::Readers) => roles().collect(),
         (Kind::Isolate, Part::Service) => services(judgement).iter().map(|s| s.name.clone()).collect(),
         (Kind::Isolate, Part::From | Part::Schema | Part::Extensions) => schemas().collect(),
         (Kind::Isolate, Part::Rows) => {

@@ -185,7 +185,7 @@ impl Preview {
     pub fn settle(&mut self, ticket: u64) -> Result<Ask, usize> {
         let open = self.asking.open();
         if open > 0 {
-            self.asking.to_open();
+            self.asking.find_open();
             self.page.stale = true;
             return Err(open);
         }

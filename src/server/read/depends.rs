@@ -25,6 +25,8 @@ pub async fn dependencies(
     let mut statements = vec![
         of(USES, include_str!("depends.sql")),
         of("the texts of routines", include_str!("depends_bodies.sql")),
+        // pg_get_expr opens the table, and waits where somebody holds it: it is called only for defaults whose stored tree
+        // holds a text (type 25) that is looked up as a relation (type 2205), or the schema's name, byte by byte.
         of("defaults that name a schema", include_str!("depends_defaults.sql")),
     ];
     if version_num >= 150_000 {
