@@ -25,9 +25,11 @@ mod faults;
 mod faulty;
 mod findings;
 mod hostile;
+mod locks;
 mod matrix_oracle;
 #[expect(dead_code, reason = "the long run uses another scale")]
 mod oracle;
+mod passwords;
 mod pooler;
 mod pty;
 mod read;
