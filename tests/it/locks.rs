@@ -29,7 +29,7 @@ use crate::{
 const MADE: &str = "
 create schema a; create schema b; create extension if not exists pg_stat_statements schema a;
 create type a.mood as enum ('x'); create type a.pair as (x int); create domain a.positive as int;
-create sequence a.free; create function a.f() returns int language sql as 'select 1';
+create sequence a.free; create function a.f() returns int language sql security definer as 'select 1';
 create table a.t (id serial primary key, note text, tenant_id uuid);
 create table a.plain (id int, tenant_id uuid); create table a.guarded (id int);
 alter table a.guarded enable row level security, force row level security;

@@ -29,6 +29,7 @@ mod locks;
 mod matrix_oracle;
 #[expect(dead_code, reason = "the long run uses another scale")]
 mod oracle;
+mod outages;
 mod passwords;
 mod pooler;
 mod pty;
