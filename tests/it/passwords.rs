@@ -22,7 +22,7 @@ use crate::{
     read::runtime,
     support::{
         cluster::{self, connect},
-        terminal::{ENTER, Start},
+        terminal::Start,
     },
 };
 
@@ -221,7 +221,6 @@ fn passwords_of(major: u32) {
         }
     }
     assert!(secrets.len() > CANARIES.len(), "one was made here");
-    // From the console, too: it makes one and shows it masked.
     let home = trial.moat.home.path().to_owned();
     let snapshot = home.join("snapshot.json");
     trial.run(None, &["snapshot", &url, "-o", snapshot.to_str().unwrap()]).exits(0);
@@ -242,7 +241,6 @@ fn passwords_of(major: u32) {
     console.send("q");
     console.ends(Duration::from_secs(20));
     trial.heard.push(("the console".into(), String::from_utf8_lossy(&console.raw()).into_owned()));
-    let _ = ENTER;
 
     runtime.block_on(async {
         let of = |what: &str, text: String| (what.to_owned(), text);
