@@ -45,5 +45,5 @@ async fn what_moves_is_where_it_was_predicted_and_comes_back() {
     }
     println!("moves: {total:?}");
     assert_eq!(total.differences, 0, "{log}");
-    assert!(total.plans > 15 && total.undone > 4 && total.kinds.len() == 3, "{total:?}");
+    assert!(total.plans > 8 && total.undone > 1 && total.kinds.len() == 3, "{total:?}");
 }
