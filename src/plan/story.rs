@@ -172,8 +172,8 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
         Change::CreateAuditTrigger { schema, table, .. } => vec![hazard(
             HazardKind::Lock,
             format!(
-                "Nobody writes to {schema}.{table} until COMMIT; reading goes on. The lock is asked for in attempts of at \
-                 most 0.3 s."
+                "Takes SHARE ROW EXCLUSIVE on {schema}.{table}: nobody writes to it until COMMIT, reading goes on. It is \
+                 asked for in attempts of at most 0.3 s."
             ),
         )],
         Change::DropAuditTrigger { schema, table }

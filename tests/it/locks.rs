@@ -118,6 +118,7 @@ fn steps(major: u32, role: &str, database: &str) -> Vec<Change> {
             name: "tenant".into(),
             column: "tenant_id".into(),
             setting: "app.tenant".into(),
+            as_type: None,
         },
         Change::DropPolicy { schema: schema(), table: table("guarded"), name: "p".into() },
         Change::ValidateForeignKey { schema: schema(), table: table("refers"), name: "late".into() },
