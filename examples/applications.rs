@@ -1,13 +1,14 @@
-//! Real Alembic on every server this machine has: `cargo run --release --example applications -- [MAJOR…]` lets three
-//! projects collide in one schema, isolates each, moves one by hand, and compares what they do with a clean database.
-//! Exit 1 when anything differs, 2 when Alembic could not be installed.
+//! Real Alembic on every server this machine has: `cargo run --release --example applications -- [published] [MAJOR…]` lets three
+//! projects collide in one schema, then published applications (Optuna, MLflow) with one of them; isolates each, moves some
+//! by hand, and compares what they do with a clean database; `published` leaves the projects alone out. Exit 1 when
+//! anything differs, 2 when Alembic or an application could not be installed.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test tool")]
 
 #[path = "../tests/it/applications/mod.rs"]
 mod applications;
 
-use applications::{Field, GARDEN, HARBOR, LIBRARY};
+use applications::{Field, GARDEN, HARBOR, LIBRARY, MLFLOW, OPTUNA};
 use pgmoat::demo::{
     binaries::{self, Wanted},
     cluster::{Cluster, ClusterOptions, Server},
@@ -17,9 +18,13 @@ use pgmoat::demo::{
 async fn main() -> std::process::ExitCode {
     let majors: Vec<u32> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
     let majors = if majors.is_empty() { vec![14, 15, 16, 17, 18] } else { majors };
+    let written = !std::env::args().any(|a| a == "published");
     let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
     let moat = folder.join("pgmoat");
-    let Some(tools) = applications::tools(&moat, &folder.join("alembic")) else { return 2.into() };
+    let Some(tools) = applications::tools(&moat, &folder.join("applications")) else { return 2.into() };
+    if ![OPTUNA, MLFLOW].into_iter().all(|app| tools.has(app)) {
+        return 2.into();
+    }
     let (mut faults, mut checks) = (0, 0);
     for major in majors {
         let programs = match binaries::find(&Wanted { dir: None, major: Some(major) }) {
@@ -35,20 +40,39 @@ async fn main() -> std::process::ExitCode {
             ..ClusterOptions::default()
         };
         let cluster = Cluster::start(options).unwrap();
-        let mut field = Field::new(&tools, &cluster, "long");
-        let shared = field.shared(&[LIBRARY, GARDEN, HARBOR]).await;
-        for app in [GARDEN, LIBRARY, HARBOR] {
-            let should = field.clean(app, usize::MAX).await;
-            field.isolate(&shared, app, usize::MAX, &should).await;
-            if app.name == "garden" {
-                field.moved(app, &["beds", "plants"], usize::MAX, &should).await;
+        if written {
+            let mut field = Field::new(&tools, &cluster, "long");
+            let shared = field.shared(&[LIBRARY, GARDEN, HARBOR]).await;
+            for app in [GARDEN, LIBRARY, HARBOR] {
+                let should = field.clean(app, usize::MAX).await;
+                field.isolate(&shared, app, usize::MAX, &should).await;
+                if app.name == "garden" {
+                    field.moved(app, &["beds", "plants"], usize::MAX, &should).await;
+                }
             }
+            said(major, &field, &mut faults, &mut checks);
         }
-        println!("PostgreSQL {major}: {} comparisons, {} differ\n{}", field.checks, field.faults, field.log);
-        faults += field.faults;
-        checks += field.checks;
+        for (app, other, stem) in [(OPTUNA, GARDEN, "tuning"), (MLFLOW, LIBRARY, "flow")] {
+            let mut field = Field::new(&tools, &cluster, stem);
+            let should = field.clean(app, usize::MAX).await;
+            // Two that keep their revision in the same table, and one that has a table of its own.
+            let shared = field.shared(&[app, other, HARBOR]).await;
+            field.collides(&shared, app);
+            field.isolate(&shared, app, usize::MAX, &should).await;
+            field.moved(app, &["*", "!alembic_version"], usize::MAX, &should).await;
+            let alone = field.clean(other, usize::MAX).await;
+            field.isolate(&shared, other, usize::MAX, &alone).await;
+            said(major, &field, &mut faults, &mut checks);
+        }
     }
     let runs = tools.runs.into_inner();
     println!("{runs} commands, {checks} comparisons, {faults} differ");
     std::process::ExitCode::from(u8::from(faults > 0 || checks == 0))
+}
+
+fn said(major: u32, field: &Field<'_>, faults: &mut u32, checks: &mut u32) {
+    let (stem, log) = (&field.stem, &field.log);
+    println!("PostgreSQL {major}, {stem}: {} comparisons, {} differ\n{log}", field.checks, field.faults);
+    *faults += field.faults;
+    *checks += field.checks;
 }

@@ -1,5 +1,6 @@
 //! The long run of the law *faithful*: `cargo run --release --example faithful -- [PAIRS] [MAJOR…]` leads at least that many
-//! random states to random policies on real servers, and half of them back, spread over the majors this machine has.
+//! random states to random policies on real servers, and half of them back, spread over the majors this machine has;
+//! `… -- moves [PLANS] [MAJOR…]` moves tables, version tables and whole services about in random databases instead.
 //! Exit 1 when a server made anything else of a plan than was predicted.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test tool")]
@@ -10,7 +11,7 @@ mod faithful;
 #[path = "../tests/it/oracle/mod.rs"]
 mod oracle;
 
-use faithful::Report;
+use faithful::{Report, moves::Moves};
 use pgmoat::demo::{
     binaries::{self, Wanted},
     cluster::{Cluster, ClusterOptions, Server},
@@ -18,6 +19,7 @@ use pgmoat::demo::{
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
+    let moving = std::env::args().nth(1).is_some_and(|a| a == "moves");
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.replace('_', "").parse().ok()).collect();
     let wanted = numbers.first().copied().unwrap_or(2_000);
     let majors: Vec<u32> = numbers.iter().skip(1).map(|n| *n as u32).collect();
@@ -30,7 +32,7 @@ async fn main() -> std::process::ExitCode {
             Err(error) => println!("PostgreSQL {major}: not on this machine ({error})"),
         }
     }
-    let (mut total, mut log) = (Report::default(), String::new());
+    let (mut total, mut moved, mut log) = (Report::default(), Moves::default(), String::new());
     for (major, programs) in &here {
         let options = ClusterOptions {
             server: Some(Server::Programs(programs.clone())),
@@ -38,7 +40,18 @@ async fn main() -> std::process::ExitCode {
             ..ClusterOptions::default()
         };
         let cluster = Cluster::start(options).unwrap();
-        let (mut of_major, mut seed) = (Report::default(), u64::from(*major) * 100_000);
+        let mut seed = u64::from(*major) * 100_000;
+        if moving {
+            let mut of_major = Moves::default();
+            while of_major.plans < wanted / here.len() as u64 {
+                of_major.add(&faithful::moves::run(&cluster, seed, 20, &mut log).await);
+                seed += 1;
+            }
+            println!("PostgreSQL {major}: {of_major:?}");
+            moved.add(&of_major);
+            continue;
+        }
+        let mut of_major = Report::default();
         while of_major.pairs < wanted / here.len() as u64 {
             of_major.add(faithful::run(&cluster, seed, 20, &mut log).await);
             seed += 1;
@@ -46,6 +59,7 @@ async fn main() -> std::process::ExitCode {
         println!("PostgreSQL {major}: {of_major:?}");
         total.add(of_major);
     }
-    println!("{log}{total:?}");
-    std::process::ExitCode::from(u8::from(total.differences > 0 || total.pairs == 0))
+    println!("{log}{total:?}\n{moved:?}");
+    let (differ, tried) = (total.differences + moved.differences, total.pairs + moved.plans);
+    std::process::ExitCode::from(u8::from(differ > 0 || tried == 0))
 }

@@ -1,6 +1,6 @@
 //! The long run of what can break: `cargo run --release --example faults -- [FAULTS] [CRASHES] [MAJOR…]` cuts the line of
-//! actions at about that many places, lets it fall silent at up to 40 boundaries of each action, and crashes the server
-//! around COMMIT. Exit 1 when anything was half done, or claimed wrong.
+//! actions at about that many places, also as a role that sees little, lets it fall silent at up to 40 boundaries of each
+//! action, crashes the server around COMMIT, and stops it at once at other steps, too. Exit 1 when anything was half done, or claimed wrong.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test tool")]
 
@@ -38,7 +38,7 @@ async fn main() -> std::process::ExitCode {
             guard: Some(guard.clone()),
             ..ClusterOptions::default()
         };
-        let cluster = Cluster::start(options).unwrap();
+        let mut cluster = Cluster::start(options).unwrap();
         let begun = Instant::now();
         let mut worlds = Vec::new();
         for i in 0..WORKERS {
@@ -54,7 +54,14 @@ async fn main() -> std::process::ExitCode {
         let mut world = World::new(&cluster, "crashes").await;
         let crashed = faulty::crashes(&mut world, crashes / here.len()).await;
         println!("PostgreSQL {major}: {} ({:?})", crashed.text("crashes"), begun.elapsed());
-        for report in [cuts, holes, crashed] {
+        let begun = Instant::now();
+        let stopped = faulty::stops(&mut cluster, &mut world, crashes / here.len() / 4).await;
+        println!("PostgreSQL {major}: {} ({:?})", stopped.text("immediate stops"), begun.elapsed());
+        let begun = Instant::now();
+        let weak = Arc::new(World::weak(&cluster, "weak").await);
+        let seen_little = faulty::cuts(&[weak], faults / here.len() / 10).await;
+        println!("PostgreSQL {major}: {} ({:?})", seen_little.text("cuts, as an ordinary role"), begun.elapsed());
+        for report in [cuts, holes, crashed, stopped, seen_little] {
             report.wrong.iter().for_each(|words| println!("WRONG: {words}"));
             total.add(report);
         }

@@ -285,13 +285,13 @@ fn join(known: &mut Change, more: &Change) {
 struct Maker<'a> {
     base: &'a Snapshot,
     draft: Draft,
-    ground: Ground,
+    touched: BTreeSet<Key>,
     steps: Vec<Step>,
 }
 
 impl<'a> Maker<'a> {
     fn new(base: &'a Snapshot) -> Maker<'a> {
-        Maker { base, draft: Draft::new(base), ground: Ground::default(), steps: Vec::new() }
+        Maker { base, draft: Draft::new(base), touched: BTreeSet::new(), steps: Vec::new() }
     }
 
     fn add(&mut self, change: Change, resolves: Vec<String>) -> Result<(), Refused> {
@@ -310,10 +310,7 @@ impl<'a> Maker<'a> {
             return Ok(());
         }
         self.draft = tried;
-        for key in touched {
-            let state = before.0.get(&key).cloned().flatten();
-            self.ground.0.entry(key).or_insert(state);
-        }
+        self.touched.extend(touched);
         // A role that is made by the same plan takes its password along when it goes again.
         let fresh = matches!(&change, Change::SetPassword { role } if self.base.catalog.role_named(role).is_none());
         let undo = match undo::back(self.draft.snapshot(), &before) {
@@ -368,8 +365,10 @@ impl<'a> Maker<'a> {
 
     fn plan(self) -> Plan {
         let after = self.draft.finish();
-        let predicted = Ground::of(&after, self.ground.keys().cloned());
-        let effects: Vec<Effect> = effects::effects(self.base, &after, &self.ground);
+        // As it is before the first step: a step may touch what an earlier one brought there.
+        let ground = Ground::of(self.base, self.touched.iter().cloned());
+        let predicted = Ground::of(&after, self.touched);
+        let effects: Vec<Effect> = effects::effects(self.base, &after, &ground);
         let server = &self.base.server;
         let target = Target {
             instance: self.base.instance.clone(),
@@ -377,7 +376,7 @@ impl<'a> Maker<'a> {
             database: server.database.clone(),
             server_version_num: server.version_num,
         };
-        let base_fingerprint = self.ground.fingerprint();
+        let base_fingerprint = ground.fingerprint();
         let mut hash = Sha256::new();
         for part in [target.system_identifier.as_deref().unwrap_or(""), &target.database, &base_fingerprint] {
             hash.update(part.as_bytes());
@@ -393,7 +392,7 @@ impl<'a> Maker<'a> {
             plan_id,
             target,
             base_fingerprint,
-            ground: self.ground,
+            ground,
             steps: self.steps,
             predicted,
             effects,
@@ -411,4 +410,36 @@ pub fn unread<'a>(snapshot: &Snapshot, ground: &'a Ground) -> Vec<&'a Key> {
         found.is_none_or(|s| snapshot.objects.0.contains_key(&s.oid))
     };
     ground.keys().filter(|key| key.in_schema().is_some_and(|schema| !read(schema))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            Privilege,
+            change::{Grantee, ObjectRef},
+            snapshot::Kind,
+        },
+        policy::checks::fixture::Fixture,
+    };
+
+    #[test]
+    fn what_a_step_touches_where_an_earlier_one_brought_it_was_not_there_before() {
+        let f = Fixture::new().role("app").role("reader").schema("a", "app").schema("b", "app");
+        let f = f.table("a", "t", "app").table("b", "other", "app");
+        let object = ObjectRef { kind: Kind::Table, schema: "a".into(), name: "t".into() };
+        let on = On::Columns { schema: "b".into(), relation: "t".into(), columns: vec!["id".into()] };
+        let to = Grantee::Role("reader".into());
+        let changes = vec![
+            Change::SetSchema { object, to: "b".into() },
+            Change::Grant { privileges: Privilege::Select.into(), on, to },
+        ];
+        let base = f.case().snapshot;
+        let plan = of_changes(&base, changes).unwrap();
+        assert_eq!(plan.ground, Ground::of(&base, plan.ground.keys().cloned()));
+        let column = Key::Column { schema: "b".into(), relation: "t".into(), column: "id".into() };
+        assert_eq!(plan.ground.0.get(&column), Some(&None));
+        assert!(matches!(plan.predicted.0.get(&column), Some(Some(_))));
+    }
 }

@@ -116,8 +116,8 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
     let hazard = |kind: HazardKind, sentence: String| Hazard { kind, sentence };
     let waits = |what: &str| {
         format!(
-            "Takes the strongest lock on {what}: nobody reads or writes it until COMMIT. It is asked for in attempts of \
-             at most 0.3 s, so others wait no longer than that."
+            "Takes ACCESS EXCLUSIVE on {what}: nobody reads or writes it until COMMIT. It is asked for in attempts of at \
+             most 0.3 s, so others wait no longer than that."
         )
     };
     let sessions = |role: &str| {
@@ -127,7 +127,7 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
     match change {
         Change::SetSchema { object, to } => {
             let mut list = Vec::new();
-            if matches!(object.kind.object_kind(), ObjectKind::Table | ObjectKind::Sequence) {
+            if is_relation(object) {
                 list.push(hazard(HazardKind::Lock, waits(&format!("{}.{}", object.schema, object.name))));
             }
             list.push(hazard(
@@ -159,7 +159,7 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
                 ),
             ),
         ],
-        Change::SetOwner { object, .. } if object.kind.object_kind() == ObjectKind::Table => {
+        Change::SetOwner { object, .. } if is_relation(object) => {
             vec![hazard(HazardKind::Lock, waits(&format!("{}.{}", object.schema, object.name)))]
         }
         Change::EnableRls { schema, table } => vec![
@@ -172,8 +172,8 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
         Change::CreateAuditTrigger { schema, table, .. } => vec![hazard(
             HazardKind::Lock,
             format!(
-                "Nobody writes to {schema}.{table} until COMMIT; reading goes on. The lock is asked for in attempts of at \
-                 most 0.3 s."
+                "Takes SHARE ROW EXCLUSIVE on {schema}.{table}: nobody writes to it until COMMIT, reading goes on. It is \
+                 asked for in attempts of at most 0.3 s."
             ),
         )],
         Change::DropAuditTrigger { schema, table }
@@ -182,6 +182,8 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
         | Change::NoForceRls { schema, table }
         | Change::CreateTenantPolicy { schema, table, .. }
         | Change::DropPolicy { schema, table, .. }
+        | Change::InsertVersionRows { schema, table, .. }
+        | Change::DeleteVersionRows { schema, table, .. }
         | Change::DropVersionTable { schema, name: table } => {
             vec![hazard(HazardKind::Lock, waits(&format!("{schema}.{table}")))]
         }
@@ -190,7 +192,10 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
         }
         Change::ValidateForeignKey { schema, table, .. } => vec![hazard(
             HazardKind::Lock,
-            format!("Reads all of {schema}.{table}; writes go on, other changes to its definition wait."),
+            format!(
+                "Takes SHARE UPDATE EXCLUSIVE on {schema}.{table} and reads all of it: reads and writes go on, other \
+                 changes to its definition wait until COMMIT."
+            ),
         )],
         // Nobody had an earlier one, and dropping the role takes it along.
         Change::SetPassword { role } if before.catalog.role_named(role).is_none() => vec![hazard(
@@ -241,10 +246,13 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
             HazardKind::Application,
             format!("Sessions that are open keep their {name} until they connect again."),
         )],
-        Change::SetExtensionSchema { extension, to } => vec![hazard(
-            HazardKind::Application,
-            format!("Code that calls functions of {extension} without their schema needs {to} in its search_path."),
-        )],
+        Change::SetExtensionSchema { extension, to } => vec![
+            hazard(HazardKind::Lock, waits(&format!("every table, view and sequence of {extension}"))),
+            hazard(
+                HazardKind::Application,
+                format!("Code that calls functions of {extension} without their schema needs {to} in its search_path."),
+            ),
+        ],
         Change::SetFunctionSearchPath { schema, signature, .. } => vec![hazard(
             HazardKind::Note,
             format!("What {schema}.{signature} names without a schema must stand in that path."),
@@ -263,13 +271,16 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
         | Change::SetSchemaOwner { .. }
         | Change::SetOwner { .. }
         | Change::CreateVersionTable { .. }
-        | Change::InsertVersionRows { .. }
-        | Change::DeleteVersionRows { .. }
         | Change::ResetFunctionSearchPath { .. }
         | Change::CreateAuditSchema { .. }
         | Change::CreateAuditFunction { .. }
         | Change::DropAuditFunction { .. } => Vec::new(),
     }
+}
+
+/// Others can wait for a lock on it.
+fn is_relation(object: &ObjectRef) -> bool {
+    matches!(object.kind.object_kind(), ObjectKind::Table | ObjectKind::Sequence)
 }
 
 fn who(grantee: &Grantee) -> &str {

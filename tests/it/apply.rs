@@ -538,7 +538,8 @@ fn eight_appliers_at_once_never_trip_over_each_other() {
 }
 
 /// A deploy beside: ALTER TABLE in a loop on the table whose rights change. Its statements wait at most a moment, and none
-/// fails more than once for each of ours.
+/// fails more than once for each of ours. It changes the table's own row and adds no columns: those that were dropped
+/// count towards the 1600 that a table can have, and a fast machine gets there.
 #[test]
 fn a_deploy_beside_goes_on() {
     runtime().block_on(async {
@@ -550,9 +551,9 @@ fn a_deploy_beside_goes_on() {
             let (mut done, mut failed) = (0_u32, BTreeMap::<String, u32>::new());
             while !flag.load(std::sync::atomic::Ordering::Relaxed) {
                 let sql = if done % 2 == 0 {
-                    "alter table s.t add column if not exists z int"
+                    "alter table s.t replica identity full"
                 } else {
-                    "alter table s.t drop column if exists z"
+                    "alter table s.t replica identity default"
                 };
                 match deploy.batch_execute(sql).await {
                     Ok(()) => done += 1,
@@ -587,6 +588,7 @@ fn a_deploy_beside_goes_on() {
         let (done, failed) = deploying.await.unwrap();
         println!("a deploy beside: {outcomes:?}; the deploy's statements: {done} done, failed {failed:?}");
         assert!(outcomes.get("committed").copied().unwrap_or(0) > 0, "{outcomes:?}");
+        assert!(failed.keys().all(|state| state == "XX000"), "{failed:?}");
         let overtaken = failed.get("XX000").copied().unwrap_or(0);
         assert!(overtaken <= 60, "more than once for each attempt of ours: {failed:?}");
     });

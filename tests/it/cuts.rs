@@ -24,7 +24,7 @@ use crate::{
     support::cluster,
 };
 
-fn own_cluster() -> Cluster {
+pub fn own_cluster() -> Cluster {
     cluster_of(cluster::newest())
 }
 
@@ -81,6 +81,36 @@ fn a_crash_around_commit_is_never_told_wrong() {
         let mut world = World::new(&cluster, "crashes").await;
         let report = faulty::crashes(&mut world, 8).await;
         held(&report, "crashes");
+    });
+}
+
+/// Stopped at once, as by `pg_ctl stop -m immediate`, and started again: what was committed is there.
+#[test]
+fn a_server_stopped_at_once_is_never_told_wrong() {
+    let mut cluster = own_cluster();
+    runtime().block_on(async {
+        let mut world = World::new(&cluster, "stops").await;
+        let report = faulty::stops(&mut cluster, &mut world, 5).await;
+        held(&report, "immediate stops");
+    });
+}
+
+/// A role that may not see whether the server crashed meanwhile has only the catalog to go by.
+#[test]
+fn a_role_that_sees_little_is_never_told_wrong() {
+    let cluster = own_cluster();
+    runtime().block_on(async {
+        let mut list = Vec::new();
+        for i in 0..3 {
+            list.push(Arc::new(World::weak(&cluster, &format!("weak_{i}")).await));
+        }
+        let report = faulty::cuts(&list, 60).await;
+        held(&report, "cuts, as an ordinary role");
+        assert_eq!(report.unknown(), 0, "the catalog says what became of it");
+        drop(list);
+        let mut world = World::weak(&cluster, "weak_crash").await;
+        let report = faulty::crashes(&mut world, 4).await;
+        held(&report, "crashes, as an ordinary role");
     });
 }
 
@@ -145,7 +175,7 @@ async fn kill(world: &World, action: usize, way: Way, at: usize, report: &mut Re
     assert!(!after.entries[0].is_open() && after.damaged == 0 && after.broken_chain.is_none());
 }
 
-fn console(home: &Path, args: &[&str]) -> Command {
+pub fn console(home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgmoat"));
     command.args(args).env_clear().env("HOME", home).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for name in ["PATH", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {

@@ -26,9 +26,12 @@ mod faulty;
 mod findings;
 mod forms;
 mod hostile;
+mod locks;
 mod matrix_oracle;
 #[expect(dead_code, reason = "the long run uses another scale")]
 mod oracle;
+mod outages;
+mod passwords;
 mod pooler;
 mod pty;
 mod read;

@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// A pooler that ends with the test.
-struct Pooler {
+pub struct Pooler {
     child: Child,
-    port: u16,
+    pub port: u16,
 }
 
 impl Drop for Pooler {
@@ -33,9 +33,9 @@ impl Drop for Pooler {
     }
 }
 
-const PROGRAMS: [&str; 3] = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
+pub const PROGRAMS: [&str; 3] = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
 
-fn start(program: &str, dir: &Path, server: &Path, server_port: u16) -> Pooler {
+pub fn start(program: &str, dir: &Path, server: &Path, server_port: u16) -> Pooler {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     fs::write(dir.join("users"), "\"postgres\" \"\"\n").unwrap();
     let config = format!(
@@ -114,6 +114,6 @@ fn a_transaction_pooler_is_no_obstacle_and_keeps_none_of_our_settings() {
     });
 }
 
-fn world_readable() -> fs::Permissions {
+pub fn world_readable() -> fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(0o755)
 }

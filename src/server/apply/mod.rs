@@ -292,7 +292,6 @@ fn locks(plan: &Plan) -> Vec<String> {
             | Change::CreateTenantPolicy { schema, table, .. }
             | Change::DropPolicy { schema, table, .. }
             | Change::DropAuditTrigger { schema, table }
-            | Change::ValidateForeignKey { schema, table, .. }
             | Change::InsertVersionRows { schema, table, .. }
             | Change::DeleteVersionRows { schema, table, .. }
             | Change::MoveVersionRows { schema, table, .. } => (schema, table),

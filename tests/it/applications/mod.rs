@@ -1,4 +1,4 @@
-//! Real Alembic with three small projects that collide in one schema: after a service was isolated, or its tables and its
+//! Real Alembic with three small projects, and applications as they are published, that collide in one schema: after a service was isolated, or its tables and its
 //! version table moved, it upgrades, downgrades and checks exactly as in a clean database, as its own ordinary role and
 //! without anything in its URL; what stays behind is untouched, and the way back restores what was.
 
@@ -17,7 +17,8 @@ use tokio_postgres::{Client, NoTls};
 
 /// Alembic, the program, and where the projects are.
 pub struct Tools {
-    alembic: PathBuf,
+    /// Where things are installed, each in a directory of its own.
+    place: PathBuf,
     moat: PathBuf,
     home: tempfile::TempDir,
     /// Commands that were run.
@@ -29,12 +30,21 @@ pub struct Tools {
 pub struct App {
     pub name: &'static str,
     pub version_table: &'static str,
+    /// What it is installed from; empty: a project of this folder.
+    pub packages: &'static [&'static str],
+    /// Its migrations, below where its packages are.
+    pub scripts: &'static str,
+    /// One of its tables.
+    pub table: &'static str,
     pub cycle: &'static [&'static [&'static str]],
 }
 
 pub const GARDEN: App = App {
     name: "garden",
     version_table: "alembic_version",
+    packages: &[],
+    scripts: "",
+    table: "beds",
     cycle: &[
         &["current"],
         &["check"],
@@ -49,6 +59,9 @@ pub const GARDEN: App = App {
 pub const HARBOR: App = App {
     name: "harbor",
     version_table: "alembic_version",
+    packages: &[],
+    scripts: "",
+    table: "ships",
     cycle: &[
         &["current"],
         &["check"],
@@ -61,25 +74,57 @@ pub const HARBOR: App = App {
         &["check"],
     ],
 };
-pub const LIBRARY: App = App { name: "library", version_table: "library_version", ..GARDEN };
+pub const LIBRARY: App = App { name: "library", version_table: "library_version", table: "books", ..GARDEN };
+/// Its own downgrade fails, in a clean database too.
+pub const OPTUNA: App = App {
+    name: "optuna",
+    packages: &["optuna==5.0.0"],
+    scripts: "optuna/storages/_rdb/alembic",
+    table: "studies",
+    cycle: PUBLISHED,
+    ..GARDEN
+};
+/// Its check is red in a clean database, too.
+pub const MLFLOW: App = App {
+    name: "mlflow",
+    packages: &["mlflow-skinny==3.17.2"],
+    scripts: "mlflow/store/db_migrations",
+    table: "experiments",
+    cycle: PUBLISHED,
+    ..GARDEN
+};
+const PUBLISHED: &[&[&str]] =
+    &[&["start"], &["current"], &["check"], &["downgrade", "-1"], &["upgrade", "heads"], &["check"], &["start"]];
+
+const ALEMBIC: [&str; 3] = ["alembic==1.20.1", "sqlalchemy==2.1.9", "psycopg2-binary==2.9.13"];
+
+fn quiet(command: &mut Command) -> bool {
+    command.stdin(Stdio::null()).output().is_ok_and(|o| o.status.success())
+}
+
+fn installed(place: &Path, packages: &[&str]) -> bool {
+    let done = place.join("done");
+    if !done.exists() {
+        let made = quiet(Command::new("python3").args(["-m", "venv"]).arg(place));
+        let pip = ["install", "--quiet", "--disable-pip-version-check", "--timeout", "10", "--retries", "1"];
+        if !made || !quiet(Command::new(place.join("bin/pip")).args(pip).args(ALEMBIC).args(packages)) {
+            let _ = std::fs::remove_dir_all(place);
+            return false;
+        }
+        std::fs::write(done, "").unwrap();
+    }
+    true
+}
 
 /// Where Alembic is, installed into `place` if it is not there; `None`, said on stderr, where no index can be reached.
 pub fn tools(moat: &Path, place: &Path) -> Option<Tools> {
-    let alembic = place.join("bin/alembic");
-    let run = |command: &mut Command| command.stdin(Stdio::null()).output().is_ok_and(|o| o.status.success());
-    if !alembic.exists() {
-        let made = run(Command::new("python3").args(["-m", "venv"]).arg(place));
-        let packages = ["alembic==1.20.1", "sqlalchemy==2.1.9", "psycopg2-binary==2.9.13"];
-        let pip = ["install", "--quiet", "--disable-pip-version-check", "--timeout", "10", "--retries", "1"];
-        if !made || !run(Command::new(place.join("bin/pip")).args(pip).args(packages)) {
-            let _ = std::fs::remove_dir_all(place);
-            let said = "SKIPPED: Alembic could not be installed from PyPI: the applications were not run\n";
-            let _ = std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes());
-            return None;
-        }
+    if !installed(&place.join("alembic"), &[]) {
+        let said = "SKIPPED: Alembic could not be installed from PyPI: the applications were not run\n";
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes());
+        return None;
     }
     let home = tempfile::tempdir().unwrap();
-    Some(Tools { alembic, moat: moat.to_owned(), home, runs: 0.into() })
+    Some(Tools { place: place.to_owned(), moat: moat.to_owned(), home, runs: 0.into() })
 }
 
 pub struct Ran {
@@ -92,19 +137,44 @@ impl Tools {
         self.runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
 
-    fn folder(app: App) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps").join(app.name)
+    /// True when the application is there, installed if need be; said on stderr when it cannot be.
+    pub fn has(&self, app: App) -> bool {
+        let here = app.packages.is_empty() || installed(&self.place.join(app.name), app.packages);
+        if !here {
+            let said = format!("SKIPPED: {} could not be installed from PyPI and was not run\n", app.name);
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes());
+        }
+        here
+    }
+
+    /// Where its migrations are.
+    fn folder(&self, app: App) -> PathBuf {
+        if app.packages.is_empty() {
+            return Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps").join(app.name);
+        }
+        let of = std::fs::read_dir(self.place.join(app.name).join("lib")).unwrap();
+        let python = of.map(|entry| entry.unwrap().path()).find(|path| path.join("site-packages").exists()).unwrap();
+        python.join("site-packages").join(app.scripts)
     }
 
     /// Alembic as an application's people run it.
     pub fn alembic(&self, url: &str, app: App, args: &[&str]) -> Ran {
         self.count();
-        let output = Command::new(&self.alembic)
-            .arg("-c")
-            .arg(Self::folder(app).join("alembic.ini"))
+        let mut command = if app.packages.is_empty() {
+            let mut command = Command::new(self.place.join("alembic/bin/alembic"));
+            command.arg("-c").arg(self.folder(app).join("alembic.ini"));
+            command
+        } else {
+            let mut command = Command::new(self.place.join(app.name).join("bin/python"));
+            command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps/published.py")).arg(app.name);
+            command
+        };
+        let output = command
             .args(args)
             .env("DATABASE_URL", url.replacen("postgresql://", "postgresql+psycopg2://", 1))
             .env("PYTHONDONTWRITEBYTECODE", "1")
+            .envs([("HOME", self.home.path()), ("TMPDIR", self.home.path())])
+            .current_dir(self.home.path())
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -185,7 +255,7 @@ impl<'a> Field<'a> {
         let role = self.role(&format!("{}_clean", app.name));
         let database = self.database(&format!("{}_clean", app.name), &role).await;
         let url = self.url(&role, &database);
-        self.must(&self.tools.alembic(&url, app, &["upgrade", "heads"]), "the first upgrade");
+        self.must(&self.tools.alembic(&url, app, first(app)), "the first start");
         self.told(app, &role, &database, "public", cycle).await
     }
 
@@ -216,7 +286,7 @@ impl<'a> Field<'a> {
         let mut rows: Vec<String> = Vec::new();
         for app in apps {
             let _ = client.batch_execute("drop table if exists alembic_version").await;
-            self.must(&self.tools.alembic(&url, *app, &["upgrade", "heads"]), app.name);
+            self.must(&self.tools.alembic(&url, *app, first(*app)), app.name);
             if app.version_table == "alembic_version" {
                 rows.extend(texts(&client, "select version_num::text from alembic_version").await);
             }
@@ -236,13 +306,22 @@ impl<'a> Field<'a> {
         Shared { database, client: Arc::new(client), reader }
     }
 
+    /// With its revision beside another's the application does not even start.
+    pub fn collides(&mut self, shared: &Shared, app: App) {
+        let ran = self.tools.alembic(&self.url(&self.role("old"), &shared.database), app, first(app));
+        let says = ["Can't locate revision", "more than one head", "overlaps with other"];
+        let collided = ran.code != 0 && says.iter().any(|words| ran.text.contains(words));
+        self.same(&format!("{} collides ({})", app.name, ran.text), &collided, &true);
+    }
+
     /// Isolates one project, takes it back, isolates it again, and lets it do what it does in a clean database.
     pub async fn isolate(&mut self, shared: &Shared, app: App, cycle: usize, should: &Told) {
         let (role, schema) = (self.role(app.name), app.name);
         let url = self.url(SUPERUSER, &shared.database);
         let before = texts(&shared.client, IMAGE).await;
-        let stays = texts(&shared.client, &standing(app)).await;
-        let folder = Tools::folder(app);
+        let standing = self.standing(app).await;
+        let stays = texts(&shared.client, &standing).await;
+        let folder = self.tools.folder(app);
         let folder = folder.to_str().unwrap();
         let mut args = vec!["isolate", &url, "--from", "public", "--schema", schema, "--role", &role];
         args.extend(["--revisions", folder, "--keep-reader", &shared.reader]);
@@ -257,6 +336,12 @@ impl<'a> Field<'a> {
             self.same("it is asked about lent()", &(open && undecided.text.contains("lent(integer)")), &true);
             args.extend(["--tables", "lent(*"]);
         }
+        // Its first tables are made by no script, so it is said by hand which they are.
+        let named = if app.name == "mlflow" { self.relations(app).await } else { Vec::new() };
+        if !named.is_empty() {
+            args.push("--tables");
+            args.extend(named.iter().map(String::as_str));
+        }
         args.push("--yes");
         let rehearsed = self.tools.moat(&[args.as_slice(), &["--rehearse"]].concat());
         self.same(&format!("{schema}: rehearsed ({})", rehearsed.text), &rehearsed.code, &0);
@@ -270,25 +355,46 @@ impl<'a> Field<'a> {
         self.same(&format!("{schema}: isolated again ({})", again.text), &again.code, &0);
         let told = self.told(app, &role, &shared.database, schema, cycle).await;
         self.same(&format!("{schema}: as in a clean database"), &told, should);
-        self.same("what stays is untouched", &texts(&shared.client, &standing(app)).await, &stays);
+        self.same("what stays is untouched", &texts(&shared.client, &standing).await, &stays);
         let reads = self.client(&shared.reader, &shared.database).await;
-        let first = if app.name == "library" {
-            "books"
-        } else if app.name == "garden" {
-            "beds"
-        } else {
-            "ships"
-        };
-        let read = reads.batch_execute(&format!("select * from {schema}.{first}")).await.is_ok();
+        let read = reads.batch_execute(&format!("select * from {schema}.{}", app.table)).await.is_ok();
         self.same("the reader that was kept reads what was made since", &read, &true);
+    }
+
+    /// The tables that the application has where it is alone, without its version table.
+    async fn relations(&self, app: App) -> Vec<String> {
+        let client = self.client(SUPERUSER, &self.role(&format!("{}_clean", app.name))).await;
+        let names = "select relname::text from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'
+            and relname !~ '^alembic_version'";
+        texts(&client, names).await
+    }
+
+    /// What is not the project's: see [`standing`].
+    async fn standing(&self, app: App) -> String {
+        let own = match app.name {
+            "garden" => "beds|plants|planted|bed_number|mood|watered|wetter".to_owned(),
+            // The last one takes the version table itself along.
+            "harbor" => "ships|cargo|pilots|loads|alembic_version".to_owned(),
+            "library" => "books|volumes|shelf_number|lent|library_version".to_owned(),
+            // What it made where it is alone, and nothing else.
+            _ => {
+                let client = self.client(SUPERUSER, &self.role(&format!("{}_clean", app.name))).await;
+                let names = "select relname::text from pg_class where relnamespace = 'public'::regnamespace
+                    and relname !~ '^alembic_version' union select typname::text from pg_type
+                    where typnamespace = 'public'::regnamespace and typname !~ '^_?alembic_version'
+                    union select proname::text from pg_proc where pronamespace = 'public'::regnamespace";
+                format!("({})$", texts(&client, names).await.join("|"))
+            }
+        };
+        standing(&own)
     }
 
     /// Tables by name to a schema that is there, then the version table: two steps by hand in place of one.
     pub async fn moved(&mut self, app: App, tables: &[&str], cycle: usize, should: &Told) {
         let (old, role, schema) = (self.role("moved_old"), self.role("moved_new"), "own");
         let database = self.database("moved", &old).await;
-        let ran = self.tools.alembic(&self.url(&old, &database), app, &["upgrade", "heads"]);
-        self.must(&ran, "the first upgrade");
+        let ran = self.tools.alembic(&self.url(&old, &database), app, first(app));
+        self.must(&ran, "the first start");
         let client = self.client(SUPERUSER, &database).await;
         let made = format!("create role {role} login; create schema {schema} authorization {role}");
         client.batch_execute(&made).await.unwrap();
@@ -368,7 +474,7 @@ order by 1";
 const IMAGE: &str = "
 with acl as (
   select 'relation ' || c.oid::text || ' ' || n.nspname || '.' || c.relname || ' ' || c.relowner::regrole as what,
-    coalesce(c.relacl, acldefault(case c.relkind when 'S' then 'S'::\"char\" else 'r' end, c.relowner)) as acl
+    coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::\"char\" else 'r' end, c.relowner)) as acl
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
   union all select 'type ' || t.oid::text || ' ' || n.nspname || '.' || t.typname || ' ' || t.typowner::regrole,
     coalesce(t.typacl, acldefault('T', t.typowner))
@@ -393,14 +499,13 @@ union all select 'row ' || table_schema || '.' || table_name || ' ' || query_to_
 from information_schema.columns where column_name = 'version_num'
 order by 1";
 
+/// What the application does first in an empty database.
+fn first(app: App) -> &'static [&'static str] {
+    if app.packages.is_empty() { &["upgrade", "heads"] } else { &["start"] }
+}
+
 /// What is not the project's, byte for byte: catalog rows by their versions, and what the tables hold.
-fn standing(app: App) -> String {
-    let own = match app.name {
-        "garden" => "beds|plants|planted|bed_number|mood|watered|wetter",
-        // The last one takes the version table itself along.
-        "harbor" => "ships|cargo|pilots|loads|alembic_version",
-        _ => "books|volumes|shelf_number|lent|library_version",
-    };
+fn standing(own: &str) -> String {
     format!(
         "select 'relation ' || c.xmin::text || ' ' || c.oid || ' ' || c.relname || ' ' || c.relowner || ' ' ||
            coalesce(c.relacl::text, '') || c.relfilenode ||

@@ -1,6 +1,7 @@
 //! The law *faithful*: on a real server, what a plan's statements leave behind is what the plan predicted, planning again
 //! finds nothing, and the plan that takes it back restores the rights. Random states, led to random policies.
 
+pub mod moves;
 #[cfg(test)]
 mod short;
 

@@ -15,7 +15,10 @@ use std::{
 
 use pgmoat::{
     config::{Conninfo, Env},
-    demo::cluster::{Cluster, SUPERUSER},
+    demo::{
+        cluster::{Cluster, SUPERUSER},
+        guard::StopMode,
+    },
     domain::{
         ObjectKind, Privilege,
         change::{Change, Grantee, ObjectRef, On, RoleAttributes},
@@ -134,6 +137,8 @@ pub struct World {
     target: Conninfo,
     direct: tokio_postgres::Config,
     database: String,
+    /// The role that acts.
+    actor: String,
 }
 
 struct Nobody(Option<Transaction>);
@@ -249,6 +254,15 @@ fn actions(n: &str, database: &str) -> Vec<(&'static str, Vec<Change>, String, S
 impl World {
     /// A database of its own for the worker; the name makes its roles unique in the cluster.
     pub async fn new(cluster: &Cluster, name: &str) -> World {
+        World::acting_as(cluster, name, SUPERUSER).await
+    }
+
+    /// The same, acting as an ordinary role that owns what it acts on, and may see no more of the server than any.
+    pub async fn weak(cluster: &Cluster, name: &str) -> World {
+        World::acting_as(cluster, name, &format!("{name}_owner")).await
+    }
+
+    async fn acting_as(cluster: &Cluster, name: &str, actor: &str) -> World {
         let admin = connect(&cluster.config(SUPERUSER, "postgres")).await;
         admin.batch_execute(&format!("create database {name}")).await.unwrap();
         let direct = cluster.config(SUPERUSER, name);
@@ -261,9 +275,19 @@ impl World {
             ))
             .await
             .unwrap();
-        let here = Conninfo::parse(&cluster.url(SUPERUSER, name), &Env::default()).unwrap();
+        if actor != SUPERUSER {
+            let sql = format!(
+                "alter role {actor} login; grant create on database {name} to {actor}; alter schema s owner to {actor};
+                 alter table s.t owner to {actor}; alter table s.u owner to {actor}; alter sequence s.q owner to {actor};
+                 grant usage on schema s to public"
+            );
+            client.batch_execute(&sql).await.unwrap();
+        }
+        let here = Conninfo::parse(&cluster.url(actor, name), &Env::default()).unwrap();
         let mut made = Vec::new();
-        for (title, changes, reset, facts) in actions(name, name) {
+        // Of an ordinary role's, only what needs no more than ownership.
+        let may = |title: &str| actor == SUPERUSER || title == "rights change";
+        for (title, changes, reset, facts) in actions(name, name).into_iter().filter(|(title, ..)| may(title)) {
             client.batch_execute(&reset).await.unwrap();
             let mut reader = Reader::open(&here, "faults").await.unwrap();
             let want = Want { shapes: true, versions: true, objects: ObjectsWanted::All, ..Want::default() };
@@ -273,7 +297,8 @@ impl World {
         }
         let socket = cluster.socket_dir().join(format!(".s.PGSQL.{}", cluster.port()));
         let proxy = Proxy::start(socket).await;
-        let mut world = World { client, proxy, actions: made, target: here, direct, database: name.to_owned() };
+        let (database, actor) = (name.to_owned(), actor.to_owned());
+        let mut world = World { client, proxy, actions: made, target: here, direct, database, actor };
         world.target = Conninfo::parse(&world.url(), &Env::default()).unwrap();
         world
     }
@@ -284,7 +309,7 @@ impl World {
     }
 
     pub fn url(&self) -> String {
-        format!("postgresql://{SUPERUSER}@127.0.0.1:{}/{}?sslmode=disable", self.proxy.port, self.database)
+        format!("postgresql://{}@127.0.0.1:{}/{}?sslmode=disable", self.actor, self.proxy.port, self.database)
     }
 
     /// Brings back the state before, and writes the plan to a file.
@@ -293,6 +318,26 @@ impl World {
         let path = dir.join("plan.json");
         std::fs::write(&path, serde_json::to_string(&self.actions[action].plan).unwrap()).unwrap();
         path.to_string_lossy().into_owned()
+    }
+
+    /// Brings back the state before.
+    pub async fn reset(&self, action: usize) {
+        self.client.batch_execute(&self.actions[action].reset).await.unwrap();
+    }
+
+    /// Acts, on a line that nothing breaks.
+    pub async fn act(&self, action: usize, options: &ApplyOptions) -> Outcome {
+        self.proxy.arm(None);
+        let approved = self.actions[action].plan.clone().approve();
+        apply(&self.target, &approved, options, &mut Nobody(None)).await
+    }
+
+    pub fn target(&self) -> &Conninfo {
+        &self.target
+    }
+
+    pub fn plan(&self, action: usize) -> &Plan {
+        &self.actions[action].plan
     }
 
     /// Where each action can be broken.
@@ -355,7 +400,15 @@ impl World {
 
     /// A server that crashes at this point of the conversation: the backend is killed, everybody is thrown out, the lost
     /// numbers are given to others before anybody can ask.
-    pub async fn crash(&mut self, action: usize, way: Way, at: usize, report: &mut Report) {
+    /// With a cluster and a way to stop, the server is stopped so and started again instead.
+    pub async fn crash(
+        &mut self,
+        stop: Option<(&mut Cluster, StopMode)>,
+        action: usize,
+        way: Way,
+        at: usize,
+        report: &mut Report,
+    ) {
         self.client.batch_execute(&self.actions[action].reset).await.unwrap();
         let fault = Fault { way, at, how: How::Call };
         self.proxy.arm(Some(fault));
@@ -366,8 +419,13 @@ impl World {
         let crash = async {
             self.proxy.called().await;
             self.proxy.hold(true);
-            let pid = self.proxy.pid().and_then(rustix::process::Pid::from_raw).unwrap();
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            if let Some((cluster, mode)) = stop {
+                cluster.stop_server(mode).unwrap();
+                cluster.start_server().unwrap();
+            } else {
+                let pid = self.proxy.pid().and_then(rustix::process::Pid::from_raw).unwrap();
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
             // The crash is over when the server takes connections again, and not before it began.
             while !self.client.is_closed() {
                 tokio::time::sleep(Duration::from_millis(2)).await;
@@ -479,11 +537,41 @@ async fn each(worlds: &[Arc<World>], cases: Arc<Vec<(usize, Fault)>>, options: A
 
 /// Crashes around COMMIT, `count` of them; the cluster is the worker's own.
 pub async fn crashes(world: &mut World, count: usize) -> Report {
+    let places = places(world).await;
     let mut report = Report::default();
+    let mut at = 0;
+    while report.trials < count {
+        let (action, way, byte) = places[at % places.len()];
+        at += 7;
+        world.crash(None, action, way, byte, &mut report).await;
+    }
+    report
+}
+
+/// The server is stopped at once (`immediate`) around COMMIT and at other steps, `count` times, and started again.
+pub async fn stops(cluster: &mut Cluster, world: &mut World, count: usize) -> Report {
+    let mut places = places(world).await;
+    for action in 0..world.actions.len() {
+        let points = world.points(action).await;
+        let some = points.boundaries.len().div_ceil(8).max(1);
+        places.extend(points.boundaries.iter().step_by(some).map(|(way, at)| (action, *way, *at)));
+    }
+    let mut report = Report::default();
+    let mut at = 5;
+    while report.trials < count {
+        let (action, way, byte) = places[at % places.len()];
+        at += 11;
+        world.crash(Some((cluster, StopMode::Immediate)), action, way, byte, &mut report).await;
+    }
+    report
+}
+
+/// What lies between COMMIT's way there and its answer's way back decides.
+async fn places(world: &World) -> Vec<(usize, Way, usize)> {
     let mut places = Vec::new();
     for action in 0..world.actions.len() {
         let points = world.points(action).await;
-        // What lies between COMMIT's way there and its answer's way back decides: the last bytes of both.
+        // The last bytes of both.
         let of = |way: Way, n: usize| -> Vec<(usize, Way, usize)> {
             let list: Vec<usize> = points.commit.iter().filter(|(w, _)| *w == way).map(|(_, at)| *at).collect();
             list.iter().rev().take(n).map(|at| (action, way, *at)).collect()
@@ -491,11 +579,5 @@ pub async fn crashes(world: &mut World, count: usize) -> Report {
         places.extend(of(Way::Up, 12));
         places.extend(of(Way::Down, 12));
     }
-    let mut at = 0;
-    while report.trials < count {
-        let (action, way, byte) = places[at % places.len()];
-        at += 7;
-        world.crash(action, way, byte, &mut report).await;
-    }
-    report
+    places
 }
