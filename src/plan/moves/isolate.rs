@@ -19,7 +19,7 @@ use crate::{
         ObjectKind, Oid, Privilege,
         alembic::{Lineage, Lineages},
         change::{Change, Grantee, On, RoleAttributes},
-        dependencies::Dependencies,
+        dependencies::{Dependencies, Thing, Through},
         effective::Matrix,
         snapshot::{Kind, Snapshot, VersionTable},
     },
@@ -108,7 +108,8 @@ pub fn plan(
     let known = Versions::new(snapshot, Some(&policy), lineages, &matrix);
     let mut questions = Vec::new();
     let rows = rows(snapshot, &known, &service.name, lineage.is_some(), wanted, &mut questions)?;
-    let seeds = seeds(snapshot, lineages, lineage, &service, &rows, wanted, &mut questions)?;
+    let claims = Claims { snapshot, dependencies, lineages, lineage, service: &service };
+    let seeds = seeds(&claims, &rows, wanted, &mut questions)?;
     if seeds.is_empty() && rows.is_empty() && questions.is_empty() {
         return Err(Refused::new(format!("nothing in {} belongs to {}", wanted.from, service.name)));
     }
@@ -273,16 +274,23 @@ fn rows<'a>(
     Ok(found)
 }
 
+/// What says whose a table is.
+struct Claims<'a> {
+    snapshot: &'a Snapshot,
+    dependencies: &'a Dependencies,
+    lineages: &'a Lineages,
+    lineage: Option<&'a Lineage>,
+    service: &'a Service,
+}
+
 /// The tables that are the service's.
 fn seeds(
-    snapshot: &Snapshot,
-    lineages: &Lineages,
-    lineage: Option<&Lineage>,
-    service: &Service,
+    claims: &Claims<'_>,
     rows: &[(&VersionTable, Vec<String>)],
     wanted: &Wanted,
     questions: &mut Vec<Question>,
 ) -> Result<BTreeSet<Oid>, Refused> {
+    let Claims { snapshot, lineages, lineage, service, .. } = *claims;
     let catalog = &snapshot.catalog;
     let asks = wanted.tables.iter().any(|p| !p.starts_with('!'));
     if lineage.is_none() && !asks {
@@ -308,6 +316,14 @@ fn seeds(
     let versions: BTreeSet<Oid> = snapshot.versions.0.iter().filter(|v| v.shape).map(|v| v.oid).collect();
     let of = catalog.schema_named(&wanted.from).and_then(|s| snapshot.objects.0.get(&s.oid));
     let mut chosen: BTreeSet<Oid> = BTreeSet::new();
+    let mut unclaimed: BTreeMap<Oid, &str> = BTreeMap::new();
+    let mut ask = |name: &str, why: &str| {
+        questions.push(Question {
+            about: format!("table:{name}"),
+            sentence: format!("Table {}.{name} {why}. Does it go?", wanted.from),
+            flag: format!("--tables {}", quoted(name)),
+        });
+    };
     for o in of.into_iter().flat_map(|list| &list.relations) {
         let table = matches!(o.kind, Kind::Table | Kind::Partitioned | Kind::Foreign);
         if !table || o.extension || versions.contains(&o.oid) {
@@ -334,16 +350,45 @@ fn seeds(
         } else if mine == Some(o.owner) {
             format!("belongs to {}, but no script creates it", wanted.role)
         } else {
+            if rivals.is_empty() {
+                unclaimed.insert(o.oid, name);
+            }
             continue;
         };
-        questions.push(Question {
-            about,
-            sentence: format!("Table {}.{name} {why}. Does it go?", wanted.from),
-            flag: format!("--tables {}", quoted(name)),
-        });
+        ask(name, &why);
+    }
+    for (name, tied) in tied(claims.dependencies, &chosen, &mut unclaimed) {
+        ask(name, &format!("is tied to {tied} by a foreign key, and no script creates it"));
     }
     let chosen_here = relations(snapshot, &wanted.from, |o| chosen.contains(&o.oid));
     Ok(chosen_here)
+}
+
+/// Those of `unclaimed` that foreign keys tie to what goes, directly or through each other, with the table that each is
+/// tied to: an application may make its first tables without its scripts.
+fn tied<'a>(
+    dependencies: &'a Dependencies,
+    going: &BTreeSet<Oid>,
+    unclaimed: &mut BTreeMap<Oid, &'a str>,
+) -> Vec<(&'a str, &'a str)> {
+    let keys: Vec<(&Thing, &Thing)> = dependencies
+        .uses
+        .iter()
+        .filter(|u| u.through == Through::ForeignKey)
+        .filter_map(|u| Some((&u.user, u.used.as_ref()?)))
+        .flat_map(|(a, b)| [(a, b), (b, a)])
+        .collect();
+    let mut found = Vec::new();
+    let mut open: Vec<Oid> = going.iter().copied().collect();
+    while let Some(at) = open.pop() {
+        for (from, to) in keys.iter().filter(|(from, _)| from.oid == at) {
+            if let Some(name) = unclaimed.remove(&to.oid) {
+                found.push((name, from.name.as_str()));
+                open.push(to.oid);
+            }
+        }
+    }
+    found
 }
 
 /// Extensions that what goes needs: left within reach. Gives back what the search path needs besides.
@@ -487,7 +532,7 @@ mod tests {
     use crate::{
         domain::{
             alembic::tests::{lineage, lineages},
-            dependencies::{Body, Class, TextDefault, Thing, Through, Use},
+            dependencies::{Body, Class, TextDefault, Use},
         },
         plan::moves::tests::assert_there_and_back,
         policy::checks::fixture::Fixture,
@@ -647,6 +692,21 @@ mod tests {
         assert!(notes.iter().any(|n| n.contains("langflow.vertex to public.tenants")), "{notes:#?}");
         let place = done.whereabouts.iter().find(|w| w.role == "langflow_app").unwrap();
         assert!(place.holds() && place.after.as_deref() == Some("langflow"), "{place:?}");
+    }
+
+    #[test]
+    fn tables_that_no_script_creates_are_asked_about_when_keys_tie_them_to_what_goes() {
+        let f =
+            before().table("public", "runs", "old").table("public", "metrics", "old").table("public", "apart", "old");
+        let edges = edges(&f, &[("runs", Through::ForeignKey, "flow"), ("runs", Through::ForeignKey, "metrics")]);
+        let case = f.case();
+        let snapshot = Arc::new(case.snapshot);
+        let made = plan(&snapshot, &edges, case.policy.as_ref(), &case.lineages, &wanted()).unwrap();
+        let asked: Vec<&str> =
+            made.questions.iter().map(|q| q.sentence.as_str()).filter(|s| s.starts_with("Table")).collect();
+        let [metrics, runs] = asked[..] else { panic!("{asked:#?}") };
+        assert!(metrics.contains("metrics is tied to runs"), "{metrics}");
+        assert!(runs.contains("runs is tied to flow"), "{runs}");
     }
 
     #[test]
