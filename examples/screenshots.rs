@@ -29,6 +29,16 @@ const STEPS: &[(&str, &str, &str)] = &[
     ("\r", "Why it matters", "finding"),
     ("\u{1b}", "Findings", ""),
     ("?", "help", "help"),
+    ("\u{1b}", "Findings", ""),
+    ("/grant-excess\r", "of", ""),
+    ("f", "What is run", "preview"),
+    ("\r", "any other key", ""),
+    ("y", "Done and committed", "done"),
+    ("\u{1b}", "Findings", ""),
+    ("9", "committed", "journal"),
+    ("2", "Schemas", ""),
+    ("c", "Create a schema", ""),
+    ("shop", "shop_app", "create"),
 ];
 
 const CELL: (f32, f32) = (8.43, 16.3);

@@ -1,6 +1,7 @@
-//! Real Alembic with three small projects, and applications as they are published, that collide in one schema: after a service was isolated, or its tables and its
-//! version table moved, it upgrades, downgrades and checks exactly as in a clean database, as its own ordinary role and
-//! without anything in its URL; what stays behind is untouched, and the way back restores what was.
+//! Real Alembic with three small projects, and applications as they are published, that collide in one schema: after a
+//! service was isolated, or its tables and its version table moved, it upgrades, downgrades and checks exactly as in a
+//! clean database, as its own ordinary role and without anything in its URL; what stays behind is untouched, and the way
+//! back restores what was.
 
 #[cfg(test)]
 mod short;
@@ -335,6 +336,12 @@ impl<'a> Field<'a> {
         if app.name == "library" {
             self.same("it is asked about lent()", &(open && undecided.text.contains("lent(integer)")), &true);
             args.extend(["--tables", "lent(*"]);
+        }
+        // A table that no script makes, tied to the others by a foreign key only.
+        if app.name == "optuna" {
+            let heartbeats = undecided.text.contains("trial_heartbeats is tied to trials");
+            self.same("it is asked about the table without a script", &(open && heartbeats), &true);
+            args.extend(["--tables", "trial_heartbeats"]);
         }
         // Its first tables are made by no script, so it is said by hand which they are.
         let named = if app.name == "mlflow" { self.relations(app).await } else { Vec::new() };
