@@ -34,6 +34,7 @@ mod outages;
 mod passwords;
 mod pooler;
 mod pty;
+mod reach;
 mod read;
 mod session;
 mod support;
