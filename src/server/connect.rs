@@ -93,13 +93,16 @@ pub async fn connect_limited(
     limits: Limits,
 ) -> Result<Connected, ConnectError> {
     let wants_tls = conninfo.sslmode != SslMode::Disable && conninfo.hosts.iter().any(|host| !host.is_socket());
-    let tls = match wants_tls.then(|| tls::client(&conninfo.tls, conninfo.sslmode)).transpose() {
-        Ok(tls) => tls,
-        Err(problem) => {
-            let error = ConnectError::new(ConnectErrorKind::Tls, problem.message, problem.remedy);
-            return Err(ConnectError { target: conninfo.to_string(), ..error });
-        }
-    };
+    let tls = wants_tls
+        .then(|| tls::client(&conninfo.tls, conninfo.sslmode))
+        .map(|made| made.map_err(|problem| ConnectError::new(ConnectErrorKind::Tls, problem.message, problem.remedy)));
+    // Where TLS is a wish only, the line may still come about in clear.
+    let wish = conninfo.sslmode < SslMode::Require && !conninfo.tls.client_required;
+    if let Some(Err(error)) = &tls
+        && !wish
+    {
+        return Err(ConnectError { target: conninfo.to_string(), ..error.clone() });
+    }
     let attempts = Attempts { conninfo, limits, tls, phase: AtomicU8::new(0) };
     let mut hosts: Vec<&Host> = conninfo.hosts.iter().collect();
     if conninfo.load_balance {
@@ -179,7 +182,8 @@ struct Failed {
 struct Attempts<'a> {
     conninfo: &'a Conninfo,
     limits: Limits,
-    tls: Option<tls::Client>,
+    /// For lines with TLS, or why there can be none.
+    tls: Option<Result<tls::Client, ConnectError>>,
     phase: AtomicU8,
 }
 
@@ -307,6 +311,10 @@ impl Attempts<'_> {
                 answer => return Err(Failed { error: no_tls(&answer, self.conninfo.sslmode), tls: answer.is_ok() }),
             }
         }
+        let client = match client {
+            Ok(client) => client,
+            Err(error) => return Err(Failed { error: error.clone(), tls: true }),
+        };
         let direct = self.conninfo.tls.negotiation == SslNegotiation::Direct;
         self.login_tls(host, dial, socket, client).await.map_err(|error| {
             let error = if direct && error.kind == ConnectErrorKind::Refused { no_direct_tls() } else { error };
@@ -336,7 +344,7 @@ impl Attempts<'_> {
     ) -> Result<Connected, ConnectError> {
         let shared = SharedSeen::default();
         let guard = Guard::handshake(socket, shared.clone());
-        let upgrade = Upgrade::new(client, &host.host, self.limits, self.rules(true), shared.clone());
+        let upgrade = Upgrade::new(client, host.tls_name(), self.limits, self.rules(true), shared.clone());
         let mut config = self.config(host);
         // The question was asked above; for the protocol crate TLS starts at once.
         config.ssl_mode(config::SslMode::Require).ssl_negotiation(WireNegotiation::Direct);
@@ -405,7 +413,7 @@ impl Attempts<'_> {
         };
         let canceller = Canceller::new(
             dial.clone(),
-            tls.map(|client| (client.clone(), host.host.clone())),
+            tls.map(|client| (client.clone(), host.tls_name())),
             self.conninfo.tls.negotiation,
             seen.key,
         );
@@ -482,7 +490,8 @@ fn no_tls(answer: &std::io::Result<u8>, mode: SslMode) -> ConnectError {
                 ConnectErrorKind::Refused,
                 "the connection was closed before the server answered",
                 "the server may be starting; in front of a container a proxy answers even when nothing runs behind it",
-            ),
+            )
+            .after_contact(),
             _ => ConnectError::new(ConnectErrorKind::Refused, super::errors::sentence(error), ""),
         },
     }

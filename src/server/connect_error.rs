@@ -56,6 +56,8 @@ pub struct ConnectError {
     pub tried: Vec<String>,
     /// True when the server asked for a password before this happened.
     pub(super) asked: bool,
+    /// True when somebody took the connection first.
+    pub(super) contact: bool,
 }
 
 impl ConnectError {
@@ -69,7 +71,13 @@ impl ConnectError {
             remedy: (!remedy.is_empty()).then(|| remedy.to_owned()),
             tried: Vec::new(),
             asked: false,
+            contact: false,
         }
+    }
+
+    /// The same for a connection that was there and ended: other hosts are not tried after it.
+    pub(super) fn after_contact(self) -> Self {
+        Self { contact: true, ..self }
     }
 
     /// True when waiting makes no difference until somebody changes something: password, role, database, certificate.
@@ -87,7 +95,8 @@ impl ConnectError {
     pub(super) fn next_host(&self) -> bool {
         use ConnectErrorKind as K;
         match self.kind {
-            K::Dns | K::Refused | K::Timeout | K::Starting | K::WrongSession => true,
+            K::Refused => !self.contact,
+            K::Dns | K::Timeout | K::Starting | K::WrongSession => true,
             K::Tls
             | K::PasswordNeeded
             | K::Auth
@@ -112,6 +121,11 @@ impl ConnectError {
                 K::Refused,
                 format!("there is no server socket {place}"),
                 "is the server running, and are directory and port right? (unix_socket_directories, port)",
+            ),
+            io::ErrorKind::InvalidInput if socket_file => Self::new(
+                K::Refused,
+                format!("the name of the server socket {place} is too long"),
+                "the system allows about 100 bytes: give the server a shorter directory (unix_socket_directories)",
             ),
             io::ErrorKind::ConnectionRefused => Self::new(
                 K::Refused,
@@ -156,6 +170,7 @@ impl ConnectError {
                 },
                 "the server may be starting or out of processes (its log says why); in front of a container a proxy answers even when nothing runs behind it",
             )
+            .after_contact()
         } else {
             let text = errors::sentence(error);
             let kind = if text.contains("authentication") {

@@ -98,7 +98,13 @@ pub fn client(settings: &TlsSettings, mode: SslMode) -> Result<Client, TlsProble
         .map_err(|e| TlsProblem::new(format!("could not set up TLS: {e}"), ""))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    let mut config = match &settings.client {
+    let mut config = match settings.client.as_ref().filter(|files| files.cert.exists()) {
+        None if settings.client_required => {
+            return Err(TlsProblem::new(
+                "could not follow sslcertmode=require: there is no client certificate".into(),
+                "name it with sslcert and sslkey, or put it into ~/.postgresql/postgresql.crt and postgresql.key",
+            ));
+        }
         None => builder.with_no_client_auth(),
         Some(files) => {
             let chain = certificates(&files.cert)?;
@@ -159,15 +165,8 @@ fn chain_verifier(
     let mut store = RootCertStore::empty();
     let (_, _) = store.add_parsable_certificates(certs.iter().cloned());
     let mut builder = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone());
-    if let Some(path) = &settings.crl {
-        let bytes = read(path, files::read_plain)?;
-        let lists: Vec<_> = CertificateRevocationListDer::pem_slice_iter(&bytes).filter_map(Result::ok).collect();
-        if lists.is_empty() {
-            return Err(TlsProblem::new(
-                format!("could not read {}: it holds no revocation list in PEM", path.display()),
-                "sslcrl must name a file of revoked certificates",
-            ));
-        }
+    let lists = revocation_lists(settings)?;
+    if !lists.is_empty() {
         builder = builder.with_crls(lists);
     }
     builder.build().map_err(|e| {
@@ -176,6 +175,41 @@ fn chain_verifier(
             "sslrootcert must name a PEM file of authorities",
         )
     })
+}
+
+/// What `sslcrl` and `sslcrldir` name; empty when neither does, or the one file is not there.
+fn revocation_lists(settings: &TlsSettings) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsProblem> {
+    let none = |path: &Path| {
+        TlsProblem::new(
+            format!("could not read {}: it holds no revocation list in PEM", path.display()),
+            "sslcrl must name a file of revoked certificates, sslcrldir a directory that `openssl rehash` went through",
+        )
+    };
+    let of_file = |path: &Path| -> Result<Vec<_>, TlsProblem> {
+        let bytes = read(path, files::read_plain)?;
+        Ok(CertificateRevocationListDer::pem_slice_iter(&bytes).filter_map(Result::ok).collect())
+    };
+    let mut lists = Vec::new();
+    if let Some(path) = settings.crl.as_deref().filter(|path| path.exists()) {
+        lists = of_file(path)?;
+        if lists.is_empty() {
+            return Err(none(path));
+        }
+    }
+    if let Some(dir) = &settings.crl_dir {
+        let before = lists.len();
+        for entry in std::fs::read_dir(dir).map_err(|_| none(dir))?.filter_map(Result::ok) {
+            let path = entry.path();
+            let hashed = path.extension().and_then(|e| e.to_str()).and_then(|e| e.strip_prefix('r'));
+            if hashed.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())) {
+                lists.extend(of_file(&path)?);
+            }
+        }
+        if lists.len() == before {
+            return Err(none(dir));
+        }
+    }
+    Ok(lists)
 }
 
 fn read(path: &Path, how: fn(&Path) -> Result<Vec<u8>, Refused>) -> Result<Vec<u8>, TlsProblem> {
@@ -254,7 +288,7 @@ impl ServerCertVerifier for Verifier {
                 }
             }
         };
-        if self.checked == Checked::Authority || common_name_matches(end_entity, server_name) {
+        if self.checked == Checked::Authority || name_matches(end_entity, server_name) {
             return Ok(ServerCertVerified::assertion());
         }
         Err(wrong_name)
@@ -300,8 +334,9 @@ fn in_date(cert: &CertificateDer<'_>, now: UnixTime) -> Result<(), rustls::Error
     Ok(())
 }
 
-/// True when a certificate without alternative DNS names has the host's name as its common name. Old, and what libpq does.
-fn common_name_matches(cert: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
+/// libpq's wider rules: a star stands for the first label of any name, `*.test` too; and where there are no alternative
+/// DNS names, the common name counts.
+fn name_matches(cert: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
     let Ok(parsed) = Certificate::from_der(cert) else { return false };
     let tbs = &parsed.tbs_certificate;
     let (host, is_address) = match name {
@@ -316,7 +351,11 @@ fn common_name_matches(cert: &CertificateDer<'_>, name: &ServerName<'_>) -> bool
                 matches!(n, GeneralName::DnsName(_)) || (is_address && matches!(n, GeneralName::IpAddress(_)))
             };
             if names.0.iter().any(decides) {
-                return false;
+                return !is_address
+                    && names
+                        .0
+                        .iter()
+                        .any(|n| matches!(n, GeneralName::DnsName(name) if matches(name.as_str(), &host)));
             }
         }
         Err(_) => return false,

@@ -25,8 +25,7 @@ pub struct Upgrade {
 
 impl Upgrade {
     /// `host` is the name the certificate is compared with.
-    pub fn new(client: &tls::Client, host: &str, limits: Limits, rules: AuthRules, seen: SharedSeen) -> Self {
-        let host = host.trim_end_matches('.').to_owned();
+    pub fn new(client: &tls::Client, host: String, limits: Limits, rules: AuthRules, seen: SharedSeen) -> Self {
         Self { connector: MakeRustlsConnect::new(client.config.clone()), host, limits, rules, seen }
     }
 }

@@ -95,6 +95,15 @@ impl Host {
         }
     }
 
+    /// The name a certificate is compared with; the address where a socket directory stands in the name's place.
+    #[must_use]
+    pub fn tls_name(&self) -> String {
+        match self.hostaddr {
+            Some(address) if is_socket_dir(&self.host) => address.to_string(),
+            Some(_) | None => self.host.trim_end_matches('.').to_owned(),
+        }
+    }
+
     /// Path of the socket file.
     #[must_use]
     pub fn socket_path(&self) -> PathBuf {
@@ -171,6 +180,8 @@ pub enum CertMode {
     Disable,
     /// When the server asks and there is one.
     Allow,
+    /// Else no login.
+    Require,
 }
 
 /// Certificates and TLS versions.
@@ -182,8 +193,12 @@ pub struct TlsSettings {
     pub root: RootCert,
     /// The client's certificate and key; the default files where they exist.
     pub client: Option<ClientCert>,
-    /// File of revoked certificates.
+    /// True when there must be a client certificate (`sslcertmode=require`).
+    pub client_required: bool,
+    /// File of revoked certificates; one that is not there is passed over, as in libpq.
     pub crl: Option<PathBuf>,
+    /// Directory of such files, named by hash as `openssl rehash` names them.
+    pub crl_dir: Option<PathBuf>,
     /// Whether the host's name is sent before encryption.
     pub sni: bool,
     /// True when TLS 1.2 may be used.
@@ -275,9 +290,10 @@ impl Conninfo {
             settings.fill_from(service::settings(&service, file.as_deref(), env)?);
         }
         for word in words::WORDS {
-            let Some(value) = word.env.and_then(|name| env.var(name)) else { continue };
+            // One that is set to nothing counts as written down, as in libpq.
+            let Some(value) = word.env.and_then(|name| env.vars.get(name)) else { continue };
             if settings.get(word.name).is_none() && !matches!(word.name, "service" | "servicefile" | "requiressl") {
-                settings.set(word.name, value)?;
+                settings.set(word.name, value.clone())?;
             }
         }
         Resolver { settings: &settings, env }.resolve()
@@ -363,7 +379,7 @@ impl Resolver<'_> {
             }
             warnings.extend(file.warning);
         }
-        if self.get("gssencmode") == Some("require") {
+        if self.one_of("gssencmode", false, &[("disable", false), ("prefer", false), ("require", true)])? {
             return Err(cannot(
                 "gssencmode=require asks for GSSAPI, which is not supported",
                 "use TLS: sslmode=verify-full",
@@ -377,6 +393,9 @@ impl Resolver<'_> {
             ));
         }
         let (sslmode, sslmode_given, tls) = self.tls()?;
+        if sslmode != SslMode::Disable {
+            warnings.extend(missing_files(&tls));
+        }
         let requirepeer_uid = match self.get("requirepeer") {
             Some(name) => Some(self.env.uid_of(name).ok_or_else(|| {
                 cannot(
@@ -387,7 +406,11 @@ impl Resolver<'_> {
             None => None,
         };
         let application_name =
-            self.get("application_name").or_else(|| self.get("fallback_application_name")).unwrap_or(APPLICATION_NAME);
+            // Nothing, where somebody wrote it down, is a name too.
+            self.settings
+                .get("application_name")
+                .or_else(|| self.get("fallback_application_name"))
+                .unwrap_or(APPLICATION_NAME);
         warnings.dedup();
         Ok(Conninfo {
             hosts,
@@ -410,7 +433,7 @@ impl Resolver<'_> {
             requirepeer_uid,
             connect_timeout: self.integer("connect_timeout")?.filter(|s| *s > 0).map(secs),
             keepalives: Keepalives {
-                on: self.integer("keepalives")? != Some(0),
+                on: self.get("keepalives").is_none() || self.integer("keepalives")? != Some(0),
                 idle: self.integer("keepalives_idle")?.map(secs),
                 interval: self.integer("keepalives_interval")?.map(secs),
                 count: self.integer("keepalives_count")?.map(|n| u32::try_from(n).unwrap_or(0)),
@@ -535,14 +558,21 @@ impl Resolver<'_> {
         let certmode = self.one_of(
             "sslcertmode",
             CertMode::Allow,
-            &[("disable", CertMode::Disable), ("allow", CertMode::Allow), ("require", CertMode::Allow)],
+            &[("disable", CertMode::Disable), ("allow", CertMode::Allow), ("require", CertMode::Require)],
         )?;
         let (tls12, tls13) = self.tls_versions()?;
+        let crl_dir = self.get("sslcrldir").map(PathBuf::from);
+        let default_crl = || {
+            let path = self.env.in_home(".postgresql/root.crl").filter(|p| p.exists());
+            path.filter(|_| crl_dir.is_none())
+        };
         let tls = TlsSettings {
             negotiation,
             root,
             client: if certmode == CertMode::Disable { None } else { self.client_cert()? },
-            crl: self.get("sslcrl").map(PathBuf::from),
+            client_required: certmode == CertMode::Require,
+            crl: self.get("sslcrl").map(PathBuf::from).or_else(default_crl),
+            crl_dir,
             sni: self.get("sslsni") != Some("0"),
             tls12,
             tls13,
@@ -589,7 +619,10 @@ impl Resolver<'_> {
         }
         let refuse = negated > 0;
         let mut auth = RequireAuth { password: refuse, md5: refuse, scram: refuse, none: refuse };
-        for word in words {
+        for (i, word) in words.iter().enumerate() {
+            if words.iter().take(i).any(|earlier| earlier == word) {
+                return Err(cannot("require_auth names a method twice", "name each method once"));
+            }
             match word.trim_start_matches('!') {
                 "password" => auth.password = !refuse,
                 "md5" => auth.md5 = !refuse,
@@ -608,16 +641,30 @@ impl Resolver<'_> {
     }
 
     fn one_of<T: Copy>(&self, name: &'static str, default: T, values: &[(&str, T)]) -> Result<T, Error> {
-        self.get(name).map_or(Ok(default), |value| pick(name, value, values))
+        self.settings.get(name).map_or(Ok(default), |value| pick(name, value, values))
     }
 
     fn integer(&self, name: &str) -> Result<Option<i64>, Error> {
-        let Some(text) = self.get(name) else { return Ok(None) };
+        let Some(text) = self.settings.get(name) else { return Ok(None) };
         match text.trim().parse::<i32>() {
             Ok(number) => Ok(Some(i64::from(number))),
             Err(_) => Err(cannot(&format!("`{name}` is not a whole number"), "")),
         }
     }
+}
+
+/// Files that somebody named and that are not there: libpq goes on without a word.
+fn missing_files(tls: &TlsSettings) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(files) = tls.client.as_ref().filter(|files| !files.cert.exists()) {
+        let cert = files.cert.display();
+        warnings.push(format!("no client certificate is sent: sslcert names {cert}, which does not exist"));
+    }
+    if let Some(crl) = tls.crl.as_ref().filter(|crl| !crl.exists()) {
+        let crl = crl.display();
+        warnings.push(format!("revoked certificates are not noticed: sslcrl names {crl}, which does not exist"));
+    }
+    warnings
 }
 
 fn pick<T: Copy>(name: &str, value: &str, values: &[(&str, T)]) -> Result<T, Error> {

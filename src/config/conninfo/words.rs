@@ -66,7 +66,7 @@ pub const WORDS: &[Word] = &[
     used("sslcertmode", "PGSSLCERTMODE"),
     used("sslrootcert", "PGSSLROOTCERT"),
     used("sslcrl", "PGSSLCRL"),
-    ignored("sslcrldir", "PGSSLCRLDIR", "name a file of revoked certificates with sslcrl"),
+    used("sslcrldir", "PGSSLCRLDIR"),
     bare("sslpassword", Fate::Ignored("encrypted keys are not supported; decrypt the key file")),
     bare("sslkeylogfile", Fate::Ignored("session keys are never written to a file")),
     used("sslsni", "PGSSLSNI"),

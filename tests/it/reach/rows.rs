@@ -206,7 +206,8 @@ fn certificates(world: &World) -> Vec<Row> {
         row(format!("{full} sslcrl=/nowhere.crl")).says("/nowhere.crl"),
         row(&full).env("PGSSLCRL", cert("revoked.crl")),
         row(format!("{full} sslcrldir={}", cert("crls"))).says("revoked"),
-        row(format!("{full} sslcrldir={}", world.home("empty"))),
+        // Without any list psql finds the certificate wanting; the directory is what is.
+        row(format!("{full} sslcrldir={}", world.home("empty"))).ours(Some(Why::Files)).says("revocation list"),
         row(format!("{named} user=scram sslmode=verify-full")).home("revoking").says("revoked"),
         // An encrypted line to whomever is better than one in clear, where nobody asked for more.
         row(format!("{named} user=scram sslmode=prefer sslrootcert={other}")).ours(None).says("Nothing"),
@@ -276,7 +277,7 @@ fn client_certificates(world: &World) -> Vec<Row> {
         row(format!("{tcp} user=scram {own} sslmode=require")),
         row(format!("{tcp} user=withcert sslmode=require")).home("client"),
         row(format!("{tcp} user=withcert sslmode=require")).home("client-open").says("chmod"),
-        row(format!("{tcp} user=scram")).home("client-open"),
+        row(format!("{tcp} user=scram")).home("client-open").says("chmod"),
         row(format!("{tcp} user=withcert sslmode=require")).home("keyless"),
         row(format!("{tcp} user=scram")).home("keyless"),
         row(format!("{tcp} user=withcert sslmode=require"))
@@ -286,7 +287,7 @@ fn client_certificates(world: &World) -> Vec<Row> {
         row(format!("{tcp} user=withcert sslmode=require {}", pair("client.crt", "another.key"))),
         row(format!("{tcp} user=withcert sslmode=require {}", pair("client.crt", "missing.key"))),
         row(format!("{tcp} user=withcert sslmode=require {}", pair("missing.crt", "client.key"))),
-        row(format!("{tcp} user=scram sslmode=require {}", pair("missing.crt", "missing.key"))),
+        row(format!("{tcp} user=scram sslmode=require {}", pair("missing.crt", "missing.key"))).says("missing.crt"),
         row(format!("{tcp} user=scram {}", pair("nothing.crt", "client.key"))),
         row(format!("{tcp} user=scram sslmode=require {}", pair("nothing.crt", "client.key"))),
         row(format!("{tcp} user=withcert sslmode=require {}", pair("client-stranger.crt", "client.key"))),
@@ -353,13 +354,14 @@ fn hosts(world: &World) -> Vec<Row> {
         "keepalives=1 keepalives_idle=5 keepalives_interval=2 keepalives_count=3",
         "keepalives=no",
         "keepalives_idle=x",
-        "keepalives_interval=-1",
         "keepalives_count=''",
         "tcp_user_timeout=5000",
         "tcp_user_timeout=x",
     ] {
         rows.push(row(format!("host=127.0.0.1 port={port} {rest} {words}")));
     }
+    // The system refuses it to psql; keepalives are a help and no condition.
+    rows.push(row(format!("host=127.0.0.1 port={port} {rest} keepalives_interval=-1")).ours(None));
     if world.ipv6 {
         let ca = world.cert("ca.crt");
         rows.extend([
@@ -638,7 +640,8 @@ fn later_words(world: &World) -> Vec<Row> {
         row(format!("{tcp} user=scram sslnegotiation=direct")).later(Some(Why::Parse)),
         row(format!("{tcp} user=scram sslnegotiation=maybe")).later(Some(Why::Parse)),
         row(format!("{tcp} user=scram sslnegotiation=postgres sslmode=require")).later(None),
-        row(format!("service=main servicefile={}", world.home("service/.pg_service.conf"))).later(None),
+        // Known here and to psql 19.
+        row(format!("service=main servicefile={}", world.home("service/.pg_service.conf"))).ours(None),
         row(format!("{tcp} user=scram max_protocol_version=3.0")).later(None),
         row(format!("{tcp} user=scram min_protocol_version=3.0")).later(None),
     ]

@@ -104,7 +104,9 @@ fn why(said: &str) -> Why {
         return Why::Server(plain(message));
     }
     let has = |words: &[&str]| words.iter().any(|word| last.contains(word));
-    if has(&["could not translate host name"]) {
+    if has(&["is too long"]) {
+        Why::Refused
+    } else if has(&["could not translate host name"]) {
         Why::HostUnknown
     } else if has(&["invalid integer value", "invalid port number", "could not parse network address"]) {
         Why::Parse
@@ -118,7 +120,7 @@ fn why(said: &str) -> Why {
         Why::CertificateName
     } else if has(&["certificate verify failed"]) {
         Why::Certificate
-    } else if has(&["root certificate file", "private key", "certificate file"]) {
+    } else if has(&["root certificate file", "private key", "certificate file", "without a valid SSL certificate"]) {
         Why::Files
     } else if has(&["requirepeer specifies"]) {
         Why::Peer
