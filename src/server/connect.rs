@@ -93,9 +93,11 @@ pub async fn connect_limited(
     limits: Limits,
 ) -> Result<Connected, ConnectError> {
     let wants_tls = conninfo.sslmode != SslMode::Disable && conninfo.hosts.iter().any(|host| !host.is_socket());
-    let tls = wants_tls
-        .then(|| tls::client(&conninfo.tls, conninfo.sslmode))
-        .map(|made| made.map_err(|problem| ConnectError::new(ConnectErrorKind::Tls, problem.message, problem.remedy)));
+    let tls = match wants_tls.then(|| tls::client(&conninfo.tls, conninfo.sslmode)) {
+        Some(Ok(client)) => Some(Ok(client)),
+        Some(Err(problem)) => Some(Err(ConnectError::new(ConnectErrorKind::Tls, problem.message, problem.remedy))),
+        None => None,
+    };
     // Where TLS is a wish only, the line may still come about in clear.
     let wish = conninfo.sslmode < SslMode::Require && !conninfo.tls.client_required;
     if let Some(Err(error)) = &tls

@@ -12,9 +12,9 @@ use std::{
 };
 
 use pgmoat::demo::cluster::Server;
-use rows::Row;
+use rows::{Expected, Row};
 use tokio::{sync::Semaphore, task::JoinSet};
-use verdict::{Psql, Verdict, Why, ours};
+use verdict::{Psql, Verdict, ours};
 use world::World;
 
 use crate::support::cluster;
@@ -35,18 +35,17 @@ struct Compared {
 impl Compared {
     /// What is wrong, if anything is.
     fn complaint(&self) -> Option<String> {
-        let as_said = |why: &Option<Why>, got: &Verdict| match (why, got) {
-            (None, Verdict::In(_)) => true,
-            (Some(why), Verdict::Out(got)) => why == got,
-            (None, Verdict::Out(_)) | (Some(_), Verdict::In(_)) => false,
+        let as_said = |expected: &Expected, got: &Verdict| match (expected, got) {
+            (Expected::In, Verdict::In(_)) => true,
+            (Expected::Out(why), Verdict::Out(got)) => why == got,
+            (Expected::In, Verdict::Out(_)) | (Expected::Out(_), Verdict::In(_)) => false,
         };
         let mut wrong = Vec::new();
         match &self.row.ours {
             Some(why) if !as_said(why, &self.ours) => wrong.push(format!("on purpose: {why:?}")),
             Some(_) if self.ours == self.theirs => wrong.push("differs no more".to_owned()),
-            Some(_) => {}
             None if self.ours != self.theirs => wrong.push("differs".to_owned()),
-            None => {}
+            Some(_) | None => {}
         }
         if let Some(why) = &self.row.later
             && !as_said(why, &self.ours)
@@ -79,7 +78,7 @@ async fn every_string_ends_as_with_psql() {
     let Some(world) = World::start().await else { return };
     let begun = Instant::now();
     let later = cluster::server(18).and_then(|server| match server {
-        Server::Programs(programs) => psql.with_library(programs.dir.join("../lib")),
+        Server::Programs(programs) => psql.with_library(&programs.dir.join("../lib")),
         Server::Container { .. } => None,
     });
     if later.is_none() {

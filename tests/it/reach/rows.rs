@@ -6,6 +6,19 @@ use super::{
     world::{ODD, PASSWORD, World},
 };
 
+/// What an attempt leads to.
+#[derive(Debug)]
+pub enum Expected {
+    In,
+    Out(Why),
+}
+
+impl From<Option<Why>> for Expected {
+    fn from(why: Option<Why>) -> Self {
+        why.map_or(Self::In, Self::Out)
+    }
+}
+
 /// One attempt.
 pub struct Row {
     pub text: String,
@@ -14,10 +27,10 @@ pub struct Row {
     pub home: Option<&'static str>,
     /// The certificate that the server with TLS shows.
     pub cert: &'static str,
-    /// psql 15 does not know this; what later ones do. `None`: it gets in.
-    pub later: Option<Option<Why>>,
-    /// Where we differ from psql on purpose: what we do. `None`: we get in.
-    pub ours: Option<Option<Why>>,
+    /// psql 15 does not know this; what later ones do.
+    pub later: Option<Expected>,
+    /// Where we differ from psql on purpose: what we do.
+    pub ours: Option<Expected>,
     /// What our message must hold, or the facts of our connection.
     pub says: Vec<&'static str>,
 }
@@ -34,12 +47,12 @@ impl Row {
     }
 
     pub fn later(mut self, why: Option<Why>) -> Self {
-        self.later = Some(why);
+        self.later = Some(why.into());
         self
     }
 
     pub fn ours(mut self, why: Option<Why>) -> Self {
-        self.ours = Some(why);
+        self.ours = Some(why.into());
         self
     }
 

@@ -1,6 +1,9 @@
 //! What became of an attempt, in words that fit psql and us alike, so that the two can be compared.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use pgmoat::{
     config::{Conninfo, Env},
@@ -70,8 +73,8 @@ impl Psql {
     }
 
     /// The same with the libpq in this directory, if it is one and works.
-    pub fn with_library(&self, dir: PathBuf) -> Option<Self> {
-        let later = Self { program: self.program.clone(), library: Some(dir.clone()) };
+    pub fn with_library(&self, dir: &Path) -> Option<Self> {
+        let later = Self { program: self.program.clone(), library: Some(dir.to_owned()) };
         if !dir.join("libpq.so.5").exists() {
             return None;
         }
