@@ -18,8 +18,15 @@ use super::{
     view::{Column, Line, Span, Tone},
     wrap::wrap,
 };
-use crate::{app::panes::Want, config::target::Environment, domain::link::LinkState, text};
+use crate::{
+    app::{panes::Want, prose::cut},
+    config::target::Environment,
+    domain::link::LinkState,
+    text,
+};
 
+/// Cells of a title that give way to nothing.
+const LEAST_TITLE: usize = 8;
 /// More columns than this are not looked at all at once.
 const MANY_COLUMNS: usize = 48;
 
@@ -540,7 +547,9 @@ impl App {
         let instance = self.instances.get(preview.instance);
         let place = instance.map(place_of).unwrap_or_default();
         let head = inset(Area { height: 1, ..area });
-        parts.push(Part::Bar { area: head, face: Face::Ground, left: preview.title(), right: place });
+        // what it is done to matters more than the end of a long title
+        let left = cut(preview.title(), usize::from(head.width).saturating_sub(place.width() + 2).max(LEAST_TITLE));
+        parts.push(Part::Bar { area: head, face: Face::Ground, left, right: place });
         let skip = 2.min(area.height.saturating_sub(1));
         let text = Area { y: area.y + skip, height: area.height - skip, ..area };
         let inner = inset(text);
@@ -572,6 +581,7 @@ impl App {
         let place = instance.map(place_of).unwrap_or_default();
         let head = inset(Area { height: 1, ..area });
         let title = Line::new(form.kind.title(), Tone::Title);
+        let title = cut(title, usize::from(head.width).saturating_sub(place.width() + 2).max(LEAST_TITLE));
         parts.push(Part::Bar { area: head, face: Face::Ground, left: title, right: place });
         let skip = 2.min(area.height.saturating_sub(1));
         let text = Area { y: area.y + skip, height: area.height - skip, ..area };

@@ -143,10 +143,11 @@ impl Entry {
         }
     }
 
-    /// It changed something, stands, and is not itself the taking back of something.
+    /// It changed something that can be taken back, stands, and is not itself the taking back of something.
     #[must_use]
     pub fn can_be_undone(&self) -> bool {
-        self.state() == State::Committed && !matches!(self.link, Some(Link::Undoes(_)))
+        let way = self.plan.steps.iter().any(|step| step.undo.is_some());
+        way && self.state() == State::Committed && !matches!(self.link, Some(Link::Undoes(_)))
     }
 
     /// It took something back, and that was not done again.

@@ -395,11 +395,21 @@ mod tests {
     use super::*;
     use crate::{
         audit::State,
+        domain::change::Change,
         domain::transaction::Life,
-        plan::{Ground, Target},
+        plan::{Ground, Step, Target},
     };
 
     fn plan() -> Plan {
+        let step = Step {
+            id: "s1".into(),
+            title: "create schema odd".into(),
+            sql: vec!["CREATE SCHEMA odd AUTHORIZATION app;".into()],
+            change: Change::CreateSchema { name: "odd".into(), owner: "app".into() },
+            undo: Some(vec!["DROP SCHEMA odd;".into()]),
+            hazards: Vec::new(),
+            resolves: Vec::new(),
+        };
         Plan {
             schema_version: 1,
             plan_id: "0123456789abcdef".into(),
@@ -411,7 +421,7 @@ mod tests {
             },
             base_fingerprint: Ground::default().fingerprint(),
             ground: Ground::default(),
-            steps: Vec::new(),
+            steps: vec![step],
             predicted: Ground::default(),
             effects: Vec::new(),
             notes: Vec::new(),

@@ -162,6 +162,10 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
         (Way::Redo, Some(Link::Undoes(first))) => entries.iter().find(|e| e.id == first).unwrap_or(entry),
         _ => entry,
     };
+    if let (Way::Redo, Some(role)) = (way, done.plan.sets_password_of()) {
+        let cause = format!("could not redo entry {}: it set the password of {role}, which is kept nowhere", entry.id);
+        return Err(refused(cause, "Run the command again that did it first: `pgmoat journal` shows which."));
+    }
     let grounds = [&done.plan.ground, &done.plan.predicted, &entry.plan.ground, &entry.plan.predicted];
     let made = plan::from_ground(&target, &grounds, |snapshot| {
         let made = match way {
@@ -180,7 +184,12 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
             let lines: Vec<String> = lines;
             let list = indented(&lines);
             let cause = format!("could not {} entry {}: {why}{list}", way.word(), entry.id);
-            refused(cause, "`pgmoat journal` shows what was done since.")
+            let remedy = format!(
+                "`pgmoat journal` shows what was done since; `pgmoat {} {} ID` takes another entry.",
+                way.word(),
+                target.name
+            );
+            refused(cause, &remedy)
         })
     })
     .await?;

@@ -41,7 +41,7 @@ fn places(context: &Context) -> Vec<Place> {
         place("configuration", "config", config),
         place("themes", "themes", themes),
         place("state", "state", state.clone()),
-        place("journal", "journal", state.map(|dir| dir.join("journal"))),
+        place("journal", "journal", state.map(|dir| dir.join("journal.jsonl"))),
         place("log", "log", log),
         place("server programs fetched", "cache", paths::cache_dir(env)),
         place("passwords", "pgpass", pgpass::path(None, env)),

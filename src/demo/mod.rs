@@ -176,7 +176,7 @@ impl Demo {
     pub fn keep(self) -> Result<String, DemoError> {
         let mut text = String::new();
         for target in self.targets() {
-            let _ = writeln!(text, "{}\n  socket    {}\n  loopback  {}", target.name, target.url, target.tcp_url);
+            let _ = writeln!(text, "{}\n  socket    '{}'\n  loopback  '{}'", target.name, target.url, target.tcp_url);
         }
         let _ = writeln!(text, "policy    {}", self.policy_path.display());
         let _ = writeln!(text, "console   pgmoat --config {}", self.config_path.display());

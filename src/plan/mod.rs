@@ -119,6 +119,15 @@ pub struct Effect {
 pub struct Approved(Plan);
 
 impl Plan {
+    /// The first role whose password it sets: no journal holds that, so it cannot be done again as it was.
+    #[must_use]
+    pub fn sets_password_of(&self) -> Option<&str> {
+        self.steps.iter().find_map(|step| match &step.change {
+            Change::SetPassword { role } => Some(role.as_str()),
+            _ => None,
+        })
+    }
+
     /// Says that somebody confirmed exactly this plan.
     #[must_use]
     pub fn approve(self) -> Approved {

@@ -30,7 +30,7 @@ use crate::{
     audit::{Ending, Entry, Journal, Link, State},
     config::Target,
     domain::{Oid, effective::Matrix, snapshot::Snapshot},
-    plan::{Approved, Plan, build, predict},
+    plan::{Approved, Key, Plan, build, predict},
     policy::judgement::Judgement,
     server::{
         Reader, Want,
@@ -352,9 +352,24 @@ async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: O
     let Some(entry) = entry.cloned() else {
         return Err(vec!["There is nothing in the journal that could be taken back here by now.".to_owned()]);
     };
+    let first = match entry.link {
+        Some(Link::Undoes(first)) if redo => entries.iter().find(|e| e.id == first),
+        _ => None,
+    };
+    if let Some(role) = first.and_then(|first| first.plan.sets_password_of()) {
+        return Err(vec![
+            format!("Entry {} cannot be done again: it set the password of {role}, which is kept nowhere.", entry.id),
+            "Make it anew with c, in Schemas.".to_owned(),
+        ]);
+    }
     let (mut snapshot, mut reader) = picture(target, before).await?;
     let schemas = [&entry.plan.ground, &entry.plan.predicted];
-    let schemas: BTreeSet<String> = schemas.iter().flat_map(|g| g.schemas()).map(str::to_owned).collect();
+    // a schema that goes again has to be known to be empty, too
+    let itself = |key: &Key| match key {
+        Key::Schema { name } => Some(name.clone()),
+        other => other.in_schema().map(str::to_owned),
+    };
+    let schemas: BTreeSet<String> = schemas.iter().flat_map(|g| g.keys()).filter_map(itself).collect();
     complete(&mut snapshot, &mut reader, &schemas).await?;
     let (policy, lineages) = (before.policy.clone(), Arc::clone(&before.lineages));
     on_a_thread(move || {

@@ -107,6 +107,47 @@ fn a_finding_is_fixed_with_keys_alone_and_taken_back() {
 }
 
 #[test]
+fn everything_is_fixed_with_keys_alone_and_taken_back() {
+    let shared = shared(cluster::newest()).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let runtime = runtime();
+    let (database, admin) = runtime.block_on(async {
+        let database = shared.database("act_all").await;
+        let admin = connect(shared.cluster(), SUPERUSER, &database).await;
+        (database, admin)
+    });
+    // a schema and a role that are missing: nothing was ever read of the schema that is made
+    let policy = "name = \"it\"\nundeclared = \"ignore\"\n[[service]]\nname = \"made\"\nschema = \"act_made\"\nrole = \"act_maker\"\nversion_table = false\n";
+    let is_there = || {
+        runtime.block_on(async {
+            let row = admin.query_one("select to_regnamespace('act_made') is not null", &[]).await;
+            row.unwrap().get::<_, bool>(0)
+        })
+    };
+    let config = configured(home.path(), &shared.cluster().url(SUPERUSER, &database), "development", policy);
+    let mut console = Start::new(home.path(), &["--config", &config]).run();
+    console.shows("PRIMARY");
+    console.press("8", "act_made");
+    console.press(":", "everything");
+    console.press("everything\r", "What is run");
+    insist(&mut console, ENTER, "any other key");
+    insist(&mut console, "y", "Done and committed");
+    assert!(is_there());
+    console.send(ESC);
+    console.shows_no("What is run");
+    console.press("9", "committed");
+    insist(&mut console, "u", "Undo entry");
+    console.shows("What is run");
+    insist(&mut console, ENTER, "any other key");
+    insist(&mut console, "y", "Done and committed");
+    assert!(!is_there(), "it was taken back");
+    console.send(ESC);
+    console.shows("undone");
+    console.send("q");
+    assert_eq!(console.ends(PATIENCE), 0);
+}
+
+#[test]
 fn read_only_keeps_the_key_and_changes_nothing() {
     let shared = shared(cluster::newest()).unwrap();
     let home = tempfile::tempdir().unwrap();

@@ -179,12 +179,14 @@ fn words_without_effect_are_said() {
 #[test]
 fn every_word_of_libpq_is_taken() {
     for word in words::WORDS {
-        let value = match word.name {
-            "host" | "user" | "dbname" | "service" | "password" => continue,
-            _ => "",
-        };
-        let text = format!("host=h {}='{value}'", word.name);
-        assert!(Conninfo::parse(&text, &env()).is_ok(), "{text}");
+        if matches!(word.name, "host" | "user" | "dbname" | "service" | "password") {
+            continue;
+        }
+        // nothing is no value for many of them, but none is a word that is not known
+        let text = format!("host=h {}=''", word.name);
+        if let Err(why) = Conninfo::parse(&text, &env()) {
+            assert!(!why.to_string().contains("unknown word"), "{text}: {why}");
+        }
     }
 }
 

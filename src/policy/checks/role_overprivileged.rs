@@ -65,11 +65,15 @@ fn superuser(ctx: &Context<'_>, of: &Declared<'_>) -> Finding {
     let who = of.service.map_or_else(|| format!("{} is", of.name), |s| format!("{} runs as {},", s.name, of.name));
     finding.observed = "SUPERUSER".into();
     finding.message = format!("{who} a superuser: no grant, no owner and no row policy binds it.");
-    finding.remedy = format!(
-        "Give it an ordinary role of its own with `pgmoat replace-role {} {} NEW`, or take the attribute away once its \
-         rights are granted.",
-        ctx.snapshot.instance, of.name
-    );
+    finding.remedy = if of.service.is_some() {
+        format!(
+            "Give it an ordinary role of its own with `pgmoat replace-role {} {} NEW`, or take the attribute away once \
+             its rights are granted.",
+            ctx.snapshot.instance, of.name
+        )
+    } else {
+        format!("Declare and grant what it needs, then make it an ordinary role: NOSUPERUSER for {}.", of.name)
+    };
     finding
 }
 
