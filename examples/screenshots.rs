@@ -192,7 +192,9 @@ fn main() {
                 println!("{}", path.display());
             }
         }
+        // apart, or the two are one key
         terminal.press("\u{1b}");
+        terminal.wait("", Duration::from_millis(500));
         terminal.press("q");
         println!("{}", terminal.child.wait().unwrap());
     }

@@ -128,7 +128,7 @@ fn everything_is_fixed_with_keys_alone_and_taken_back() {
     let mut console = Start::new(home.path(), &["--config", &config]).run();
     console.shows("PRIMARY");
     console.press("8", "act_made");
-    console.press(":", "everything");
+    console.press(":", "Go to, or do");
     console.press("everything\r", "What is run");
     insist(&mut console, ENTER, "any other key");
     insist(&mut console, "y", "Done and committed");
