@@ -361,6 +361,10 @@ impl Task {
         let first = !self.picture.has_catalog();
         if first {
             self.catalog(reader).await?;
+            // whoever sees the first picture may act on it
+            self.link.answered_at_ms = Some(self.now_ms());
+            self.link.state = LinkState::Ready;
+            self.tell_link();
             self.tell_snapshot();
         }
         let tick = self.wire.attend(reader.activity()).await??;

@@ -101,7 +101,17 @@ fn every_part_comes_and_a_change_is_seen() {
             .await
             .unwrap();
         let mut watcher = Watcher::start(&own, 4, |_| ());
-        watcher.link(ready).await;
+        let mut link = Link::default();
+        loop {
+            match watcher.next().await {
+                Event::Link(next) => link = next,
+                Event::Snapshot(first) => {
+                    assert!(ready(&link), "who sees the first picture may act on it: {:?}", link.state);
+                    assert!(first.activity.is_none(), "it is shown before the sessions are asked for");
+                    break;
+                }
+            }
+        }
         let whole = watcher
             .snapshot(|s| {
                 s.shapes.is_some()
