@@ -8,7 +8,7 @@ use std::{
 use secrecy::SecretString;
 
 use super::{
-    args::{ApplyArgs, BackArgs},
+    args::{ApplyArgs, BackArgs, RunArgs},
     exit_code::Exit,
     failure::{Failure, Outcome},
     halt::Halt,
@@ -38,7 +38,7 @@ pub async fn run(report: &mut Report, context: &Context, args: &ApplyArgs, halt:
         None => plan::to_policy(&target, &args.only).await?,
     };
     let journal = journal(context)?;
-    let how = Confirmed { link: None, rehearse: args.rehearse, yes: args.yes, passwords: HashMap::new() };
+    let how = Confirmed::by(args.run);
     Box::pin(confirmed(report, server, made, how, &journal, halt)).await
 }
 
@@ -66,6 +66,14 @@ pub struct Confirmed {
     pub yes: bool,
     /// By role.
     pub passwords: HashMap<String, SecretString>,
+}
+
+impl Confirmed {
+    /// Something new, as the flags say.
+    #[must_use]
+    pub fn by(RunArgs { rehearse, yes }: RunArgs) -> Confirmed {
+        Confirmed { link: None, rehearse, yes, passwords: HashMap::new() }
+    }
 }
 
 /// Takes an action back.
@@ -193,7 +201,7 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
         })
     })
     .await?;
-    let how = Confirmed { link: Some(link), rehearse: args.rehearse, yes: args.yes, passwords: HashMap::new() };
+    let how = Confirmed { link: Some(link), ..Confirmed::by(args.run) };
     Box::pin(confirmed(report, server, made, how, &journal, halt)).await
 }
 

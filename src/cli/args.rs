@@ -385,12 +385,8 @@ pub struct MoveVersions {
     /// Who owns it afterwards; without, the service's owner
     #[arg(long, value_name = "ROLE")]
     pub owner: Option<String>,
-    /// Run it, prove the result, and roll back
-    #[arg(long)]
-    pub rehearse: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -416,12 +412,8 @@ pub struct MoveObjects {
     /// Who owns them afterwards; without, whoever does now
     #[arg(long, value_name = "ROLE")]
     pub owner: Option<String>,
-    /// Run it, prove the result, and roll back
-    #[arg(long)]
-    pub rehearse: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -459,12 +451,8 @@ pub struct Isolate {
     /// Where extensions go that it needs; the shared schema leaves them there
     #[arg(long, value_name = "SCHEMA")]
     pub extensions_schema: Option<String>,
-    /// Run it, prove the result, and roll back
-    #[arg(long)]
-    pub rehearse: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -488,12 +476,8 @@ pub struct SetupAudit {
     /// A role that may read it, besides those of the policy
     #[arg(long, value_name = "ROLE")]
     pub read: Vec<String>,
-    /// Run it, prove the result, and roll back
-    #[arg(long)]
-    pub rehearse: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -513,12 +497,8 @@ pub struct SetupRls {
     /// Bind the owner of every table, not only of those whose owner logs in as a service
     #[arg(long)]
     pub force: bool,
-    /// Run it, prove the result, and roll back
-    #[arg(long)]
-    pub rehearse: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -585,6 +565,13 @@ pub struct ApplyArgs {
     /// Only findings of this code, or the one with this id
     #[arg(long, value_name = "CODE|ID")]
     pub only: Vec<String>,
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// How a plan is run, alike in every command that runs one.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RunArgs {
     /// Run it, prove the result, and roll back
     #[arg(long)]
     pub rehearse: bool,
@@ -598,12 +585,8 @@ pub struct BackArgs {
     /// [TARGET] [ID]: an instance or connection string, and the number of an entry of the journal
     #[arg(value_name = "WORD", num_args = 0..=2)]
     pub words: Vec<String>,
-    /// Run it, prove the result, and roll back
-    #[arg(long)]
-    pub rehearse: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Where a new password comes from; without a word about it, one is made.
@@ -657,12 +640,8 @@ pub struct CreateSchema {
     pub add_to_policy: bool,
     #[command(flatten)]
     pub password: PasswordSource,
-    /// Run it, prove the result, and roll back
-    #[arg(long)]
-    pub rehearse: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -674,12 +653,8 @@ pub struct SetPassword {
     pub role: String,
     #[command(flatten)]
     pub password: PasswordSource,
-    /// Run it, prove the result, and roll back
-    #[arg(long)]
-    pub rehearse: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -695,12 +670,8 @@ pub struct ReplaceRole {
     pub new: String,
     #[command(flatten)]
     pub password: PasswordSource,
-    /// Run it, prove the result, and roll back
-    #[arg(long)]
-    pub rehearse: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -859,7 +830,7 @@ mod tests {
             .unwrap();
         let Some(Command::SetupRls(args)) = cli.command else { panic!() };
         assert_eq!((args.target.as_deref(), args.tables.len()), (Some("local"), 2));
-        assert!(args.force && args.yes && !args.rehearse);
+        assert!(args.force && args.run.yes && !args.run.rehearse);
         assert!(parse("pgmoat setup-rls local").is_err(), "tables are wanted");
         let cli = parse("pgmoat setup-audit local --append a --append b --read c --rehearse").unwrap();
         let Some(Command::SetupAudit(args)) = cli.command else { panic!() };

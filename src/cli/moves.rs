@@ -2,7 +2,6 @@
 //! listed elsewhere; then it is shown, confirmed, proven and journalled like every other plan.
 
 use std::{
-    collections::HashMap,
     io::{self, BufRead as _, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -44,12 +43,12 @@ pub async fn versions(report: &mut Report, context: &Context, args: &MoveVersion
     };
     let (policy, lineages) = (target.policy.clone(), Arc::clone(&target.lineages));
     let names = vec![from.clone(), args.to.clone()];
-    let made = proposed(&target, None, &names, args.yes, "move that", |snapshot, _, answers| {
+    let made = proposed(&target, None, &names, args.run.yes, "move that", |snapshot, _, answers| {
         wanted.answers.clone_from(answers);
         versions::plan(snapshot, policy.as_deref(), &lineages, &wanted)
     })
     .await?;
-    apply::by_command(report, context, &target, made, confirmed(args.rehearse, args.yes), halt).await
+    apply::by_command(report, context, &target, made, Confirmed::by(args.run), halt).await
 }
 
 /// Moves tables with what belongs to them.
@@ -67,12 +66,13 @@ pub async fn objects(report: &mut Report, context: &Context, args: &MoveObjects,
         answers: Answers::new(),
     };
     let names = vec![args.from.clone(), args.to.clone()];
-    let made = proposed(&target, Some(&args.from), &names, args.yes, "move that", |snapshot, dependencies, answers| {
-        wanted.answers.clone_from(answers);
-        tables::plan(snapshot, dependencies, &wanted)
-    })
-    .await?;
-    apply::by_command(report, context, &target, made, confirmed(args.rehearse, args.yes), halt).await
+    let made =
+        proposed(&target, Some(&args.from), &names, args.run.yes, "move that", |snapshot, dependencies, answers| {
+            wanted.answers.clone_from(answers);
+            tables::plan(snapshot, dependencies, &wanted)
+        })
+        .await?;
+    apply::by_command(report, context, &target, made, Confirmed::by(args.run), halt).await
 }
 
 /// Takes one service out of a schema that it shares.
@@ -118,7 +118,7 @@ pub async fn isolate(report: &mut Report, context: &Context, args: &Isolate, hal
     let names = vec![args.from.clone(), args.schema.clone()];
     let (role, instance) = (args.role.clone(), target.name.clone());
     let what = format!("isolate {}", args.schema);
-    let made = proposed(&target, Some(&args.from), &names, args.yes, &what, |snapshot, dependencies, answers| {
+    let made = proposed(&target, Some(&args.from), &names, args.run.yes, &what, |snapshot, dependencies, answers| {
         wanted.answers.clone_from(answers);
         let mut proposal = isolate::plan(snapshot, dependencies, policy.as_deref(), &lineages, &wanted)?;
         if snapshot.catalog.role_named(&role).is_none() {
@@ -128,11 +128,7 @@ pub async fn isolate(report: &mut Report, context: &Context, args: &Isolate, hal
         Ok(proposal)
     })
     .await?;
-    apply::by_command(report, context, &target, made, confirmed(args.rehearse, args.yes), halt).await
-}
-
-fn confirmed(rehearse: bool, yes: bool) -> Confirmed {
-    Confirmed { link: None, rehearse, yes, passwords: HashMap::new() }
+    apply::by_command(report, context, &target, made, Confirmed::by(args.run), halt).await
 }
 
 /// Plans, asks what is open, and plans again, until nothing is.

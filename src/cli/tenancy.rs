@@ -1,8 +1,6 @@
 //! `setup-audit`, `setup-rls`: the audit trail and row level security by tenant, shown, confirmed, proven and journalled
 //! like every other plan.
 
-use std::collections::HashMap;
-
 use super::{
     apply::{self, Confirmed},
     args::{SetupAudit, SetupRls},
@@ -33,7 +31,7 @@ pub async fn audit(report: &mut Report, context: &Context, args: &SetupAudit, ha
     let schemas = |snapshot: &_| audit::schemas(snapshot, &wanted);
     let make = |snapshot: &_| audit::plan(snapshot, policy.as_deref(), &wanted).map_err(refused);
     let made = plan::from_names(&target, schemas, make).await?;
-    apply::by_command(report, context, &target, made, confirmed(args.rehearse, args.yes), halt).await
+    apply::by_command(report, context, &target, made, Confirmed::by(args.run), halt).await
 }
 
 /// Row level security by tenant.
@@ -55,15 +53,11 @@ pub async fn rls(report: &mut Report, context: &Context, args: &SetupRls, halt: 
     let schemas = |snapshot: &_| tenancy::schemas(snapshot, &wanted.tables);
     let make = |snapshot: &std::sync::Arc<_>| tenancy::plan(snapshot, policy.as_deref(), &wanted).map_err(refused);
     let made = plan::from_columns(&target, &columns, schemas, make).await?;
-    apply::by_command(report, context, &target, made, confirmed(args.rehearse, args.yes), halt).await
+    apply::by_command(report, context, &target, made, Confirmed::by(args.run), halt).await
 }
 
 fn tables(words: &[String]) -> Result<Choice, Failure> {
     Choice::parse(words).map_err(|why| {
         Failure::usage(format!("could not read --tables: {why}"), "For example --tables 'langflow.*' '!langflow.log'.")
     })
-}
-
-fn confirmed(rehearse: bool, yes: bool) -> Confirmed {
-    Confirmed { link: None, rehearse, yes, passwords: HashMap::new() }
 }

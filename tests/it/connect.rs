@@ -4,8 +4,6 @@
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -23,7 +21,10 @@ use pgmoat::{
     },
 };
 
-use crate::{reach::certificates, support::cluster};
+use crate::{
+    reach::certificates,
+    support::{cluster, pooler::Pooler},
+};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -351,74 +352,10 @@ async fn a_refused_password_is_tried_once() {
     }
 }
 
-/// PgBouncer in transaction mode before a cluster, if this machine has one.
-struct Pooler {
-    process: std::process::Child,
-    port: u16,
-    _dir: tempfile::TempDir,
-}
-
-impl Pooler {
-    fn start(cluster: &Cluster) -> Option<Self> {
-        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
-            .iter()
-            .map(PathBuf::from)
-            .find(|p| p.exists());
-        let Some(program) = program else {
-            eprintln!("SKIPPED: no PgBouncer on this machine.");
-            return None;
-        };
-        let dir = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let file = dir.path().join("pgbouncer.ini");
-        std::fs::write(
-            &file,
-            format!(
-                "[databases]\n* = host={} port={}\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port={port}\nunix_socket_dir=\nauth_type=any\npool_mode=transaction\ndefault_pool_size=2\n[users]\n",
-                cluster.socket_dir().display(),
-                cluster.port()
-            )
-            .replace("* = host", "* = user=postgres host"),
-        )
-        .unwrap();
-        open_to_all(dir.path());
-        let mut command = Command::new(program);
-        command.arg("-q").arg(&file);
-        if Path::new("/proc/self").exists() && is_root() {
-            command.args(["-u", "postgres"]);
-        }
-        let process = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
-        let pooler = Self { process, port, _dir: dir };
-        for _ in 0..100 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(pooler);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("PgBouncer did not start");
-    }
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.starts_with(b"0\n"))
-}
-
-fn open_to_all(dir: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelling_reaches_through_a_pooler() {
     let Some(shared) = cluster::shared(15) else { return };
-    let Some(pooler) = Pooler::start(shared.cluster()) else { return };
+    let Some(pooler) = Pooler::trusting(shared.cluster(), 2) else { return };
     let text = format!("host=127.0.0.1 port={} user=postgres dbname=postgres", pooler.port);
     for _ in 0..10 {
         let connected = try_connect(&text).await.unwrap_or_else(|e| panic!("{e}"));

@@ -27,18 +27,16 @@ use crate::{
     apply::{case, plan, run, setup, snapshot},
     cuts::{console, own_cluster},
     faulty::{Real, World},
-    pooler::{self, PROGRAMS},
     read::runtime,
-    support::cluster::{self, connect},
+    support::{
+        cluster::{self, connect},
+        pooler::Pooler,
+    },
 };
 
 /// One server connection for everybody: what is left behind on it meets the next one.
 #[test]
 fn an_action_goes_through_a_transaction_pooler() {
-    let Some(program) = PROGRAMS.into_iter().find(|p| Path::new(p).exists()) else {
-        eprintln!("SKIPPED: no PgBouncer on this machine");
-        return;
-    };
     runtime().block_on(async {
         let case = case(
             "pooled_act",
@@ -48,9 +46,8 @@ fn an_action_goes_through_a_transaction_pooler() {
              create table b.alembic_version (version_num varchar(32) not null primary key)",
         )
         .await;
-        let dir = tempfile::Builder::new().permissions(pooler::world_readable()).tempdir().unwrap();
         let of = case.cluster.cluster();
-        let pooler = pooler::start(program, dir.path(), &of.socket_dir(), of.port());
+        let Some(pooler) = Pooler::trusting(of, 1) else { return };
         let url = format!("postgresql://postgres@127.0.0.1:{}/{}", pooler.port, case.database);
         let pooled = Conninfo::parse(&url, &Env::default()).unwrap();
         let object = ObjectRef { kind: Kind::Table, schema: "a".into(), name: "t".into() };

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use super::{
     apply::{self, Confirmed},
-    args::{CreateSchema, PasswordSource, ReplaceRole, SetPassword},
+    args::{CreateSchema, PasswordSource, ReplaceRole, RunArgs, SetPassword},
     exit_code::Exit,
     failure::{Failure, Outcome},
     halt::Halt,
@@ -66,7 +66,7 @@ pub async fn create_schema(report: &mut Report, context: &Context, args: &Create
     .await?;
     let Some(service) = service else { return Ok(Exit::Done) };
     let role = service.role.clone();
-    let done = run(report, context, &target, made, &role, &args.password, args.rehearse, args.yes, halt).await?;
+    let done = run(report, context, &target, made, &role, &args.password, args.run, halt).await?;
     let Some(made) = done.committed else { return Ok(done.exit) };
     ended(report, &made, &service).await?;
     if let Some(path) = file {
@@ -89,7 +89,7 @@ pub async fn set_password(report: &mut Report, context: &Context, args: &SetPass
         |snapshot| build::of_changes(snapshot, [Change::SetPassword { role: role.clone() }]).map_err(|e| refused(&e)),
     )
     .await?;
-    let done = run(report, context, &target, made, &role, &args.password, args.rehearse, args.yes, halt).await?;
+    let done = run(report, context, &target, made, &role, &args.password, args.run, halt).await?;
     let Some(made) = done.committed else { return Ok(done.exit) };
     tried(report, &made.server, &role, &made.password).await?;
     report.line().known("The new URL is in ").tone(&made.place.display().to_string(), Tone::Strong).end()?;
@@ -120,7 +120,7 @@ pub async fn replace_role(report: &mut Report, context: &Context, args: &Replace
         Ok(plan)
     })
     .await?;
-    let done = run(report, context, &target, made, &new, &args.password, args.rehearse, args.yes, halt).await?;
+    let done = run(report, context, &target, made, &new, &args.password, args.run, halt).await?;
     let Some(made) = done.committed else { return Ok(done.exit) };
     if let Some(service) = services.first() {
         ended(report, &made, service).await?;
@@ -158,8 +158,7 @@ async fn run(
     made: plan::Made,
     role: &str,
     source: &PasswordSource,
-    rehearse: bool,
-    yes: bool,
+    flags: RunArgs,
     halt: &Halt,
 ) -> Result<Done, Failure> {
     let server = match &target.source {
@@ -168,7 +167,7 @@ async fn run(
     };
     let password = secret::obtained(source).await?;
     let url = handed(&server, role, None, Some(&password)).url();
-    let noted = if rehearse {
+    let noted = if flags.rehearse {
         None
     } else {
         let remedy = "Nothing was changed. Set XDG_STATE_HOME to a directory that can be written.";
@@ -178,7 +177,7 @@ async fn run(
         Some(noted.map_err(|why| Failure::refused(why, remedy))?)
     };
     let passwords = HashMap::from([(role.to_owned(), password.clone())]);
-    let how = Confirmed { link: None, rehearse, yes, passwords };
+    let how = Confirmed { passwords, ..Confirmed::by(flags) };
     let exit = apply::by_command(report, context, target, made, how, halt).await?;
     let committed = match (exit, noted) {
         (Exit::Done, Some(noted)) => Some(Made { password, server, place: noted.keep() }),

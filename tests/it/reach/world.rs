@@ -2,7 +2,7 @@
 //! major, a pooler, ports where nobody or nothing answers, and homes with the files that libpq reads.
 
 use std::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
@@ -18,7 +18,7 @@ use pgmoat::{
 };
 
 use super::certificates;
-use crate::support::cluster;
+use crate::support::{cluster, pooler::Pooler};
 
 /// Everybody's password; it must turn up in nothing that is shown.
 pub const PASSWORD: &str = "canary-7731";
@@ -97,7 +97,7 @@ impl World {
         let closer = TcpListener::bind("127.0.0.1:0").unwrap();
         let closing = closer.local_addr().unwrap().port();
         std::thread::spawn(move || closer.incoming().for_each(drop));
-        let pooler = Pooler::start(&main, certs.path());
+        let pooler = pooler(&main, certs.path());
         let mut world = Self {
             homes: tempfile::tempdir().unwrap(),
             mute: TcpListener::bind("127.0.0.1:0").unwrap(),
@@ -269,66 +269,12 @@ async fn users(one: &Cluster) {
     }
 }
 
-/// PgBouncer in transaction mode before the server with TLS, with TLS and passwords of its own.
-pub struct Pooler {
-    process: std::process::Child,
-    pub port: u16,
-    _dir: tempfile::TempDir,
-}
-
-impl Pooler {
-    fn start(main: &Cluster, certs: &Path) -> Option<Self> {
-        let programs = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
-        let Some(program) = programs.iter().map(PathBuf::from).find(|p| p.exists()) else {
-            eprintln!("SKIPPED: no PgBouncer on this machine.");
-            return None;
-        };
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let at = |name: &str| dir.path().join(name).display().to_string();
-        for name in ["server.crt", "server.key"] {
-            std::fs::copy(certs.join(name), at(name)).unwrap();
-        }
-        std::fs::write(at("users"), format!("\"tlsonly\" \"{PASSWORD}\"\n\"digest\" \"{PASSWORD}\"\n")).unwrap();
-        std::fs::write(
-            at("pgbouncer.ini"),
-            format!(
-                "[databases]\npostgres = host={} port={} user=postgres\n[pgbouncer]\nlisten_addr=127.0.0.1\n\
-                 listen_port={port}\nunix_socket_dir=\nauth_type=scram-sha-256\nauth_file={}\npool_mode=transaction\n\
-                 client_tls_sslmode=allow\nclient_tls_key_file={}\nclient_tls_cert_file={}\n",
-                main.socket_dir().display(),
-                main.port(),
-                at("users"),
-                at("server.key"),
-                at("server.crt"),
-            ),
-        )
-        .unwrap();
-        let (uid, gid) = owner(&main.data_dir());
-        for name in ["server.key", "server.crt", "users", "pgbouncer.ini"] {
-            std::os::unix::fs::chown(at(name), uid, gid).ok();
-        }
-        let mut command = Command::new(program);
-        command.arg("-q").arg(at("pgbouncer.ini"));
-        if rustix::process::geteuid().is_root() {
-            command.args(["-u", "postgres"]);
-        }
-        let process = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
-        let pooler = Self { process, port, _dir: dir };
-        for _ in 0..200 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(pooler);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("PgBouncer did not start");
-    }
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// PgBouncer before the server with TLS, with TLS and passwords of its own.
+fn pooler(main: &Cluster, certs: &Path) -> Option<Pooler> {
+    let settings = "auth_type = scram-sha-256\nauth_file = DIR/users\nclient_tls_sslmode = allow\n\
+                    client_tls_key_file = DIR/server.key\nclient_tls_cert_file = DIR/server.crt\n";
+    let read = |name: &str| std::fs::read(certs.join(name)).unwrap();
+    let users = format!("\"tlsonly\" \"{PASSWORD}\"\n\"digest\" \"{PASSWORD}\"\n").into_bytes();
+    let files = [("server.crt", read("server.crt")), ("server.key", read("server.key")), ("users", users)];
+    Pooler::start(main, "postgres = user=postgres", settings, &files)
 }

@@ -3,4 +3,5 @@
 #![allow(dead_code, reason = "every module uses its own part of it")]
 
 pub mod cluster;
+pub mod pooler;
 pub mod terminal;
