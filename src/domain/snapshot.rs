@@ -610,6 +610,10 @@ pub struct VersionTable {
     pub shape: bool,
     /// `relkind` is an ordinary table; views and others are never read.
     pub plain: bool,
+    /// A change of its rows would run what somebody wrote: triggers, rules, CHECK constraints, expressions of indexes,
+    /// tables that inherit from it.
+    #[serde(default)]
+    pub stirs: bool,
     /// Has a primary key. A hint only: `version_table_pk=False` exists.
     pub primary_key: bool,
     pub rows: VersionRows,

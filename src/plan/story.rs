@@ -151,6 +151,7 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
         ],
         Change::MoveVersionRows { schema, table, to, .. } => vec![
             hazard(HazardKind::Lock, waits(&format!("{schema}.{table}"))),
+            hazard(HazardKind::Lock, waits(&format!("{to}.{table}"))),
             hazard(
                 HazardKind::Application,
                 format!(

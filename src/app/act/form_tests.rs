@@ -48,6 +48,7 @@ fn sample() -> Sample {
         acl: Sample::acl(&[(engarde, &[Privilege::Select, Privilege::Insert])]),
         shape: true,
         plain: true,
+        stirs: false,
         primary_key: true,
         rows: VersionRows::Known(vec!["e2".into(), "l1".into()]),
     });

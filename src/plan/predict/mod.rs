@@ -45,6 +45,15 @@ impl Refused {
     }
 }
 
+/// Why rows of this table are left alone: what its owner wrote would run with the rights of whoever moves them.
+pub(crate) fn stirs(table: &str) -> String {
+    format!(
+        "a change of the rows of {table} would run what somebody wrote there, with your rights: it has triggers, rules, \
+         CHECK constraints, foreign keys, indexes with expressions, row level security or tables that inherit from it. \
+         Look at it with \\d {table}; drop what is not needed, or let its owner move the rows by hand"
+    )
+}
+
 /// A snapshot that changes are tried on.
 #[derive(Clone)]
 pub struct Draft {
@@ -887,6 +896,7 @@ impl Draft {
             acl: object.acl,
             shape: true,
             plain: true,
+            stirs: false,
             primary_key: true,
             rows: VersionRows::Known(Vec::new()),
         });
@@ -1010,6 +1020,9 @@ impl Draft {
         let Some(mut rows) = found.rows.known().map(<[String]>::to_vec) else {
             return Err(Refused::new(format!("the rows of {schema}.{table} are not known")));
         };
+        if found.stirs {
+            return Err(Refused::new(stirs(&format!("{schema}.{table}"))));
+        }
         edit(&mut rows);
         rows.sort();
         if found.primary_key && rows.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {

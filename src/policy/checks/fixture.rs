@@ -324,6 +324,7 @@ impl Fixture {
             acl: object.acl,
             shape: true,
             plain: true,
+            stirs: false,
             primary_key: true,
             rows,
         });
