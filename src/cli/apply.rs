@@ -178,9 +178,7 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
     let made = plan::from_ground(&target, &grounds, |snapshot| {
         let made = match way {
             Way::Undo => build::back(snapshot, &done.plan),
-            Way::Redo => {
-                build::again(snapshot, &done.plan).or_else(|why| build::back(snapshot, &entry.plan).map_err(|_| why))
-            }
+            Way::Redo => build::redo(snapshot, &done.plan, &entry.plan),
         };
         made.map_err(|stale| {
             let (why, lines) = match &stale {

@@ -353,17 +353,18 @@ async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: O
         return Err(vec!["There is nothing in the journal that could be taken back here by now.".to_owned()]);
     };
     let first = match entry.link {
-        Some(Link::Undoes(first)) if redo => entries.iter().find(|e| e.id == first),
+        Some(Link::Undoes(first)) if redo => entries.iter().find(|e| e.id == first).cloned(),
         _ => None,
     };
-    if let Some(role) = first.and_then(|first| first.plan.sets_password_of()) {
+    if let Some(role) = first.as_ref().and_then(|first| first.plan.sets_password_of()) {
         return Err(vec![
             format!("Entry {} cannot be done again: it set the password of {role}, which is kept nowhere.", entry.id),
             "Make it anew with c, in Schemas.".to_owned(),
         ]);
     }
     let (mut snapshot, mut reader) = picture(target, before).await?;
-    let schemas = [&entry.plan.ground, &entry.plan.predicted];
+    let done = first.unwrap_or_else(|| entry.clone());
+    let schemas = [&entry.plan.ground, &entry.plan.predicted, &done.plan.ground, &done.plan.predicted];
     // a schema that goes again has to be known to be empty, too
     let itself = |key: &Key| match key {
         Key::Schema { name } => Some(name.clone()),
@@ -373,15 +374,20 @@ async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: O
     complete(&mut snapshot, &mut reader, &schemas).await?;
     let (policy, lineages) = (before.policy.clone(), Arc::clone(&before.lineages));
     on_a_thread(move || {
-        let plan = match build::back(&snapshot, &entry.plan) {
+        let (made, cannot) = if redo {
+            (build::redo(&snapshot, &done.plan, &entry.plan), "cannot be done again")
+        } else {
+            (build::back(&snapshot, &entry.plan), "cannot be taken back")
+        };
+        let plan = match made {
             Ok(plan) => plan,
             Err(build::Stale::Moved(moved)) => {
-                let mut why = vec![format!("Entry {} cannot be taken back: what it made has moved since.", entry.id)];
+                let mut why = vec![format!("Entry {} {cannot}: what it stands on has moved since.", entry.id)];
                 why.extend(moved.iter().map(|m| format!("  {m}")));
                 return Err(why);
             }
             Err(build::Stale::Refused(why)) => {
-                return Err(vec![format!("Entry {} cannot be taken back: {why}", entry.id)]);
+                return Err(vec![format!("Entry {} {cannot}: {why}", entry.id)]);
             }
         };
         if plan.is_empty() {
