@@ -384,7 +384,11 @@ impl<'a> Maker<'a> {
         let after = self.draft.finish();
         // As it is before the first step: a step may touch what an earlier one brought there.
         let ground = Ground::of(self.base, self.touched.iter().cloned());
-        let predicted = Ground::of(&after, self.touched);
+        let mut predicted = Ground::of(&after, self.touched);
+        let places = |s: &Step| matches!(s.change, Change::SetSchema { .. } | Change::SetExtensionSchema { .. });
+        if self.steps.iter().any(places) {
+            predicted.forget_expressions();
+        }
         let effects: Vec<Effect> = effects::effects(self.base, &after, &ground);
         let server = &self.base.server;
         let target = Target {
