@@ -3,6 +3,7 @@
 //!
 //! [`App::update`] takes what happened and returns what is to be done; [`App::view`] returns the frame as data.
 
+pub mod about;
 pub mod act;
 pub mod actions;
 mod compose;

@@ -247,6 +247,15 @@ impl App {
         Some(marked.map(|i| slot.pane.copy(&ctx, *i, column)).collect::<Vec<_>>().join("\n"))
     }
 
+    /// What is to be known of the server in focus.
+    pub(super) fn about(&mut self) {
+        let judgement = self.focus().and_then(|i| self.instances.get(i)).and_then(|i| i.judgement.as_ref());
+        if let Some(judgement) = judgement {
+            let story = super::about::story(&judgement.snapshot);
+            self.overlays.push(Overlay::Story(StoryView::new(story, false)));
+        }
+    }
+
     pub(super) fn mark(&mut self) {
         let Some(row) = self.row() else { return };
         if let Some((_, slot)) = self.here()

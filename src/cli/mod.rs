@@ -232,7 +232,7 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
         }
         Command::Policy(PolicyCommand::Check { file }) => policy::check(report, &file),
         Command::Discover(args) => discover::run(report, &args, &env).await,
-        Command::Info(args) => info::run(report, &Context::new(global, env)?, args.format),
+        Command::Info(args) => info::run(report, &Context::new(global, env)?, &args).await,
         Command::Completions { shell } => completions::completions(report, shell),
         Command::Man => completions::man(report),
         Command::Keys { format } => keys::run(report, format),

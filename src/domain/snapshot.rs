@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ident::{ByOid, Oid},
+    platform::Platform,
     privilege::{Acl, ObjectKind},
 };
 
@@ -82,6 +83,12 @@ pub struct Server {
     pub max_connections: i32,
     pub reserved_connections: i32,
     pub encoding: String,
+    /// A pooler or a proxy stands between: the login named one server process (BackendKeyData), another answers.
+    #[serde(default)]
+    pub pooled: bool,
+    /// The service that runs this server, where it shows.
+    #[serde(default)]
+    pub platform: Option<Platform>,
 }
 
 /// What one catalog read returned; all of one repeatable-read transaction.
@@ -133,6 +140,9 @@ pub struct Role {
     pub connection_limit: i32,
     /// Microseconds since the Unix epoch; `i64::MAX` is infinity.
     pub valid_until_us: Option<i64>,
+    /// Belongs to the service that runs this server ([`super::platform`]).
+    #[serde(default)]
+    pub platform: bool,
 }
 
 impl Role {
@@ -145,51 +155,7 @@ impl Role {
     /// Roles that belong to the platform rather than to the people: shown, never judged or changed.
     #[must_use]
     pub fn is_platform(&self) -> bool {
-        const NAMES: &[&str] = &[
-            "rdsadmin",
-            "rdsrepladmin",
-            "rdstopmgr",
-            "rds_superuser",
-            "rds_replication",
-            "rds_iam",
-            "rds_password",
-            "rds_ad",
-            "rds_extension",
-            "rds_reserved",
-            "cloudsqladmin",
-            "cloudsqlagent",
-            "cloudsqlreplica",
-            "cloudsqlsuperuser",
-            "cloudsqliamuser",
-            "cloudsqliamserviceaccount",
-            "cloudsqliamgroup",
-            "cloudsqlimportexport",
-            "cloudsqlconnpooladmin",
-            "cloudsqlobservability",
-            "alloydbsuperuser",
-            "alloydbadmin",
-            "alloydbagent",
-            "alloydbiamuser",
-            "alloydbiamgroupuser",
-            "alloydbmetadata",
-            "azuresu",
-            "azure_superuser",
-            "azure_pg_admin",
-            "replication",
-            "neon_superuser",
-            "authenticator",
-            "anon",
-            "authenticated",
-            "service_role",
-            "dashboard_user",
-            "pgbouncer",
-            "pgsodium_keyholder",
-            "pgsodium_keyiduser",
-            "pgsodium_keymaker",
-            "web_access",
-            "no_access",
-        ];
-        self.is_predefined() || self.name.starts_with("supabase_") || NAMES.contains(&self.name.as_str())
+        self.is_predefined() || self.platform
     }
 }
 
