@@ -7,7 +7,10 @@ use super::{
     panes::Story,
     view::{Line, Span, Tone},
 };
-use crate::{domain::snapshot::Snapshot, text};
+use crate::{
+    domain::snapshot::{ClusterDatabase, Snapshot},
+    text,
+};
 
 /// One thing to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +20,8 @@ pub struct Fact {
     /// A sentence; may hold names.
     pub text: String,
     pub tone: Tone,
-    /// What follows from it: what it is about, and a sentence.
-    pub means: &'static [(&'static str, &'static str)],
+    /// What follows from it, or what it is made of: what that is about, and a sentence.
+    pub means: Vec<(String, String)>,
 }
 
 /// What a pooler means for those who look after a database.
@@ -48,7 +51,7 @@ pub const POOLER: &[(&str, &str)] = &[
 #[must_use]
 pub fn facts(snapshot: &Snapshot) -> Vec<Fact> {
     let server = &snapshot.server;
-    let plain = |label, text| Fact { label, text, tone: Tone::Text, means: &[] };
+    let plain = |label, text| Fact { label, text, tone: Tone::Text, means: Vec::new() };
     let mut all = vec![plain("server", format!("PostgreSQL {}", server.version))];
     all.push(match (server.in_recovery, server.replay_lag_ms) {
         (false, _) => plain("role", "primary".to_owned()),
@@ -79,9 +82,30 @@ pub fn facts(snapshot: &Snapshot) -> Vec<Fact> {
     });
     if server.pooled {
         let text = "A pooler or a proxy stands between: the login named one server process, and another one answers.";
-        all.push(Fact { label: "pooler", text: text.to_owned(), tone: Tone::Warning, means: POOLER });
+        let means = POOLER.iter().map(|(what, meaning)| ((*what).to_owned(), (*meaning).to_owned())).collect();
+        all.push(Fact { label: "pooler", text: text.to_owned(), tone: Tone::Warning, means });
+    }
+    let databases = &snapshot.sizes.databases;
+    if !databases.is_empty() {
+        let text = text::count(databases.len() as u64, "database", "databases");
+        let means = databases.iter().map(|d| (d.name.clone(), database(d, &server.database))).collect();
+        all.push(Fact { means, ..plain("databases", text) });
     }
     all
+}
+
+/// What is said of one database in a list: `12 MB, this one`.
+#[must_use]
+pub fn database(database: &ClusterDatabase, here: &str) -> String {
+    let mut parts = vec![database.size_bytes.map_or_else(|| "size unknown".to_owned(), text::size)];
+    if database.name == here {
+        parts.push("this one".to_owned());
+    }
+    if database.template {
+        parts.push("a template".to_owned());
+    }
+    parts.extend(database.closed().map(str::to_owned));
+    parts.join(", ")
 }
 
 /// Cells of a label.
@@ -97,7 +121,7 @@ pub fn story(snapshot: &Snapshot) -> Story {
         lines.push(labelled(fact.label, 0).and(&fact.text, fact.tone));
         for (what, meaning) in fact.means {
             let _ = writeln!(copy, "  {what}: {meaning}");
-            lines.push(labelled(what, 2).known(meaning, Tone::Text));
+            lines.push(labelled(&what, 2).and(&meaning, Tone::Text));
         }
     }
     Story { title: Line::new("The server of ", Tone::Title).and(&snapshot.instance, Tone::Strong), lines, copy }
@@ -148,11 +172,28 @@ mod tests {
     }
 
     #[test]
+    fn databases_are_listed_with_what_is_in_the_way() {
+        let open = ClusterDatabase {
+            name: "orders".into(),
+            takes_connections: true,
+            may_connect: true,
+            size_bytes: Some(8 << 20),
+            ..ClusterDatabase::default()
+        };
+        assert!(database(&open, "orders").ends_with(", this one"), "{}", database(&open, "orders"));
+        assert!(!database(&open, "x").contains(','));
+        let closed = ClusterDatabase { may_connect: false, size_bytes: None, ..open.clone() };
+        assert_eq!(database(&closed, "x"), "size unknown, this login may not CONNECT to it");
+        let template = ClusterDatabase { takes_connections: false, template: true, ..open };
+        assert!(database(&template, "x").ends_with("a template, takes no connections"));
+    }
+
+    #[test]
     fn only_a_pooler_is_spoken_of_and_what_it_means() {
         assert!(of(Server::default()).iter().all(|f| f.label != "pooler" && f.means.is_empty()));
         let facts = of(Server { pooled: true, ..Server::default() });
         let pooler = facts.iter().find(|f| f.label == "pooler").unwrap();
-        let about: Vec<&str> = pooler.means.iter().map(|(what, _)| *what).collect();
+        let about: Vec<&str> = pooler.means.iter().map(|(what, _)| what.as_str()).collect();
         assert_eq!(about, ["role settings", "limits", "locks", "sessions"]);
     }
 }

@@ -17,8 +17,12 @@ use crate::{
     app::{about, view::Tone},
     config::{Env, conninfo::pgpass, paths},
     demo::binaries,
-    domain::{platform::Platform, snapshot::Snapshot},
+    domain::{
+        platform::Platform,
+        snapshot::{ClusterDatabase, Snapshot},
+    },
     server::{SizesWanted, Want},
+    text,
 };
 
 /// One path: what it is for, its key in JSON, and where it is.
@@ -109,7 +113,7 @@ fn server(report: &mut Report, snapshot: &Snapshot) -> Result<(), Failure> {
     for fact in about::facts(snapshot) {
         report.paragraph(2, &format!("{:<10}", fact.label), &fact.text, fact.tone)?;
         for (what, meaning) in fact.means {
-            report.paragraph(4, &format!("{what:<14} "), meaning, Tone::Text)?;
+            report.paragraph(4, &format!("{:<14} ", text::safe(&what)), &meaning, Tone::Text)?;
         }
     }
     Ok(())
@@ -117,6 +121,7 @@ fn server(report: &mut Report, snapshot: &Snapshot) -> Result<(), Failure> {
 
 fn facts(snapshot: &Snapshot) -> Value {
     let server = &snapshot.server;
+    let databases: Vec<Value> = snapshot.sizes.databases.iter().map(|d| database(d, &server.database)).collect();
     json!({
         "instance": snapshot.instance,
         "database": server.database,
@@ -131,6 +136,17 @@ fn facts(snapshot: &Snapshot) -> Value {
         "platform_roles": snapshot.catalog.roles.iter().filter(|r| r.platform).map(|r| &r.name).collect::<Vec<_>>(),
         "tls": server.tls,
         "pooled": server.pooled,
+        "databases": databases,
+    })
+}
+
+fn database(database: &ClusterDatabase, here: &str) -> Value {
+    json!({
+        "name": database.name,
+        "size_bytes": database.size_bytes,
+        "this": database.name == here,
+        "template": database.template,
+        "may_connect": database.closed().is_none(),
     })
 }
 

@@ -55,6 +55,7 @@ impl Target {
 }
 
 /// What is typed and set, before it is known which targets are meant.
+#[derive(Clone)]
 pub struct Context {
     pub env: Env,
     pub config: Config,
@@ -147,6 +148,61 @@ impl Context {
         let name = snapshot.instance.clone();
         let place = path.map(|path| Place { path, home: true });
         target(name, Source::Recording(Box::new(snapshot)), place, &mut Policies::default()).map(Some)
+    }
+
+    /// Another database of a server: the configuration's own instance for it, if there is one, else one that is called
+    /// after both, or after the database alone where the server's policy speaks of an instance of that name.
+    ///
+    /// # Errors
+    /// A policy that cannot be used.
+    pub fn database(&self, server: &config::Target, database: &str) -> Result<Target, Failure> {
+        if let Some(configured) = self.configured(server, database) {
+            let mut targets = self.with_policies(vec![configured])?;
+            if let Some(target) = targets.pop() {
+                return Ok(target);
+            }
+        }
+        let mut policies = Policies::default();
+        let of_policy = match &server.policy {
+            Some(path) => policies.load(path)?.elsewhere().contains(database).then(|| path.clone()),
+            None => None,
+        };
+        let mut one = server.clone();
+        database.clone_into(&mut one.conninfo.dbname);
+        one.name = match &of_policy {
+            Some(_) => database.to_owned(),
+            None if server.name == server.conninfo.name() => one.conninfo.name(),
+            None => format!("{}/{database}", server.name),
+        };
+        one.policy.clone_from(&of_policy);
+        let place = of_policy.map(|path| Place { path, home: false });
+        target(one.name.clone(), Source::Server(Box::new(one)), place, &mut policies)
+    }
+
+    /// The instance of the configuration that is this database of that server, by the same login.
+    fn configured(&self, server: &config::Target, database: &str) -> Option<config::Target> {
+        self.config.instances.iter().find_map(|instance| {
+            let mut one = self.instance(&instance.name).ok()?;
+            if one.conninfo.dbname != database || !one.conninfo.is_beside(&server.conninfo) {
+                return None;
+            }
+            if one.conninfo.password.is_none() {
+                one.conninfo.password.clone_from(&server.conninfo.password);
+            }
+            one.read_only |= server.read_only;
+            Some(one)
+        })
+    }
+
+    /// An instance of the configuration, whatever flags say which targets are meant.
+    fn instance(&self, name: &str) -> Result<config::Target, Failure> {
+        let options = TargetOptions {
+            targets: vec![name.to_owned()],
+            no_password: self.global.no_password,
+            read_only: self.global.read_only,
+            ..TargetOptions::default()
+        };
+        Ok(config::target::resolve_one(&options, &self.config, &self.env)?)
     }
 
     /// Gives every target its part of a policy: of the one it names, or of one that another instance names and that

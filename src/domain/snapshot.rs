@@ -620,6 +620,38 @@ pub struct Sizes {
     pub schemas: BTreeMap<Oid, SchemaSize>,
     /// Exact sizes of single relations, for the schemas looked into.
     pub relations: BTreeMap<Oid, RelationSize>,
+    /// Every database of the cluster, by name; read along with the sizes.
+    #[serde(default)]
+    pub databases: Vec<ClusterDatabase>,
+}
+
+/// A database of the cluster (`pg_database`), the connected one included.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterDatabase {
+    pub oid: Oid,
+    pub name: String,
+    /// `datallowconn`.
+    pub takes_connections: bool,
+    /// `datistemplate`.
+    pub template: bool,
+    /// The login holds CONNECT.
+    pub may_connect: bool,
+    /// `pg_database_size`, bytes; `None` where the login may not ask.
+    pub size_bytes: Option<u64>,
+}
+
+impl ClusterDatabase {
+    /// Why this login cannot open it, or `None` when it can.
+    #[must_use]
+    pub fn closed(&self) -> Option<&'static str> {
+        if !self.takes_connections {
+            Some("takes no connections")
+        } else if !self.may_connect {
+            Some("this login may not CONNECT to it")
+        } else {
+            None
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

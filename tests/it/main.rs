@@ -18,6 +18,7 @@ mod apply;
 mod cli;
 mod connect;
 mod cuts;
+mod databases;
 mod demo;
 mod discover;
 mod faithful;

@@ -243,6 +243,15 @@ pub const ACTIONS: &[ActionSpec] = &[
         }),
     ),
     action(
+        "databases",
+        "databases",
+        &["b"],
+        Pane,
+        "Lists the databases of this server with their sizes, and opens another one beside the instances.",
+        App::can_list_databases,
+        here!(|app| app.list_databases()),
+    ),
+    action(
         "about",
         "about",
         &["a"],

@@ -263,6 +263,11 @@ fn size_line(j: &Judgement) -> Line {
             line = line.and(&format!("   wraparound {percent} %"), tone);
         }
     }
+    let others = sizes.databases.iter().filter(|d| !d.template && d.name != j.snapshot.server.database).count() as u64;
+    if others > 0 {
+        line = line.and(&format!("   + {}", text::count(others, "other database", "other databases")), Tone::Dim);
+        line = line.known(" (b)", Tone::Dim);
+    }
     line
 }
 
