@@ -22,7 +22,7 @@ use crate::{
 /// No terminal; no target; what `resolve` meets; a theme or a key that cannot be used.
 pub async fn run(context: &Context, words: &[String]) -> Outcome {
     terminal::required("check")?;
-    let targets = context.targets_or_none(words)?;
+    let targets = context.with_elsewhere(context.targets_or_none(words)?)?;
     if targets.is_empty() {
         return Err(Failure::from(nothing()));
     }

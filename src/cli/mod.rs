@@ -171,7 +171,8 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
         Command::Check(args) => {
             let context = Context::new(global, env)?;
             let want = check::wants();
-            let readings = gather::readings(context.targets(&args.targets)?, &want).await;
+            let targets = context.with_elsewhere(context.targets(&args.targets)?)?;
+            let readings = gather::readings(targets, &want).await;
             check::run(report, &readings, args.format, args.fail_on)
         }
         Command::Matrix(args) => {

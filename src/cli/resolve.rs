@@ -25,6 +25,17 @@ pub struct Target {
     /// The part of the policy that speaks of this instance.
     pub policy: Option<Arc<Policy>>,
     pub lineages: Arc<Lineages>,
+    /// Nobody named it: the policy of another target says that something of it lives here, and this is how it was found.
+    pub implied: Option<Implied>,
+}
+
+/// How an instance was found that only a policy names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Implied {
+    /// The configuration has it.
+    ByConfiguration,
+    /// A database of that name on the same server.
+    ByDatabase,
 }
 
 /// The policy of one instance.
@@ -148,6 +159,49 @@ impl Context {
         let name = snapshot.instance.clone();
         let place = path.map(|path| Place { path, home: true });
         target(name, Source::Recording(Box::new(snapshot)), place, &mut Policies::default()).map(Some)
+    }
+
+    /// Adds the instances in which the policies of these targets say that something lives besides, so that a service
+    /// elsewhere is judged together with the rest: the configuration's instance of the name, else the database of the name
+    /// on the same server, by the same login.
+    ///
+    /// # Errors
+    /// As [`Context::targets`].
+    pub fn with_elsewhere(&self, mut targets: Vec<Target>) -> Result<Vec<Target>, Failure> {
+        let mut policies = Policies::default();
+        let mut more: Vec<Target> = Vec::new();
+        for one in &targets {
+            let (Some(place), Source::Server(server)) = (one.place.as_ref().filter(|p| p.home), &one.source) else {
+                continue;
+            };
+            let policy = policies.load(&place.path)?;
+            for name in policy.elsewhere() {
+                if targets.iter().chain(&more).any(|t| t.name == name) {
+                    continue;
+                }
+                let (other, implied) = match self.config.instance(name) {
+                    Some(_) => (self.instance(name)?, Implied::ByConfiguration),
+                    None => {
+                        let mut other = server.as_ref().clone();
+                        name.clone_into(&mut other.conninfo.dbname);
+                        name.clone_into(&mut other.name);
+                        other.policy = None;
+                        (other, Implied::ByDatabase)
+                    }
+                };
+                // an instance that names a policy of its own is judged by that
+                let own = other.policy.clone().filter(|own| !same(own, &place.path));
+                let place = match own {
+                    Some(path) => Place { path, home: true },
+                    None => Place { path: place.path.clone(), home: false },
+                };
+                let source = Source::Server(Box::new(other));
+                let target = target(name.to_owned(), source, Some(place), &mut policies)?;
+                more.push(Target { implied: Some(implied), ..target });
+            }
+        }
+        targets.extend(more);
+        Ok(targets)
     }
 
     /// Another database of a server: the configuration's own instance for it, if there is one, else one that is called
@@ -274,7 +328,7 @@ fn target(name: String, source: Source, place: Option<Place>, policies: &mut Pol
     let whole = place.as_ref().map(|p| policies.load(&p.path)).transpose()?;
     let policy = whole.zip(place.as_ref()).map(|(whole, p)| Arc::new(whole.for_instance(&name, p.home)));
     let lineages = Arc::new(lineages(policy.as_deref()));
-    Ok(Target { name, source, place, policy, lineages })
+    Ok(Target { name, source, place, policy, lineages, implied: None })
 }
 
 fn lineages(policy: Option<&Policy>) -> Lineages {

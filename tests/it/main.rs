@@ -21,6 +21,7 @@ mod cuts;
 mod databases;
 mod demo;
 mod discover;
+mod elsewhere;
 mod faithful;
 mod faults;
 mod faulty;
