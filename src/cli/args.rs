@@ -158,7 +158,7 @@ pub enum Command {
     Policy(PolicyCommand),
     /// Databases found around here: Compose files, libpq's environment, service file, local sockets and ports, containers
     Discover(Discover),
-    /// Every path in use, and the server binaries found
+    /// Every path in use, and the server binaries found; or what a server is
     Info(Info),
     /// Completions for a shell
     Completions {
@@ -221,6 +221,7 @@ impl Command {
     pub const fn reads(&self) -> bool {
         match self {
             Command::Check(_)
+            | Command::Info(_)
             | Command::Matrix(_)
             | Command::Explain(_)
             | Command::Snapshot(_)
@@ -245,7 +246,6 @@ impl Command {
             | Command::Policy(PolicyCommand::Check { .. })
             | Command::Journal(_)
             | Command::Discover(_)
-            | Command::Info(_)
             | Command::Completions { .. }
             | Command::Man
             | Command::Keys { .. }
@@ -693,6 +693,9 @@ pub struct Discover {
 
 #[derive(Debug, Clone, Args)]
 pub struct Info {
+    /// Instances of the configuration, or connection strings: says what each of these servers is
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
     /// Form of the answer
     #[arg(long, value_enum, default_value_t)]
     pub format: TextFormat,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::{paths, target::nothing},
-    run::{self, ConsoleInstance, ConsoleOptions, Ended, LoadRules, RunError},
+    run::{self, ConsoleInstance, ConsoleOptions, Ended, LoadRules, OpenDatabase, RunError},
 };
 
 /// Opens the console on every target that is meant.
@@ -22,7 +22,7 @@ use crate::{
 /// No terminal; no target; what `resolve` meets; a theme or a key that cannot be used.
 pub async fn run(context: &Context, words: &[String]) -> Outcome {
     terminal::required("check")?;
-    let targets = context.targets_or_none(words)?;
+    let targets = context.with_elsewhere(context.targets_or_none(words)?)?;
     if targets.is_empty() {
         return Err(Failure::from(nothing()));
     }
@@ -40,6 +40,7 @@ pub async fn run(context: &Context, words: &[String]) -> Outcome {
         refresh: Duration::from_millis(ui.refresh_ms),
         catalog_refresh: Duration::from_millis(ui.catalog_refresh_ms),
         state: paths::state_dir(&context.env),
+        open: Some(opener(context)),
     };
     match run::console(options).await {
         Ok(Ended::Quit) => Ok(Exit::Done),
@@ -48,24 +49,31 @@ pub async fn run(context: &Context, words: &[String]) -> Outcome {
     }
 }
 
-async fn instance(target: Target, asking: &gather::Asking) -> Result<ConsoleInstance, Failure> {
+/// How another database of a shown server is opened while the console runs.
+fn opener(context: &Context) -> OpenDatabase {
+    let context = context.clone();
+    Arc::new(move |server, database| {
+        let target = context.database(server, database).map_err(|e| e.message)?;
+        Ok(beside(target))
+    })
+}
+
+/// What is shown of a target, with the password that is at hand.
+fn beside(target: Target) -> ConsoleInstance {
     let place = target.place.clone();
     let policy_name = place.as_ref().and_then(|p| Some(p.path.file_name()?.to_string_lossy().into_owned()));
     let name = target.name.clone();
     let rules = place.map(|place| -> LoadRules { Arc::new(move || place.rules(&name)) });
-    Ok(match target.source {
-        Source::Server(server) => {
-            let server = gather::with_password(*server, asking).await?;
-            ConsoleInstance {
-                name: target.name,
-                environment: server.environment,
-                read_only: server.read_only,
-                allow_signals: server.allow_signals,
-                source: run::Source::Server(Box::new(server)),
-                policy_name,
-                rules,
-            }
-        }
+    match target.source {
+        Source::Server(server) => ConsoleInstance {
+            name: target.name,
+            environment: server.environment,
+            read_only: server.read_only,
+            allow_signals: server.allow_signals,
+            source: run::Source::Server(server),
+            policy_name,
+            rules,
+        },
         Source::Recording(snapshot) => ConsoleInstance {
             name: target.name,
             environment: crate::config::target::Environment::default(),
@@ -75,7 +83,14 @@ async fn instance(target: Target, asking: &gather::Asking) -> Result<ConsoleInst
             policy_name,
             rules,
         },
-    })
+    }
+}
+
+async fn instance(mut target: Target, asking: &gather::Asking) -> Result<ConsoleInstance, Failure> {
+    if let Source::Server(server) = target.source {
+        target.source = Source::Server(Box::new(gather::with_password(*server, asking).await?));
+    }
+    Ok(beside(target))
 }
 
 fn failed(error: &RunError) -> Failure {

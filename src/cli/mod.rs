@@ -171,7 +171,8 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
         Command::Check(args) => {
             let context = Context::new(global, env)?;
             let want = check::wants();
-            let readings = gather::readings(context.targets(&args.targets)?, &want).await;
+            let targets = context.with_elsewhere(context.targets(&args.targets)?)?;
+            let readings = gather::readings(targets, &want).await;
             check::run(report, &readings, args.format, args.fail_on)
         }
         Command::Matrix(args) => {
@@ -232,7 +233,7 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
         }
         Command::Policy(PolicyCommand::Check { file }) => policy::check(report, &file),
         Command::Discover(args) => discover::run(report, &args, &env).await,
-        Command::Info(args) => info::run(report, &Context::new(global, env)?, args.format),
+        Command::Info(args) => info::run(report, &Context::new(global, env)?, &args).await,
         Command::Completions { shell } => completions::completions(report, shell),
         Command::Man => completions::man(report),
         Command::Keys { format } => keys::run(report, format),

@@ -11,7 +11,10 @@ use super::{
     failure::{Failure, Outcome},
     report::Report,
 };
-use crate::domain::snapshot::{Activity, Snapshot};
+use crate::domain::{
+    platform,
+    snapshot::{Activity, Snapshot},
+};
 
 /// The form of the file; a greater one was made by a later release.
 const SCHEMA_VERSION: u32 = 1;
@@ -83,6 +86,12 @@ pub fn load(path: &Path) -> Result<Snapshot, Failure> {
     // Look-ups rely on names in order, and a file may have been edited.
     let catalog = Arc::make_mut(&mut snapshot.catalog);
     catalog.roles.sort_by(|a, b| a.name.cmp(&b.name));
+    if snapshot.server.platform.is_none() {
+        // recorded by a release that did not ask
+        let platform = platform::recognised(&catalog.roles, &[], None);
+        platform::mark(&mut catalog.roles, platform);
+        Arc::make_mut(&mut snapshot.server).platform = platform;
+    }
     catalog.schemas.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(snapshot)
 }

@@ -9,6 +9,7 @@ pub mod effective;
 pub mod explain;
 pub mod ident;
 pub mod link;
+pub mod platform;
 pub mod privilege;
 pub mod search_path;
 pub mod snapshot;

@@ -71,15 +71,24 @@ pub(super) struct How {
 type Identity = (Option<String>, String);
 
 impl Acts {
-    pub(super) fn new(
-        targets: Vec<Option<Arc<Target>>>,
-        state: Option<PathBuf>,
-        tell: mpsc::UnboundedSender<Msg>,
-    ) -> Acts {
+    pub(super) fn new(state: Option<PathBuf>, tell: mpsc::UnboundedSender<Msg>) -> Acts {
+        let targets = Vec::new();
         Acts { targets, state, tell, stops: HashMap::new(), seen: None, open: Arc::default(), asked: Instant::now() }
     }
 
-    fn target(&self, instance: usize) -> Option<Arc<Target>> {
+    /// The next instance's.
+    pub(super) fn add(&mut self, target: Option<Arc<Target>>) {
+        self.targets.push(target);
+    }
+
+    /// The instance that is this database of the same server by the same login.
+    pub(super) fn shown(&self, server: &Target, database: &str) -> Option<usize> {
+        self.targets.iter().position(|t| {
+            t.as_ref().is_some_and(|t| t.conninfo.dbname == database && t.conninfo.is_beside(&server.conninfo))
+        })
+    }
+
+    pub(super) fn target(&self, instance: usize) -> Option<Arc<Target>> {
         self.targets.get(instance).cloned().flatten()
     }
 

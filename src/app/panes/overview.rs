@@ -153,6 +153,9 @@ fn title(instance: &Instance) -> Line {
     line = line.known("   ", Tone::Text).known(environment, environment_tone(instance.environment));
     if let Some(j) = &instance.judgement {
         let server = &j.snapshot.server;
+        if let Some(platform) = server.platform {
+            line = line.known("   ", Tone::Text).known(platform.name(), Tone::Text);
+        }
         if let Some(started) = server.started_at_us {
             let up = text::age((server.taken_at_us - started) / 1000);
             line = line.and(&format!("   up {up}"), Tone::Dim);
@@ -260,7 +263,20 @@ fn size_line(j: &Judgement) -> Line {
             line = line.and(&format!("   wraparound {percent} %"), tone);
         }
     }
+    let others = sizes.databases.iter().filter(|d| !d.template && d.name != j.snapshot.server.database).count() as u64;
+    if others > 0 {
+        line = line.and(&format!("   + {}", text::count(others, "other database", "other databases")), Tone::Dim);
+        line = line.known(" (b)", Tone::Dim);
+    }
     line
+}
+
+/// A pooler between, and that it means something.
+fn pooler_line() -> Line {
+    Line(vec![Span::known("  pooler     ", Tone::Dim)])
+        .known("a pooler or a proxy stands between", Tone::Warning)
+        .known("   role settings, limits and locks mean something else there: ", Tone::Text)
+        .known("a says what", Tone::Accent)
 }
 
 fn head(instance: &Instance, short: bool) -> Vec<Line> {
@@ -276,6 +292,9 @@ fn head(instance: &Instance, short: bool) -> Vec<Line> {
         None => {}
         Some(j) if short => lines.push(sessions_line(j)),
         Some(j) => lines.extend([sessions_line(j), isolation_line(j), size_line(j)]),
+    }
+    if instance.judgement.as_ref().is_some_and(|j| j.snapshot.server.pooled) {
+        lines.push(pooler_line());
     }
     if let Some(j) = &instance.judgement {
         for missing in j.snapshot.unavailable.iter().take(2) {

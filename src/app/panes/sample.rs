@@ -76,6 +76,7 @@ impl Sample {
             bypass_rls: true,
             connection_limit: -1,
             valid_until_us: None,
+            platform: false,
         };
         let catalog = Catalog {
             database: Database {
