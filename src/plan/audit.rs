@@ -95,7 +95,7 @@ pub fn plan(snapshot: &Arc<Snapshot>, policy: Option<&Policy>, wanted: &Wanted) 
     if !plan.is_empty() {
         plan.notes.extend(notes(policy, wanted, &chosen, trail.table.is_none()));
     }
-    Ok(plan)
+    Ok(plan.called(format!("Set up the audit trail in schema {audit}")))
 }
 
 /// What is there already.

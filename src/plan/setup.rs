@@ -63,6 +63,12 @@ impl Wanted {
         }
     }
 
+    /// What is asked for, in a few words.
+    #[must_use]
+    pub fn asked(&self) -> String {
+        format!("Create schema {} with role {}", self.schema, self.role())
+    }
+
     #[must_use]
     pub fn role(&self) -> String {
         self.role.clone().unwrap_or_else(|| format!("{}_app", self.schema))
@@ -191,7 +197,7 @@ pub fn service(snapshot: &Arc<Snapshot>, policy: Option<&Policy>, wanted: &Wante
         last.push(Change::SetPassword { role: role.clone() });
     }
     let plan = build::converge_where(&judgement, &concerns, first, last)?;
-    Ok(SetUp { plan, service: declared })
+    Ok(SetUp { plan: plan.called(wanted.asked()), service: declared })
 }
 
 /// A new, ordinary role in the place of another that a service runs as: its rights, the ownership of what stands in its
@@ -264,7 +270,7 @@ pub fn replace(
         .collect();
     last.push(Change::SetPassword { role: new.to_owned() });
     let plan = build::converge_where(&judgement, &concerns, Vec::new(), last)?;
-    Ok((plan, declared))
+    Ok((plan.called(format!("Replace role {old} by {new}")), declared))
 }
 
 /// The service as the policy will declare it.
@@ -376,6 +382,7 @@ mod tests {
         }
         assert!(sql.last().is_some_and(|s| s.starts_with("ALTER ROLE sankore_app PASSWORD")), "{sql:#?}");
         let plan = service(&base(), None, &wanted).unwrap().plan;
+        assert_eq!(plan.name(), "Create schema sankore with role sankore_app", "and not by its first step");
         assert!(plan.steps.iter().all(|s| s.undo.is_some()), "dropping the role takes its password along");
         let all: Vec<&str> = plan.steps.iter().flat_map(|s| &s.hazards).map(|h| h.sentence.as_str()).collect();
         assert!(!all.iter().any(|s| s.contains("old password")), "nobody had one: {all:#?}");

@@ -112,7 +112,8 @@ pub fn plan(snapshot: &Snapshot, policy: Option<&Policy>, wanted: &Wanted) -> Re
         let sentence = format!("Left alone, because they lack the column: {}.", text::list(&skipped, 8));
         plan.notes.push(Hazard { kind: HazardKind::Note, sentence });
     }
-    Ok(plan)
+    let count = text::count(tables.len() as u64, "table", "tables");
+    Ok(plan.called(format!("Set up row level security on {count}")))
 }
 
 /// A custom setting has a prefix of its own; anything else is PostgreSQL's, or cannot be set.

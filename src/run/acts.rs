@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     act::{self, Order},
     aftermath::{Fresh, aftermath, kept},
-    proposals,
+    handover, proposals,
 };
 use crate::{
     app::{
@@ -30,7 +30,7 @@ use crate::{
     audit::{Ending, Entry, Journal, Link, State},
     config::Target,
     domain::{Oid, effective::Matrix, snapshot::Snapshot},
-    plan::{Approved, Key, Plan, build, predict},
+    plan::{Approved, Hazard, HazardKind, Key, Plan, build, predict},
     policy::judgement::Judgement,
     server::{
         Reader, Want,
@@ -327,6 +327,7 @@ pub(super) fn ready(judged: &Judgement, plan: Plan, title: String, meaning: Mean
     let matrix = Matrix::new(&judged.snapshot.catalog, &judged.snapshot.server);
     let lacks = preflight(&judged.snapshot, &matrix, &plan).iter().map(ToString::to_string).collect();
     let (questions, after) = (Vec::new(), After::default());
+    let plan = plan.called(title.as_str());
     let mut ready = Ready { title, plan, meaning, cells: Vec::new(), settles, remaining: 0, lacks, questions, after };
     if let Ok(after) = predict::predict(&judged.snapshot, ready.plan.steps.iter().map(|s| &s.change)) {
         let after = Judgement::new(Arc::new(after), judged.policy.clone(), Arc::clone(&judged.lineages), None);
@@ -338,7 +339,8 @@ pub(super) fn ready(judged: &Judgement, plan: Plan, title: String, meaning: Mean
 
 async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: Option<u64>, redo: bool) -> Made {
     let no_journal = || vec!["There is no journal: no home directory is known.".to_owned()];
-    let journal = Journal::in_dir(&state.ok_or_else(no_journal)?);
+    let state = state.ok_or_else(no_journal)?;
+    let journal = Journal::in_dir(&state);
     let (system, database) = identity(before);
     let unreadable = |e: crate::audit::JournalError| vec![e.to_string()];
     act::settle(&target.conninfo, &journal, system.as_deref(), &database).await.map_err(unreadable)?;
@@ -353,10 +355,10 @@ async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: O
         return Err(vec!["There is nothing in the journal that could be taken back here by now.".to_owned()]);
     };
     let first = match entry.link {
-        Some(Link::Undoes(first)) if redo => entries.iter().find(|e| e.id == first),
+        Some(Link::Undoes(first)) if redo => entries.iter().find(|e| e.id == first).cloned(),
         _ => None,
     };
-    if let Some(role) = first.and_then(|first| first.plan.sets_password_of()) {
+    if let Some(role) = first.as_ref().and_then(|first| first.plan.sets_password_of()) {
         return Err(vec![
             format!("Entry {} cannot be done again: it set the password of {role}, which is kept nowhere.", entry.id),
             "Make it anew with c, in Schemas.".to_owned(),
@@ -372,8 +374,9 @@ async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: O
     let schemas: BTreeSet<String> = schemas.iter().flat_map(|g| g.keys()).filter_map(itself).collect();
     complete(&mut snapshot, &mut reader, &schemas).await?;
     let (policy, lineages) = (before.policy.clone(), Arc::clone(&before.lineages));
+    let name = target.name.clone();
     on_a_thread(move || {
-        let plan = match build::back(&snapshot, &entry.plan) {
+        let mut plan = match build::back(&snapshot, &entry.plan) {
             Ok(plan) => plan,
             Err(build::Stale::Moved(moved)) => {
                 let mut why = vec![format!("Entry {} cannot be taken back: what it made has moved since.", entry.id)];
@@ -390,8 +393,14 @@ async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: O
         let judged = Judgement::new(Arc::new(snapshot), policy, lineages, None);
         let (word, meaning) =
             if redo { ("Redo", Meaning::Redoes(entry.id)) } else { ("Undo", Meaning::Undoes(entry.id)) };
-        let title = format!("{word} entry {}: {}", entry.id, what(&entry));
-        Ok(ready(&judged, plan, title, meaning, 0))
+        let done = first.as_ref().unwrap_or(&entry);
+        let title = format!("{word} entry {}: {}", done.id, done.plan.name());
+        let remains = handover::remains(&done.plan, &plan, redo, &state, &name);
+        let told = handover::promised(&remains).into_iter();
+        plan.notes.extend(told.map(|sentence| Hazard { kind: HazardKind::Note, sentence }));
+        let made = ready(&judged, plan, title, meaning, 0);
+        let after = After { remains: Some(remains), ..After::default() };
+        Ok(Ready { after, ..made })
     })
     .await?
 }
@@ -436,6 +445,7 @@ async fn run(
         Ok(fresh) => fresh,
         Err(why) => return nothing(&format!("Nothing was changed: {why}.")),
     };
+    let entry = plan.plan().entry.clone();
     let order = Order { plan, link, options };
     let mut password = |role: &str| fresh.iter().find(|f| f.role == role).map(|f| f.password.clone());
     let acted = Box::pin(act::act(&target, &Journal::in_dir(&state), order, &mut password, &mut watch)).await;
@@ -454,7 +464,7 @@ async fn run(
                 let progress = Progress { words, details: Vec::new(), step: None, stoppable: false };
                 let _ = tell.send(Msg::Act(ticket, ActNews::Progress(progress)));
             }
-            told.aftermath = Some(Box::new(aftermath(&target, fresh, after).await));
+            told.aftermath = Some(Box::new(aftermath(&target, fresh, after, entry).await));
         }
         // It may be set, or not: then it had better be known.
         Outcome::Unknown { .. } => told.aftermath = Some(Box::new(kept(fresh))),
@@ -606,17 +616,6 @@ async fn end(target: Option<Arc<Target>>, state: Option<PathBuf>, identity: Iden
 
 // ── the journal ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// What an entry did, in a few words.
-fn what(entry: &Entry) -> String {
-    match entry.plan.steps.as_slice() {
-        [] => "nothing".to_owned(),
-        [one] => one.title.clone(),
-        [first, rest @ ..] => {
-            format!("{} and {}", first.title, text::count(rest.len() as u64, "step more", "steps more"))
-        }
-    }
-}
-
 fn book(journal: &Journal, names: &[String], identities: &[Option<Identity>]) -> Book {
     let path = journal.path().display().to_string();
     let read = match journal.read() {
@@ -686,7 +685,7 @@ fn written(entry: &Entry, names: &[String], identities: &[Option<Identity>]) -> 
         at: local(entry.at_us),
         who: entry.who.os_user.clone(),
         target,
-        what: what(entry),
+        what: entry.plan.name(),
         state: word,
         tone,
         details,

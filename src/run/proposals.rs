@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
-use super::acts::{Made, READINGS, because, complete, on_a_thread, picture, ready};
+use super::{
+    acts::{Made, READINGS, because, complete, on_a_thread, picture, ready},
+    handover,
+};
 use crate::{
     app::act::{After, Meaning, Ready},
     config::{Target, revisions},
@@ -20,7 +23,7 @@ use crate::{
 /// A service set up.
 pub(super) async fn create(target: &Target, before: &Judgement, wanted: setup::Wanted, to_policy: bool) -> Made {
     let names = setup::schemas(&wanted).into_iter().map(str::to_owned).collect();
-    let title = format!("Create schema {} with role {}", wanted.schema, wanted.role());
+    let title = wanted.asked();
     let make = move |snapshot: &Arc<Snapshot>, _: &Dependencies, policy: Option<&Policy>, _: &Arc<Lineages>| {
         let made = setup::service(snapshot, policy, &wanted)?;
         let (questions, whereabouts) = (Vec::new(), Vec::new());
@@ -32,11 +35,12 @@ pub(super) async fn create(target: &Target, before: &Judgement, wanted: setup::W
 
 /// The plan says that the service will be added to the policy's file.
 fn written_down(mut ready: Ready, target: &Target, to_policy: bool) -> Ready {
-    let file = target.policy.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
-    if let (true, Some(file)) = (to_policy, file) {
-        ready.after.to_policy = true;
+    if let (true, Some(path), Some(service)) = (to_policy, &target.policy, &ready.after.service) {
+        let entry = handover::entry(path, service);
+        let file = entry.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let sentence = format!("Once it is committed, the service is added to {file}.");
         ready.plan.notes.push(Hazard { kind: HazardKind::Note, sentence });
+        ready.plan.entry = Some(entry);
     }
     ready
 }
@@ -44,11 +48,7 @@ fn written_down(mut ready: Ready, target: &Target, to_policy: bool) -> Ready {
 /// A version table moved, or rows of it.
 pub(super) async fn move_versions(target: &Target, before: &Judgement, wanted: versions::Wanted) -> Made {
     let names = versions::schemas(&wanted).into_iter().map(str::to_owned).collect();
-    let table = wanted.table.as_deref().map_or_else(|| wanted.from.clone(), |t| format!("{}.{t}", wanted.from));
-    let title = match wanted.rows.as_slice() {
-        [] => format!("Move {table} to {}", wanted.to),
-        rows => format!("Move {} of {table} to {}", text::list(rows, 3), wanted.to),
-    };
+    let title = wanted.asked();
     let make = move |snapshot: &Arc<Snapshot>, _: &Dependencies, policy: Option<&Policy>, lineages: &Arc<Lineages>| {
         versions::plan(snapshot, policy, lineages, &wanted)
     };
@@ -78,7 +78,7 @@ pub(super) async fn isolate(
         Arc::make_mut(&mut lineages).0.insert(service.clone(), read);
     }
     let names = BTreeSet::from([wanted.from.clone(), wanted.schema.clone()]);
-    let title = format!("Isolate {service} from {} into {}", wanted.from, wanted.schema);
+    let title = wanted.asked();
     let around = Some(wanted.from.clone());
     let make =
         move |snapshot: &Arc<Snapshot>,
@@ -179,7 +179,7 @@ fn shown(judged: &Judgement, proposal: Proposal, title: String) -> Made {
     let told: BTreeSet<String> = whereabouts.iter().map(Whereabouts::sentence).collect();
     let needs = plan.notes.iter().filter(|n| n.kind == HazardKind::Application && !told.contains(&n.sentence));
     let needs = needs.map(|n| n.sentence.clone()).collect();
-    let after = After { service, to_policy: false, whereabouts, needs };
+    let after = After { service, whereabouts, needs, ..After::default() };
     let made: Ready = ready(judged, plan, title, Meaning::New, 0);
     Ok(Ready { questions, after, ..made })
 }

@@ -116,10 +116,10 @@ impl Bench {
 
     /// The plan that the planner would make of what was asked.
     fn created(&mut self) {
-        let Some(Ask::Create { wanted, to_policy }) = self.asked().cloned() else { panic!("{:?}", self.effects) };
+        let Some(Ask::Create { wanted, .. }) = self.asked().cloned() else { panic!("{:?}", self.effects) };
         let judgement = self.app.instances()[0].judgement.clone().unwrap();
         let made = setup::service(&judgement.snapshot, judgement.policy.as_deref(), &wanted).unwrap();
-        let after = After { service: Some(made.service), to_policy, ..After::default() };
+        let after = After { service: Some(made.service), ..After::default() };
         let ready = Ready {
             title: format!("Create schema {}", wanted.schema),
             plan: made.plan,
@@ -216,7 +216,7 @@ fn what_is_typed_is_what_is_planned_and_the_rest_is_shown() {
     bench.keys("y");
     let Some(Effect::Apply { approved, after, .. }) = bench.effects.last() else { panic!("{:?}", bench.effects) };
     assert!(approved.plan().passwords().eq(["sankore_app"]));
-    assert!(after.to_policy && after.service.as_ref().is_some_and(|s| s.role == "sankore_app"));
+    assert!(after.service.as_ref().is_some_and(|s| s.role == "sankore_app"));
 }
 
 #[test]

@@ -30,7 +30,7 @@ use secrecy::SecretString;
 use super::view::{Line, Tone};
 use crate::{
     plan::{
-        Plan,
+        Plan, PolicyEntry,
         moves::{Answers, Question, Whereabouts, isolate, versions},
         setup,
     },
@@ -101,12 +101,23 @@ pub struct Ready {
 pub struct After {
     /// The service that the plan sets up: for the hand-over.
     pub service: Option<Service>,
-    /// Adds it to the policy's file.
-    pub to_policy: bool,
+    /// What files hold because of what is taken back: it goes with it.
+    pub remains: Option<Remains>,
     /// Where roles find their version tables.
     pub whereabouts: Vec<Whereabouts>,
     /// What applications need besides.
     pub needs: Vec<String>,
+}
+
+/// What a set-up left in files: its entry in the policy, passwords of its roles.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remains {
+    /// To be taken out of its file.
+    pub entry: Option<PolicyEntry>,
+    /// To be put back into its file.
+    pub again: Option<PolicyEntry>,
+    /// Files with the password of a role that will be gone; the role.
+    pub passwords: Vec<(String, PathBuf)>,
 }
 
 /// One cell of the matrix before and after, as the pane Grants writes them.

@@ -54,6 +54,15 @@ pub struct Wanted {
     pub answers: Answers,
 }
 
+impl Wanted {
+    /// What is asked for, in a few words.
+    #[must_use]
+    pub fn asked(&self) -> String {
+        let service = self.service.as_ref().unwrap_or(&self.schema);
+        format!("Isolate {service} from {} into {}", self.from, self.schema)
+    }
+}
+
 /// A part of [`Wanted`] that can be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -197,7 +206,7 @@ pub fn plan(
     }
     questions.sort();
     questions.dedup();
-    Ok(Proposal { plan, questions, whereabouts, service: Some(service) })
+    Ok(Proposal { plan: plan.called(wanted.asked()), questions, whereabouts, service: Some(service) })
 }
 
 /// The service as a policy would declare it afterwards.

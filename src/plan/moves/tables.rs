@@ -32,6 +32,16 @@ pub struct Wanted {
     pub answers: Answers,
 }
 
+impl Wanted {
+    /// What is asked for, in a few words.
+    #[must_use]
+    pub fn asked(&self) -> String {
+        let mut what: Vec<String> = self.tables.iter().filter(|t| !t.starts_with('!')).cloned().collect();
+        what.extend(self.owned_by.as_ref().map(|role| format!("what {role} owns")));
+        format!("Move {} from {} to {}", crate::text::list(&what, 4), self.from, self.to)
+    }
+}
+
 /// The plan that moves them.
 ///
 /// # Errors
@@ -93,7 +103,7 @@ pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -
     {
         changes.extend(mover.keep(&Grantee::Role(creator.clone()), creator).into_iter().take(1));
     }
-    let mut plan = build::of_changes(snapshot, once(changes))?;
+    let mut plan = build::of_changes(snapshot, once(changes))?.called(wanted.asked());
     plan.notes.extend(bundle.notes);
     if !bundle.extensions.is_empty() {
         let list: Vec<&str> = bundle.extensions.iter().map(String::as_str).collect();
