@@ -1,6 +1,6 @@
 //! The console: what it is opened on, and with which settings. How it runs is `run`'s.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 
@@ -21,6 +21,14 @@ use crate::{
 /// # Errors
 /// No terminal; no target; what `resolve` meets; a theme or a key that cannot be used.
 pub async fn run(context: &Context, words: &[String]) -> Outcome {
+    run_with(context, words, &HashMap::new()).await
+}
+
+/// As [`run`]; instances by name have a command that asks the same from a shell.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(context: &Context, words: &[String], commands: &HashMap<String, String>) -> Outcome {
     terminal::required("check")?;
     let targets = context.targets_or_none(words)?;
     if targets.is_empty() {
@@ -28,7 +36,7 @@ pub async fn run(context: &Context, words: &[String]) -> Outcome {
     }
     // Passwords are asked for here: later the terminal belongs to the console.
     let asking = gather::Asking::default();
-    let instances = join_all(targets.into_iter().map(|target| instance(target, &asking))).await;
+    let instances = join_all(targets.into_iter().map(|target| instance(target, &asking, commands))).await;
     let (ui, global) = (&context.config.ui, &context.global);
     let options = ConsoleOptions {
         instances: instances.into_iter().collect::<Result<_, _>>()?,
@@ -48,7 +56,12 @@ pub async fn run(context: &Context, words: &[String]) -> Outcome {
     }
 }
 
-async fn instance(target: Target, asking: &gather::Asking) -> Result<ConsoleInstance, Failure> {
+async fn instance(
+    target: Target,
+    asking: &gather::Asking,
+    commands: &HashMap<String, String>,
+) -> Result<ConsoleInstance, Failure> {
+    let command = commands.get(&target.name).cloned();
     let place = target.place.clone();
     let policy_name = place.as_ref().and_then(|p| Some(p.path.file_name()?.to_string_lossy().into_owned()));
     let name = target.name.clone();
@@ -64,6 +77,7 @@ async fn instance(target: Target, asking: &gather::Asking) -> Result<ConsoleInst
                 source: run::Source::Server(Box::new(server)),
                 policy_name,
                 rules,
+                command,
             }
         }
         Source::Recording(snapshot) => ConsoleInstance {
@@ -74,6 +88,7 @@ async fn instance(target: Target, asking: &gather::Asking) -> Result<ConsoleInst
             source: run::Source::Recording(Arc::new(*snapshot)),
             policy_name,
             rules,
+            command,
         },
     })
 }

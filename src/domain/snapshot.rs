@@ -37,6 +37,15 @@ pub struct Snapshot {
     pub unavailable: Vec<Unavailable>,
 }
 
+impl Snapshot {
+    /// The server's clock at the newest reading of any part, in microseconds of the Unix epoch: sessions are read while the
+    /// catalog rests.
+    #[must_use]
+    pub fn latest_us(&self) -> i64 {
+        self.activity.as_ref().map_or(0, |a| a.taken_at_us).max(self.server.taken_at_us)
+    }
+}
+
 /// A part of the picture that is unknown, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unavailable {

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Hazard, HazardKind, Plan, Refused, build, choice::Choice};
+use super::{
+    Hazard, HazardKind, Plan, Refused, build,
+    choice::{Choice, no_table},
+};
 use crate::{
     domain::{
         ObjectKind, Oid, Privilege, Privileges,
@@ -162,7 +165,7 @@ fn chosen<'a>(
         }
     }
     if let Some(idle) = wanted.tables.idle(&seen).next() {
-        return Err(Refused::new(format!("there is no table {idle}")));
+        return Err(no_table(&snapshot.catalog, idle, &seen));
     }
     if tables.is_empty() {
         let column = wanted.column.as_deref().unwrap_or(COLUMN);

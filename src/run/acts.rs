@@ -437,6 +437,7 @@ async fn run(
     let settles: HashMap<String, Vec<String>> =
         plan.plan().steps.iter().map(|s| (s.id.clone(), s.resolves.clone())).collect();
     let titles: Vec<String> = plan.plan().steps.iter().map(|s| s.title.clone()).collect();
+    let lasting = plan.plan().steps.iter().filter(|s| s.undo.is_none()).count();
     let options = ApplyOptions { rehearse, stop: Some(stop), ..ApplyOptions::default() };
     let mut watch = |progress: apply::Progress| {
         let _ = tell.send(Msg::Act(ticket, ActNews::Progress(words(&progress, &titles))));
@@ -453,8 +454,11 @@ async fn run(
     if let Outcome::NothingChanged(Reason::Failed { step: Some(step), .. }) = &acted.outcome {
         told.refused = settles.get(step).cloned().unwrap_or_default();
     }
-    if matches!(meaning, Meaning::Undoes(_)) && told.fate == Fate::Committed {
-        told.remedy = Some("u on this entry in the journal does it again.".to_owned());
+    if told.fate == Fate::Committed {
+        told.remedy = Some(match meaning {
+            Meaning::Undoes(id) => again(&Journal::in_dir(&state), id),
+            Meaning::New | Meaning::Redoes(_) => way_back(lasting, titles.len()),
+        });
     }
     told.details.extend(acted.unwritten.map(|why| format!("The journal does not say so: {why}")));
     match acted.outcome {
@@ -471,6 +475,25 @@ async fn run(
         Outcome::NothingChanged(_) | Outcome::RehearsalProven(_) => {}
     }
     told
+}
+
+/// What takes back a plan of so many steps, of which some last.
+fn way_back(lasting: usize, all: usize) -> String {
+    match lasting {
+        0 => "u takes it back.".to_owned(),
+        n if n == all => "Nothing takes it back.".to_owned(),
+        n => format!("u takes it back, but for {}.", text::count(n as u64, "step", "steps")),
+    }
+}
+
+/// What does again what an undo of an entry took back.
+fn again(journal: &Journal, id: u64) -> String {
+    let entries = journal.read().map(|r| r.entries).unwrap_or_default();
+    let role = entries.iter().find(|e| e.id == id).and_then(|e| e.plan.sets_password_of());
+    match role {
+        Some(role) => format!("It cannot be done again from the journal: the password of {role} is kept nowhere."),
+        None => "u on this entry in the journal does it again.".to_owned(),
+    }
 }
 
 fn words(progress: &apply::Progress, titles: &[String]) -> Progress {
@@ -502,7 +525,7 @@ fn outcome(outcome: &Outcome, id: Option<u64>) -> Told {
             fate: Fate::Committed,
             title: format!("Done and committed: read again, it is as predicted.{entry}"),
             details: details(done, true),
-            remedy: Some("u takes it back.".to_owned()),
+            remedy: None,
             refused: Vec::new(),
             aftermath: None,
         },

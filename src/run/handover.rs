@@ -13,7 +13,7 @@ use crate::{
     app::act::Remains,
     config::{Conninfo, Target},
     domain::change::Change,
-    plan::{Plan, PolicyEntry, handover::Handover},
+    plan::{Hazard, HazardKind, Plan, PolicyEntry, handover::Handover},
     policy::{
         Service,
         file::{self, PolicyError},
@@ -133,6 +133,16 @@ pub fn entry(path: &Path, service: &Service) -> PolicyEntry {
     PolicyEntry { file, service: service.name.clone(), text: write::service(service) }
 }
 
+/// What to know about a plan, with the sentence that its service will be added to a file.
+#[must_use]
+pub fn announced(mut notes: Vec<Hazard>, entry: Option<&PolicyEntry>) -> Vec<Hazard> {
+    notes.extend(entry.map(|entry| {
+        let file = entry.file.file_name().unwrap_or_default().to_string_lossy();
+        Hazard { kind: HazardKind::Note, sentence: format!("Once it is committed, the service is added to {file}.") }
+    }));
+    notes
+}
+
 /// Appends the service to a policy file: comments and order of what is there stay.
 ///
 /// # Errors
@@ -199,7 +209,8 @@ fn is_of(path: &Path, role: &str) -> bool {
     let of = Handover { role, ..Handover::default() }.url();
     let begin = of.split(':').take(2).collect::<Vec<_>>().join(":");
     std::fs::read_to_string(path).is_ok_and(|text| {
-        text.strip_prefix("DATABASE_URL=").is_some_and(|url| url.starts_with(&format!("{begin}:"))) && text.lines().count() == 1
+        text.strip_prefix("DATABASE_URL=").is_some_and(|url| url.starts_with(&format!("{begin}:")))
+            && text.lines().count() == 1
     })
 }
 
@@ -208,14 +219,21 @@ fn is_of(path: &Path, role: &str) -> bool {
 pub fn promised(remains: &Remains) -> Vec<String> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let entry = remains.entry.iter().map(|e| {
-        format!("Once it is committed, service {} is taken out of {}, if it stands there as it was added.", e.service, name(&e.file))
+        format!(
+            "Once it is committed, service {} is taken out of {}, if it stands there as it was added.",
+            e.service,
+            name(&e.file)
+        )
     });
     let again = remains
         .again
         .iter()
         .map(|e| format!("Once it is committed, service {} is added to {} again.", e.service, name(&e.file)));
     let passwords = remains.passwords.iter().map(|(role, path)| {
-        format!("Once it is committed, {} is deleted: it holds the password of {role}, which will be gone.", path.display())
+        format!(
+            "Once it is committed, {} is deleted: it holds the password of {role}, which will be gone.",
+            path.display()
+        )
     });
     entry.chain(again).chain(passwords).collect()
 }

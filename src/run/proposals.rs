@@ -12,7 +12,7 @@ use crate::{
     config::{Target, revisions},
     domain::{alembic::Lineages, dependencies::Dependencies, snapshot::Snapshot},
     plan::{
-        Hazard, HazardKind, Refused, build,
+        HazardKind, Refused, build,
         moves::{Proposal, Whereabouts, isolate, tables, versions},
         setup,
     },
@@ -37,9 +37,7 @@ pub(super) async fn create(target: &Target, before: &Judgement, wanted: setup::W
 fn written_down(mut ready: Ready, target: &Target, to_policy: bool) -> Ready {
     if let (true, Some(path), Some(service)) = (to_policy, &target.policy, &ready.after.service) {
         let entry = handover::entry(path, service);
-        let file = entry.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let sentence = format!("Once it is committed, the service is added to {file}.");
-        ready.plan.notes.push(Hazard { kind: HazardKind::Note, sentence });
+        ready.plan.notes = handover::announced(ready.plan.notes, Some(&entry));
         ready.plan.entry = Some(entry);
     }
     ready

@@ -12,7 +12,7 @@ use crate::{
     domain::snapshot::{Role, Schema, Snapshot, VersionTable},
     plan::moves::{Answers, isolate, place, place_of, versions},
     plan::setup,
-    policy::{Policy, Service, judgement::Judgement},
+    policy::{Service, declares, judgement::Judgement},
 };
 
 /// What a form is for.
@@ -54,9 +54,6 @@ pub struct Seed {
     /// `SCHEMA.TABLE` of a version table.
     pub table: Option<String>,
 }
-
-/// Connections of a new service, until somebody says otherwise.
-const LIMIT: &str = "10";
 
 impl Kind {
     #[must_use]
@@ -122,7 +119,7 @@ fn create(instance: &Instance) -> Vec<Field> {
             "connections",
             "At most so many at once, so that one service cannot use up the server's. Empty: no limit.",
         )
-        .filled(LIMIT),
+        .filled(&setup::CONNECTIONS.to_string()),
         Field::yes(
             Part::VersionTable,
             "version table",
@@ -279,10 +276,6 @@ fn check_create(form: &mut Form, judgement: &Judgement) {
             fault(form, part, why.to_string());
         }
     }
-}
-
-fn declares(policy: Option<&Policy>, schema: &str) -> bool {
-    policy.is_some_and(|p| p.services.iter().any(|s| s.name == schema || s.schemas.iter().any(|n| n == schema)))
 }
 
 fn wanted(form: &Form) -> setup::Wanted {

@@ -242,15 +242,10 @@ fn sql(step: &Step, full: bool) -> Vec<Line> {
     lines
 }
 
-/// A sentence's first letter; names keep theirs.
+/// With a capital: titles of steps begin with a verb.
 fn capital(title: &str) -> String {
     let mut chars = title.chars();
-    match chars.next() {
-        Some(c) if title.starts_with("let ") || title.starts_with("take ") || title.starts_with("create ") => {
-            c.to_uppercase().chain(chars).collect()
-        }
-        _ => title.to_owned(),
-    }
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
 
 fn undo(plan: &Plan) -> Section {

@@ -10,7 +10,7 @@ use super::{
     exit_code::Exit,
     failure::{Failure, Outcome},
     gather::{self, Asking},
-    report::Report,
+    report::{self, Report},
     resolve::{Source, Target},
     snapshot::private_file,
 };
@@ -61,6 +61,11 @@ pub async fn run(report: &mut Report, target: &Target, args: &PlanArgs) -> Outco
             let mut to = Report::to(file.try_clone().map_err(failed)?);
             write(&mut to, &made, format)?;
             file.sync_all().map_err(failed)?;
+            let next = match format {
+                PlanFormat::Json => format!(" `pgmoat apply TARGET --plan {}` runs it.", path.display()),
+                PlanFormat::Text | PlanFormat::Sql => String::new(),
+            };
+            report::note(&format!("pgmoat: wrote {}: {}{next}", path.display(), shown::sum(&made.plan)));
         }
     }
     Ok(if made.plan.is_empty() { Exit::Done } else { Exit::Findings })

@@ -44,7 +44,7 @@ pub fn write(report: &mut Report, made: &Made) -> Result<(), Failure> {
         }
         match &step.undo {
             Some(undo) if undo.is_empty() => {
-                report.paragraph(7, "Undo: ", "nothing is left to take back", Tone::Dim)?;
+                report.paragraph(7, "Undo: ", "goes with the steps before it", Tone::Dim)?;
             }
             Some(undo) => {
                 report.line().known("       ").painted("Undo:", Tone::Dim).end()?;
@@ -71,7 +71,7 @@ pub fn write(report: &mut Report, made: &Made) -> Result<(), Failure> {
 }
 
 /// How much it is, in a sentence.
-fn sum(plan: &Plan) -> String {
+pub fn sum(plan: &Plan) -> String {
     if plan.is_empty() {
         return if plan.left.is_empty() { "There is nothing to do." } else { "There is nothing that could be done." }
             .to_owned();

@@ -25,7 +25,7 @@ use crate::{
         Plan, PolicyEntry, Refused, build,
         setup::{self, Wanted},
     },
-    policy::Service,
+    policy::{Service, declares},
     run::handover::{self, AddError, UNASKED, handed, landed},
     text,
 };
@@ -45,12 +45,16 @@ pub async fn create_schema(report: &mut Report, context: &Context, args: &Create
         read: args.read.clone(),
         append: args.append.clone(),
         search_path: args.search_path.clone(),
-        connection_limit: args.connection_limit,
+        connection_limit: Some(args.connection_limit).filter(|n| *n != 0),
         version_table: !args.no_version_table,
         password: true,
         close_public: !args.leave_public,
     };
-    let file = if args.add_to_policy { Some(policy_file(&target)?) } else { None };
+    let file = match policy_file(&target) {
+        _ if args.leave_policy || declares(target.policy.as_deref(), &args.name) => None,
+        Err(why) if args.add_to_policy => return Err(why),
+        file => file.ok(),
+    };
     let mut entry = None;
     let needs: Vec<String> = setup::schemas(&wanted).into_iter().map(str::to_owned).collect();
     let policy = target.policy.clone();
@@ -62,7 +66,7 @@ pub async fn create_schema(report: &mut Report, context: &Context, args: &Create
             let made = setup::service(snapshot, policy.as_deref(), &wanted).map_err(|e| refused(&e))?;
             entry = file.as_ref().map(|path| handover::entry(path, &made.service));
             service = Some(made.service);
-            Ok(Plan { entry: entry.clone(), ..made.plan })
+            Ok(Plan { notes: handover::announced(made.plan.notes, entry.as_ref()), entry: entry.clone(), ..made.plan })
         },
     )
     .await?;

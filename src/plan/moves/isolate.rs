@@ -77,7 +77,7 @@ pub fn faults(snapshot: &Snapshot, wanted: &Wanted) -> Vec<(Part, Refused)> {
     let catalog = &snapshot.catalog;
     let mut faults = Vec::new();
     if catalog.schema_named(&wanted.from).is_none() {
-        faults.push((Part::From, Refused::new(format!("there is no schema {}", wanted.from))));
+        faults.push((Part::From, Refused::no_schema(catalog, &wanted.from)));
     }
     if wanted.from == wanted.schema {
         faults.push((Part::Schema, Refused::new(format!("{} is the shared schema itself", wanted.from))));
@@ -195,6 +195,8 @@ pub fn plan(
         plan.notes.push(note(kind, place.sentence()));
     }
     plan.notes.extend(warnings(snapshot, lineage, wanted, &rows));
+    let names = [("schema", wanted.schema.as_str(), new_schema), ("role", wanted.role.as_str(), new_role)];
+    plan.notes.extend(setup::remarks(names.into_iter().filter(|(.., new)| *new).map(|(what, name, _)| (what, name))));
     let locks = plan.steps.iter().filter(|s| matches!(s.change, Change::SetSchema { .. })).count();
     if locks > 0 {
         let sentence = format!(
@@ -220,6 +222,7 @@ fn declare(policy: Option<&Policy>, wanted: &Wanted) -> Service {
             &setup::Wanted {
                 name: wanted.service.clone(),
                 version_table: false,
+                connection_limit: None,
                 password: false,
                 close_public: false,
                 ..setup::Wanted::new(&wanted.schema)

@@ -74,10 +74,10 @@ pub fn faults(snapshot: &Snapshot, policy: Option<&Policy>, wanted: &Wanted) -> 
             Err(why) => faults.push((Part::From, why)),
         }
     } else {
-        faults.push((Part::From, Refused::new(format!("there is no schema {}", wanted.from))));
+        faults.push((Part::From, Refused::no_schema(catalog, &wanted.from)));
     }
     if !there(&wanted.to) {
-        faults.push((Part::To, Refused::new(format!("there is no schema {}", wanted.to))));
+        faults.push((Part::To, Refused::no_schema(catalog, &wanted.to)));
     } else if wanted.from == wanted.to {
         faults.push((Part::To, Refused::new(format!("{} is where it is already", wanted.from))));
     }
@@ -88,7 +88,7 @@ pub fn faults(snapshot: &Snapshot, policy: Option<&Policy>, wanted: &Wanted) -> 
     let service = policy.and_then(|p| p.services.iter().find(|s| s.schemas.contains(&wanted.to)));
     let owner = owner(snapshot, service, wanted);
     if there(&wanted.to) && catalog.role_named(&owner).is_none() {
-        faults.push((Part::Owner, Refused::new(format!("there is no role {owner} that could own it"))));
+        faults.push((Part::Owner, Refused::no_role_that(catalog, &owner, "that could own it")));
     }
     faults
 }

@@ -30,6 +30,7 @@ use crate::domain::{
         TrailTrigger, VersionRows, VersionTable,
     },
 };
+use crate::text;
 
 /// The bootstrap superuser, whatever its name.
 const BOOTSTRAP: Oid = Oid(10);
@@ -43,6 +44,43 @@ impl Refused {
     pub fn new(why: impl Into<String>) -> Refused {
         Refused(why.into())
     }
+
+    /// Nobody has that name; who comes nearest, or who there is.
+    #[must_use]
+    pub fn no_role(catalog: &Catalog, name: &str) -> Refused {
+        Refused::no_role_that(catalog, name, "")
+    }
+
+    /// As [`Refused::no_role`], with what the role is wanted for.
+    #[must_use]
+    pub fn no_role_that(catalog: &Catalog, name: &str, wanted: &str) -> Refused {
+        let people = catalog.roles.iter().filter(|r| !r.is_predefined() && !r.is_platform());
+        missing("role", name, wanted, people.map(|r| r.name.as_str()))
+    }
+
+    /// No schema has that name; which comes nearest, or which there are.
+    #[must_use]
+    pub fn no_schema(catalog: &Catalog, name: &str) -> Refused {
+        Refused::no_schema_that(catalog, name, "")
+    }
+
+    /// As [`Refused::no_schema`], with what the schema is wanted for.
+    #[must_use]
+    pub fn no_schema_that(catalog: &Catalog, name: &str, wanted: &str) -> Refused {
+        let people = catalog.schemas.iter().filter(|s| !s.is_system());
+        missing("schema", name, wanted, people.map(|s| s.name.as_str()))
+    }
+}
+
+fn missing<'a>(kind: &str, name: &str, wanted: &str, there: impl Iterator<Item = &'a str>) -> Refused {
+    let there: Vec<&str> = there.collect();
+    let gap = if wanted.is_empty() { "" } else { " " };
+    let head = format!("there is no {kind} {name}{gap}{wanted}");
+    Refused(match text::nearest(name, there.iter().copied()) {
+        Some(near) => format!("{head}; the nearest is {near}"),
+        None if there.is_empty() => head,
+        None => format!("{head}; there {} {}", if there.len() == 1 { "is" } else { "are" }, text::list(&there, 6)),
+    })
 }
 
 /// A snapshot that changes are tried on.
@@ -156,17 +194,18 @@ impl Draft {
 
     fn role(&self, name: &str) -> Result<Oid, Refused> {
         let found = self.snapshot.catalog.role_named(name);
-        found.map(|r| r.oid).ok_or_else(|| Refused::new(format!("there is no role {name}")))
+        found.map(|r| r.oid).ok_or_else(|| Refused::no_role(&self.snapshot.catalog, name))
     }
 
     fn role_mut(&mut self, name: &str) -> Result<&mut Role, Refused> {
+        self.role(name)?;
         let found = self.catalog().roles.iter_mut().find(|r| r.name == name);
         found.ok_or_else(|| Refused::new(format!("there is no role {name}")))
     }
 
     fn schema(&self, name: &str) -> Result<Oid, Refused> {
         let found = self.snapshot.catalog.schema_named(name);
-        found.map(|s| s.oid).ok_or_else(|| Refused::new(format!("there is no schema {name}")))
+        found.map(|s| s.oid).ok_or_else(|| Refused::no_schema(&self.snapshot.catalog, name))
     }
 
     fn grantee(&self, grantee: &Grantee) -> Result<Oid, Refused> {
