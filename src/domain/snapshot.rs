@@ -571,6 +571,16 @@ pub struct SchemaObjects {
     pub relations: Vec<Object>,
     pub routines: Vec<Object>,
     pub types: Vec<Object>,
+    /// Names that no other relation of the schema can have. Read for chosen schemas only, where something may move.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<IndexName>,
+}
+
+/// The name of an index, and its table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexName {
+    pub table: Oid,
+    pub name: String,
 }
 
 impl SchemaObjects {

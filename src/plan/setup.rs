@@ -453,6 +453,19 @@ mod tests {
     }
 
     #[test]
+    fn taking_a_set_up_back_is_a_plan_that_can_be_taken_back() {
+        let base = base();
+        let plan = service(&base, None, &Wanted::new("sankore")).unwrap().plan;
+        let changes = plan.steps.iter().map(|s| &s.change);
+        let after = crate::plan::predict::predict(&base, changes).unwrap();
+        let back = build::back(&after, &plan).unwrap();
+        let lasting: Vec<&str> = back.steps.iter().filter(|s| s.undo.is_none()).map(|s| s.title.as_str()).collect();
+        assert_eq!(lasting, [""; 0], "the empty version table can be made again");
+        let hazards = back.steps.iter().flat_map(|s| &s.hazards).chain(&back.notes);
+        assert!(hazards.into_iter().all(|h| h.kind != HazardKind::NoWayBack));
+    }
+
+    #[test]
     fn who_loses_the_right_to_create_in_public_is_said() {
         let f = Fixture::new().role("app").role("guest").schema("langflow", "app").table("public", "t", "guest");
         let f = f.grant_schema("public", "PUBLIC", "CREATE").grant_schema("public", "app", "CREATE");

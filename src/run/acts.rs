@@ -96,8 +96,8 @@ impl Acts {
                         proposals::create(&target, &judgement, *wanted, to_policy).await
                     }
                     Ask::MoveVersions(wanted) => proposals::move_versions(&target, &judgement, *wanted).await,
-                    Ask::Isolate { wanted, revisions, to_policy } => {
-                        Box::pin(proposals::isolate(&target, &judgement, *wanted, revisions, to_policy)).await
+                    Ask::Isolate { wanted, files, to_policy } => {
+                        Box::pin(proposals::isolate(&target, &judgement, *wanted, files, to_policy)).await
                     }
                 },
                 (None, _) => Err(vec!["There is no server behind this instance.".to_owned()]),

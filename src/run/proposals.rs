@@ -8,12 +8,12 @@ use super::{
     handover,
 };
 use crate::{
-    app::act::{After, Meaning, Ready},
+    app::act::{After, IsolateFiles, Meaning, Ready},
     config::{Target, revisions},
     domain::{alembic::Lineages, dependencies::Dependencies, snapshot::Snapshot},
     plan::{
         HazardKind, Refused, build,
-        moves::{Proposal, Whereabouts, isolate, tables, versions},
+        moves::{self, Proposal, Whereabouts, isolate, tables, versions},
         setup,
     },
     policy::{Policy, Service, judgement::Judgement},
@@ -57,10 +57,18 @@ pub(super) async fn move_versions(target: &Target, before: &Judgement, wanted: v
 pub(super) async fn isolate(
     target: &Target,
     before: &Judgement,
-    wanted: isolate::Wanted,
-    folders: Vec<PathBuf>,
+    mut wanted: isolate::Wanted,
+    files: IsolateFiles,
     to_policy: bool,
 ) -> Made {
+    if let Some(path) = files.tables.map(at_home) {
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            let remedy = "It holds one name or glob on each line. Esc leads back to the form.".to_owned();
+            vec![format!("There is no plan: could not read the tables from {}: {error}", path.display()), remedy]
+        })?;
+        wanted.tables.extend(moves::listed(&text));
+    }
+    let folders = files.revisions;
     let service = wanted.service.clone().unwrap_or_else(|| wanted.schema.clone());
     let mut lineages = Arc::clone(&before.lineages);
     if !folders.is_empty() {

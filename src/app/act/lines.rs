@@ -127,7 +127,8 @@ fn who(ready: &Ready, full: bool) -> Section {
 }
 
 /// Privileges on the same number of the same things are said together.
-fn gathered(list: &[String]) -> Vec<String> {
+#[must_use]
+pub fn gathered(list: &[String]) -> Vec<String> {
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
     for words in list {
         let (privilege, place) = words.split_once(" on ").unwrap_or((words, ""));

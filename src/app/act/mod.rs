@@ -52,9 +52,18 @@ pub enum Ask {
     Create { wanted: Box<setup::Wanted>, to_policy: bool },
     /// Move a version table, or rows of it.
     MoveVersions(Box<versions::Wanted>),
-    /// Take a service out of the schema that it shares. Its revision scripts are the policy's, or in these folders. Adds it
+    /// Take a service out of the schema that it shares. What belongs to it is said by the policy, or by these files. Adds it
     /// to the policy's file afterwards.
-    Isolate { wanted: Box<isolate::Wanted>, revisions: Vec<PathBuf>, to_policy: bool },
+    Isolate { wanted: Box<isolate::Wanted>, files: IsolateFiles, to_policy: bool },
+}
+
+/// Files that say what belongs to a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IsolateFiles {
+    /// Folders of its revision scripts, in place of the policy's.
+    pub revisions: Vec<PathBuf>,
+    /// A name or glob of its tables on each line.
+    pub tables: Option<PathBuf>,
 }
 
 impl Ask {

@@ -18,7 +18,7 @@
 
 use super::Made;
 use crate::{
-    app::view::Tone,
+    app::{act::lines::gathered, view::Tone},
     cli::{failure::Failure, report::Report},
     plan::{Hazard, HazardKind, Plan},
     text,
@@ -115,7 +115,7 @@ fn effects(report: &mut Report, plan: &Plan) -> Result<(), Failure> {
         for (sign, list, tone) in [("  + ", &effect.gained, Tone::Good), ("  - ", &effect.lost, Tone::Error)] {
             if !list.is_empty() {
                 let line = report.line().painted(sign, tone).cell(&role(effect), roles, Tone::Text);
-                line.cell(&place(effect), places, Tone::Dim).tone(&list.join(", "), tone).end()?;
+                line.cell(&place(effect), places, Tone::Dim).tone(&gathered(list).join("; "), tone).end()?;
             }
         }
     }

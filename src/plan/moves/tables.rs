@@ -77,6 +77,9 @@ pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -
         choice: Choice { patterns: &wanted.tables, answers: Some(&wanted.answers) },
     };
     let bundle = mover.bundle(&seeds);
+    if let Some(why) = predict::refused_for(&mover.clashes(&bundle.going)) {
+        return Err(why);
+    }
     let mut changes = mover.changes(&bundle);
     let after = predict::predict(snapshot, &changes)?;
     changes.extend(mover.rights(&bundle, &after));
