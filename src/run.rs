@@ -92,6 +92,8 @@ pub struct ConsoleInstance {
     pub policy_name: Option<String>,
     /// Reads the policy and the revision scripts; called at the start and when a file changed. `None`: no policy.
     pub rules: Option<LoadRules>,
+    /// What asks the same from a shell, for the screen.
+    pub command: Option<String>,
 }
 
 /// Where an instance's picture comes from.
@@ -304,6 +306,7 @@ fn shown(instance: &ConsoleInstance, refresh: Duration) -> Instance {
         revision: 0,
         first_sizes: None,
         recorded,
+        command: instance.command.clone(),
     }
 }
 

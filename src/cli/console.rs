@@ -1,6 +1,6 @@
 //! The console: what it is opened on, and with which settings. How it runs is `run`'s.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 
@@ -21,6 +21,14 @@ use crate::{
 /// # Errors
 /// No terminal; no target; what `resolve` meets; a theme or a key that cannot be used.
 pub async fn run(context: &Context, words: &[String]) -> Outcome {
+    run_with(context, words, &HashMap::new()).await
+}
+
+/// As [`run`]; instances by name have a command that asks the same from a shell.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(context: &Context, words: &[String], commands: &HashMap<String, String>) -> Outcome {
     terminal::required("check")?;
     let targets = context.with_elsewhere(context.targets_or_none(words)?)?;
     if targets.is_empty() {
@@ -28,7 +36,7 @@ pub async fn run(context: &Context, words: &[String]) -> Outcome {
     }
     // Passwords are asked for here: later the terminal belongs to the console.
     let asking = gather::Asking::default();
-    let instances = join_all(targets.into_iter().map(|target| instance(target, &asking))).await;
+    let instances = join_all(targets.into_iter().map(|target| instance(target, &asking, commands))).await;
     let (ui, global) = (&context.config.ui, &context.global);
     let options = ConsoleOptions {
         instances: instances.into_iter().collect::<Result<_, _>>()?,
@@ -54,12 +62,12 @@ fn opener(context: &Context) -> OpenDatabase {
     let context = context.clone();
     Arc::new(move |server, database| {
         let target = context.database(server, database).map_err(|e| e.message)?;
-        Ok(beside(target))
+        Ok(beside(target, None))
     })
 }
 
-/// What is shown of a target, with the password that is at hand.
-fn beside(target: Target) -> ConsoleInstance {
+/// What is shown of a target, with the password that is at hand, and the command that asks the same from a shell.
+fn beside(target: Target, command: Option<String>) -> ConsoleInstance {
     let place = target.place.clone();
     let policy_name = place.as_ref().and_then(|p| Some(p.path.file_name()?.to_string_lossy().into_owned()));
     let name = target.name.clone();
@@ -73,6 +81,7 @@ fn beside(target: Target) -> ConsoleInstance {
             source: run::Source::Server(server),
             policy_name,
             rules,
+            command,
         },
         Source::Recording(snapshot) => ConsoleInstance {
             name: target.name,
@@ -82,15 +91,21 @@ fn beside(target: Target) -> ConsoleInstance {
             source: run::Source::Recording(Arc::new(*snapshot)),
             policy_name,
             rules,
+            command,
         },
     }
 }
 
-async fn instance(mut target: Target, asking: &gather::Asking) -> Result<ConsoleInstance, Failure> {
+async fn instance(
+    mut target: Target,
+    asking: &gather::Asking,
+    commands: &HashMap<String, String>,
+) -> Result<ConsoleInstance, Failure> {
+    let command = commands.get(&target.name).cloned();
     if let Source::Server(server) = target.source {
         target.source = Source::Server(Box::new(gather::with_password(*server, asking).await?));
     }
-    Ok(beside(target))
+    Ok(beside(target, command))
 }
 
 fn failed(error: &RunError) -> Failure {

@@ -39,7 +39,7 @@ mod versions;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use self::{
     args::{Cli, Command, Global, PolicyCommand, Versions, VersionsAction},
@@ -56,7 +56,8 @@ use crate::{app::act::ending::Way, config::Env, server::Want};
 pub fn main() -> ExitCode {
     fault::set_hook();
     fault::no_core_files();
-    let cli = match Cli::try_parse() {
+    let parsed = args::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed.map_err(|error| error.format(&mut args::command())) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers; everything else is wrong use. A closed pipe changes neither.

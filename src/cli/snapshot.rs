@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     exit_code::Exit,
     failure::{Failure, Outcome},
-    report::Report,
+    report::{self, Report},
 };
 use crate::domain::{
     platform,
@@ -57,6 +57,13 @@ pub fn run(report: &mut Report, snapshot: Snapshot, output: Option<&Path>) -> Ou
                 )
             })?;
             file.sync_all().map_err(failed)?;
+            report::note(&format!(
+                "pgmoat: wrote {}, a recording of {}. `pgmoat --snapshot {}` opens the console on it, and every reader takes \
+                 it in place of a server.",
+                path.display(),
+                snapshot.instance,
+                path.display()
+            ));
         }
     }
     Ok(Exit::Done)

@@ -15,6 +15,6 @@ pub mod search_path;
 pub mod snapshot;
 pub mod transaction;
 
-pub use ident::{Ident, Oid, qualified, quote_ident};
+pub use ident::{Ident, Oid, qualified, quote_ident, unquoted};
 pub use privilege::{Acl, AclEntry, ObjectKind, Privilege, Privileges};
 pub use snapshot::Snapshot;

@@ -38,6 +38,15 @@ pub struct Snapshot {
     pub unavailable: Vec<Unavailable>,
 }
 
+impl Snapshot {
+    /// The server's clock at the newest reading of any part, in microseconds of the Unix epoch: sessions are read while the
+    /// catalog rests.
+    #[must_use]
+    pub fn latest_us(&self) -> i64 {
+        self.activity.as_ref().map_or(0, |a| a.taken_at_us).max(self.server.taken_at_us)
+    }
+}
+
 /// A part of the picture that is unknown, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unavailable {
@@ -528,6 +537,16 @@ pub struct SchemaObjects {
     pub relations: Vec<Object>,
     pub routines: Vec<Object>,
     pub types: Vec<Object>,
+    /// Names that no other relation of the schema can have. Read for chosen schemas only, where something may move.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<IndexName>,
+}
+
+/// The name of an index, and its table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexName {
+    pub table: Oid,
+    pub name: String,
 }
 
 impl SchemaObjects {

@@ -411,6 +411,7 @@ impl<'a> Maker<'a> {
         Plan {
             schema_version: 1,
             plan_id,
+            asked: String::new(),
             target,
             base_fingerprint,
             ground,
@@ -419,6 +420,7 @@ impl<'a> Maker<'a> {
             effects,
             notes: Vec::new(),
             left: Vec::new(),
+            entry: None,
         }
     }
 }

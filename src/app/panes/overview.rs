@@ -50,6 +50,8 @@ pub struct Overview {
     several: bool,
 }
 
+/// Lines of a terminal from which on there is room for more than what is wrong.
+const ROOMY: u16 = 30;
 /// How many findings the first screen lists; the rest is one line and the Findings pane.
 const LISTED: usize = 200;
 
@@ -157,7 +159,7 @@ fn title(instance: &Instance) -> Line {
             line = line.known("   ", Tone::Text).known(platform.name(), Tone::Text);
         }
         if let Some(started) = server.started_at_us {
-            let up = text::age((server.taken_at_us - started) / 1000);
+            let up = text::age((j.snapshot.latest_us() - started) / 1000);
             line = line.and(&format!("   up {up}"), Tone::Dim);
         }
         if server.in_recovery {
@@ -308,6 +310,19 @@ fn head(instance: &Instance, short: bool) -> Vec<Line> {
     lines
 }
 
+/// The command that asks the same of this instance from a shell; on as many lines as it needs, which a shell joins again.
+fn shell(command: &str, width: usize) -> Vec<Line> {
+    let label = |words: &'static str| Line(vec![Span::known(words, Tone::Dim)]);
+    let whole = label("  shell      ").and(command, Tone::Text);
+    match command.split_once(" --policy ") {
+        Some((head, policy)) if whole.width() > width => vec![
+            label("  shell      ").and(head, Tone::Text).known(" \\", Tone::Text),
+            label("             ").and(&format!("--policy {policy}"), Tone::Text),
+        ],
+        _ => vec![whole],
+    }
+}
+
 impl Overview {
     fn finding<'a>(&self, ctx: &Ctx<'a>, index: usize) -> Option<&'a Finding> {
         match self.rows.get(index)? {
@@ -443,7 +458,7 @@ impl Pane for Overview {
         }
     }
 
-    fn top(&self, ctx: &Ctx<'_>, _width: u16) -> Vec<Line> {
+    fn top(&self, ctx: &Ctx<'_>, width: u16) -> Vec<Line> {
         // what was built from data, with the state of the link as it is now
         let mut lines = Vec::new();
         for (i, head) in &self.heads {
@@ -456,6 +471,10 @@ impl Pane for Overview {
                     lines.extend(self::head(instance, self.heads.len() > 3));
                 }
                 Some(_) | None => lines.extend(head.iter().cloned()),
+            }
+            let command = ctx.instances.get(*i).and_then(|n| n.command.as_ref());
+            if let Some(command) = command.filter(|_| ctx.height >= ROOMY) {
+                lines.extend(shell(command, usize::from(width)));
             }
         }
         lines.push(Line::empty());
@@ -474,5 +493,49 @@ impl Pane for Overview {
             ));
         }
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        app::panes::sample::{Sample, ctx},
+        domain::snapshot::Snapshot,
+    };
+
+    fn top(instances: &[Instance], width: u16) -> String {
+        let mut pane = Overview::default();
+        let ctx = ctx(instances, width);
+        pane.load(&ctx);
+        pane.top(&ctx, width).iter().map(|l| l.plain() + "\n").collect()
+    }
+
+    #[test]
+    fn uptime_goes_on_while_the_catalog_rests() {
+        let mut instance = Sample::new().instance();
+        let mut snapshot = Snapshot::clone(&instance.judgement.as_deref().unwrap().snapshot);
+        let taken = snapshot.server.taken_at_us;
+        Arc::make_mut(&mut snapshot.server).started_at_us = Some(taken - 60_000_000);
+        snapshot.activity = Some(Arc::new(Activity { taken_at_us: taken + 3_540_000_000, ..Activity::default() }));
+        instance.judgement = Some(Arc::new(Judgement::new(Arc::new(snapshot), None, Arc::default(), None)));
+        let shown = top(&[instance], 120);
+        assert!(shown.contains("up 1 h"), "an hour by the sessions' reading, a minute by the catalog's: {shown}");
+    }
+
+    #[test]
+    fn the_command_for_a_shell_is_there_whole_and_a_shell_joins_its_lines() {
+        let command = "pgmoat check 'postgresql://postgres@/engarde?host=/tmp/pgmoat-okehhy/s&port=36921' --policy \
+                       /tmp/pgmoat-okehhy/demo/engarde.policy.toml";
+        for width in [120, 200] {
+            let instance = Instance { command: Some(command.into()), ..Sample::new().instance() };
+            let shown = top(&[instance], width);
+            let at = shown.find("pgmoat check").unwrap_or_else(|| panic!("{shown}"));
+            let joined = shown[at..].replace(" \\\n             ", " ");
+            assert!(joined.starts_with(command), "{shown}");
+            assert!(shown.lines().all(|l| l.chars().count() <= usize::from(width)), "{shown}");
+        }
     }
 }

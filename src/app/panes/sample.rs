@@ -282,6 +282,7 @@ impl Sample {
             revision: 1,
             first_sizes,
             recorded: false,
+            command: None,
         }
     }
 }
