@@ -750,7 +750,7 @@ mod tests {
             let flow = of(&snapshot.objects.0[&from], "flow").unwrap();
             let index = |table, name: &str| crate::domain::snapshot::IndexName { table, name: name.into() };
             Arc::make_mut(snapshot.objects.0.get_mut(&from).unwrap()).indexes = vec![index(flow, "flow_pkey")];
-            Arc::make_mut(snapshot.objects.0.get_mut(&to).unwrap()).indexes = vec![index(Oid(1), "flow_idx")];
+            Arc::make_mut(snapshot.objects.0.entry(to).or_default()).indexes = vec![index(Oid(1), "flow_idx")];
             plan(&Arc::new(snapshot), &edges, case.policy.as_ref(), &case.lineages, &wanted())
         };
         let open = with(&[]).unwrap();

@@ -107,7 +107,7 @@ pub fn in_the_way(there: &SchemaObjects, to: &str, going: &[&Object], indexes: &
         match object.kind.object_kind() {
             ObjectKind::Routine => {
                 let twin = there.routines.iter().find(|o| o.name == name && o.kind == object.kind);
-                for o in twin {
+                if let Some(o) = twin {
                     add(o.kind.word(), name);
                 }
             }
@@ -118,14 +118,14 @@ pub fn in_the_way(there: &SchemaObjects, to: &str, going: &[&Object], indexes: &
                 row.or(twin).into_iter().for_each(|o| add(o.kind.word(), name));
             }
             ObjectKind::Table | ObjectKind::Sequence | ObjectKind::Schema | ObjectKind::Database => {
-                for what in holder(there, name, object.kind != Kind::Sequence) {
+                if let Some(what) = holder(there, name, object.kind != Kind::Sequence) {
                     add(what, name);
                 }
             }
         }
     }
     for index in indexes {
-        for what in holder(there, &index.name, false) {
+        if let Some(what) = holder(there, &index.name, false) {
             add(what, &index.name);
         }
     }
