@@ -92,7 +92,7 @@ pub(super) async fn aftermath(
 
 /// Nobody knows whether it was committed: the passwords that roles may have by now are kept.
 pub(super) fn kept(fresh: Vec<Fresh>) -> Aftermath {
-    let kept = fresh.into_iter().filter_map(|f| f.noted.map(|noted| (f.role, noted.keep())));
+    let kept = fresh.into_iter().filter_map(|f| f.noted.map(|noted| (f.role, noted.keep_aside())));
     let said = kept.map(|(role, path)| {
         (Tone::Warning, format!("The password that {role} may have now is in {}.", path.display()))
     });

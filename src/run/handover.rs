@@ -7,6 +7,7 @@ use std::{
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::{
@@ -51,14 +52,36 @@ pub fn noted(state: &Path, instance: &str, role: &str, url: &str) -> Result<Note
     Ok(Noted { file, place })
 }
 
-/// The file of a role's URL, below the state directory.
+/// The file of a role's URL, below the state directory: another one for every role of every instance, also where a file
+/// system does not tell upper from lower case, because no password may overwrite another role's.
 fn place(state: &Path, instance: &str, role: &str) -> PathBuf {
-    let plain = |text: &str| -> String {
-        let allowed = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
-        text.chars().map(allowed).take(80).collect()
-    };
-    state.join("handover").join(format!("{}-{}.env", plain(instance), plain(role)))
+    // the first hyphen ends the instance
+    state.join("handover").join(format!("{}-{}.env", plain(instance, ""), plain(role, "-")))
 }
+
+/// Letters, digits, `_`, `.` and what is allowed besides; everything else as `%` and two hexadecimal digits for each byte.
+/// What would be too long for a file's name ends in a hash.
+fn plain(text: &str, allowed: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.') || allowed.contains(c) {
+            out.push(c);
+        } else {
+            let bytes = c.encode_utf8(&mut [0; 4]).bytes().map(|b| format!("%{b:02X}")).collect::<String>();
+            out.push_str(&bytes);
+        }
+    }
+    if out.len() > LONGEST {
+        let hash = Sha256::digest(text.as_bytes());
+        let hash: String = hash.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        out.truncate(LONGEST - 20);
+        out = format!("{out}%-{hash}");
+    }
+    out
+}
+
+/// Most characters of one half of a file's name.
+const LONGEST: usize = 110;
 
 impl Noted {
     /// Keeps it, under its own name where that can be had; gives its path.
@@ -73,6 +96,19 @@ impl Noted {
                 path
             }
         }
+    }
+
+    /// Keeps it beside the one that is there already, whose password may be the one that counts; gives its path.
+    #[must_use]
+    pub fn keep_aside(mut self) -> PathBuf {
+        for n in 1..1000 {
+            let place = self.place.with_extension(format!("{n}.env"));
+            match self.file.persist_noclobber(&place) {
+                Ok(_) => return place,
+                Err(error) => self.file = error.file,
+            }
+        }
+        self.keep()
     }
 }
 
@@ -287,6 +323,23 @@ mod tests {
     fn shop() -> Service {
         let snapshot = crate::policy::checks::fixture::Fixture::new().case().snapshot;
         setup::service(&std::sync::Arc::new(snapshot), None, &Wanted::new("shop")).unwrap().service
+    }
+
+    #[test]
+    fn every_role_of_every_instance_has_a_file_of_its_own() {
+        let long = "l".repeat(200);
+        let names =
+            ["a", "a-b", "b", "b-c", "c", "x y", "x_y", "X_y", "x%20y", "", "-", "é", &long, &format!("{long}l")];
+        let mut files = std::collections::BTreeSet::new();
+        for instance in names {
+            for role in names {
+                let file = place(Path::new("/s"), instance, role);
+                let name = file.file_name().unwrap().to_str().unwrap();
+                assert!(name.len() < 250 && !name.contains(['/', ' ']), "{name}");
+                assert!(files.insert(name.to_lowercase()), "{instance:?} {role:?}: {name} is somebody else's");
+            }
+        }
+        assert!(place(Path::new("/s"), "local", "shop_app").ends_with("handover/local-shop_app.env"));
     }
 
     #[test]

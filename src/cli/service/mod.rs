@@ -187,12 +187,22 @@ async fn run(
     };
     let passwords = HashMap::from([(role.to_owned(), password.clone())]);
     let how = Confirmed { passwords, ..Confirmed::by(flags) };
-    let exit = apply::by_command(report, context, target, made, how, halt).await?;
+    let exit = match apply::by_command(report, context, target, made, how, halt).await {
+        Ok(exit) => exit,
+        Err(failure) => {
+            // refused is what is known to have changed nothing; anything else may have come after COMMIT
+            if let Some(noted) = noted.filter(|_| failure.exit != Exit::Refused) {
+                let place = noted.keep_aside();
+                report::note(&format!("pgmoat: if it was set, the password of {role} is in {}", place.display()));
+            }
+            return Err(failure);
+        }
+    };
     let committed = match (exit, noted) {
         (Exit::Done, Some(noted)) => Some(Made { password, server, place: noted.keep() }),
         // It may be set, or not: then it had better be known.
         (Exit::Unknown | Exit::Server, Some(noted)) => {
-            report::note(&format!("pgmoat: the password it may have now is in {}", noted.keep().display()));
+            report::note(&format!("pgmoat: the password it may have now is in {}", noted.keep_aside().display()));
             None
         }
         _ => None,
