@@ -118,7 +118,8 @@ fn the_demo_is_brought_to_its_policy_and_taken_back() {
             .as_array()
             .unwrap()
             .iter()
-            .filter(|f| !f["fix"].is_null())
+            // the policy speaks of the other instance, so that one is judged with it
+            .filter(|f| f["instance"] == instance && !f["fix"].is_null())
             .map(|f| f["id"].as_str().unwrap())
             .filter(|id| !kept.iter().any(|k| k == id))
             .collect();
