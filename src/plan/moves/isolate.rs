@@ -210,10 +210,13 @@ pub fn plan(
     plan.notes.extend(setup::remarks(names.into_iter().filter(|(.., new)| *new).map(|(what, name, _)| (what, name))));
     let locks = plan.steps.iter().filter(|s| matches!(s.change, Change::SetSchema { .. })).count();
     if locks > 0 {
+        let what = match locks {
+            1 => "One object with its indexes and sequences is locked".to_owned(),
+            n => format!("{n} objects with their indexes and sequences are locked together"),
+        };
         let sentence = format!(
-            "{} with their indexes and sequences are locked together until COMMIT, for some milliseconds: the old service \
-             should be stopped, its unqualified names lead nowhere afterwards.",
-            text::count(locks as u64, "object", "objects")
+            "{what} until COMMIT, for some milliseconds: the old service should be stopped, its unqualified names lead \
+             nowhere afterwards."
         );
         plan.notes.push(note(HazardKind::Lock, sentence));
     }
