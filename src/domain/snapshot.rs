@@ -562,6 +562,9 @@ pub struct SchemaObjects {
     pub relations: Vec<Object>,
     pub routines: Vec<Object>,
     pub types: Vec<Object>,
+    /// Which extension each member of one belongs to: its object's oid, and the extension's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub members: BTreeMap<Oid, Oid>,
 }
 
 impl SchemaObjects {
