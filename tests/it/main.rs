@@ -30,6 +30,7 @@ mod forms;
 mod hostile;
 mod locks;
 mod matrix_oracle;
+mod moves;
 #[expect(dead_code, reason = "the long run uses another scale")]
 mod oracle;
 mod outages;
