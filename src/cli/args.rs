@@ -137,7 +137,8 @@ fn meaningless(name: &str) -> Vec<&'static str> {
     let of = |lists: &[&[&'static str]]| lists.concat();
     match name {
         "demo" => of(&[&PLACE, &["policy", "config"]]),
-        "journal" | "info" => of(&[&PLACE, &CONSOLE, &["port", "policy"]]),
+        "journal" => of(&[&PLACE, &CONSOLE, &["port", "policy"]]),
+        "info" => CONSOLE.to_vec(),
         "discover" | "policy check" | "completions" | "man" | "keys" | "themes" => {
             of(&[&PLACE, &CONSOLE, &["port", "policy", "config"]])
         }
@@ -871,7 +872,7 @@ mod tests {
             error.to_string()
         };
         command().debug_assert();
-        for name in ["journal", "discover", "info", "keys", "themes", "man", "completions", "policy check"] {
+        for name in ["journal", "discover", "keys", "themes", "man", "completions", "policy check"] {
             let help = help(&format!("pgmoat {name} --help"));
             for flag in ["--host", "--port", "--dbname", "--snapshot", "--policy <", "--read-only", "--theme"] {
                 assert!(!help.contains(flag), "{name}: {flag}\n{help}");
