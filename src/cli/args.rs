@@ -138,11 +138,10 @@ fn meaningless(name: &str) -> Vec<&'static str> {
     match name {
         "demo" => of(&[&PLACE, &["policy", "config"]]),
         "journal" => of(&[&PLACE, &CONSOLE, &["port", "policy"]]),
-        "info" => CONSOLE.to_vec(),
         "discover" | "policy check" | "completions" | "man" | "keys" | "themes" => {
             of(&[&PLACE, &CONSOLE, &["port", "policy", "config"]])
         }
-        "check" | "matrix" | "explain" | "plan" | "versions" => CONSOLE.to_vec(),
+        "check" | "matrix" | "explain" | "plan" | "versions" | "info" => CONSOLE.to_vec(),
         "snapshot" | "sessions" | "policy derive" => of(&[&CONSOLE, &["policy"]]),
         "isolation-test" => of(&[&CONSOLE, &["snapshot"]]),
         "cancel" | "terminate" | "undo" | "redo" | "set-password" => of(&[&["snapshot", "theme", "policy"]]),
