@@ -137,11 +137,11 @@ fn meaningless(name: &str) -> Vec<&'static str> {
     let of = |lists: &[&[&'static str]]| lists.concat();
     match name {
         "demo" => of(&[&PLACE, &["policy", "config"]]),
-        "journal" | "info" => of(&[&PLACE, &CONSOLE, &["port", "policy"]]),
+        "journal" => of(&[&PLACE, &CONSOLE, &["port", "policy"]]),
         "discover" | "policy check" | "completions" | "man" | "keys" | "themes" => {
             of(&[&PLACE, &CONSOLE, &["port", "policy", "config"]])
         }
-        "check" | "matrix" | "explain" | "plan" | "versions" => CONSOLE.to_vec(),
+        "check" | "matrix" | "explain" | "plan" | "versions" | "info" => CONSOLE.to_vec(),
         "snapshot" | "sessions" | "policy derive" => of(&[&CONSOLE, &["policy"]]),
         "isolation-test" => of(&[&CONSOLE, &["snapshot"]]),
         "cancel" | "terminate" | "undo" | "redo" | "set-password" => of(&[&["snapshot", "theme", "policy"]]),
@@ -871,7 +871,7 @@ mod tests {
             error.to_string()
         };
         command().debug_assert();
-        for name in ["journal", "discover", "info", "keys", "themes", "man", "completions", "policy check"] {
+        for name in ["journal", "discover", "keys", "themes", "man", "completions", "policy check"] {
             let help = help(&format!("pgmoat {name} --help"));
             for flag in ["--host", "--port", "--dbname", "--snapshot", "--policy <", "--read-only", "--theme"] {
                 assert!(!help.contains(flag), "{name}: {flag}\n{help}");

@@ -98,7 +98,13 @@ fn stopped_and_continued_it_works_on() {
             std::thread::sleep(Duration::from_millis(2));
         }
         if how != "SIGSTOP" {
-            console.given_back().unwrap_or_else(|left| panic!("{how}: {left}"));
+            // it has stopped; what it wrote before may still be on its way to whoever reads the terminal
+            let mut given = console.given_back();
+            while given.is_err() && begun.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(2));
+                given = console.given_back();
+            }
+            given.unwrap_or_else(|left| panic!("{how}: {left}"));
         }
         let before = console.raw().len();
         console.signal(Signal::CONT);
