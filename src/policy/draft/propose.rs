@@ -1,0 +1,239 @@
+//! What could be the answers: services from what stands in the database, from what applications beside it connect as,
+//! and access as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Draft, DraftAccess, DraftRole, DraftService};
+use crate::{
+    domain::{
+        Oid,
+        effective::Matrix,
+        snapshot::{Role, Schema, Snapshot},
+    },
+    policy::{Policy, checks::audit_schema_missing::AUDIT, derive, desired::real_owner},
+    text,
+};
+
+/// What an application beside the database says of it: as whom it connects, to which schemas.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Neighbour {
+    /// The application's name, as Compose or its file gives it.
+    pub service: String,
+    pub user: Option<String>,
+    /// Schemas of the search path it asks for, in order.
+    pub schemas: Vec<String>,
+}
+
+/// A name that needs no quotes, made of a text.
+pub(super) fn ident(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.trim().chars() {
+        let c = c.to_ascii_lowercase();
+        let plain = c.is_ascii_lowercase() || c.is_ascii_digit();
+        if plain {
+            out.push(c);
+        } else if !out.is_empty() && !out.ends_with('_') {
+            out.push('_');
+        }
+    }
+    let out = out.trim_end_matches('_');
+    let out: String = out.chars().take(48).collect();
+    if out.starts_with(|c: char| c.is_ascii_digit()) { format!("s_{out}") } else { out }
+}
+
+impl Draft {
+    /// Sensible answers for what is there: one service for each schema that a login role works in, the roles beside them,
+    /// access as it is, a trail where there is one.
+    #[must_use]
+    pub fn propose(snapshot: &Snapshot, neighbours: &[Neighbour]) -> Draft {
+        let matrix = Matrix::new(&snapshot.catalog, &snapshot.server);
+        let (found, _) = derive::guess(snapshot, &matrix);
+        let mut draft = Draft {
+            name: ident(&snapshot.catalog.database.name),
+            audit: snapshot.catalog.schema_named(AUDIT).is_some(),
+            ..Draft::default()
+        };
+        if draft.name.is_empty() {
+            "local".clone_into(&mut draft.name);
+        }
+        draft.found(snapshot, &found);
+        draft.neighbours(snapshot, neighbours);
+        draft.others(&found);
+        draft.services.sort_by(|a, b| (!a.chosen, &a.name).cmp(&(!b.chosen, &b.name)));
+        draft
+    }
+
+    /// A service of which only parts are said, with the rest as it is there or by template; what is proposed already
+    /// under that name is changed. Gives its position.
+    pub fn wish(&mut self, snapshot: &Snapshot, name: &str, schema: Option<&str>, role: Option<&str>) -> usize {
+        let at = self.services.iter().position(|s| s.name == name).unwrap_or_else(|| {
+            self.services.push(DraftService::template(name));
+            self.services.len() - 1
+        });
+        let Some(service) = self.services.get_mut(at) else { return at };
+        if let Some(schema) = schema {
+            if role.is_none() && service.role == format!("{}_app", service.schema) {
+                service.role = format!("{schema}_app");
+            }
+            schema.clone_into(&mut service.schema);
+        }
+        if let Some(role) = role {
+            role.clone_into(&mut service.role);
+            service.owner = None;
+        }
+        service.chosen = true;
+        let (schema, role) = (service.schema.clone(), service.role.clone());
+        self.look(snapshot);
+        // What is somebody's by name is nobody else's.
+        let mut position = 0;
+        self.services.retain(|s| {
+            let keep = s.name == name || s.schema != schema;
+            position += 1;
+            keep
+        });
+        self.roles.retain(|r| r.rule.name != role);
+        self.services.iter().position(|s| s.name == name).unwrap_or(at)
+    }
+
+    /// Sees anew which schemas and roles are there.
+    pub fn look(&mut self, snapshot: &Snapshot) {
+        for service in &mut self.services {
+            service.schema_exists = snapshot.catalog.schema_named(&service.schema).is_some();
+            service.role_exists = snapshot.catalog.role_named(&service.role).is_some();
+        }
+    }
+
+    /// From the database: what the guess calls a service, and schemas with tables that no single role works in.
+    fn found(&mut self, snapshot: &Snapshot, found: &Policy) {
+        let catalog = &snapshot.catalog;
+        for schema in catalog.schemas.iter().filter(|s| !s.is_system() && !s.extension && s.name != AUDIT) {
+            let tables = tables(snapshot, schema.oid);
+            let guessed = found.services.iter().find(|s| s.schemas.contains(&schema.name));
+            let mut service = DraftService::template(&schema.name);
+            schema.name.clone_into(&mut service.schema);
+            service.version_table = versions(snapshot, schema);
+            let count = text::count(tables, "table", "tables");
+            if let Some(guessed) = guessed {
+                service.role.clone_from(&guessed.role);
+                service.owner = (guessed.owner != guessed.role).then(|| guessed.owner.clone());
+                service.connection_limit = guessed.connection_limit;
+                // An empty public belongs to everybody who connects.
+                service.chosen = tables > 0 || schema.name != "public";
+                service.why = format!("{} owns or works with everything in {} ({count}).", guessed.role, schema.name);
+            } else if tables == 0 {
+                continue;
+            } else if let Some(role) = most(snapshot, schema.oid) {
+                service.role.clone_from(&role.name);
+                service.connection_limit = (role.connection_limit >= 0).then_some(role.connection_limit);
+                service.why = format!("Most of the {count} in {} are {}'s.", schema.name, role.name);
+            } else {
+                service.connection_limit = None;
+                service.chosen = false;
+                service.why = format!("{} holds {count}, and no service's role owns them.", schema.name);
+            }
+            self.services.push(service);
+        }
+        for service in &found.services {
+            let of = self.services.iter().find(|s| service.schemas.contains(&s.schema)).map(|s| s.name.clone());
+            let Some(of) = of else { continue };
+            for (to, levels) in &service.access {
+                self.access.push(DraftAccess { of: of.clone(), to: to.clone(), levels: levels.clone() });
+            }
+        }
+        self.look(snapshot);
+    }
+
+    /// From applications beside the database.
+    fn neighbours(&mut self, snapshot: &Snapshot, neighbours: &[Neighbour]) {
+        let mut users: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for n in neighbours {
+            users.entry(n.user.as_deref().unwrap_or_default()).or_default().insert(&n.service);
+        }
+        for neighbour in neighbours {
+            let user = neighbour.user.as_deref().filter(|u| !u.is_empty());
+            let role = user.and_then(|u| snapshot.catalog.role_named(u));
+            let shared = users.get(user.unwrap_or_default()).is_some_and(|s| s.len() > 1);
+            let ordinary = !shared && !role.is_some_and(|r| r.superuser || r.is_platform());
+            let schema = neighbour.schemas.first().filter(|s| *s != "public");
+            let known = self.services.iter_mut().find(|s| {
+                schema.is_some_and(|schema| s.schema == *schema) || ordinary && user.is_some_and(|u| s.role == u)
+            });
+            let as_whom = user.map_or_else(String::new, |u| format!(" as {u}"));
+            if let Some(service) = known {
+                service.chosen = true;
+                if !service.why.contains(&neighbour.service) {
+                    service.why = format!("{} {} connects{as_whom}.", service.why, neighbour.service);
+                }
+                continue;
+            }
+            let mut service = DraftService::template(&neighbour.service);
+            if let Some(schema) = schema {
+                schema.clone_into(&mut service.schema);
+                service.role = format!("{schema}_app");
+            }
+            if service.schema.is_empty()
+                || self.services.iter().any(|s| s.name == service.name || s.schema == service.schema)
+            {
+                continue;
+            }
+            service.why = match user.filter(|_| ordinary) {
+                Some(user) => {
+                    user.clone_into(&mut service.role);
+                    format!("{} connects as {user}.", neighbour.service)
+                }
+                None if shared => {
+                    format!("{} connects{as_whom}, as others do: it gets a role of its own.", neighbour.service)
+                }
+                None => format!("{} connects{as_whom}: it gets an ordinary role of its own.", neighbour.service),
+            };
+            self.services.push(service);
+        }
+        self.look(snapshot);
+    }
+
+    /// Roles with access that no service logs in as.
+    fn others(&mut self, found: &Policy) {
+        let serves = |name: &str| self.services.iter().any(|s| s.chosen && s.role == name);
+        let roles = found.roles.iter().filter(|r| !serves(&r.name));
+        let roles: Vec<DraftRole> = roles
+            .map(|rule| {
+                let places: Vec<String> = rule.access.keys().cloned().collect();
+                let why = if places.is_empty() {
+                    "A member of other roles.".to_owned()
+                } else {
+                    format!("Has access to {} today.", text::list(&places, 4))
+                };
+                DraftRole { rule: rule.clone(), chosen: true, why }
+            })
+            .collect();
+        self.roles = roles;
+    }
+}
+
+/// Tables and what is like them in a schema, extensions' left out.
+fn tables(snapshot: &Snapshot, schema: Oid) -> u64 {
+    let groups = snapshot.catalog.relations.iter().filter(|g| g.schema == schema && !g.extension);
+    groups.map(|g| u64::from(g.count)).sum()
+}
+
+/// A version table stands there, or somewhere under its name; or migrations may yet come.
+fn versions(snapshot: &Snapshot, schema: &Schema) -> bool {
+    let suffix = format!("_{}", schema.name);
+    let tables = || snapshot.versions.0.iter().filter(|t| t.shape && t.plain);
+    tables().any(|t| t.schema == schema.oid || t.name.ends_with(&suffix))
+}
+
+/// The login role that owns most of a schema, when it is no administrator's.
+fn most(snapshot: &Snapshot, schema: Oid) -> Option<&Role> {
+    let catalog = &snapshot.catalog;
+    let mut owned: BTreeMap<Oid, u64> = BTreeMap::new();
+    for group in catalog.relations.iter().filter(|g| g.schema == schema && !g.extension) {
+        *owned.entry(real_owner(catalog, group.owner)).or_default() += u64::from(group.count);
+    }
+    let total: u64 = owned.values().sum();
+    let (owner, count) = owned.into_iter().max_by_key(|(_, n)| *n)?;
+    let role = catalog.roles.iter().find(|r| r.oid == owner)?;
+    // The role that initdb made administers the cluster; no service should be it.
+    let bootstrap = role.oid == Oid(10);
+    (count * 2 > total && role.login && !role.is_platform() && !bootstrap).then_some(role)
+}
