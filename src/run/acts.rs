@@ -463,7 +463,7 @@ async fn run(
     told
 }
 
-fn words(progress: &apply::Progress, titles: &[String]) -> Progress {
+pub(super) fn words(progress: &apply::Progress, titles: &[String]) -> Progress {
     let list = |blockers: &[apply::Blocker]| blockers.iter().map(ToString::to_string).collect::<Vec<_>>();
     let said = |words: &str| Progress { words: words.to_owned(), details: Vec::new(), step: None, stoppable: true };
     match progress {
@@ -485,7 +485,7 @@ fn words(progress: &apply::Progress, titles: &[String]) -> Progress {
     }
 }
 
-fn outcome(outcome: &Outcome, id: Option<u64>) -> Told {
+pub(super) fn outcome(outcome: &Outcome, id: Option<u64>) -> Told {
     let entry = id.map(|id| format!(" Journal entry {id}.")).unwrap_or_default();
     match outcome {
         Outcome::Committed(done) => Told {

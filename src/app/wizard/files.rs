@@ -80,7 +80,7 @@ impl Wizard {
             Code::Enter if self.armed && self.files.busy.is_none() => {
                 let ticket = self.ticket();
                 self.files.busy = Some(ticket);
-                vec![Effect::WriteFiles { ticket, texts: self.files.texts.clone() }]
+                vec![Effect::WriteFiles { ticket }]
             }
             _ => Vec::new(),
         }

@@ -131,6 +131,8 @@ pub struct Around {
 #[derive(Debug, Clone)]
 pub struct Opened {
     pub snapshot: Arc<Snapshot>,
+    /// Where it is, without a password.
+    pub url: String,
     /// What this login may see and what not, with the grant that would help.
     pub sees: Vec<(Tone, String)>,
     /// What is wrong without any policy: tone, sentence, and the schema it is about.
@@ -146,8 +148,8 @@ pub struct Opened {
 pub struct Trouble {
     /// The first line says what, the others what to do.
     pub lines: Vec<String>,
-    /// The server wants a password, of this role.
-    pub wants_password: Option<String>,
+    /// The server wants a password.
+    pub wants_password: bool,
 }
 
 /// A finding that the plan does not settle.
@@ -160,11 +162,17 @@ pub struct Remaining {
     pub why: String,
     /// What settles it later.
     pub later: String,
+    /// What is written into the policy when it is left.
+    pub reason: String,
 }
 
 /// What the answers ask for.
 #[derive(Debug, Clone)]
 pub struct Judged {
+    /// What is there now.
+    pub snapshot: Arc<Snapshot>,
+    /// The plan as a script; passwords are no part of it.
+    pub script: String,
     pub remaining: Vec<Remaining>,
     /// `None`: everything is as it should be.
     pub ready: Option<Box<Ready>>,
@@ -272,7 +280,6 @@ pub enum Effect {
     Apply {
         ticket: u64,
         approved: Box<Approved>,
-        draft: Box<Draft>,
     },
     /// Somebody wants the plan to stop.
     Stop(u64),
@@ -284,12 +291,10 @@ pub enum Effect {
     /// Write the files that were shown.
     WriteFiles {
         ticket: u64,
-        texts: Vec<Text>,
     },
     /// Try logins, read the matrix and the version tables again.
     Prove {
         ticket: u64,
-        kept: Box<Kept>,
     },
     /// Remember the answers for the next start.
     Keep(Box<Kept>),

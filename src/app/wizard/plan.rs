@@ -82,6 +82,10 @@ impl Wizard {
                 return Vec::new();
             }
         };
+        self.draft.look(&judged.snapshot);
+        if let Some(opened) = &mut self.opened {
+            opened.snapshot = Arc::clone(&judged.snapshot);
+        }
         let open = judged.remaining.iter().filter(|r| !self.plan.decided.contains(&r.finding));
         self.plan.asking = open.cloned().collect();
         self.plan.at = 0;
@@ -122,7 +126,9 @@ impl Wizard {
                 let done = matches!(told.fate, Fate::Committed | Fate::Unknown);
                 preview.over(told);
                 if done {
-                    self.applied |= true;
+                    self.applied = true;
+                    // they have one now
+                    self.draft.services.iter_mut().for_each(|s| s.new_password = false);
                 }
                 let mut effects: Vec<Effect> = self.keep().into_iter().collect();
                 if self.leaving {
@@ -219,7 +225,7 @@ impl Wizard {
             Code::Enter if self.armed => {
                 for remaining in std::mem::take(&mut self.plan.asking) {
                     if self.leaves(&remaining.finding) {
-                        self.draft.leave(&remaining.finding, &reason(&remaining));
+                        self.draft.leave(&remaining.finding, &remaining.reason);
                     }
                     self.plan.decided.insert(remaining.finding);
                 }
@@ -237,7 +243,7 @@ impl Wizard {
             Code::Esc => self.plan.saving = None,
             Code::Enter => {
                 let path = input.value().trim().to_owned();
-                let text = self.plan.preview.as_ref().map(|p| p.sql()).unwrap_or_default();
+                let text = self.plan.judged.as_ref().map(|j| j.script.clone()).unwrap_or_default();
                 if path.is_empty() {
                     return Vec::new();
                 }
@@ -268,7 +274,7 @@ impl Wizard {
             let ticket = preview.ticket;
             return match preview.confirm(key) {
                 Confirmed::Plan(approved) => {
-                    vec![Effect::Apply { ticket, approved, draft: Box::new(self.draft.clone()) }]
+                    vec![Effect::Apply { ticket, approved }]
                 }
                 Confirmed::End(_) | Confirmed::NotYet => Vec::new(),
                 Confirmed::Left => {
@@ -297,7 +303,7 @@ impl Wizard {
                 self.plan.saving = Some(Input::new(preview.file()));
             }
             (Code::Char('y'), false) if preview.ready().is_some() => {
-                let sql = preview.sql();
+                let sql = self.plan.judged.as_ref().map(|j| j.script.clone()).unwrap_or_default();
                 self.say("copied", Tone::Dim);
                 return vec![Effect::Copy(sql)];
             }
@@ -499,9 +505,4 @@ fn runnable(preview: &Preview) -> Result<(), &'static str> {
         Some(_) => Ok(()),
         None => Err("there is no plan on the screen"),
     }
-}
-
-/// Why a finding is left, for whoever reads the policy next year.
-fn reason(remaining: &Remaining) -> String {
-    format!("left for now when it was set up; {}", remaining.later)
 }

@@ -23,7 +23,7 @@ impl Wizard {
     pub(super) fn enter_proofs(&mut self) -> Vec<Effect> {
         let ticket = self.ticket();
         self.proofs = State { busy: Some(ticket), ..State::default() };
-        vec![Effect::Prove { ticket, kept: Box::new(self.kept()) }]
+        vec![Effect::Prove { ticket }]
     }
 
     pub(super) fn proven(&mut self, ticket: u64, proven: Proven) -> Vec<Effect> {

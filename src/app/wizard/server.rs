@@ -80,7 +80,7 @@ impl Wizard {
         let opened = match result {
             Ok(opened) => opened,
             Err(trouble) => {
-                if trouble.wants_password.is_some() {
+                if trouble.wants_password {
                     self.server.password = Some(Input::default());
                 } else if self.server.typing.is_none() && self.server.place.is_none() {
                     // what was named elsewhere can be mended here
@@ -104,6 +104,7 @@ impl Wizard {
             self.services = super::services::State::default();
             self.access = super::access::State::default();
         }
+        self.conninfo.clone_from(&opened.url);
         self.opened = Some(opened);
         self.enter_reach();
         let to = self.resuming.take().unwrap_or(Step::Connection).max(Step::Connection);
@@ -262,12 +263,11 @@ impl Wizard {
             rows.push(Row::Text(line.and(&shown(&self.conninfo), Tone::Strong).known(" …", Tone::Text)));
         }
         if let Some(input) = &state.password {
-            let of = state.trouble.as_ref().and_then(|t| t.wants_password.clone()).unwrap_or_default();
             rows.push(Row::blank());
             let refused = state.trouble.as_ref().and_then(|t| t.lines.first()).cloned().unwrap_or_default();
             rows.push(Row::Text(Line::new(&refused, Tone::Warning)));
             at = Some(rows.len());
-            let label = Line::new(&format!("▸ password of {of}  "), Tone::Strong);
+            let label = Line::new("▸ password  ", Tone::Strong);
             let covered = Input::new("•".repeat(input.value().chars().count())).with_cursor(input.cursor());
             rows.push(Row::Field { label, input: covered, ghost: "it is kept in memory only".to_owned() });
         } else if let Some(trouble) = &state.trouble {
