@@ -14,6 +14,7 @@ pub mod handover;
 mod judge;
 mod proposals;
 mod rules;
+pub mod setup;
 
 use std::{
     panic,

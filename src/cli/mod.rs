@@ -14,6 +14,7 @@ mod fault;
 mod gather;
 mod halt;
 mod info;
+mod init;
 mod isolation;
 mod journal;
 mod keys;
@@ -167,6 +168,7 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
         return console::run(&Context::new(global, env)?, &cli.targets).await;
     };
     match command {
+        Command::Init(args) => init::run(report, global, env, &args, halt).await,
         Command::Demo(args) => demo::run(report, global, &args, env).await,
         Command::Check(args) => {
             let context = Context::new(global, env)?;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use faults::{Answer, Part, Problem};
-pub use propose::Neighbour;
+pub use propose::{Neighbour, ident as plain_name};
 
 use super::{Accepted, Level, RoleRule, checks::audit_schema_missing::AUDIT};
 

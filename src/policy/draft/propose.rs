@@ -24,8 +24,9 @@ pub struct Neighbour {
     pub schemas: Vec<String>,
 }
 
-/// A name that needs no quotes, made of a text.
-pub(super) fn ident(text: &str) -> String {
+/// A name that needs no quotes, made of a text; empty where it holds no letter or digit.
+#[must_use]
+pub fn ident(text: &str) -> String {
     let mut out = String::new();
     for c in text.trim().chars() {
         let c = c.to_ascii_lowercase();
