@@ -10,6 +10,7 @@
 pub mod act;
 mod acts;
 mod aftermath;
+pub mod guide;
 pub mod handover;
 mod judge;
 mod proposals;

@@ -259,7 +259,7 @@ impl Command {
 }
 
 /// Every answer of the set-up is a flag; what no flag says is as it is proposed.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(after_help = "With --yes nothing is asked: what no flag says is as it is proposed from what stands in the \
                         database and in Compose files. --policy names the file that the policy is written to [default: \
                         NAME.policy.toml in DIR]; --config the configuration that gets the instance.\n\n\
@@ -670,7 +670,7 @@ pub struct ApplyArgs {
 }
 
 /// How a plan is run, alike in every command that runs one.
-#[derive(Debug, Clone, Copy, Default, Args)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
 pub struct RunArgs {
     /// Run it, prove the result, and roll back
     #[arg(long)]

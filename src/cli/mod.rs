@@ -12,6 +12,7 @@ mod explain;
 pub mod failure;
 mod fault;
 mod gather;
+mod guide;
 mod halt;
 mod info;
 mod init;

@@ -26,9 +26,9 @@ use crate::{
     app::{
         act::{ActNews, Aftermath, Fate, Hidden, Meaning, Ready, Told},
         view::Tone,
-        wizard::{Effect, Left, Msg, Step, Text, Wizard},
+        wizard::{Effect, Left, Msg, Step, Wizard},
     },
-    config::{Config, Env, Target, entry::Entry, target},
+    config::{Config, Conninfo, Env, Error, conninfo::Settings, entry::Entry, target},
     discover::{Around, Discovery, discover, files::Disk},
     plan::Approved,
     policy::{draft::Kept, write},
@@ -46,7 +46,6 @@ pub struct GuideOptions {
     /// Where people keep their own themes.
     pub themes: Option<PathBuf>,
     pub no_color: bool,
-    pub mouse: bool,
     pub env: Env,
     /// Where Compose files are looked for.
     pub dir: PathBuf,
@@ -54,7 +53,9 @@ pub struct GuideOptions {
     pub conninfo: Option<String>,
     /// The configuration that gets the instance.
     pub config: PathBuf,
-    /// Where the policy is written; `None`: `NAME.policy.toml` beside the configuration.
+    /// Names and connection strings of the instances that it has.
+    pub taken: Vec<(String, String)>,
+    /// Where the policy is written; `None`: `NAME.policy.toml` in `dir`.
     pub policy: Option<PathBuf>,
     /// Journal, hand-over files, and the answers while it is not finished.
     pub state: Option<PathBuf>,
@@ -108,13 +109,13 @@ pub async fn guide(options: GuideOptions) -> Result<GuideEnded, RunError> {
     let mut signals = Signals::new()?;
     let clock = Instant::now();
     let (tell, mut terminal_events) = mpsc::channel(256);
-    let mut terminal = Terminal::new(theme, options.mouse, tell)?;
+    let mut terminal = Terminal::new(theme, false, tell)?;
     let mut faults = Faults::watch(&terminal);
     let (tell, mut news) = mpsc::unbounded_channel();
 
     let earlier = options.state.as_deref().and_then(setup::kept);
     let passwords = earlier.as_ref().map(|k| k.passwords.clone()).unwrap_or_default();
-    let (mut wizard, begun) = Wizard::new(earlier, options.conninfo.clone());
+    let (mut wizard, begun) = Wizard::new(earlier, options.conninfo.clone(), options.taken.clone());
     let mut guide = Guide {
         options,
         tell,
@@ -383,7 +384,8 @@ impl Guide {
                     if matches!(applied.acted.outcome, Outcome::Committed(_)) {
                         told.remedy = None;
                     }
-                    told.details.extend(applied.acted.unwritten.map(|why| format!("The journal does not say so: {why}")));
+                    told.details
+                        .extend(applied.acted.unwritten.map(|why| format!("The journal does not say so: {why}")));
                     let said: Vec<_> = applied.passwords.iter().map(facts::password).collect();
                     told.aftermath = (!said.is_empty()).then(|| Box::new(Aftermath { said, handover: None }));
                     (told, applied.passwords)
@@ -407,8 +409,8 @@ impl Guide {
             environment: facts::careful(&kept.environment),
             policy: None,
         };
-        let beside = || self.options.config.with_file_name(format!("{}.policy.toml", kept.draft.name));
-        let path = self.options.policy.clone().unwrap_or_else(beside);
+        let here = || self.options.dir.join(format!("{}.policy.toml", kept.draft.name));
+        let path = self.options.policy.clone().unwrap_or_else(here);
         // one of ours may go: it is kept beside the new one
         setup::files(&self.options.config, &entry, &path, &write::text(&judged.policy), true)
     }
@@ -424,11 +426,8 @@ impl Guide {
             }
         }
         let tries = setup::Tries { state: self.options.state.clone(), known };
-        let fresh: Vec<Fresh> = self
-            .passwords
-            .iter()
-            .map(|(role, file)| Fresh { role: role.clone(), file: PathBuf::from(file) })
-            .collect();
+        let fresh: Vec<Fresh> =
+            self.passwords.iter().map(|(role, file)| Fresh { role: role.clone(), file: PathBuf::from(file) }).collect();
         let (env, writings) = (self.options.env.clone(), self.writings.clone());
         apart(async move || {
             let proven = Box::pin(facts::proven(&opened, &judged, &tries, &env, &fresh, &writings)).await;
@@ -455,6 +454,23 @@ async fn proposed(judged: &Judged) -> Result<Box<Ready>, Trouble> {
     })
 }
 
+/// The connection string that leads there without this shell's surroundings, and without a password.
+///
+/// # Errors
+/// A word that cannot be said in one.
+pub fn url(mut given: Settings, conninfo: &Conninfo) -> Result<String, Error> {
+    if given.get("service").is_some_and(|s| !s.is_empty()) {
+        return Ok(given.text());
+    }
+    if let [host] = conninfo.hosts.as_slice() {
+        given.set("host", host.host.clone())?;
+        given.set("port", host.port.to_string())?;
+    }
+    given.set("user", conninfo.user.clone())?;
+    given.set("dbname", conninfo.dbname.clone())?;
+    Ok(given.text())
+}
+
 async fn connect(
     conninfo: String,
     place: Option<usize>,
@@ -462,7 +478,7 @@ async fn connect(
     found: Option<SecretString>,
     env: &Env,
 ) -> Result<Box<(Opened, String, Option<usize>)>, Trouble> {
-    let wrong = |e: crate::config::Error| Trouble { kind: setup::Kind::Wrong, message: e.message, remedy: e.remedy };
+    let wrong = |e: Error| Trouble { kind: setup::Kind::Wrong, message: e.message, remedy: e.remedy };
     let options = target::TargetOptions { targets: vec![conninfo.clone()], ..target::TargetOptions::default() };
     let mut target = target::resolve_one(&options, &Config::default(), env).map_err(wrong)?;
     match password {
@@ -470,7 +486,8 @@ async fn connect(
         None if !target.conninfo.has_password() => target.conninfo.password = found,
         None => {}
     }
-    let url = facts::url(&conninfo).map_err(wrong)?;
+    let given = Settings::parse(&conninfo).unwrap_or_default();
+    let url = url(given, &target.conninfo).map_err(wrong)?;
     let opened = setup::open(&target).await?;
     Ok(Box::new((opened, url, place)))
 }

@@ -29,7 +29,11 @@ pub(super) struct State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Who {
     /// Name, role and schema of a service.
-    Service { name: String, role: String, schema: String },
+    Service {
+        name: String,
+        role: String,
+        schema: String,
+    },
     /// Position among the other roles.
     Role(usize, String),
     Reporting(String),
@@ -219,9 +223,9 @@ impl Wizard {
             };
             Line::new(&words(&levels), tone)
         };
-        let rows = whos.iter().map(|who| {
-            std::iter::once(name(who)).chain(columns.iter().map(|to| cell(who, to))).collect::<Vec<_>>()
-        });
+        let rows = whos
+            .iter()
+            .map(|who| std::iter::once(name(who)).chain(columns.iter().map(|to| cell(who, to))).collect::<Vec<_>>());
         let grid = Grid {
             titles: std::iter::once("service").chain(columns.iter().map(String::as_str)).map(str::to_owned).collect(),
             rows: rows.collect(),
@@ -274,7 +278,10 @@ impl Wizard {
         if !own && levels.is_empty() {
             side.push(Line::new("It cannot even name a table there: not in a query, not in a migration.", Tone::Dim));
         } else if !own {
-            side.push(Line::new("It holds for tables that are made later too, whoever of the service makes them.", Tone::Dim));
+            side.push(Line::new(
+                "It holds for tables that are made later too, whoever of the service makes them.",
+                Tone::Dim,
+            ));
         }
         side
     }

@@ -110,8 +110,7 @@ pub(super) fn compose(wizard: &mut Wizard) -> Screen {
             lines: vec![steps(wizard, usize::from(width))],
             stale: false,
         });
-        let label =
-            if production { Line::empty().known(" PRODUCTION ", Tone::Production) } else { Line::empty() };
+        let label = if production { Line::empty().known(" PRODUCTION ", Tone::Production) } else { Line::empty() };
         parts.push(Part::Rule { area: Area::new(0, 2, width, 1), label, alarm: production });
         top = 3;
     }
@@ -219,11 +218,7 @@ fn paint(rows: Vec<Row>, at: Option<(usize, usize)>, area: Area, parts: &mut Vec
         }
     }
     if total > tall {
-        parts.push(Part::Scroll {
-            area: Area { x: area.x + area.width, width: 1, ..area },
-            offset,
-            total,
-        });
+        parts.push(Part::Scroll { area: Area { x: area.x + area.width, width: 1, ..area }, offset, total });
     }
 }
 
@@ -322,10 +317,9 @@ fn steps(wizard: &Wizard, width: usize) -> Line {
     }
     if line.width() + count.len() + 2 > width {
         let bar: String = Step::ALL.iter().map(|s| if *s <= now { '▓' } else { '░' }).collect();
-        return Line::new(&format!(" {count}  "), Tone::Accent).known(now.title(), Tone::Strong).and(
-            &format!("  {bar}"),
-            Tone::Dim,
-        );
+        return Line::new(&format!(" {count}  "), Tone::Accent)
+            .known(now.title(), Tone::Strong)
+            .and(&format!("  {bar}"), Tone::Dim);
     }
     let gap = " ".repeat(width - line.width() - count.len() - 1);
     line.and(&gap, Tone::Dim).and(&count, Tone::Accent)

@@ -317,6 +317,8 @@ pub struct Wizard {
     earlier: Option<Kept>,
     /// Cursor of that question.
     earlier_at: usize,
+    /// Instances of the configuration, with where they lead.
+    taken: Vec<(String, String)>,
     step: Step,
     /// To go on there once the server answered.
     resuming: Option<Step>,
@@ -353,13 +355,14 @@ pub struct Wizard {
 
 impl Wizard {
     /// The beginning, or the question whether to go on with what was answered earlier. `conninfo` is a server that was
-    /// named on the command line.
+    /// named on the command line, `taken` the names of the configuration's instances with their connection strings.
     #[must_use]
-    pub fn new(earlier: Option<Kept>, conninfo: Option<String>) -> (Wizard, Vec<Effect>) {
+    pub fn new(earlier: Option<Kept>, conninfo: Option<String>, taken: Vec<(String, String)>) -> (Wizard, Vec<Effect>) {
         let earlier = earlier.filter(|_| conninfo.is_none());
         let mut wizard = Wizard {
             earlier,
             earlier_at: 0,
+            taken,
             step: Step::Server,
             resuming: None,
             environment: Environment::Development,
@@ -588,10 +591,7 @@ impl Wizard {
         frame::Page {
             question: Line::new("An earlier set-up was not finished. Go on with it?", Tone::Title),
             why: Line::new("Its answers were kept, passwords were not.", Tone::Dim),
-            rows: vec![
-                frame::Row::choice(go_on, self.earlier_at == 0),
-                frame::Row::choice(anew, self.earlier_at == 1),
-            ],
+            rows: vec![frame::Row::choice(go_on, self.earlier_at == 0), frame::Row::choice(anew, self.earlier_at == 1)],
             at: Some(self.earlier_at),
             grid: None,
             side,

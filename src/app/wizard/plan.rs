@@ -354,10 +354,11 @@ impl Wizard {
         };
         let leave = [("Esc", "back"), ("q", "leave, answers are kept")];
         if state.busy.is_some() {
-            let rows = vec![Row::Text(Line::empty().known("◌ ", Tone::Accent).known(
-                "Reading what is there now, judging it by your answers, and making the plan …",
-                Tone::Text,
-            ))];
+            let rows = vec![Row::Text(
+                Line::empty()
+                    .known("◌ ", Tone::Accent)
+                    .known("Reading what is there now, judging it by your answers, and making the plan …", Tone::Text),
+            )];
             return plain("What has to be done?", "Nothing is changed by looking.", rows, leave.to_vec());
         }
         if !state.trouble.is_empty() {
@@ -389,9 +390,13 @@ impl Wizard {
             }
             None => {
                 let left = self.draft.accepted.len();
-                let mut rows = vec![Row::Text(Line::new("✔ Everything is as you want it; no statement has to run.", Tone::Good))];
+                let mut rows =
+                    vec![Row::Text(Line::new("✔ Everything is as you want it; no statement has to run.", Tone::Good))];
                 if left > 0 {
-                    let words = format!("  {} left as they are, with a reason.", text::count(left as u64, "finding is", "findings are"));
+                    let words = format!(
+                        "  {} left as they are, with a reason.",
+                        text::count(left as u64, "finding is", "findings are")
+                    );
                     rows.push(Row::dim(&words));
                 }
                 let keys = [("Enter", "go on")].into_iter().chain(leave).collect();
@@ -429,7 +434,10 @@ impl Wizard {
         let many = text::count(state.asking.len() as u64, "thing cannot", "things cannot");
         Page {
             question: Line::new(&format!("{many} be settled by a plan. Leave them as they are for now?"), Tone::Title),
-            why: Line::new("Each needs a decision or a move of its own; the command for it stands in the reason.", Tone::Dim),
+            why: Line::new(
+                "Each needs a decision or a move of its own; the command for it stands in the reason.",
+                Tone::Dim,
+            ),
             rows,
             at,
             grid: None,
@@ -457,7 +465,13 @@ impl Wizard {
                     keys.push(("n", "go on without running it"));
                 }
                 keys.extend([("v", "show all"), ("Tab", "next part"), ("Esc", "back"), ("q", "leave")]);
-                (title("This would be run. Shall it?"), dim("One transaction: all of it or nothing, proven before it is committed, and it can be taken back."), keys)
+                (
+                    title("This would be run. Shall it?"),
+                    dim(
+                        "One transaction: all of it or nothing, proven before it is committed, and it can be taken back.",
+                    ),
+                    keys,
+                )
             }
             Stage::Confirm(Confirm::Key(key)) => {
                 let words = Line::new("Run it now? ", Tone::Warning).and(&format!(" {key} "), Tone::Key);
@@ -474,11 +488,17 @@ impl Wizard {
             }
             Stage::Running { rehearse, .. } => {
                 let words = if *rehearse { "Rehearsing: it is rolled back at the end." } else { "Running." };
-                (title(words), dim("It waits for nobody's locks for long, and can be stopped until COMMIT."), vec![("Esc", "stop")])
+                (
+                    title(words),
+                    dim("It waits for nobody's locks for long, and can be stopped until COMMIT."),
+                    vec![("Esc", "stop")],
+                )
             }
             Stage::Over(told) => {
                 let keys = match told.fate {
-                    Fate::Committed => vec![("Enter", "go on to the files"), ("↑↓", "read"), ("q", "leave, answers are kept")],
+                    Fate::Committed => {
+                        vec![("Enter", "go on to the files"), ("↑↓", "read"), ("q", "leave, answers are kept")]
+                    }
                     Fate::Nothing | Fate::Unknown | Fate::Rehearsed => {
                         vec![("Enter", "look again"), ("Esc", "back"), ("q", "leave, answers are kept")]
                     }
@@ -491,7 +511,9 @@ impl Wizard {
                 };
                 (title(words), Line::empty(), keys)
             }
-            Stage::Planning | Stage::Nothing(_) | Stage::Asking => (title("What has to be done?"), Line::empty(), Vec::new()),
+            Stage::Planning | Stage::Nothing(_) | Stage::Asking => {
+                (title("What has to be done?"), Line::empty(), Vec::new())
+            }
         }
     }
 }

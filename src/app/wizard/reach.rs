@@ -44,6 +44,10 @@ impl Wizard {
             return Some("an instance needs a name");
         }
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let elsewhere = |(taken, url): &(String, String)| taken == name && *url != self.conninfo;
+        if self.taken.iter().any(elsewhere) {
+            return Some("the configuration has an instance of that name, which leads elsewhere");
+        }
         (!name.chars().all(plain)).then_some("letters, digits, - _ and . make a name that can be typed")
     }
 
@@ -117,7 +121,10 @@ impl Wizard {
         }
         Page {
             question: Line::new("You are connected. How careful should pgmoat be here?", Tone::Title),
-            why: Line::new("Every change is confirmed in any case; this says how, and how loudly it is marked.", Tone::Dim),
+            why: Line::new(
+                "Every change is confirmed in any case; this says how, and how loudly it is marked.",
+                Tone::Dim,
+            ),
             rows,
             at: Some(at),
             grid: None,
@@ -133,7 +140,10 @@ impl Wizard {
         let role = if server.superuser { "a superuser" } else { "not a superuser" };
         side.push(fact("role", &format!("{}, {role}", server.current_user)));
         let kind = if server.in_recovery { "a standby: nothing can be changed here" } else { "primary" };
-        side.push(fact("server", &format!("PostgreSQL {}, {kind}", server.version.split(' ').next().unwrap_or_default())));
+        side.push(fact(
+            "server",
+            &format!("PostgreSQL {}, {kind}", server.version.split(' ').next().unwrap_or_default()),
+        ));
         let line = match (&server.tls, server.local) {
             (Some(tls), _) => format!("encrypted, {tls}"),
             (None, true) => "not encrypted, on this machine".to_owned(),

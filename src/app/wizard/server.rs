@@ -55,12 +55,7 @@ impl Wizard {
     }
 
     /// Tries a server.
-    pub(super) fn connect(
-        &mut self,
-        conninfo: String,
-        place: Option<usize>,
-        password: Option<Hidden>,
-    ) -> Vec<Effect> {
+    pub(super) fn connect(&mut self, conninfo: String, place: Option<usize>, password: Option<Hidden>) -> Vec<Effect> {
         let ticket = self.ticket();
         self.conninfo.clone_from(&conninfo);
         self.server.busy = Some(ticket);
@@ -232,10 +227,10 @@ impl Wizard {
                         at = Some(rows.len());
                     }
                     let (glyph, tone) = if place.answers { ("● ", Tone::Good) } else { ("○ ", Tone::Dim) };
-                    let left = Line::empty().known(glyph, tone).and(&cell(&place.name, 24), Tone::Strong).and(
-                        &place.state,
-                        if place.answers { Tone::Text } else { Tone::Dim },
-                    );
+                    let left = Line::empty()
+                        .known(glyph, tone)
+                        .and(&cell(&place.name, 24), Tone::Strong)
+                        .and(&place.state, if place.answers { Tone::Text } else { Tone::Dim });
                     rows.push(Row::choice(left, here));
                 }
                 let here = state.at >= around.places.len() && state.typing.is_none();

@@ -86,7 +86,9 @@ const fn why(field: Field) -> &'static str {
         Field::Name => "What the application is called, here and in the policy.",
         Field::Schema => "Its own place in the database; made when it is not there.",
         Field::Role => "What it logs in as; made with a password when it is not there. Never a superuser.",
-        Field::Limit => "How many connections it may have at once, so that it cannot take everybody's. Empty: not declared.",
+        Field::Limit => {
+            "How many connections it may have at once, so that it cannot take everybody's. Empty: not declared."
+        }
         Field::Versions => "It migrates with Alembic: its version table stands in its own schema.",
         Field::Password => "The role is there already. A new password means that its clients have to be told.",
         Field::Reporting => "For dashboards and people: it reads every service's schema and changes nothing.",
@@ -465,7 +467,10 @@ impl Wizard {
                 }
                 let limit = s.connection_limit.map_or_else(|| "not declared".to_owned(), |n| format!("at most {n}"));
                 side.push(fact("at once", &limit));
-                side.push(fact("versions", if s.version_table { "an Alembic version table of its own" } else { "none" }));
+                side.push(fact(
+                    "versions",
+                    if s.version_table { "an Alembic version table of its own" } else { "none" },
+                ));
                 if s.gets_password() {
                     side.push(fact("password", "made when the plan runs, in a file that only you can read"));
                 } else if s.chosen {
@@ -486,11 +491,17 @@ impl Wizard {
             Some(Item::Reporting) => {
                 side.push(Line::new("A role that only reads", Tone::Title));
                 side.push(Line::new(why(Field::Reporting), Tone::Text));
-                side.push(Line::new("Without it, people use a service's login to look, and can change what they see.", Tone::Dim));
+                side.push(Line::new(
+                    "Without it, people use a service's login to look, and can change what they see.",
+                    Tone::Dim,
+                ));
             }
             Some(Item::Audit) => {
                 side.push(Line::new("An audit trail", Tone::Title));
-                side.push(Line::new("A schema audit with one table: every service may add rows, none may change them.", Tone::Text));
+                side.push(Line::new(
+                    "A schema audit with one table: every service may add rows, none may change them.",
+                    Tone::Text,
+                ));
                 side.push(Line::new("Useful where one service acts for another; it can be added later.", Tone::Dim));
             }
             None => {}
@@ -532,7 +543,8 @@ impl Wizard {
                 }
                 Field::Name | Field::Schema | Field::Role | Field::Limit | Field::Reporting => {
                     let typed = input.value().trim();
-                    let (text, tone) = if typed.is_empty() { (default.as_str(), Tone::Dim) } else { (typed, Tone::Text) };
+                    let (text, tone) =
+                        if typed.is_empty() { (default.as_str(), Tone::Dim) } else { (typed, Tone::Text) };
                     rows.push(Row::Text(head.and(text, tone)));
                 }
             }
@@ -551,12 +563,20 @@ impl Wizard {
         };
         Page {
             question: Line::new(words, Tone::Title),
-            why: Line::new("What stands in grey counts when nothing is typed. Nothing is made before the plan was confirmed.", Tone::Dim),
+            why: Line::new(
+                "What stands in grey counts when nothing is typed. Nothing is made before the plan was confirmed.",
+                Tone::Dim,
+            ),
             rows,
             at,
             grid: None,
             side: Vec::new(),
-            keys: vec![("Enter", "take it"), ("Tab", "next field"), ("Space", "yes or no"), ("Esc", "back to the list")],
+            keys: vec![
+                ("Enter", "take it"),
+                ("Tab", "next field"),
+                ("Space", "yes or no"),
+                ("Esc", "back to the list"),
+            ],
         }
     }
 }

@@ -97,7 +97,12 @@ impl Wizard {
             at,
             grid: None,
             side,
-            keys: vec![("Enter", "go on"), ("↑↓", "look at a schema"), ("Esc", "back"), ("q", "leave, answers are kept")],
+            keys: vec![
+                ("Enter", "go on"),
+                ("↑↓", "look at a schema"),
+                ("Esc", "back"),
+                ("q", "leave, answers are kept"),
+            ],
         }
     }
 
@@ -110,7 +115,8 @@ impl Wizard {
             .filter(|r| r.login && !r.is_platform() && !r.is_predefined())
             .map(|r| r.name.as_str())
             .collect();
-        let mut side = vec![Line::new("Logins", Tone::Title).known("  ", Tone::Dim).and(&text::list(&roles, 8), Tone::Text)];
+        let mut side =
+            vec![Line::new("Logins", Tone::Title).known("  ", Tone::Dim).and(&text::list(&roles, 8), Tone::Text)];
         side.push(Line::empty());
         if opened.wrong.is_empty() {
             side.push(Line::new("✔ Nothing is wrong that could be seen without knowing what you want.", Tone::Good));
@@ -119,10 +125,10 @@ impl Wizard {
         let here = schema.map(|s| s.name.as_str());
         let about = |w: &&(Tone, String, Option<String>)| w.2.as_deref() == here && here.is_some();
         let told = opened.wrong.iter().filter(about).chain(opened.wrong.iter().filter(|w| !about(w)));
-        side.push(Line::new(&text::count(opened.wrong.len() as u64, "thing is", "things are"), Tone::Title).known(
-            " wrong already",
-            Tone::Title,
-        ));
+        side.push(
+            Line::new(&text::count(opened.wrong.len() as u64, "thing is", "things are"), Tone::Title)
+                .known(" wrong already", Tone::Title),
+        );
         side.extend(told.map(|(tone, sentence, _)| Line(vec![Span::known("▲ ", *tone)]).and(sentence, Tone::Text)));
         side
     }

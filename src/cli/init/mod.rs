@@ -15,6 +15,7 @@ use super::{
     exit_code::Exit,
     failure::{Failure, Outcome},
     gather::{self, Asking},
+    guide,
     halt::Halt,
     plan::{self, Made},
     report::{self, Report},
@@ -52,7 +53,7 @@ impl From<Trouble> for Failure {
 pub async fn run(report: &mut Report, global: &Global, env: Env, args: &args::Init, halt: &Halt) -> Outcome {
     let unattended = args.run.yes || args.run.rehearse || args.save_sql.is_some();
     if !unattended {
-        return wizard(global, &env, args);
+        return wizard(global, env, args).await;
     }
     let place = place::find(global, &env, args).await?;
     if place.target.read_only && args.save_sql.is_none() {
@@ -70,13 +71,17 @@ pub async fn run(report: &mut Report, global: &Global, env: Env, args: &args::In
 }
 
 /// The wizard, on a terminal.
-fn wizard(_global: &Global, _env: &Env, _args: &args::Init) -> Outcome {
-    let cause = if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-        "could not begin: --yes is not given"
-    } else {
-        "could not ask anything: standard input or output is not a terminal"
-    };
-    Err(Failure::usage(cause, "Say --yes and give the answers as flags: `pgmoat init --help` lists them."))
+async fn wizard(global: &Global, env: Env, args: &args::Init) -> Outcome {
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        let cause = "could not ask anything: standard input or output is not a terminal";
+        return Err(Failure::usage(cause, "Say --yes and give the answers as flags: `pgmoat init --help` lists them."));
+    }
+    let answers = args::Init { target: None, dir: None, ..args.clone() };
+    if answers != args::Init::default() {
+        let cause = "could not combine flags that answer with questions";
+        return Err(Failure::usage(cause, "Say --yes to have nothing asked, or leave the flags out to be asked."));
+    }
+    Box::pin(guide::run(global, env, args.target.as_deref(), args.dir.as_deref())).await
 }
 
 /// One run without questions.

@@ -10,20 +10,11 @@ use crate::{
         wizard::{self, Around, Block, Place, Proof, Proven, Remaining, Text},
         wording,
     },
-    config::{Env, Error, conninfo::Settings, target::Environment},
+    config::{Env, target::Environment},
     discover::{Discovery, Found, Reach, Secret},
-    policy::{
-        Severity,
-        judgement::Judgement,
-        versions::declared_place,
-    },
+    policy::{Severity, judgement::Judgement, versions::declared_place},
     text,
 };
-
-/// A connection string without its password.
-pub(super) fn url(conninfo: &str) -> Result<String, Error> {
-    Settings::parse(conninfo).map(|settings| settings.text())
-}
 
 /// How careful to be, of a word.
 pub(super) fn careful(word: &str) -> Option<Environment> {
@@ -183,12 +174,17 @@ pub(super) async fn proven(
                 holds: true,
                 sentence: format!("{whose}: logged in as {}; {lands}.", test.role),
                 remedy: (!asked).then(|| {
-                    "The server did not ask for the password: pg_hba.conf lets this connection in without one.".to_owned()
+                    "The server did not ask for the password: pg_hba.conf lets this connection in without one."
+                        .to_owned()
                 }),
             },
             Login::Out(why) => Proof {
                 holds: false,
-                sentence: format!("{whose}: a login as {} fails: {}", test.role, why.lines().next().unwrap_or_default()),
+                sentence: format!(
+                    "{whose}: a login as {} fails: {}",
+                    test.role,
+                    why.lines().next().unwrap_or_default()
+                ),
                 remedy: Some(format!("`pgmoat set-password` gives {} a password that is known.", test.role)),
             },
             Login::Untried(why) => Proof {
