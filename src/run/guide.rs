@@ -28,7 +28,7 @@ use crate::{
         view::Tone,
         wizard::{Effect, Left, Msg, Step, Wizard},
     },
-    config::{Config, Conninfo, Env, Error, conninfo::Settings, entry::Entry, target},
+    config::{Config, Conninfo, Env, Error, Target, conninfo::Settings, entry::Entry, target},
     discover::{Around, Discovery, discover, files::Disk},
     plan::Approved,
     policy::{draft::Kept, write},
@@ -370,6 +370,8 @@ impl Guide {
         let (stop, stopped) = watch::channel(false);
         self.stops.retain(|_, stop| !stop.is_closed());
         self.stops.insert(ticket, stop);
+        // the files of passwords are named by what the instance is called
+        let target = Target { name: plan.plan().target.instance.clone(), ..opened.target.clone() };
         apart(async move || {
             let titles: Vec<String> = plan.plan().steps.iter().map(|s| s.title.clone()).collect();
             let said = tell.clone();
@@ -377,7 +379,7 @@ impl Guide {
                 let news = ActNews::Progress(words(&p, &titles));
                 let _ = said.send(News::Msg(Msg::Act(ticket, news)));
             };
-            let applied = setup::apply(&opened.target, &state, plan, rehearse, stopped, &mut progress);
+            let applied = setup::apply(&target, &state, plan, rehearse, stopped, &mut progress);
             let (told, fresh) = match Box::pin(applied).await {
                 Ok(applied) => {
                     let mut told = outcome(&applied.acted.outcome, applied.acted.id);

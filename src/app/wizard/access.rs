@@ -246,6 +246,7 @@ impl Wizard {
             ),
             rows,
             at: None,
+            offset: 0,
             grid: Some(grid),
             side: self.access_side(),
             keys: vec![
@@ -254,7 +255,7 @@ impl Wizard {
                 ("n r a w", "none, read, append, write"),
                 ("←↑↓→", "move"),
                 ("Esc", "back"),
-                ("q", "leave, answers are kept"),
+                ("q", "leave"),
             ],
         }
     }

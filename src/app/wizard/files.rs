@@ -57,7 +57,7 @@ impl Wizard {
     }
 
     pub(super) fn files_key(&mut self, key: Key) -> Vec<Effect> {
-        let lines = self.files.texts.get(self.files.at).map_or(0, |t| t.text.lines().count());
+        let lines = self.files.texts.get(self.files.at).map_or(0, |t| t.text.lines().count() + 2);
         if let Some(by) = super::vertical(key) {
             self.files.scroll = super::moved(self.files.scroll, by, lines);
             return Vec::new();
@@ -89,7 +89,6 @@ impl Wizard {
     pub(super) fn files_page(&self) -> Page {
         let state = &self.files;
         let mut rows = Vec::new();
-        let mut at = None;
         for (i, line) in state.trouble.iter().enumerate() {
             let (mark, tone) = if i == 0 { ("✖ ", Tone::Error) } else { ("  → ", Tone::Text) };
             rows.push(Row::Text(Line::empty().known(mark, tone).and(line, tone)));
@@ -106,7 +105,6 @@ impl Wizard {
         }
         if let Some(text) = state.texts.get(state.at) {
             rows.push(Row::blank());
-            let from = rows.len();
             rows.extend(text.text.lines().map(|line| {
                 let tone = if line.trim_start().starts_with('#') {
                     Tone::SqlComment
@@ -117,13 +115,12 @@ impl Wizard {
                 };
                 Row::Text(Line::new(line, tone))
             }));
-            at = (state.scroll > 0).then_some(from + state.scroll);
         }
         let mut keys = vec![("Enter", "write them"), ("Tab", "the other file"), ("↑↓", "read"), ("y", "copy")];
         if !state.trouble.is_empty() {
             keys = vec![("Enter", "try again")];
         }
-        keys.extend([("Esc", "back"), ("q", "leave, answers are kept")]);
+        keys.extend([("Esc", "back"), ("q", "leave")]);
         Page {
             question: Line::new("These files remember it. Write them?", Tone::Title),
             why: Line::new(
@@ -131,7 +128,8 @@ impl Wizard {
                 Tone::Dim,
             ),
             rows,
-            at,
+            at: None,
+            offset: state.scroll,
             grid: None,
             side: Vec::new(),
             keys,

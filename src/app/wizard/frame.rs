@@ -30,6 +30,8 @@ pub(super) struct Page {
     pub rows: Vec<Row>,
     /// The row that stays in sight.
     pub at: Option<usize>,
+    /// Lines that are scrolled away, where no row is to stay in sight.
+    pub offset: usize,
     /// A matrix above the rows.
     pub grid: Option<Grid>,
     /// What was found.
@@ -170,7 +172,7 @@ pub(super) fn compose(wizard: &mut Wizard) -> Screen {
         None => body,
     };
     let (rows, at) = rows(&page, usize::from(body.width));
-    paint(rows, at, body, parts);
+    paint(rows, at, page.offset, body, parts);
     screen
 }
 
@@ -191,12 +193,14 @@ fn rows(page: &Page, width: usize) -> (Vec<Row>, Option<(usize, usize)>) {
     (out, at)
 }
 
-fn paint(rows: Vec<Row>, at: Option<(usize, usize)>, area: Area, parts: &mut Vec<Part>) {
+fn paint(rows: Vec<Row>, at: Option<(usize, usize)>, offset: usize, area: Area, parts: &mut Vec<Part>) {
     let tall = usize::from(area.height);
-    let (from, to) = at.unwrap_or_default();
-    // what is chosen stays in sight, with a line of what follows
-    let end = (to + 1).min(rows.len());
-    let offset = end.saturating_sub(tall).min(from).min(rows.len().saturating_sub(tall));
+    let last = rows.len().saturating_sub(tall);
+    let offset = at.map_or(offset, |(from, to)| {
+        // what is chosen stays in sight, with a line of what follows
+        (to + 1).min(rows.len()).saturating_sub(tall).min(from)
+    });
+    let offset = offset.min(last);
     let total = rows.len();
     for (y, row) in (area.y..).zip(rows.into_iter().skip(offset).take(tall)) {
         let area = Area { y, height: 1, ..area };
@@ -332,11 +336,13 @@ fn footer(wizard: &Wizard, keys: &[(&'static str, &'static str)], area: Area) ->
     }
     let mut left = Line::empty().known(" ", Tone::Dim);
     for (key, does) in keys {
-        let piece = Line::empty().known(key, Tone::Key).known(" ", Tone::Dim).known(does, Tone::Dim);
-        if left.width() + piece.width() + 2 > usize::from(area.width) {
+        let gap = if left.width() > 1 { "   " } else { "" };
+        let piece = Line::empty().known(gap, Tone::Dim).known(key, Tone::Key).known(" ", Tone::Dim);
+        let piece = piece.known(does, Tone::Dim);
+        if left.width() + piece.width() > usize::from(area.width) {
             break;
         }
-        left = left.join(piece).known("   ", Tone::Dim);
+        left = left.join(piece);
     }
     Part::Bar { area, face: Face::Footer, left, right: Line::empty() }
 }

@@ -112,6 +112,8 @@ pub struct Place {
     pub name: String,
     /// Without a password; `None`: there is no way from here.
     pub conninfo: Option<String>,
+    /// Role or database were not found but guessed: they are to be looked at before it is tried.
+    pub guessed: bool,
     /// `PostgreSQL 15, answers`.
     pub state: String,
     pub answers: bool,
@@ -593,6 +595,7 @@ impl Wizard {
             why: Line::new("Its answers were kept, passwords were not.", Tone::Dim),
             rows: vec![frame::Row::choice(go_on, self.earlier_at == 0), frame::Row::choice(anew, self.earlier_at == 1)],
             at: Some(self.earlier_at),
+            offset: 0,
             grid: None,
             side,
             keys: vec![("Enter", "do it"), ("↑↓", "choose"), ("q", "leave")],

@@ -105,6 +105,8 @@ impl Wizard {
             let ask = Ask::Fix { findings: Vec::new(), except: Vec::new() };
             let mut preview = Preview::new(ticket, 0, Subject::Plan { ask, ready: None }, None);
             preview.planned(Ok(ready));
+            // who gains is told folded at first: the statements stand on the first screen
+            preview.fold();
             Box::new(preview)
         });
     }
@@ -348,11 +350,12 @@ impl Wizard {
             why: Line::new(why, Tone::Dim),
             rows,
             at: None,
+            offset: 0,
             grid: None,
             side: Vec::new(),
             keys,
         };
-        let leave = [("Esc", "back"), ("q", "leave, answers are kept")];
+        let leave = [("Esc", "back"), ("q", "leave")];
         if state.busy.is_some() {
             let rows = vec![Row::Text(
                 Line::empty()
@@ -386,7 +389,7 @@ impl Wizard {
         match &state.preview {
             Some(preview) => {
                 let (question, why, keys) = self.preview_words(preview);
-                Page { question, why, rows: Vec::new(), at: None, grid: None, side: Vec::new(), keys }
+                Page { question, why, rows: Vec::new(), at: None, offset: 0, grid: None, side: Vec::new(), keys }
             }
             None => {
                 let left = self.draft.accepted.len();
@@ -440,6 +443,7 @@ impl Wizard {
             ),
             rows,
             at,
+            offset: 0,
             grid: None,
             side,
             keys: vec![
@@ -447,7 +451,7 @@ impl Wizard {
                 ("Space", "leave it, or not"),
                 ("a", "all or none"),
                 ("Esc", "back"),
-                ("q", "leave, answers are kept"),
+                ("q", "leave"),
             ],
         }
     }
@@ -497,10 +501,10 @@ impl Wizard {
             Stage::Over(told) => {
                 let keys = match told.fate {
                     Fate::Committed => {
-                        vec![("Enter", "go on to the files"), ("↑↓", "read"), ("q", "leave, answers are kept")]
+                        vec![("Enter", "go on to the files"), ("↑↓", "read"), ("q", "leave")]
                     }
                     Fate::Nothing | Fate::Unknown | Fate::Rehearsed => {
-                        vec![("Enter", "look again"), ("Esc", "back"), ("q", "leave, answers are kept")]
+                        vec![("Enter", "look again"), ("Esc", "back"), ("q", "leave")]
                     }
                 };
                 let words = match told.fate {

@@ -37,7 +37,7 @@ impl Wizard {
 
     pub(super) fn proofs_key(&mut self, key: Key) -> Vec<Effect> {
         if let Some(by) = super::vertical(key) {
-            self.proofs.scroll = super::moved(self.proofs.scroll, by, 400);
+            self.proofs.scroll = super::moved(self.proofs.scroll, by, self.proofs_page().rows.len());
             return Vec::new();
         }
         let block = self.proofs.proven.blocks.get(self.proofs.at);
@@ -92,16 +92,17 @@ impl Wizard {
                 rows.push(Row::Text(Line::empty().known("  → ", Tone::Accent).and(remedy, Tone::Text)));
             }
         }
-        let mut side = Vec::new();
         if let Some(block) = proven.blocks.get(state.at) {
             let count = format!("  {} of {}", state.at + 1, proven.blocks.len());
-            side.push(Line::new("Hand-over: ", Tone::Title).and(&block.service, Tone::Strong).and(&count, Tone::Dim));
-            match &block.file {
-                Some(file) => side.push(Line::new("The URL with its password: ", Tone::Dim).and(file, Tone::Strong)),
-                None => side.push(Line::new("Its password is as it was.", Tone::Dim)),
-            }
-            side.push(Line::empty());
-            side.extend(block.text.lines().skip(state.scroll).map(|l| Line::new(l, Tone::Text)));
+            rows.push(Row::blank());
+            let title = Line::new("Hand-over: ", Tone::Title).and(&block.service, Tone::Strong);
+            rows.push(Row::Text(title.and(&count, Tone::Dim)));
+            rows.push(Row::Text(match &block.file {
+                Some(file) => Line::new("The URL with its password: ", Tone::Dim).and(file, Tone::Strong),
+                None => Line::new("Its password is as it was.", Tone::Dim),
+            }));
+            rows.push(Row::blank());
+            rows.extend(block.text.trim_end().lines().map(|l| Row::Text(Line::new(l, Tone::Text))));
         }
         let failing = proven.proofs.iter().filter(|p| !p.holds).count();
         let question = match (state.busy, failing) {
@@ -118,8 +119,9 @@ impl Wizard {
             ),
             rows,
             at: None,
+            offset: state.scroll,
             grid: None,
-            side,
+            side: Vec::new(),
             keys: vec![
                 ("Enter", "open the console"),
                 ("Tab", "next service"),

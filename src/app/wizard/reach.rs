@@ -127,6 +127,7 @@ impl Wizard {
             ),
             rows,
             at: Some(at),
+            offset: 0,
             grid: None,
             side: self.reach_side(),
             keys: vec![("Enter", "go on"), ("↑↓", "choose"), ("Esc", "back"), ("Ctrl-C", "leave, answers are kept")],

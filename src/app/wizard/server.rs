@@ -193,6 +193,10 @@ impl Wizard {
                 Vec::new()
             }
             Code::Enter => match self.here().map(|p| p.conninfo.clone()) {
+                Some(Some(conninfo)) if self.here().is_some_and(|p| p.guessed) => {
+                    self.server.typing = Some(Input::new(conninfo));
+                    Vec::new()
+                }
                 Some(Some(conninfo)) => {
                     let at = self.server.at;
                     self.connect(conninfo, Some(at), None)
@@ -247,6 +251,12 @@ impl Wizard {
             at = Some(rows.len());
             let label = Line::new("▸ connection string  ", Tone::Strong);
             rows.push(Row::Field { label, input: input.clone(), ghost: EXAMPLE.to_owned() });
+            if self.here().is_some_and(|p| p.guessed && p.conninfo.as_deref() == Some(input.value())) {
+                rows.push(Row::Text(Line::new(
+                    "  Role and database are a guess, nothing says them: put in yours, then Enter.",
+                    Tone::Warning,
+                )));
+            }
             rows.push(Row::dim(
                 "  What psql takes: a URL, host=… dbname=…, or service=NAME. Leave the password out: it is asked for.",
             ));
@@ -260,7 +270,7 @@ impl Wizard {
         if let Some(input) = &state.password {
             rows.push(Row::blank());
             let refused = state.trouble.as_ref().and_then(|t| t.lines.first()).cloned().unwrap_or_default();
-            rows.push(Row::Text(Line::new(&refused, Tone::Warning)));
+            rows.push(Row::Text(Line::empty().known("▲ ", Tone::Warning).and(&refused, Tone::Warning)));
             at = Some(rows.len());
             let label = Line::new("▸ password  ", Tone::Strong);
             let covered = Input::new("•".repeat(input.value().chars().count())).with_cursor(input.cursor());
@@ -294,6 +304,7 @@ impl Wizard {
             ),
             rows,
             at,
+            offset: 0,
             grid: None,
             side: self.server_side(),
             keys,

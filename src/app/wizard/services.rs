@@ -438,6 +438,7 @@ impl Wizard {
             ),
             rows,
             at,
+            offset: 0,
             grid: None,
             side: self.services_side(),
             keys: vec![
@@ -447,7 +448,7 @@ impl Wizard {
                 ("e", "edit"),
                 ("d", "delete"),
                 ("Esc", "back"),
-                ("q", "leave, answers are kept"),
+                ("q", "leave"),
             ],
         }
     }
@@ -569,6 +570,7 @@ impl Wizard {
             ),
             rows,
             at,
+            offset: 0,
             grid: None,
             side: Vec::new(),
             keys: vec![

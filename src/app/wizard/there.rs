@@ -95,14 +95,10 @@ impl Wizard {
             ),
             rows,
             at,
+            offset: 0,
             grid: None,
             side,
-            keys: vec![
-                ("Enter", "go on"),
-                ("↑↓", "look at a schema"),
-                ("Esc", "back"),
-                ("q", "leave, answers are kept"),
-            ],
+            keys: vec![("Enter", "go on"), ("↑↓", "look at a schema"), ("Esc", "back"), ("q", "leave")],
         }
     }
 

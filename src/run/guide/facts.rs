@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::super::setup::{self, Fresh, Judged, Kind, Login, Opened, Tries, Trouble, Writing};
+use super::super::{
+    handover,
+    setup::{self, Fresh, Judged, Kind, Login, Opened, Tries, Trouble, Writing},
+};
 use crate::{
     app::{
         act::Ready,
@@ -36,7 +39,8 @@ pub(super) fn lines(trouble: &Trouble) -> Vec<String> {
 }
 
 pub(super) fn trouble(trouble: &Trouble) -> wizard::Trouble {
-    let wants = trouble.kind == Kind::PasswordNeeded;
+    // a wrong one is asked for again
+    let wants = trouble.kind == Kind::PasswordNeeded || trouble.message.contains("28P01");
     wizard::Trouble { lines: lines(trouble), wants_password: wants }
 }
 
@@ -71,6 +75,16 @@ fn secret(secret: &Secret) -> String {
     }
 }
 
+/// With the role and the database that a server has at first, where nothing says another.
+fn complete(found: &Found) -> Found {
+    let first = || Some("postgres".to_owned());
+    Found {
+        user: found.user.clone().or_else(first),
+        database: found.database.clone().or_else(|| found.user.clone()).or_else(first),
+        ..found.clone()
+    }
+}
+
 /// What looking around led to.
 pub(super) fn around(discovery: &Discovery, dir: &Path) -> Around {
     let place = |found: &Found| {
@@ -88,7 +102,8 @@ pub(super) fn around(discovery: &Discovery, dir: &Path) -> Around {
         let product = if found.product.is_empty() { "a database" } else { &found.product };
         Place {
             name: found.name.clone(),
-            conninfo: found.conninfo(),
+            conninfo: complete(found).conninfo(),
+            guessed: found.libpq_service.is_none() && (found.user.is_none() || found.database.is_none()),
             state: format!("{product}, {}", reach(found)),
             answers: found.answers(),
             facts,
@@ -167,12 +182,17 @@ pub(super) async fn proven(
 ) -> Proven {
     let mut proofs = Vec::new();
     let policy = &judged.policy;
-    for test in setup::login_tests(&opened.target, policy, tries, env).await {
+    for test in setup::login_tests(&opened.target, &logins(policy, fresh), tries, env).await {
         let whose = test.services.join(", ");
+        let serves = policy.services.iter().any(|s| s.role == test.role);
         proofs.push(match test.login {
             Login::In { lands, asked, .. } => Proof {
                 holds: true,
-                sentence: format!("{whose}: logged in as {}; {lands}.", test.role),
+                sentence: if serves {
+                    format!("{whose}: logged in as {}; {lands}.", test.role)
+                } else {
+                    format!("{whose}: logged in; it reads and makes nothing.")
+                },
                 remedy: (!asked).then(|| {
                     "The server did not ask for the password: pg_hba.conf lets this connection in without one."
                         .to_owned()
@@ -218,7 +238,28 @@ pub(super) async fn proven(
         file: block.file.map(|f| f.display().to_string()),
         text: block.text,
     });
-    Proven { proofs, blocks: blocks.collect() }
+    let others = fresh.iter().filter(|f| !policy.services.iter().any(|s| s.role == f.role)).map(|f| Block {
+        service: f.role.clone(),
+        file: Some(f.file.display().to_string()),
+        text: format!("DATABASE_URL={}\n", handover::handed(&opened.target, &f.role, None, None).url()),
+    });
+    Proven { proofs, blocks: blocks.chain(others).collect() }
+}
+
+/// The services, and every other role that got a password, as who logs in.
+fn logins(policy: &Policy, fresh: &[Fresh]) -> Policy {
+    let mut all = policy.clone();
+    let serves = |role: &str| policy.services.iter().any(|s| s.role == role);
+    if let Some(first) = policy.services.first() {
+        all.services.extend(fresh.iter().filter(|f| !serves(&f.role)).map(|f| Service {
+            name: f.role.clone(),
+            role: f.role.clone(),
+            login: None,
+            instance: None,
+            ..first.clone()
+        }));
+    }
+    all
 }
 
 fn failed(trouble: &Trouble) -> Proof {
@@ -233,7 +274,7 @@ fn failed(trouble: &Trouble) -> Proof {
 fn held(again: &Judged, judged: &Judged) -> Vec<Proof> {
     let mut proofs = Vec::new();
     let judgement = &again.judgement;
-    if let Some((different, all)) = judgement.cells {
+    if let Some((all, different)) = judgement.cells {
         proofs.push(Proof {
             holds: different == 0,
             sentence: match different {
