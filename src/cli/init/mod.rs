@@ -142,8 +142,8 @@ impl Sitting<'_> {
         let here = policy.for_instance(&name, true);
         let folders = here.services.iter().filter_map(|s| Some((s.name.as_str(), s.revisions.as_deref()?)));
         let lineages: Arc<Lineages> = Arc::new(revisions::lineages(folders));
-        let mut judged = setup::judge_by(&self.opened.snapshot, Arc::new(here.clone()), lineages, Vec::new()).await?;
-        judged.plan.target.instance.clone_from(&name);
+        let judged =
+            setup::judge_by(&self.opened.snapshot, &name, Arc::new(here.clone()), lineages, Vec::new()).await?;
         Ok(Plans { name, judged, policy: here, standing: true, policy_path: path, draft: Draft::default() })
     }
 
@@ -167,7 +167,9 @@ impl Sitting<'_> {
             let words = format!("schema {schemas}, role {}", service.role);
             report.line().tone(&service.name, Tone::Strong).known("  ").text(&words).end()?;
             let why = plans.draft.services.iter().find(|s| s.name == service.name).map(|s| s.why.as_str());
-            report.paragraph(2, "", why.unwrap_or_default(), Tone::Dim)?;
+            if let Some(why) = why {
+                report.paragraph(2, "", why, Tone::Dim)?;
+            }
             for (to, levels) in &service.access {
                 let levels: Vec<&str> = levels.iter().map(|l| l.word()).collect();
                 report.paragraph(2, "", &format!("{} in {to}", levels.join(", ")), Tone::Text)?;
@@ -175,7 +177,10 @@ impl Sitting<'_> {
         }
         for rule in &plans.policy.roles {
             let places: Vec<String> = rule.access.keys().cloned().collect();
-            let words = format!("role, access to {}", text::list(&places, 6));
+            let words = match places.as_slice() {
+                [] => "role".to_owned(),
+                places => format!("role, access to {}", text::list(places, 6)),
+            };
             report.line().tone(&rule.name, Tone::Strong).known("  ").text(&words).end()?;
         }
         report.blank()
@@ -339,7 +344,8 @@ impl Sitting<'_> {
     async fn again(&mut self, plans: &mut Plans) -> Result<Vec<String>, Failure> {
         let opened = setup::open(&self.opened.target).await?;
         let lineages = Arc::clone(&plans.judged.judgement.lineages);
-        let judged = setup::judge_by(&opened.snapshot, Arc::new(plans.policy.clone()), lineages, Vec::new()).await?;
+        let policy = Arc::new(plans.policy.clone());
+        let judged = setup::judge_by(&opened.snapshot, &plans.name, policy, lineages, Vec::new()).await?;
         let found = &judged.judgement.findings;
         let found: Vec<_> = found.iter().filter(|f| f.severity > policy::Severity::Info).collect();
         if plans.standing || !self.args.leave_rest {

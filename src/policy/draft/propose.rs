@@ -117,7 +117,7 @@ impl Draft {
             if let Some(guessed) = guessed {
                 service.role.clone_from(&guessed.role);
                 service.owner = (guessed.owner != guessed.role).then(|| guessed.owner.clone());
-                service.connection_limit = guessed.connection_limit;
+                service.connection_limit = limit(snapshot, guessed.connection_limit);
                 // An empty public belongs to everybody who connects.
                 service.chosen = tables > 0 || schema.name != "public";
                 service.why = format!("{} owns or works with everything in {} ({count}).", guessed.role, schema.name);
@@ -125,7 +125,7 @@ impl Draft {
                 continue;
             } else if let Some(role) = most(snapshot, schema.oid) {
                 service.role.clone_from(&role.name);
-                service.connection_limit = (role.connection_limit >= 0).then_some(role.connection_limit);
+                service.connection_limit = limit(snapshot, Some(role.connection_limit));
                 service.why = format!("Most of the {count} in {} are {}'s.", schema.name, role.name);
             } else {
                 service.connection_limit = None;
@@ -195,20 +195,22 @@ impl Draft {
     /// Roles with access that no service logs in as.
     fn others(&mut self, found: &Policy) {
         let serves = |name: &str| self.services.iter().any(|s| s.chosen && s.role == name);
-        let roles = found.roles.iter().filter(|r| !serves(&r.name));
+        // A membership alone says nothing of this database.
+        let roles = found.roles.iter().filter(|r| !serves(&r.name) && !r.access.is_empty());
         let roles: Vec<DraftRole> = roles
             .map(|rule| {
                 let places: Vec<String> = rule.access.keys().cloned().collect();
-                let why = if places.is_empty() {
-                    "A member of other roles.".to_owned()
-                } else {
-                    format!("Has access to {} today.", text::list(&places, 4))
-                };
+                let why = format!("Has access to {} today.", text::list(&places, 4));
                 DraftRole { rule: rule.clone(), chosen: true, why }
             })
             .collect();
         self.roles = roles;
     }
+}
+
+/// A limit as it is; one that the server could not serve becomes the server's own.
+fn limit(snapshot: &Snapshot, limit: Option<i32>) -> Option<i32> {
+    limit.filter(|limit| *limit >= 0).map(|limit| limit.clamp(1, snapshot.server.max_connections.max(1)))
 }
 
 /// Tables and what is like them in a schema, extensions' left out.

@@ -87,22 +87,22 @@ fn command(finding: &Finding) -> Option<String> {
 pub async fn judge(opened: &Opened, draft: &Draft) -> Result<Judged, Trouble> {
     let policy = Arc::new(draft.policy(&opened.snapshot));
     let passwords = draft.passwords(&opened.snapshot);
-    let mut judged = judge_by(&opened.snapshot, policy, Arc::default(), passwords).await?;
-    judged.plan.target.instance.clone_from(&draft.name);
-    Ok(judged)
+    judge_by(&opened.snapshot, &draft.name, policy, Arc::default(), passwords).await
 }
 
-/// Judges and plans by a policy; these roles get a password.
+/// Judges and plans by a policy, for an instance of that name; these roles get a password.
 ///
 /// # Errors
 /// As [`judge`].
 pub async fn judge_by(
     snapshot: &Arc<Snapshot>,
+    name: &str,
     policy: Arc<Policy>,
     lineages: Arc<Lineages>,
     passwords: Vec<String>,
 ) -> Result<Judged, Trouble> {
-    let snapshot = Arc::clone(snapshot);
+    // Findings name the commands that settle them, with the name that the instance will have.
+    let snapshot = Arc::new(Snapshot { instance: name.to_owned(), ..(**snapshot).clone() });
     on_a_thread(move || judged(snapshot, policy, lineages, passwords)).await?
 }
 
