@@ -305,10 +305,10 @@ impl Sitting<'_> {
         for file in files.iter().filter(|f| f.changes()) {
             self.report.blank()?;
             self.report.line().known("File ").tone(&file.path.display().to_string(), Tone::Strong).end()?;
-            let before: Vec<&str> = file.before.iter().flat_map(|b| b.lines()).collect();
-            let new = file.text.lines().filter(|line| line.is_empty() || !before.contains(line));
-            for line in new {
-                self.report.paragraph(2, "", line, Tone::Text)?;
+            // What is added at the end is enough of a file that is there.
+            let added = file.before.as_deref().and_then(|before| file.text.strip_prefix(before));
+            for line in added.unwrap_or(&file.text).trim_start_matches('\n').lines() {
+                self.report.line().known("  ").text(line).end()?;
             }
         }
         self.report.blank()?;
@@ -416,8 +416,10 @@ impl Sitting<'_> {
 
     fn end(&mut self, plans: &Plans, again: Vec<String>, logins: bool) -> Outcome {
         self.report.blank()?;
-        for left in &plans.policy.accepted {
-            self.report.paragraph(0, "Left: ", &format!("{}: {}", left.finding, left.reason), Tone::Dim)?;
+        if !plans.policy.accepted.is_empty() {
+            let n = text::count(plans.policy.accepted.len() as u64, "finding is", "findings are");
+            let words = format!("{n} left: the exceptions of {} say how each is settled.", plans.policy_path.display());
+            self.report.paragraph(0, "", &words, Tone::Warning)?;
         }
         for found in &again {
             self.report.paragraph(0, "Still found: ", found, Tone::Warning)?;

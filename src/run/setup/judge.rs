@@ -60,7 +60,10 @@ impl Open {
     pub fn reason(&self, day: &str) -> String {
         match &self.command {
             Some(command) => format!("left at the set-up on {day}; `{command}` settles it"),
-            None => format!("left at the set-up on {day}"),
+            None => {
+                let first = self.remedy.split(". ").next().unwrap_or_default().trim_end_matches('.');
+                format!("left at the set-up on {day}; to do: {first}")
+            }
         }
     }
 }
@@ -69,9 +72,11 @@ impl Open {
 fn command(finding: &Finding) -> Option<String> {
     let named = finding.remedy.split('`').skip(1).step_by(2).find(|word| word.starts_with("pgmoat "));
     let by_code = match finding.code {
-        "version-table-shared" | "version-table-misplaced" | "version-table-duplicate" | "version-table-shadowed" => {
-            Some("pgmoat versions move")
-        }
+        "version-table-shared"
+        | "version-table-misplaced"
+        | "version-table-duplicate"
+        | "version-table-shadowed"
+        | "version-table-missing" => Some("pgmoat versions move"),
         "table-overlap" | "object-misplaced" => Some("pgmoat isolate"),
         "role-overprivileged" => Some("pgmoat replace-role"),
         "rls-missing" | "rls-no-policy" | "rls-policy-inert" | "rls-not-forced" => Some("pgmoat setup-rls"),
