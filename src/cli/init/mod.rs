@@ -147,8 +147,8 @@ impl Sitting<'_> {
         let here = policy.for_instance(&name, true);
         let folders = here.services.iter().filter_map(|s| Some((s.name.as_str(), s.revisions.as_deref()?)));
         let lineages: Arc<Lineages> = Arc::new(revisions::lineages(folders));
-        let mut judged = setup::judge_by(&self.opened.snapshot, Arc::new(here.clone()), lineages, Vec::new()).await?;
-        judged.plan.target.instance.clone_from(&name);
+        let judged =
+            setup::judge_by(&self.opened.snapshot, &name, Arc::new(here.clone()), lineages, Vec::new()).await?;
         Ok(Plans { name, judged, policy: here, standing: true, policy_path: path, draft: Draft::default() })
     }
 
@@ -172,7 +172,9 @@ impl Sitting<'_> {
             let words = format!("schema {schemas}, role {}", service.role);
             report.line().tone(&service.name, Tone::Strong).known("  ").text(&words).end()?;
             let why = plans.draft.services.iter().find(|s| s.name == service.name).map(|s| s.why.as_str());
-            report.paragraph(2, "", why.unwrap_or_default(), Tone::Dim)?;
+            if let Some(why) = why {
+                report.paragraph(2, "", why, Tone::Dim)?;
+            }
             for (to, levels) in &service.access {
                 let levels: Vec<&str> = levels.iter().map(|l| l.word()).collect();
                 report.paragraph(2, "", &format!("{} in {to}", levels.join(", ")), Tone::Text)?;
@@ -180,7 +182,10 @@ impl Sitting<'_> {
         }
         for rule in &plans.policy.roles {
             let places: Vec<String> = rule.access.keys().cloned().collect();
-            let words = format!("role, access to {}", text::list(&places, 6));
+            let words = match places.as_slice() {
+                [] => "role".to_owned(),
+                places => format!("role, access to {}", text::list(places, 6)),
+            };
             report.line().tone(&rule.name, Tone::Strong).known("  ").text(&words).end()?;
         }
         report.blank()
@@ -305,10 +310,10 @@ impl Sitting<'_> {
         for file in files.iter().filter(|f| f.changes()) {
             self.report.blank()?;
             self.report.line().known("File ").tone(&file.path.display().to_string(), Tone::Strong).end()?;
-            let before: Vec<&str> = file.before.iter().flat_map(|b| b.lines()).collect();
-            let new = file.text.lines().filter(|line| line.is_empty() || !before.contains(line));
-            for line in new {
-                self.report.paragraph(2, "", line, Tone::Text)?;
+            // What is added at the end is enough of a file that is there.
+            let added = file.before.as_deref().and_then(|before| file.text.strip_prefix(before));
+            for line in added.unwrap_or(&file.text).trim_start_matches('\n').lines() {
+                self.report.line().known("  ").text(line).end()?;
             }
         }
         self.report.blank()?;
@@ -344,7 +349,8 @@ impl Sitting<'_> {
     async fn again(&mut self, plans: &mut Plans) -> Result<Vec<String>, Failure> {
         let opened = setup::open(&self.opened.target).await?;
         let lineages = Arc::clone(&plans.judged.judgement.lineages);
-        let judged = setup::judge_by(&opened.snapshot, Arc::new(plans.policy.clone()), lineages, Vec::new()).await?;
+        let policy = Arc::new(plans.policy.clone());
+        let judged = setup::judge_by(&opened.snapshot, &plans.name, policy, lineages, Vec::new()).await?;
         let found = &judged.judgement.findings;
         let found: Vec<_> = found.iter().filter(|f| f.severity > policy::Severity::Info).collect();
         if plans.standing || !self.args.leave_rest {
@@ -415,8 +421,10 @@ impl Sitting<'_> {
 
     fn end(&mut self, plans: &Plans, again: Vec<String>, logins: bool) -> Outcome {
         self.report.blank()?;
-        for left in &plans.policy.accepted {
-            self.report.paragraph(0, "Left: ", &format!("{}: {}", left.finding, left.reason), Tone::Dim)?;
+        if !plans.policy.accepted.is_empty() {
+            let n = text::count(plans.policy.accepted.len() as u64, "finding is", "findings are");
+            let words = format!("{n} left: the exceptions of {} say how each is settled.", plans.policy_path.display());
+            self.report.paragraph(0, "", &words, Tone::Warning)?;
         }
         for found in &again {
             self.report.paragraph(0, "Still found: ", found, Tone::Warning)?;

@@ -14,7 +14,7 @@ use crate::{
         failure::Failure,
         report,
     },
-    config::{Config, Conninfo, Env, Target, TargetOptions, conninfo::Settings, paths, target},
+    config::{Config, Conninfo, Env, Target, TargetOptions, conninfo::Settings, entry, paths, target},
     discover::{self, Around, Found, files::Disk},
     policy::{
         Policy,
@@ -114,7 +114,7 @@ pub async fn find(global: &Global, env: &Env, args: &Init) -> Result<Place, Fail
     }
     let url = match config.instance(&target.name) {
         Some(instance) => instance.url.clone(),
-        None => url(given, &target.conninfo)?,
+        None => entry::url(given, &target.conninfo)?,
     };
     Ok(Place {
         target,
@@ -151,20 +151,6 @@ fn given(options: &TargetOptions, env: &Env) -> Result<Settings, Failure> {
         }
     }
     Ok(settings)
-}
-
-/// The connection string that leads there without this shell's surroundings, and without a password.
-fn url(mut given: Settings, conninfo: &Conninfo) -> Result<String, Failure> {
-    if given.get("service").is_some_and(|s| !s.is_empty()) {
-        return Ok(given.text());
-    }
-    if let [host] = conninfo.hosts.as_slice() {
-        given.set("host", host.host.clone())?;
-        given.set("port", host.port.to_string())?;
-    }
-    given.set("user", conninfo.user.clone())?;
-    given.set("dbname", conninfo.dbname.clone())?;
-    Ok(given.text())
 }
 
 /// The one database that was found; several are a question.

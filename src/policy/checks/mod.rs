@@ -215,7 +215,7 @@ fn accept(policy: &Policy, finding: &mut Finding) {
     if let Some(accepted) = policy.accepted.iter().find(|a| a.covers(finding)) {
         finding.severity = Severity::Info;
         finding.fix = None;
-        finding.why = format!("Left as it is by the policy: {}. {}", accepted.reason, finding.why);
+        finding.message = format!("{} Left as it is: {}.", finding.message, accepted.reason.trim_end_matches('.'));
     }
 }
 

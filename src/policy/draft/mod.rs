@@ -3,6 +3,7 @@
 //! server and no statement.
 
 mod faults;
+mod held;
 mod propose;
 mod shape;
 
@@ -55,6 +56,9 @@ pub struct DraftService {
     pub version_table: bool,
     /// An existing role gets a new password too; a new one always does.
     pub new_password: bool,
+    /// Groups that an existing role is in and that nobody logs in as: they stay.
+    #[serde(default)]
+    pub member_of: Vec<String>,
     /// Where the proposal comes from, one sentence.
     pub why: String,
 }
@@ -75,6 +79,7 @@ impl DraftService {
             role_exists: false,
             version_table: true,
             new_password: false,
+            member_of: Vec::new(),
             why: "A service of its own: one schema, one role that owns it, nobody else's tables in sight.".to_owned(),
         }
     }

@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Draft, DraftAccess, DraftRole, DraftService};
+use super::{Draft, DraftRole, DraftService, held};
 use crate::{
     domain::{
         Oid,
         effective::Matrix,
         snapshot::{Role, Schema, Snapshot},
     },
-    policy::{Policy, checks::audit_schema_missing::AUDIT, derive, desired::real_owner},
+    policy::{Level, Policy, RoleRule, checks::audit_schema_missing::AUDIT, derive, desired::real_owner},
     text,
 };
 
@@ -59,7 +59,8 @@ impl Draft {
         }
         draft.found(snapshot, &found);
         draft.neighbours(snapshot, neighbours);
-        draft.others(&found);
+        draft.others(snapshot, &matrix, &found);
+        draft.as_it_is(snapshot, &matrix);
         draft.services.sort_by(|a, b| (!a.chosen, &a.name).cmp(&(!b.chosen, &b.name)));
         draft
     }
@@ -100,7 +101,9 @@ impl Draft {
     pub fn look(&mut self, snapshot: &Snapshot) {
         for service in &mut self.services {
             service.schema_exists = snapshot.catalog.schema_named(&service.schema).is_some();
-            service.role_exists = snapshot.catalog.role_named(&service.role).is_some();
+            let role = snapshot.catalog.role_named(&service.role);
+            service.role_exists = role.is_some();
+            service.member_of = role.map(|r| groups(snapshot, r.oid)).unwrap_or_default();
         }
     }
 
@@ -114,18 +117,29 @@ impl Draft {
             schema.name.clone_into(&mut service.schema);
             service.version_table = versions(snapshot, schema);
             let count = text::count(tables, "table", "tables");
+            let owner =
+                guessed.map(|g| g.role.as_str()).or_else(|| most(snapshot, schema.oid).map(|r| r.name.as_str()));
+            if let (Some(role), "public") = (owner, schema.name.as_str()) {
+                // public is where it stands, not what it is.
+                service.name = base(role).to_owned();
+            }
             if let Some(guessed) = guessed {
                 service.role.clone_from(&guessed.role);
                 service.owner = (guessed.owner != guessed.role).then(|| guessed.owner.clone());
-                service.connection_limit = guessed.connection_limit;
+                service.connection_limit = limit(snapshot, guessed.connection_limit);
                 // An empty public belongs to everybody who connects.
                 service.chosen = tables > 0 || schema.name != "public";
                 service.why = format!("{} owns or works with everything in {} ({count}).", guessed.role, schema.name);
             } else if tables == 0 {
-                continue;
+                let owner = catalog.roles.iter().find(|r| r.oid == real_owner(catalog, schema.owner));
+                let Some(owner) = owner.filter(|r| !administers(r)) else { continue };
+                service.role.clone_from(&owner.name);
+                service.connection_limit = limit(snapshot, Some(owner.connection_limit));
+                service.chosen = false;
+                service.why = format!("{} owns the empty schema {}, and may not log in.", owner.name, schema.name);
             } else if let Some(role) = most(snapshot, schema.oid) {
                 service.role.clone_from(&role.name);
-                service.connection_limit = (role.connection_limit >= 0).then_some(role.connection_limit);
+                service.connection_limit = limit(snapshot, Some(role.connection_limit));
                 service.why = format!("Most of the {count} in {} are {}'s.", schema.name, role.name);
             } else {
                 service.connection_limit = None;
@@ -133,13 +147,6 @@ impl Draft {
                 service.why = format!("{} holds {count}, and no service's role owns them.", schema.name);
             }
             self.services.push(service);
-        }
-        for service in &found.services {
-            let of = self.services.iter().find(|s| service.schemas.contains(&s.schema)).map(|s| s.name.clone());
-            let Some(of) = of else { continue };
-            for (to, levels) in &service.access {
-                self.access.push(DraftAccess { of: of.clone(), to: to.clone(), levels: levels.clone() });
-            }
         }
         self.look(snapshot);
     }
@@ -193,22 +200,67 @@ impl Draft {
     }
 
     /// Roles with access that no service logs in as.
-    fn others(&mut self, found: &Policy) {
+    fn others(&mut self, snapshot: &Snapshot, matrix: &Matrix, found: &Policy) {
         let serves = |name: &str| self.services.iter().any(|s| s.chosen && s.role == name);
-        let roles = found.roles.iter().filter(|r| !serves(&r.name));
-        let roles: Vec<DraftRole> = roles
-            .map(|rule| {
-                let places: Vec<String> = rule.access.keys().cloned().collect();
-                let why = if places.is_empty() {
-                    "A member of other roles.".to_owned()
-                } else {
-                    format!("Has access to {} today.", text::list(&places, 4))
-                };
-                DraftRole { rule: rule.clone(), chosen: true, why }
-            })
-            .collect();
+        let mut roles = Vec::new();
+        for rule in found.roles.iter().filter(|r| !serves(&r.name)) {
+            let Some(role) = snapshot.catalog.role_named(&rule.name) else { continue };
+            let mut access = rule.access.clone();
+            for (schema, levels) in places(snapshot, matrix, role) {
+                access.insert(schema, levels);
+            }
+            // A membership alone says nothing of this database.
+            if access.is_empty() {
+                continue;
+            }
+            let names: Vec<String> = access.keys().cloned().collect();
+            let why = format!("Has access to {} today.", text::list(&names, 4));
+            roles.push(DraftRole { rule: RoleRule { access, ..rule.clone() }, chosen: true, why });
+        }
         self.roles = roles;
     }
+
+    /// What the services' roles may do in schemas of others today.
+    fn as_it_is(&mut self, snapshot: &Snapshot, matrix: &Matrix) {
+        for service in self.services.clone() {
+            let Some(role) = snapshot.catalog.role_named(&service.role) else { continue };
+            let own = |schema: &str| self.services.iter().any(|s| s.role == service.role && s.schema == schema);
+            let places = places(snapshot, matrix, role).into_iter().filter(|(schema, _)| !own(schema));
+            for (to, levels) in places.collect::<Vec<_>>() {
+                self.set(&service.name, &to, &levels);
+            }
+        }
+    }
+}
+
+/// What a role holds, schema by schema.
+fn places(snapshot: &Snapshot, matrix: &Matrix, role: &Role) -> Vec<(String, Vec<Level>)> {
+    let all = snapshot.catalog.schemas.iter().enumerate().filter(|(_, s)| !s.is_system() && !s.extension);
+    let all = all.filter(|(_, s)| real_owner(&snapshot.catalog, s.owner) != role.oid);
+    let held = all.map(|(position, s)| (s.name.clone(), held::levels(snapshot, matrix, role, position)));
+    held.filter(|(_, levels)| !levels.is_empty()).collect()
+}
+
+/// Groups of a role that nobody logs in as; the server's own and the platform's left out.
+fn groups(snapshot: &Snapshot, role: Oid) -> Vec<String> {
+    let catalog = &snapshot.catalog;
+    let of = catalog.memberships.iter().filter(|m| m.member == role);
+    let groups = of.filter_map(|m| catalog.roles.iter().find(|r| r.oid == m.role));
+    let plain = groups.filter(|g| !g.login && !g.superuser && !g.is_platform());
+    let names: BTreeSet<String> = plain.map(|g| g.name.clone()).collect();
+    names.into_iter().collect()
+}
+
+/// A role's name without what only says that it is one.
+fn base(role: &str) -> &str {
+    let endings = ["_user", "_app", "_role", "_owner"];
+    let stem = endings.iter().find_map(|e| role.strip_suffix(e)).filter(|stem| !stem.is_empty());
+    stem.unwrap_or(role)
+}
+
+/// A limit as it is; one that the server could not serve becomes the server's own.
+fn limit(snapshot: &Snapshot, limit: Option<i32>) -> Option<i32> {
+    limit.filter(|limit| *limit >= 0).map(|limit| limit.clamp(1, snapshot.server.max_connections.max(1)))
 }
 
 /// Tables and what is like them in a schema, extensions' left out.
@@ -224,6 +276,11 @@ fn versions(snapshot: &Snapshot, schema: &Schema) -> bool {
     tables().any(|t| t.schema == schema.oid || t.name.ends_with(&suffix))
 }
 
+/// The role that initdb made, or the platform's: no service should be it.
+fn administers(role: &Role) -> bool {
+    role.oid == Oid(10) || role.is_platform()
+}
+
 /// The login role that owns most of a schema, when it is no administrator's.
 fn most(snapshot: &Snapshot, schema: Oid) -> Option<&Role> {
     let catalog = &snapshot.catalog;
@@ -234,7 +291,5 @@ fn most(snapshot: &Snapshot, schema: Oid) -> Option<&Role> {
     let total: u64 = owned.values().sum();
     let (owner, count) = owned.into_iter().max_by_key(|(_, n)| *n)?;
     let role = catalog.roles.iter().find(|r| r.oid == owner)?;
-    // The role that initdb made administers the cluster; no service should be it.
-    let bootstrap = role.oid == Oid(10);
-    (count * 2 > total && role.login && !role.is_platform() && !bootstrap).then_some(role)
+    (count * 2 > total && role.login && !administers(role)).then_some(role)
 }

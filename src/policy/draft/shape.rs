@@ -75,7 +75,7 @@ impl Draft {
             tenant_exempt: false,
             instance: None,
             applications: Vec::new(),
-            member_of: None,
+            member_of: Some(service.member_of.clone()).filter(|groups| !groups.is_empty()),
             login: None,
         }
     }

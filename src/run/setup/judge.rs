@@ -60,7 +60,10 @@ impl Open {
     pub fn reason(&self, day: &str) -> String {
         match &self.command {
             Some(command) => format!("left at the set-up on {day}; `{command}` settles it"),
-            None => format!("left at the set-up on {day}"),
+            None => {
+                let first = self.remedy.split(". ").next().unwrap_or_default().trim_end_matches('.');
+                format!("left at the set-up on {day}; to do: {first}")
+            }
         }
     }
 }
@@ -69,9 +72,11 @@ impl Open {
 fn command(finding: &Finding) -> Option<String> {
     let named = finding.remedy.split('`').skip(1).step_by(2).find(|word| word.starts_with("pgmoat "));
     let by_code = match finding.code {
-        "version-table-shared" | "version-table-misplaced" | "version-table-duplicate" | "version-table-shadowed" => {
-            Some("pgmoat versions move")
-        }
+        "version-table-shared"
+        | "version-table-misplaced"
+        | "version-table-duplicate"
+        | "version-table-shadowed"
+        | "version-table-missing" => Some("pgmoat versions move"),
         "table-overlap" | "object-misplaced" => Some("pgmoat isolate"),
         "role-overprivileged" => Some("pgmoat replace-role"),
         "rls-missing" | "rls-no-policy" | "rls-policy-inert" | "rls-not-forced" => Some("pgmoat setup-rls"),
@@ -87,22 +92,22 @@ fn command(finding: &Finding) -> Option<String> {
 pub async fn judge(opened: &Opened, draft: &Draft) -> Result<Judged, Trouble> {
     let policy = Arc::new(draft.policy(&opened.snapshot));
     let passwords = draft.passwords(&opened.snapshot);
-    let mut judged = judge_by(&opened.snapshot, policy, Arc::default(), passwords).await?;
-    judged.plan.target.instance.clone_from(&draft.name);
-    Ok(judged)
+    judge_by(&opened.snapshot, &draft.name, policy, Arc::default(), passwords).await
 }
 
-/// Judges and plans by a policy; these roles get a password.
+/// Judges and plans by a policy, for an instance of that name; these roles get a password.
 ///
 /// # Errors
 /// As [`judge`].
 pub async fn judge_by(
     snapshot: &Arc<Snapshot>,
+    name: &str,
     policy: Arc<Policy>,
     lineages: Arc<Lineages>,
     passwords: Vec<String>,
 ) -> Result<Judged, Trouble> {
-    let snapshot = Arc::clone(snapshot);
+    // Findings name the commands that settle them, with the name that the instance will have.
+    let snapshot = Arc::new(Snapshot { instance: name.to_owned(), ..(**snapshot).clone() });
     on_a_thread(move || judged(snapshot, policy, lineages, passwords)).await?
 }
 
