@@ -15,7 +15,7 @@ use crate::{
     },
     config::{Env, target::Environment},
     discover::{Discovery, Found, Reach, Secret},
-    policy::{Severity, judgement::Judgement, versions::declared_place},
+    policy::{Policy, Service, Severity, judgement::Judgement, versions::declared_place},
     text,
 };
 
