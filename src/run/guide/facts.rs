@@ -217,7 +217,15 @@ pub(super) async fn proven(
     match setup::open(&opened.target).await {
         Ok(now) => {
             let lineages = std::sync::Arc::default();
-            match setup::judge_by(&now.snapshot, std::sync::Arc::clone(policy), lineages, Vec::new()).await {
+            match setup::judge_by(
+                &judged.plan.target.instance,
+                &now.snapshot,
+                std::sync::Arc::clone(policy),
+                lineages,
+                Vec::new(),
+            )
+            .await
+            {
                 Ok(again) => proofs.extend(held(&again, judged)),
                 Err(trouble) => proofs.push(failed(&trouble)),
             }
