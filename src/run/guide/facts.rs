@@ -218,8 +218,8 @@ pub(super) async fn proven(
         Ok(now) => {
             let lineages = std::sync::Arc::default();
             match setup::judge_by(
-                &judged.plan.target.instance,
                 &now.snapshot,
+                &judged.plan.target.instance,
                 std::sync::Arc::clone(policy),
                 lineages,
                 Vec::new(),
