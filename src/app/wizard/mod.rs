@@ -192,7 +192,8 @@ pub struct Text {
 /// One line of the checklist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
-    pub holds: bool,
+    /// `None`: it was not tried, or is only to be known.
+    pub holds: Option<bool>,
     pub sentence: String,
     /// What helps, where it does not hold.
     pub remedy: Option<String>,
@@ -317,6 +318,8 @@ const NOTICE_MS: u64 = 6000;
 pub struct Wizard {
     /// Answers of an earlier start, while it is asked whether to go on with them.
     earlier: Option<Kept>,
+    /// The server that was named, in case of beginning anew.
+    named: Option<String>,
     /// Cursor of that question.
     earlier_at: usize,
     /// Instances of the configuration, with where they lead.
@@ -360,9 +363,10 @@ impl Wizard {
     /// named on the command line, `taken` the names of the configuration's instances with their connection strings.
     #[must_use]
     pub fn new(earlier: Option<Kept>, conninfo: Option<String>, taken: Vec<(String, String)>) -> (Wizard, Vec<Effect>) {
-        let earlier = earlier.filter(|_| conninfo.is_none());
+        let asks = earlier.is_some();
         let mut wizard = Wizard {
             earlier,
+            named: conninfo.clone().filter(|_| asks),
             earlier_at: 0,
             taken,
             step: Step::Server,
@@ -393,7 +397,7 @@ impl Wizard {
             leaving: false,
         };
         let mut effects = vec![Effect::Look];
-        if let Some(conninfo) = conninfo {
+        if let Some(conninfo) = conninfo.filter(|_| !asks) {
             effects.extend(wizard.connect(conninfo, None, None));
         }
         (wizard, effects)
@@ -624,7 +628,8 @@ impl Wizard {
                 let Some(kept) = self.earlier.take() else { return Vec::new() };
                 self.fresh();
                 if self.earlier_at == 1 {
-                    return vec![Effect::Forget];
+                    let named = self.named.take().map(|conninfo| self.connect(conninfo, None, None));
+                    return [Effect::Forget].into_iter().chain(named.into_iter().flatten()).collect();
                 }
                 let url = kept.url.clone();
                 self.resuming = Some(Step::of(&kept.step).min(Step::Plan));

@@ -425,8 +425,8 @@ impl Wizard {
         let mut side = Vec::new();
         if let Some(here) = state.asking.get(state.at) {
             side.push(Line::new(&here.message, Tone::Strong));
-            side.push(Line::new(&here.why, Tone::Text));
             side.push(Line::new("later     ", Tone::Dim).and(&here.later, Tone::Accent));
+            side.push(Line::new(&here.why, Tone::Text));
             let words = if self.leaves(&here.finding) {
                 "It is written into the policy as an exception with this reason, and stays listed as information."
             } else {
@@ -464,11 +464,11 @@ impl Wizard {
             Stage::Shown => {
                 let lacks = preview.ready().is_some_and(|r| !r.lacks.is_empty());
                 let mut keys = if lacks { Vec::new() } else { vec![("Enter", "run it"), ("r", "rehearse")] };
-                keys.push(("w", "write the SQL to a file"));
+                keys.extend([("Tab", "next part"), ("w", "write the SQL")]);
                 if self.plan.saved {
                     keys.push(("n", "go on without running it"));
                 }
-                keys.extend([("v", "show all"), ("Tab", "next part"), ("Esc", "back"), ("q", "leave")]);
+                keys.extend([("v", "show all"), ("Esc", "back"), ("q", "leave")]);
                 (
                     title("This would be run. Shall it?"),
                     dim(

@@ -86,7 +86,11 @@ impl Wizard {
             ));
         }
         for proof in &proven.proofs {
-            let (mark, tone) = if proof.holds { ("✔ ", Tone::Good) } else { ("✖ ", Tone::Error) };
+            let (mark, tone) = match proof.holds {
+                Some(true) => ("✔ ", Tone::Good),
+                Some(false) => ("✖ ", Tone::Error),
+                None => ("○ ", Tone::Dim),
+            };
             rows.push(Row::Text(Line::empty().known(mark, tone).and(&proof.sentence, Tone::Text)));
             if let Some(remedy) = &proof.remedy {
                 rows.push(Row::Text(Line::empty().known("  → ", Tone::Accent).and(remedy, Tone::Text)));
@@ -104,7 +108,7 @@ impl Wizard {
             rows.push(Row::blank());
             rows.extend(block.text.trim_end().lines().map(|l| Row::Text(Line::new(l, Tone::Text))));
         }
-        let failing = proven.proofs.iter().filter(|p| !p.holds).count();
+        let failing = proven.proofs.iter().filter(|p| p.holds == Some(false)).count();
         let question = match (state.busy, failing) {
             (Some(_), _) => Line::new("Does it hold?", Tone::Title),
             (None, 0) => Line::new("It is set up, and it holds.", Tone::Good),

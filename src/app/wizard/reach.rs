@@ -68,10 +68,12 @@ impl Wizard {
         };
         if let Some(by) = by {
             self.reach.at = moved(self.reach.at, by, CHOICES.len() + 1);
-            if let Some((environment, _)) = CHOICES.get(self.reach.at) {
-                self.environment = *environment;
-            }
             return Vec::new();
+        }
+        // what the cursor is on counts when it is taken, not when it is passed
+        let here = CHOICES.get(self.reach.at).map(|(environment, _)| *environment);
+        if matches!(key.code, Code::Enter | Code::Char(' ')) {
+            self.environment = here.unwrap_or(self.environment);
         }
         match key.code {
             Code::Esc => self.back(),
@@ -130,7 +132,7 @@ impl Wizard {
             offset: 0,
             grid: None,
             side: self.reach_side(),
-            keys: vec![("Enter", "go on"), ("↑↓", "choose"), ("Esc", "back"), ("Ctrl-C", "leave, answers are kept")],
+            keys: vec![("Enter", "go on"), ("↑↓", "choose"), ("Space", "mark"), ("Esc", "back"), ("Ctrl-C", "leave, answers are kept")],
         }
     }
 

@@ -181,38 +181,45 @@ pub(super) async fn proven(
     writings: &[Writing],
 ) -> Proven {
     let mut proofs = Vec::new();
+    let mut unasked: Vec<String> = Vec::new();
     let policy = &judged.policy;
     for test in setup::login_tests(&opened.target, &logins(policy, fresh), tries, env).await {
         let whose = test.services.join(", ");
         let serves = policy.services.iter().any(|s| s.role == test.role);
         proofs.push(match test.login {
-            Login::In { lands, asked, .. } => Proof {
-                holds: true,
-                sentence: if serves {
+            Login::In { lands, asked, .. } => {
+                let sentence = if serves {
                     format!("{whose}: logged in as {}; {lands}.", test.role)
                 } else {
                     format!("{whose}: logged in; it reads and makes nothing.")
-                },
-                remedy: (!asked).then(|| {
-                    "The server did not ask for the password: pg_hba.conf lets this connection in without one."
-                        .to_owned()
-                }),
-            },
+                };
+                if !asked {
+                    unasked.push(test.role);
+                }
+                Proof { holds: Some(true), sentence, remedy: None }
+            }
             Login::Out(why) => Proof {
-                holds: false,
+                holds: Some(false),
                 sentence: format!(
                     "{whose}: a login as {} fails: {}",
                     test.role,
                     why.lines().next().unwrap_or_default()
                 ),
-                remedy: Some(format!("`pgmoat set-password` gives {} a password that is known.", test.role)),
+                remedy: why
+                    .contains("28P01")
+                    .then(|| format!("`pgmoat set-password` gives {} a password that is known.", test.role)),
             },
             Login::Untried(why) => Proof {
-                holds: true,
+                holds: None,
                 sentence: format!("{whose}: a login as {} was not tried: {why}.", test.role),
                 remedy: None,
             },
         });
+    }
+    if !unasked.is_empty() {
+        let words = "The server asked for no password: pg_hba.conf lets this connection in without one, as";
+        let sentence = format!("{words} {}.", text::list(&unasked, 4));
+        proofs.push(Proof { holds: None, sentence, remedy: None });
     }
     match setup::open(&opened.target).await {
         Ok(now) => {
@@ -234,18 +241,24 @@ pub(super) async fn proven(
     }
     proofs.extend(writings.iter().map(|w| match std::fs::read_to_string(&w.path) {
         Ok(text) if text == w.text => {
-            Proof { holds: true, sentence: format!("Written: {}", w.path.display()), remedy: None }
+            Proof { holds: Some(true), sentence: format!("Written: {}", w.path.display()), remedy: None }
         }
-        Ok(_) => Proof { holds: false, sentence: format!("{} is another by now.", w.path.display()), remedy: None },
-        Err(error) => {
-            Proof { holds: false, sentence: format!("could not read {}: {error}", w.path.display()), remedy: None }
+        Ok(_) => {
+            Proof { holds: Some(false), sentence: format!("{} is another by now.", w.path.display()), remedy: None }
         }
+        Err(error) => Proof {
+            holds: Some(false),
+            sentence: format!("could not read {}: {error}", w.path.display()),
+            remedy: None,
+        },
     }));
     let blocks = setup::hand_over(&opened.target, &policy.services, fresh).into_iter().map(|block| Block {
         service: block.service,
         file: block.file.map(|f| f.display().to_string()),
         text: block.text,
     });
+    // what does not hold is read first
+    proofs.sort_by_key(|p| p.holds != Some(false));
     let others = fresh.iter().filter(|f| !policy.services.iter().any(|s| s.role == f.role)).map(|f| Block {
         service: f.role.clone(),
         file: Some(f.file.display().to_string()),
@@ -272,7 +285,7 @@ fn logins(policy: &Policy, fresh: &[Fresh]) -> Policy {
 
 fn failed(trouble: &Trouble) -> Proof {
     Proof {
-        holds: false,
+        holds: Some(false),
         sentence: format!("The database cannot be read again: {}", trouble.message),
         remedy: Some(trouble.remedy.clone()).filter(|r| !r.is_empty()),
     }
@@ -282,14 +295,18 @@ fn failed(trouble: &Trouble) -> Proof {
 fn held(again: &Judged, judged: &Judged) -> Vec<Proof> {
     let mut proofs = Vec::new();
     let judgement = &again.judgement;
+    let findings: Vec<_> = judgement.findings.iter().filter(|f| f.severity > Severity::Info).collect();
     if let Some((all, different)) = judgement.cells {
+        // what is left for now differs still
+        let holds = different == 0 || findings.is_empty();
         proofs.push(Proof {
-            holds: different == 0,
-            sentence: match different {
-                0 => format!("The matrix is as declared, in all {all} cells."),
-                n => format!("{n} of {all} cells of the matrix differ from what is declared."),
+            holds: Some(holds),
+            sentence: match (different, holds) {
+                (0, _) => format!("The matrix is as declared, in all {all} cells."),
+                (n, true) => format!("The matrix is as declared, but for {n} of {all} cells that are left for now."),
+                (n, false) => format!("{n} of {all} cells of the matrix differ from what is declared."),
             },
-            remedy: (different > 0).then(|| "`pgmoat plan` shows what they lack.".to_owned()),
+            remedy: (!holds).then(|| "`pgmoat plan` shows what they lack.".to_owned()),
         });
     }
     for service in judged.policy.services.iter().filter(|s| s.version_table.is_some()) {
@@ -303,16 +320,15 @@ fn held(again: &Judged, judged: &Judged) -> Vec<Proof> {
             Some(_) => (false, format!("{}: {} does not find its version table {place}.", service.name, service.role)),
         };
         let remedy = (!holds).then(|| "`pgmoat versions` tells where it looks.".to_owned());
-        proofs.push(Proof { holds, sentence, remedy });
+        proofs.push(Proof { holds: Some(holds), sentence, remedy });
     }
-    let findings: Vec<_> = judgement.findings.iter().filter(|f| f.severity > Severity::Info).collect();
     let left = judged.policy.accepted.len() as u64;
     let accepted = match left {
         0 => String::new(),
         n => format!("; {} left for now", text::count(n, "finding is", "findings are")),
     };
     proofs.push(Proof {
-        holds: findings.is_empty(),
+        holds: Some(findings.is_empty()),
         sentence: match findings.as_slice() {
             [] => format!("`pgmoat check` finds nothing to settle{accepted}."),
             [first, ..] => {
