@@ -41,3 +41,4 @@ mod support;
 mod tenancy;
 mod tidy;
 mod traps;
+mod wizard;

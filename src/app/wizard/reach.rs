@@ -132,7 +132,13 @@ impl Wizard {
             offset: 0,
             grid: None,
             side: self.reach_side(),
-            keys: vec![("Enter", "go on"), ("↑↓", "choose"), ("Space", "mark"), ("Esc", "back"), ("Ctrl-C", "leave, answers are kept")],
+            keys: vec![
+                ("Enter", "go on"),
+                ("↑↓", "choose"),
+                ("Space", "mark"),
+                ("Esc", "back"),
+                ("Ctrl-C", "leave, answers are kept"),
+            ],
         }
     }
 
