@@ -26,6 +26,7 @@ mod faulty;
 mod findings;
 mod forms;
 mod hostile;
+mod init;
 mod locks;
 mod matrix_oracle;
 #[expect(dead_code, reason = "the long run uses another scale")]
