@@ -207,6 +207,15 @@ async fn from_an_empty_server() {
     // The same name for another database.
     let elsewhere = place.run(&["init", &place.url.replace("/shop", "/postgres"), "--yes", "--name", "shop"]);
     elsewhere.exits(2).says(&["leads elsewhere", "--name"]);
+    // The team's policy on a server that has never seen it.
+    let admin = connect(&place.cluster, SUPERUSER, "postgres").await;
+    admin.batch_execute("create database staging").await.unwrap();
+    let staged = place.url.replace("/shop", "/staging");
+    let ran = place.run(&["init", &staged, "--yes", "--name", "staging", "--policy", "shop.policy.toml"]).exits(0);
+    assert!(ran.out.contains("staging is set up"), "{}", ran.out);
+    let [garden, ..] = urls.each_ref();
+    let g = place.session(&garden.replace("/shop", "/staging")).await;
+    g.batch_execute("create table garden.beds (id int)").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
