@@ -75,7 +75,12 @@ pub struct ConsoleOptions {
     pub catalog_refresh: Duration,
     /// Where the journal is; `None`: nowhere, and then nothing can be changed.
     pub state: Option<PathBuf>,
+    /// What another database of a shown server is opened as; blocks on files. `None`: none can be opened.
+    pub open: Option<OpenDatabase>,
 }
+
+/// From a server that is shown and the name of a database of it to the instance; or why not, in words.
+pub type OpenDatabase = Arc<dyn Fn(&Target, &str) -> Result<ConsoleInstance, String> + Send + Sync>;
 
 /// One instance to show.
 pub struct ConsoleInstance {
@@ -89,6 +94,8 @@ pub struct ConsoleInstance {
     pub policy_name: Option<String>,
     /// Reads the policy and the revision scripts; called at the start and when a file changed. `None`: no policy.
     pub rules: Option<LoadRules>,
+    /// What asks the same from a shell, for the screen.
+    pub command: Option<String>,
 }
 
 /// Where an instance's picture comes from.
@@ -148,31 +155,13 @@ pub async fn console(options: ConsoleOptions) -> Result<Ended, RunError> {
     let (tell, mut session_events) = mpsc::channel(64);
     let (judged, mut judgements) = mpsc::unbounded_channel();
     let mut judges = Judges::new(judged);
-    let mut targets = Vec::new();
-    for (index, instance) in options.instances.into_iter().enumerate() {
-        judges.add(instance.rules);
-        let session = match instance.source {
-            Source::Server(target) => {
-                let mut config = SessionConfig::new(index, &instance.name, target.conninfo.clone());
-                targets.push(Some(Arc::new(*target)));
-                config.refresh = options.refresh;
-                config.catalog_refresh = options.catalog_refresh;
-                config.clock = clock;
-                Some(Session::start(config, tell.clone()))
-            }
-            Source::Recording(snapshot) => {
-                judges.snapshot(index, snapshot);
-                targets.push(None);
-                None
-            }
-        };
-        run.sessions.push(session);
-    }
-    drop(tell);
-
     let (told, mut notices) = mpsc::unbounded_channel();
-    let (tell, mut news) = mpsc::unbounded_channel();
-    let mut acts = Acts::new(targets, options.state, tell);
+    let (tell_news, mut news) = mpsc::unbounded_channel();
+    let mut acts = Acts::new(options.state, tell_news);
+    for instance in options.instances {
+        run.start(instance, options.refresh, options.catalog_refresh, &tell, &mut judges, &mut acts);
+    }
+    let (tell_opened, mut opened) = mpsc::unbounded_channel::<(Arc<Target>, Result<ConsoleInstance, String>)>();
     acts.journal(true, run.identities());
     // The frame that is being written, and how many pieces are out when it stands on the screen.
     let mut painting: Option<(u64, u64)> = None;
@@ -218,6 +207,9 @@ pub async fn console(options: ConsoleOptions) -> Result<Ended, RunError> {
                 }
             }
             Some(msg) = news.recv() => effects.extend(run.app.update(msg)),
+            Some((server, made)) = opened.recv() => {
+                run.opened(&server, made, options.catalog_refresh, &tell, &mut judges, &mut acts);
+            }
             Some((text, tone)) = notices.recv() => effects.extend(run.app.update(Msg::Notice(text, tone))),
             _ = ticks.tick() => run.tick(),
             _ = files.tick() => {
@@ -265,6 +257,19 @@ pub async fn console(options: ConsoleOptions) -> Result<Ended, RunError> {
                     }
                 }
                 Effect::ReadJournal => acts.journal(true, run.identities()),
+                Effect::Open { instance, database } => match (acts.target(instance), options.open.clone()) {
+                    (Some(server), Some(open)) => {
+                        let tell_opened = tell_opened.clone();
+                        tokio::task::spawn_blocking(move || {
+                            let made = open(&server, &database);
+                            let _ = tell_opened.send((server, made));
+                        });
+                    }
+                    (None, _) | (_, None) => {
+                        let words = format!("{database} cannot be opened from here");
+                        run.app.update(Msg::Notice(words, Tone::Warning));
+                    }
+                },
             }
         }
         if terminal.idle() {
@@ -303,6 +308,7 @@ fn shown(instance: &ConsoleInstance, refresh: Duration) -> Instance {
         revision: 0,
         first_sizes: None,
         recorded,
+        command: instance.command.clone(),
     }
 }
 
@@ -338,6 +344,70 @@ struct Run {
 }
 
 impl Run {
+    /// Starts the next instance: its task, its judge, its place among those that can be acted on.
+    fn start(
+        &mut self,
+        instance: ConsoleInstance,
+        refresh: Duration,
+        catalog_refresh: Duration,
+        tell: &mpsc::Sender<(usize, Event)>,
+        judges: &mut Judges,
+        acts: &mut Acts,
+    ) {
+        let index = self.sessions.len();
+        judges.add(instance.rules);
+        let session = match instance.source {
+            Source::Server(target) => {
+                let mut config = SessionConfig::new(index, &instance.name, target.conninfo.clone());
+                acts.add(Some(Arc::new(*target)));
+                config.refresh = refresh;
+                config.catalog_refresh = catalog_refresh;
+                config.clock = self.clock;
+                Some(Session::start(config, tell.clone()))
+            }
+            Source::Recording(snapshot) => {
+                judges.snapshot(index, snapshot);
+                acts.add(None);
+                None
+            }
+        };
+        self.sessions.push(session);
+    }
+
+    /// Another database of a server, beside the instances; one that is there already is looked at.
+    fn opened(
+        &mut self,
+        server: &Target,
+        made: Result<ConsoleInstance, String>,
+        catalog_refresh: Duration,
+        tell: &mpsc::Sender<(usize, Event)>,
+        judges: &mut Judges,
+        acts: &mut Acts,
+    ) {
+        let instance = match made {
+            Ok(instance) => instance,
+            Err(words) => {
+                self.app.update(Msg::Notice(words, Tone::Error));
+                return;
+            }
+        };
+        let database = match &instance.source {
+            Source::Server(target) => target.conninfo.dbname.clone(),
+            Source::Recording(_) => return,
+        };
+        if let Some(at) = acts.shown(server, &database) {
+            self.app.update(Msg::Opened(at, None));
+            return;
+        }
+        let refresh = Duration::from_millis(self.app.instances().first().map_or(2000, |i| i.link.interval_ms));
+        let (at, shown) = (self.sessions.len(), shown(&instance, refresh));
+        self.app.update(Msg::Opened(at, Some(Box::new(shown))));
+        self.start(instance, refresh, catalog_refresh, tell, judges, acts);
+        if self.app.is_paused() {
+            self.command(Some(at), || Command::Pause(true));
+        }
+    }
+
     fn now_ms(&self) -> u64 {
         self.clock.elapsed().as_millis() as u64
     }

@@ -221,9 +221,52 @@ pub fn list<S: AsRef<str>>(items: &[S], most: usize) -> String {
     }
 }
 
+/// The candidate that a mistyped word most likely meant: at most two edits away, and no more than half its length.
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word: Vec<char> = word.to_lowercase().chars().collect();
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(&word, candidate), candidate))
+        .filter(|(d, candidate)| *d <= 2 && *d * 2 <= candidate.chars().count())
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Edit distance in characters: insertions, deletions, substitutions, and two neighbours exchanged.
+fn distance(a: &[char], b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let at = |row: &[usize], i: usize| row.get(i).copied().unwrap_or(usize::MAX / 2);
+    let mut before: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.iter().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, cb) in b.iter().enumerate() {
+            let mut best = (at(&row, j + 1) + 1).min(at(&next, j) + 1).min(at(&row, j) + usize::from(ca != cb));
+            let exchanged = i > 0 && j > 0 && a.get(i - 1) == Some(cb) && b.get(j - 1) == Some(ca);
+            if exchanged {
+                best = best.min(at(&before, j - 1) + 1);
+            }
+            next.push(best);
+        }
+        before = std::mem::replace(&mut row, next);
+    }
+    at(&row, b.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_nearest_word_is_near() {
+        let words = ["refresh_ms", "theme", "mouse"];
+        assert_eq!(nearest("refres_ms", words), Some("refresh_ms"));
+        assert_eq!(nearest("tehme", words), Some("theme"));
+        assert_eq!(nearest("iu", ["ui", "keys"]), Some("ui"));
+        assert_eq!(nearest("Mouse", words), Some("mouse"));
+        assert_eq!(nearest("colour", words), None);
+    }
 
     #[test]
     fn what_acts_on_a_terminal_becomes_visible() {

@@ -158,6 +158,7 @@ pub fn panes(judged: Arc<Judgement>) -> Result<Vec<Painting>, Fault> {
         revision: 0,
         first_sizes: None,
         recorded: false,
+        command: None,
     };
     let mut app = App::new(vec![instance], Keymap::new([])?);
     app.update(Msg::Resize(AREA.width, AREA.height));

@@ -190,8 +190,14 @@ impl App {
         if let Some(judgement) = self.focus().and_then(|i| self.instances.get(i)).and_then(|i| i.judgement.as_ref()) {
             let server = &judgement.snapshot.server;
             let version = format!("{}.{}", server.version_num / 10_000, server.version_num % 10_000);
-            let state = if server.in_recovery { "STANDBY " } else { "PRIMARY " };
-            line = line.known(state, Tone::Dim).and(&version, Tone::Text).known("  ", Tone::Text);
+            line = match (server.in_recovery, server.replay_lag_ms) {
+                (false, _) => line.known("PRIMARY ", Tone::Dim),
+                (true, None) => line.known("STANDBY ", Tone::Warning),
+                (true, Some(ms)) => {
+                    line.known("STANDBY ", Tone::Warning).and(&format!("{} behind ", text::age(ms)), Tone::Warning)
+                }
+            };
+            line = line.and(&version, Tone::Text).known("  ", Tone::Text);
             line = if server.superuser {
                 line.known("superuser", Tone::Dim)
             } else {

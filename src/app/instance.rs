@@ -25,4 +25,6 @@ pub struct Instance {
     pub first_sizes: Option<Arc<crate::domain::snapshot::Sizes>>,
     /// A recording, not a server.
     pub recorded: bool,
+    /// What asks the same from a shell, where that is not plain from how the console was opened.
+    pub command: Option<String>,
 }

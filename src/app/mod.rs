@@ -3,6 +3,7 @@
 //!
 //! [`App::update`] takes what happened and returns what is to be done; [`App::view`] returns the frame as data.
 
+pub mod about;
 pub mod act;
 pub mod actions;
 mod compose;
@@ -57,6 +58,8 @@ pub enum Msg {
     Notice(String, Tone),
     /// The frame of that number ([`App::frame`]) is on the screen.
     Drawn(u64),
+    /// A database was opened: the instance of that position, new behind the others or there already.
+    Opened(usize, Option<Box<Instance>>),
     /// News of the action of that ticket.
     Act(u64, ActNews),
     /// The journal was read.
@@ -143,6 +146,11 @@ pub enum Effect {
     },
     /// Read the journal; it comes back as [`Msg::Journal`].
     ReadJournal,
+    /// Show another database of that instance's server; it comes back as [`Msg::Opened`].
+    Open {
+        instance: usize,
+        database: String,
+    },
 }
 
 /// Something to say in the footer until the next key, or for some seconds.
@@ -274,6 +282,12 @@ impl App {
     #[must_use]
     pub fn instances(&self) -> &[Instance] {
         &self.instances
+    }
+
+    /// Nothing is read at the moment, because somebody wants it so.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// Number of the last frame that [`App::view`] composed.

@@ -86,6 +86,11 @@ pub enum Choice {
     Action(&'static str),
     /// One instance, or all.
     Instance(Option<usize>),
+    /// Another database of an instance's server, by name.
+    Database {
+        instance: usize,
+        name: String,
+    },
     Row {
         pane: &'static str,
         row: RowId,

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use super::{
-    App,
+    App, about,
     actions::{ACTIONS, Context},
+    instance::Instance,
     overlay::{Choice, Item, Picker},
     panes::RowId,
     view::{Line, Tone},
@@ -85,6 +86,42 @@ fn objects(app: &App, items: &mut Vec<Item>) {
             add("findings", finding.code, i, &finding.message, &finding.id, &instance.name);
         }
     }
+    for (i, instance) in app.instances.iter().enumerate().filter(|(i, _)| app.only.is_none_or(|o| o == *i)) {
+        items.extend(databases_of(i, instance, false));
+    }
+}
+
+/// The databases of the server of an instance.
+pub fn databases(app: &App, at: usize) -> Picker {
+    let Some(instance) = app.instances.get(at) else { return Picker::new(Line::empty(), Vec::new(), 0) };
+    let items = databases_of(at, instance, true);
+    let here = instance.judgement.as_ref().map(|j| j.snapshot.server.database.as_str());
+    let cursor = items.iter().position(|i| Some(i.id.as_str()) == here).unwrap_or(0);
+    Picker::new(
+        Line::new("Open a database of the server of ", Tone::Title).and(&instance.name, Tone::Strong),
+        items,
+        cursor,
+    )
+}
+
+fn databases_of(at: usize, instance: &Instance, at_once: bool) -> Vec<Item> {
+    let Some(judgement) = &instance.judgement else { return Vec::new() };
+    let here = judgement.snapshot.server.database.as_str();
+    let databases = judgement.snapshot.sizes.databases.iter().filter(|d| at_once || d.closed().is_none());
+    databases
+        .map(|d| {
+            let tone = if d.closed().is_none() { Tone::Text } else { Tone::Dim };
+            Item {
+                label: Line::new(&d.name, tone),
+                hint: Line::new(&about::database(d, here), Tone::Dim)
+                    .known(if at_once { "" } else { "  database" }, Tone::Dim),
+                search: format!("{} database", d.name),
+                id: d.name.clone(),
+                at_once,
+                choice: Choice::Database { instance: at, name: d.name.clone() },
+            }
+        })
+        .collect()
 }
 
 /// The columns one can sort by.

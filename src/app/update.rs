@@ -5,12 +5,14 @@ use tui_input::Input;
 use super::{
     App, Effect, INTERVALS_MS, InstanceMsg, Mouse, MouseKind, Msg,
     actions::{self, ACTIONS, ActionSpec, Context},
+    instance::Instance,
     keymap::{Code, Key},
     overlay::{Choice, Overlay, StoryView, edit, insert},
     panes::{Enter, Reach, RowId, Story},
     table::{Filter, TableState},
     view::{Line, Tone},
 };
+use crate::domain::snapshot::ClusterDatabase;
 
 /// Lines that a turn of the wheel moves.
 const WHEEL: isize = 3;
@@ -44,6 +46,7 @@ impl App {
             }
             Msg::Notice(text, tone) => self.say(&text, tone),
             Msg::Drawn(frame) => self.drawn(frame),
+            Msg::Opened(at, instance) => self.opened(at, instance.map(|i| *i)),
             Msg::Act(ticket, news) => return self.act_news(ticket, news),
             Msg::Journal(book) => {
                 if self.book.as_ref() != Some(&book) {
@@ -202,6 +205,7 @@ impl App {
                 }
             }
             Choice::Sort(column) => self.sort_by(column),
+            Choice::Database { instance, name } => return self.open_database(instance, &name),
         }
         Vec::new()
     }
@@ -245,6 +249,67 @@ impl App {
         let marked =
             slot.order.iter().filter(|i| slot.entries.get(**i).is_some_and(|e| slot.table.marks.contains(&e.id)));
         Some(marked.map(|i| slot.pane.copy(&ctx, *i, column)).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// # Errors
+    /// The reason, as the end of a sentence.
+    pub(super) fn can_list_databases(&self) -> Result<(), &'static str> {
+        let Some(instance) = self.focus().and_then(|i| self.instances.get(i)) else {
+            return Err("there is no instance");
+        };
+        match &instance.judgement {
+            None => Err("the server has not answered yet"),
+            Some(j) if j.snapshot.sizes.databases.is_empty() => Err("they are not read yet"),
+            Some(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn list_databases(&mut self) {
+        if let Some(at) = self.focus() {
+            let picker = super::palette::databases(self, at);
+            self.overlays.push(Overlay::Pick(picker));
+        }
+    }
+
+    /// Opens another database of the server of an instance, or says why not.
+    fn open_database(&mut self, at: usize, name: &str) -> Vec<Effect> {
+        let Some(instance) = self.instances.get(at) else { return Vec::new() };
+        let Some(judgement) = &instance.judgement else { return Vec::new() };
+        let known = judgement.snapshot.sizes.databases.iter().find(|d| d.name == name);
+        let refusal = if judgement.snapshot.server.database == name {
+            Some("it is the one that is shown")
+        } else if instance.recorded {
+            Some("this is a recording, there is no server behind it")
+        } else {
+            known.map_or(Some("it is not there any more"), ClusterDatabase::closed)
+        };
+        match refusal {
+            Some(why) => {
+                self.say(&format!("{name}: {why}"), Tone::Warning);
+                Vec::new()
+            }
+            None => vec![Effect::Open { instance: at, database: name.to_owned() }],
+        }
+    }
+
+    /// An instance was added behind the others, or is there already: it is looked at.
+    fn opened(&mut self, at: usize, instance: Option<Instance>) {
+        self.instances.extend(instance);
+        if let Some(instance) = self.instances.get(at) {
+            let words = format!("looking at {}; {} chooses another", instance.name, self.keymap.first("instances"));
+            self.only = Some(at);
+            self.moved();
+            self.say(&words, Tone::Good);
+        }
+    }
+
+    /// What is to be known of the server in focus.
+    pub(super) fn about(&mut self) {
+        let judgement = self.focus().and_then(|i| self.instances.get(i)).and_then(|i| i.judgement.as_ref());
+        if let Some(judgement) = judgement {
+            let story = super::about::story(&judgement.snapshot);
+            self.overlays.push(Overlay::Story(StoryView::new(story, false)));
+        }
     }
 
     pub(super) fn mark(&mut self) {

@@ -413,6 +413,7 @@ mod tests {
         Plan {
             schema_version: 1,
             plan_id: "0123456789abcdef".into(),
+            asked: String::new(),
             target: Target {
                 instance: "local".into(),
                 system_identifier: Some("7".into()),
@@ -426,6 +427,7 @@ mod tests {
             effects: Vec::new(),
             notes: Vec::new(),
             left: Vec::new(),
+            entry: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io::{self, BufRead as _, IsTerminal as _, Write as _},
+    path::PathBuf,
 };
 
 use secrecy::SecretString;
@@ -17,11 +18,14 @@ use super::{
     resolve::{Context, Target},
 };
 use crate::{
-    app::view::Tone,
+    app::{act::Remains, view::Tone},
     audit::{Ending, Entry, Journal, Link},
     config::{Target as Server, paths, target::Environment},
-    plan::build,
-    run::act::{Acted, Order, act, settle},
+    plan::{Hazard, HazardKind, build},
+    run::{
+        act::{Acted, Order, act, settle},
+        handover,
+    },
     server::apply::{self, ApplyOptions, Done, Progress, Reason},
     text,
 };
@@ -105,6 +109,12 @@ impl Way {
             Way::Redo => "redo",
         }
     }
+    const fn title(self) -> &'static str {
+        match self {
+            Way::Undo => "Undo",
+            Way::Redo => "Redo",
+        }
+    }
     fn fits(self, entry: &Entry) -> bool {
         match self {
             Way::Undo => entry.can_be_undone(),
@@ -174,14 +184,20 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
         let cause = format!("could not redo entry {}: it set the password of {role}, which is kept nowhere", entry.id);
         return Err(refused(cause, "Run the command again that did it first: `pgmoat journal` shows which."));
     }
+    let state = state(context)?;
+    let mut remains = Remains::default();
     let grounds = [&done.plan.ground, &done.plan.predicted, &entry.plan.ground, &entry.plan.predicted];
     let made = plan::from_ground(&target, &grounds, |snapshot| {
         let made = match way {
             Way::Undo => build::back(snapshot, &done.plan),
-            Way::Redo => {
-                build::again(snapshot, &done.plan).or_else(|why| build::back(snapshot, &entry.plan).map_err(|_| why))
-            }
+            Way::Redo => build::redo(snapshot, &done.plan, &entry.plan),
         };
+        let made = made.map(|mut plan| {
+            remains = handover::remains(&done.plan, &plan, way == Way::Redo, &state, &target.name);
+            let told = handover::promised(&remains).into_iter();
+            plan.notes.extend(told.map(|sentence| Hazard { kind: HazardKind::Note, sentence }));
+            plan.called(format!("{} entry {}: {}", way.title(), done.id, done.plan.name()))
+        });
         made.map_err(|stale| {
             let (why, lines) = match &stale {
                 build::Stale::Moved(moved) => {
@@ -202,7 +218,15 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
     })
     .await?;
     let how = Confirmed { link: Some(link), ..Confirmed::by(args.run) };
-    Box::pin(confirmed(report, server, made, how, &journal, halt)).await
+    let rehearse = how.rehearse;
+    let exit = Box::pin(confirmed(report, server, made, how, &journal, halt)).await?;
+    if exit == Exit::Done && !rehearse {
+        for (good, words) in handover::cleared(&remains) {
+            report.paragraph(0, "", &words, if good { Tone::Good } else { Tone::Warning })?;
+        }
+        report.flush()?;
+    }
+    Ok(exit)
 }
 
 /// `[TARGET] [ID]`: a single number is an entry, unless an instance has that name.
@@ -224,10 +248,13 @@ fn words(context: &Context, args: &BackArgs) -> Result<(Option<String>, Option<u
 }
 
 fn journal(context: &Context) -> Result<Journal, Failure> {
-    let dir = paths::state_dir(&context.env).ok_or_else(|| {
+    Ok(Journal::in_dir(&state(context)?))
+}
+
+fn state(context: &Context) -> Result<PathBuf, Failure> {
+    paths::state_dir(&context.env).ok_or_else(|| {
         refused("could not find a place for the journal: there is no home directory".to_owned(), "Set XDG_STATE_HOME.")
-    })?;
-    Ok(Journal::in_dir(&dir))
+    })
 }
 
 /// Refuses before anything is read: what follows would be refused in any case.

@@ -8,9 +8,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::{config::Environment, policy::Severity};
+use crate::{config::Environment, plan::setup::CONNECTIONS, policy::Severity};
 
 /// See the module.
 #[derive(Debug, Parser)]
@@ -106,6 +106,52 @@ pub struct Global {
     pub log: Option<PathBuf>,
 }
 
+/// The definitions as people meet them: the help of a command lists those flags of all commands that mean something to it.
+#[must_use]
+pub fn command() -> clap::Command {
+    let root = Cli::command();
+    let everywhere: Vec<Arg> = root.get_arguments().filter(|a| a.is_global_set()).cloned().collect();
+    let names: Vec<String> = root.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    names.iter().fold(root, |root, name| root.mut_subcommand(name, |sub| fitted(sub, name, &everywhere)))
+}
+
+/// A command, and those below it, with what means nothing to them out of sight.
+fn fitted(command: clap::Command, name: &str, everywhere: &[Arg]) -> clap::Command {
+    let below: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    let command = below.iter().fold(command, |command, sub| {
+        let name = format!("{name} {sub}");
+        command.mut_subcommand(sub, |of| fitted(of, &name, everywhere))
+    });
+    let silent = meaningless(name);
+    // definitions of its own stand for those of the commands above
+    everywhere.iter().filter(|a| a.get_id() != "help").fold(command, |command, arg| {
+        let out_of_sight = silent.contains(&arg.get_id().as_str());
+        command.arg(arg.clone().hide(out_of_sight))
+    })
+}
+
+/// Flags of all commands that mean nothing to this one.
+fn meaningless(name: &str) -> Vec<&'static str> {
+    const PLACE: [&str; 6] = ["host", "user", "dbname", "no_password", "password", "snapshot"];
+    const CONSOLE: [&str; 2] = ["theme", "read_only"];
+    let of = |lists: &[&[&'static str]]| lists.concat();
+    match name {
+        "demo" => of(&[&PLACE, &["policy", "config"]]),
+        "journal" | "info" => of(&[&PLACE, &CONSOLE, &["port", "policy"]]),
+        "discover" | "policy check" | "completions" | "man" | "keys" | "themes" => {
+            of(&[&PLACE, &CONSOLE, &["port", "policy", "config"]])
+        }
+        "check" | "matrix" | "explain" | "plan" | "versions" => CONSOLE.to_vec(),
+        "snapshot" | "sessions" | "policy derive" => of(&[&CONSOLE, &["policy"]]),
+        "isolation-test" => of(&[&CONSOLE, &["snapshot"]]),
+        "init" => vec!["snapshot"],
+        "cancel" | "terminate" | "undo" | "redo" | "set-password" => of(&[&["snapshot", "theme", "policy"]]),
+        // the words above commands of their own, and what acts
+        "policy" => Vec::new(),
+        _ => vec!["snapshot", "theme"],
+    }
+}
+
 /// The commands, in the order of help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -160,7 +206,7 @@ pub enum Command {
     Policy(PolicyCommand),
     /// Databases found around here: Compose files, libpq's environment, service file, local sockets and ports, containers
     Discover(Discover),
-    /// Every path in use, and the server binaries found
+    /// Every path in use, and the server binaries found; or what a server is
     Info(Info),
     /// Completions for a shell
     Completions {
@@ -225,6 +271,7 @@ impl Command {
         match self {
             Command::Init(_)
             | Command::Check(_)
+            | Command::Info(_)
             | Command::Matrix(_)
             | Command::Explain(_)
             | Command::Snapshot(_)
@@ -249,7 +296,6 @@ impl Command {
             | Command::Policy(PolicyCommand::Check { .. })
             | Command::Journal(_)
             | Command::Discover(_)
-            | Command::Info(_)
             | Command::Completions { .. }
             | Command::Man
             | Command::Keys { .. }
@@ -726,17 +772,20 @@ pub struct CreateSchema {
     /// Its search path [default: its own schema alone]
     #[arg(long, value_name = "SCHEMA,…", value_delimiter = ',')]
     pub search_path: Option<Vec<String>>,
-    /// How many connections it may have at once
-    #[arg(long, value_name = "N")]
-    pub connection_limit: Option<i32>,
+    /// How many connections it may have at once; 0: no limit
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS)]
+    pub connection_limit: i32,
     /// No version table before the first migration
     #[arg(long)]
     pub no_version_table: bool,
     /// Leave PUBLIC its right to create in schema public, where it has it
     #[arg(long)]
     pub leave_public: bool,
-    /// Add the service to the target's policy file
+    /// Do not add the service to the target's policy file
     #[arg(long)]
+    pub leave_policy: bool,
+    /// Refuse when there is no policy file to add the service to
+    #[arg(long, conflicts_with = "leave_policy")]
     pub add_to_policy: bool,
     #[command(flatten)]
     pub password: PasswordSource,
@@ -793,6 +842,9 @@ pub struct Discover {
 
 #[derive(Debug, Clone, Args)]
 pub struct Info {
+    /// Instances of the configuration, or connection strings: says what each of these servers is
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
     /// Form of the answer
     #[arg(long, value_enum, default_value_t)]
     pub format: TextFormat,
@@ -872,7 +924,7 @@ impl Global {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::FromArgMatches as _;
 
     use super::*;
 
@@ -909,6 +961,46 @@ mod tests {
             assert_eq!(parse(line).unwrap_err().kind(), clap::error::ErrorKind::DisplayHelp, "{line}");
         }
         assert!(parse("pgmoat -h").is_err(), "-h wants a host");
+    }
+
+    /// `journal --help` once listed `-h HOST`, which `journal` refuses.
+    #[test]
+    fn the_help_of_a_command_lists_what_it_takes() {
+        let help = |line: &str| {
+            let error = command().try_get_matches_from(line.split_whitespace()).unwrap_err();
+            assert_eq!(error.kind(), clap::error::ErrorKind::DisplayHelp, "{line}");
+            error.to_string()
+        };
+        command().debug_assert();
+        for name in ["journal", "discover", "info", "keys", "themes", "man", "completions", "policy check"] {
+            let help = help(&format!("pgmoat {name} --help"));
+            for flag in ["--host", "--port", "--dbname", "--snapshot", "--policy <", "--read-only", "--theme"] {
+                assert!(!help.contains(flag), "{name}: {flag}\n{help}");
+            }
+            assert!(help.contains("--verbose"), "{help}");
+        }
+        let demo = help("pgmoat demo --help");
+        assert!(demo.contains("--port") && demo.contains("--theme") && !demo.contains("--host"), "{demo}");
+        for name in ["check", "explain", "policy derive", "plan", "apply", "versions move", "create-schema"] {
+            let help = help(&format!("pgmoat {name} --help"));
+            assert!(help.contains("--host") && help.contains("--config") && !help.contains("--theme"), "{help}");
+            let acts = ["apply", "versions move", "create-schema"].contains(&name);
+            assert_eq!((help.contains("--read-only"), help.contains("--snapshot")), (acts, !acts), "{name}\n{help}");
+        }
+        let all = help("pgmoat --help");
+        assert!(all.contains("--host") && all.contains("--theme") && all.contains("--read-only"), "{all}");
+    }
+
+    /// What is out of sight is heard as before: where it was refused, it is refused in words.
+    #[test]
+    fn flags_out_of_sight_still_reach_the_program() {
+        let cli = |line: &str| {
+            Cli::from_arg_matches(&command().try_get_matches_from(line.split_whitespace()).unwrap()).unwrap()
+        };
+        assert_eq!(cli("pgmoat journal -h db").global.host.as_deref(), Some("db"));
+        assert_eq!(cli("pgmoat -h db journal").global.host.as_deref(), Some("db"));
+        assert_eq!(cli("pgmoat policy check --policy a b").global.policy, Some("a".into()));
+        assert!(cli("pgmoat check --read-only").global.read_only && cli("pgmoat --read-only check").global.read_only);
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! `completions` and `man`: generated from the definitions of `args`.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::{
-    args::Cli,
+    args,
     exit_code::Exit,
     failure::{Failure, Outcome},
     report::Report,
@@ -16,7 +15,7 @@ use super::{
 /// Standard output cannot be written.
 pub fn completions(report: &mut Report, shell: Shell) -> Outcome {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "pgmoat", &mut text);
+    clap_complete::generate(shell, &mut args::command(), "pgmoat", &mut text);
     report.raw(&String::from_utf8_lossy(&text))?;
     report.flush()?;
     Ok(Exit::Done)
@@ -34,7 +33,7 @@ pub fn man(report: &mut Report) -> Outcome {
 }
 
 fn page() -> Result<String, Failure> {
-    let mut command = Cli::command();
+    let mut command = args::command();
     command.build();
     let mut page = Vec::new();
     let root = clap_mangen::Man::new(command.clone()).section("1").manual("pgmoat");
@@ -110,7 +109,7 @@ mod tests {
     #[test]
     fn the_page_names_every_command_and_exit_code() {
         let page = page().unwrap();
-        for sub in Cli::command().get_subcommands() {
+        for sub in args::command().get_subcommands() {
             assert!(page.contains(&format!("pgmoat {}", sub.get_name())), "{}", sub.get_name());
         }
         assert!(page.contains("EXIT STATUS") && page.contains("fail\\-on"));

@@ -1,6 +1,6 @@
 //! The console: what it is opened on, and with which settings. How it runs is `run`'s.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 
@@ -12,8 +12,13 @@ use super::{
     terminal,
 };
 use crate::{
+<<<<<<< HEAD
     config::paths,
     run::{self, ConsoleInstance, ConsoleOptions, Ended, LoadRules, RunError},
+=======
+    config::{paths, target::nothing},
+    run::{self, ConsoleInstance, ConsoleOptions, Ended, LoadRules, OpenDatabase, RunError},
+>>>>>>> engine
 };
 
 /// Opens the console on every target that is meant.
@@ -21,15 +26,23 @@ use crate::{
 /// # Errors
 /// No terminal; no target; what `resolve` meets; a theme or a key that cannot be used.
 pub async fn run(context: &Context, words: &[String]) -> Outcome {
+    run_with(context, words, &HashMap::new()).await
+}
+
+/// As [`run`]; instances by name have a command that asks the same from a shell.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(context: &Context, words: &[String], commands: &HashMap<String, String>) -> Outcome {
     terminal::required("check")?;
-    let targets = context.targets_or_none(words)?;
+    let targets = context.with_elsewhere(context.targets_or_none(words)?)?;
     if targets.is_empty() {
         // nothing says which database: then it is asked
         return Box::pin(guide::run(&context.global, context.env.clone(), None, None)).await;
     }
     // Passwords are asked for here: later the terminal belongs to the console.
     let asking = gather::Asking::default();
-    let instances = join_all(targets.into_iter().map(|target| instance(target, &asking))).await;
+    let instances = join_all(targets.into_iter().map(|target| instance(target, &asking, commands))).await;
     let (ui, global) = (&context.config.ui, &context.global);
     let options = ConsoleOptions {
         instances: instances.into_iter().collect::<Result<_, _>>()?,
@@ -41,6 +54,7 @@ pub async fn run(context: &Context, words: &[String]) -> Outcome {
         refresh: Duration::from_millis(ui.refresh_ms),
         catalog_refresh: Duration::from_millis(ui.catalog_refresh_ms),
         state: paths::state_dir(&context.env),
+        open: Some(opener(context)),
     };
     match run::console(options).await {
         Ok(Ended::Quit) => Ok(Exit::Done),
@@ -49,24 +63,32 @@ pub async fn run(context: &Context, words: &[String]) -> Outcome {
     }
 }
 
-async fn instance(target: Target, asking: &gather::Asking) -> Result<ConsoleInstance, Failure> {
+/// How another database of a shown server is opened while the console runs.
+fn opener(context: &Context) -> OpenDatabase {
+    let context = context.clone();
+    Arc::new(move |server, database| {
+        let target = context.database(server, database).map_err(|e| e.message)?;
+        Ok(beside(target, None))
+    })
+}
+
+/// What is shown of a target, with the password that is at hand, and the command that asks the same from a shell.
+fn beside(target: Target, command: Option<String>) -> ConsoleInstance {
     let place = target.place.clone();
     let policy_name = place.as_ref().and_then(|p| Some(p.path.file_name()?.to_string_lossy().into_owned()));
     let name = target.name.clone();
     let rules = place.map(|place| -> LoadRules { Arc::new(move || place.rules(&name)) });
-    Ok(match target.source {
-        Source::Server(server) => {
-            let server = gather::with_password(*server, asking).await?;
-            ConsoleInstance {
-                name: target.name,
-                environment: server.environment,
-                read_only: server.read_only,
-                allow_signals: server.allow_signals,
-                source: run::Source::Server(Box::new(server)),
-                policy_name,
-                rules,
-            }
-        }
+    match target.source {
+        Source::Server(server) => ConsoleInstance {
+            name: target.name,
+            environment: server.environment,
+            read_only: server.read_only,
+            allow_signals: server.allow_signals,
+            source: run::Source::Server(server),
+            policy_name,
+            rules,
+            command,
+        },
         Source::Recording(snapshot) => ConsoleInstance {
             name: target.name,
             environment: crate::config::target::Environment::default(),
@@ -75,8 +97,21 @@ async fn instance(target: Target, asking: &gather::Asking) -> Result<ConsoleInst
             source: run::Source::Recording(Arc::new(*snapshot)),
             policy_name,
             rules,
+            command,
         },
-    })
+    }
+}
+
+async fn instance(
+    mut target: Target,
+    asking: &gather::Asking,
+    commands: &HashMap<String, String>,
+) -> Result<ConsoleInstance, Failure> {
+    let command = commands.get(&target.name).cloned();
+    if let Source::Server(server) = target.source {
+        target.source = Source::Server(Box::new(gather::with_password(*server, asking).await?));
+    }
+    Ok(beside(target, command))
 }
 
 /// A console that could not be opened.

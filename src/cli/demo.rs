@@ -1,5 +1,7 @@
 //! `demo`: throwaway servers with the fleet of services in its broken state, and the console (or the findings) on them.
 
+use std::collections::HashMap;
+
 use super::{
     args::{self, CheckFormat, FailOn, Global},
     check, console,
@@ -29,7 +31,8 @@ pub async fn run(report: &mut Report, global: &Global, args: &args::Demo, env: E
     let demo = Demo::start(options, &mut say).await.map_err(|e| failed(&e))?;
     let mut global = global.clone();
     (global.config, global.port) = (Some(demo.config_path().to_owned()), None);
-    let shown = show(report, &global, args, env).await;
+    let commands = demo.targets().iter().map(|t| (t.name.to_owned(), t.check())).collect();
+    let shown = show(report, &global, args, env, &commands).await;
     if args.keep {
         let words = demo.keep().map_err(|e| failed(&e))?;
         if args.check {
@@ -44,7 +47,13 @@ pub async fn run(report: &mut Report, global: &Global, args: &args::Demo, env: E
     shown
 }
 
-async fn show(report: &mut Report, global: &Global, args: &args::Demo, env: Env) -> Outcome {
+async fn show(
+    report: &mut Report,
+    global: &Global,
+    args: &args::Demo,
+    env: Env,
+    commands: &HashMap<String, String>,
+) -> Outcome {
     let context = Context::new(global, env)?;
     if args.check {
         let readings = gather::readings(context.targets(&[])?, &check::wants()).await;
@@ -53,7 +62,7 @@ async fn show(report: &mut Report, global: &Global, args: &args::Demo, env: Env)
     if args.keep && terminal::required("demo --check").is_err() {
         return Ok(Exit::Done);
     }
-    console::run(&context, &[]).await
+    console::run_with(&context, &[], commands).await
 }
 
 fn failed(error: &DemoError) -> Failure {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     failure::Failure,
-    resolve::{Source, Target},
+    resolve::{Implied, Source, Target},
 };
 use crate::{
     config::{self, target::Ask},
@@ -51,7 +51,10 @@ pub async fn readings(targets: Vec<Target>, want: &Want) -> Vec<Reading> {
 }
 
 async fn reading(target: Target, want: Want, asking: Asking) -> Result<Judgement, Failure> {
-    let (snapshot, reader) = take(&target, &want, &asking).await?;
+    let (snapshot, reader) = match taken(&target, &want, &asking).await {
+        Ok(taken) => taken,
+        Err(error) => return Err(implied(error, &target)),
+    };
     let judged = judge(&target, snapshot).await?;
     // Findings list the objects they speak of: names are read for those schemas only, and only where there are any.
     let Some(mut reader) = reader.filter(|_| want.shapes && want.objects == ObjectsWanted::None) else {
@@ -74,16 +77,58 @@ async fn reading(target: Target, want: Want, asking: Asking) -> Result<Judgement
     }
 }
 
+/// Why somewhere was looked that nobody named. A name that nothing says more of, and that is no database there, is told and
+/// fails nothing: whoever looks at one server with a policy for several has not done wrong.
+fn implied(Refused { failure, sqlstate }: Refused, target: &Target) -> Failure {
+    let (Some(place), Some(implied)) = (&target.place, target.implied) else { return failure };
+    let (file, name) = (place.path.display(), &target.name);
+    let no_such = implied == Implied::ByDatabase && sqlstate.as_deref() == Some("3D000");
+    if no_such {
+        return Failure {
+            exit: super::exit_code::Exit::Done,
+            message: format!("did not look at {name}, where {file} says that something lives: {}", failure.message),
+            remedy: Some(format!(
+                "Give the configuration an [[instance]] called {name} to have it judged with the rest."
+            )),
+        };
+    }
+    let remedy = format!("{file} says that something lives in the instance {name}, so it is looked at, too.");
+    let remedy = failure.remedy.map_or(remedy.clone(), |first| format!("{first}\n{remedy}"));
+    Failure { remedy: Some(remedy), ..failure }
+}
+
+/// What a server or a recording refused, with the server's code.
+struct Refused {
+    failure: Failure,
+    sqlstate: Option<String>,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Refused {
+        Refused { failure, sqlstate: None }
+    }
+}
+
+impl From<&ServerError> for Refused {
+    fn from(error: &ServerError) -> Refused {
+        Refused { failure: refused(error), sqlstate: error.sqlstate().map(str::to_owned) }
+    }
+}
+
 /// The picture of one target, from its server or from a file. The connection comes along for what is asked for later.
 ///
 /// # Errors
 /// No connection, or nothing could be read on it.
 pub async fn take(target: &Target, want: &Want, asking: &Asking) -> Result<(Snapshot, Option<Reader>), Failure> {
+    taken(target, want, asking).await.map_err(|refused| refused.failure)
+}
+
+async fn taken(target: &Target, want: &Want, asking: &Asking) -> Result<(Snapshot, Option<Reader>), Refused> {
     match &target.source {
         Source::Recording(snapshot) => Ok(((**snapshot).clone(), None)),
         Source::Server(server) => {
             let mut reader = connect(server, asking).await?;
-            let snapshot = reader.snapshot(want).await.map_err(|e| refused(&e))?;
+            let snapshot = reader.snapshot(want).await.map_err(|e| Refused::from(&e))?;
             Ok((snapshot, Some(reader)))
         }
     }
@@ -94,7 +139,7 @@ pub async fn take(target: &Target, want: &Want, asking: &Asking) -> Result<(Snap
 pub struct Asking(Arc<tokio::sync::Mutex<()>>);
 
 /// Connects; a person is asked for a password when the server wants one and none is at hand.
-async fn connect(target: &config::Target, asking: &Asking) -> Result<Reader, Failure> {
+async fn connect(target: &config::Target, asking: &Asking) -> Result<Reader, Refused> {
     let target = at_hand(target.clone(), asking).await?;
     let error = match Reader::open(&target.conninfo, &target.name).await {
         Ok(reader) => return Ok(reader),
@@ -102,11 +147,11 @@ async fn connect(target: &config::Target, asking: &Asking) -> Result<Reader, Fai
     };
     let wanted = matches!(&error, ServerError::Connect(e) if e.kind == ConnectErrorKind::PasswordNeeded);
     if !wanted || target.ask != Ask::WhenNeeded {
-        return Err(refused(&error));
+        return Err(Refused::from(&error));
     }
     // Where nobody can be asked, it stays what it was: a server that wants a password.
-    let asked = ask(target, asking).await.map_err(|_| refused(&error))?;
-    Reader::open(&asked.conninfo, &asked.name).await.map_err(|e| refused(&e))
+    let asked = ask(target, asking).await.map_err(|_| Refused::from(&error))?;
+    Reader::open(&asked.conninfo, &asked.name).await.map_err(|e| Refused::from(&e))
 }
 
 /// A target with the password that its server wants, for the console. A server that cannot be reached is no error here:

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     app::wizard::Step,
-    config::{Config, Env, TargetOptions, paths, target},
+    config::{Config, Env, TargetOptions, conninfo::Settings, entry, paths, target},
     run::guide::{self, GuideEnded, GuideOptions},
 };
 
@@ -95,5 +95,5 @@ fn named(global: &Global, env: &Env, config: &Config, word: Option<&str>) -> Res
         ..TargetOptions::default()
     };
     let target = target::resolve_one(&options, config, env)?;
-    Ok(Some(guide::url(crate::config::conninfo::Settings::default(), &target.conninfo)?))
+    Ok(Some(entry::url(Settings::default(), &target.conninfo)?))
 }

@@ -1,20 +1,28 @@
-//! `info`: every path in use and the server programs found.
+//! `info`: every path in use and the server programs found; with a target, what that server is.
 
 use std::path::{Path, PathBuf};
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{
-    args::TextFormat,
+    args::{self, TextFormat},
     exit_code::Exit,
     failure::{Failure, Outcome},
-    report::Report,
+    gather,
+    report::{self, Report},
     resolve::Context,
 };
 use crate::{
-    app::view::Tone,
+    app::{about, view::Tone},
     config::{Env, conninfo::pgpass, paths},
     demo::binaries,
+    domain::{
+        platform::Platform,
+        snapshot::{ClusterDatabase, Snapshot},
+    },
+    server::{SizesWanted, Want},
+    text,
 };
 
 /// One path: what it is for, its key in JSON, and where it is.
@@ -53,17 +61,93 @@ fn service_file(env: &Env) -> Option<PathBuf> {
     env.var("PGSERVICEFILE").map(PathBuf::from).or_else(|| env.in_home(".pg_service.conf"))
 }
 
-/// Prints the paths and programs.
+/// Prints the paths and programs, or what the servers are that were named.
 ///
 /// # Errors
-/// Standard output cannot be written.
-pub fn run(report: &mut Report, context: &Context, format: TextFormat) -> Outcome {
-    match format {
+/// A target that cannot be resolved; standard output cannot be written.
+pub async fn run(report: &mut Report, context: &Context, args: &args::Info) -> Outcome {
+    if !args.targets.is_empty() || context.by_flags() {
+        return servers(report, context, args).await;
+    }
+    match args.format {
         TextFormat::Text => people(report, context)?,
         TextFormat::Json => report.json(&scripts(context))?,
     }
     report.flush()?;
     Ok(Exit::Done)
+}
+
+async fn servers(report: &mut Report, context: &Context, args: &args::Info) -> Outcome {
+    let targets = context.targets(&args.targets)?;
+    let (want, asking) = (Want { sizes: SizesWanted::Estimates, ..Want::default() }, gather::Asking::default());
+    let taken = join_all(targets.iter().map(|target| gather::take(target, &want, &asking))).await;
+    let mut all = Vec::new();
+    let mut failures = Vec::new();
+    for one in taken {
+        match one {
+            Ok((snapshot, _)) => all.push(snapshot),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    match args.format {
+        TextFormat::Text => {
+            for (i, snapshot) in all.iter().enumerate() {
+                if i > 0 {
+                    report.blank()?;
+                }
+                server(report, snapshot)?;
+            }
+        }
+        TextFormat::Json => {
+            let all: Vec<Value> = all.iter().map(facts).collect();
+            report.json(&json!({ "schema_version": 1, "targets": all }))?;
+        }
+    }
+    report.flush()?;
+    failures.iter().for_each(report::failure);
+    Ok(failures.iter().map(|f| f.exit).max().unwrap_or(Exit::Done))
+}
+
+fn server(report: &mut Report, snapshot: &Snapshot) -> Result<(), Failure> {
+    report.line().tone(&snapshot.instance, Tone::Title).end()?;
+    for fact in about::facts(snapshot) {
+        report.paragraph(2, &format!("{:<10}", fact.label), &fact.text, fact.tone)?;
+        for (what, meaning) in fact.means {
+            report.paragraph(4, &format!("{:<14} ", text::safe(&what)), &meaning, Tone::Text)?;
+        }
+    }
+    Ok(())
+}
+
+fn facts(snapshot: &Snapshot) -> Value {
+    let server = &snapshot.server;
+    let databases: Vec<Value> = snapshot.sizes.databases.iter().map(|d| database(d, &server.database)).collect();
+    json!({
+        "instance": snapshot.instance,
+        "database": server.database,
+        "server_version": server.version,
+        "server_version_num": server.version_num,
+        "system_identifier": server.system_identifier,
+        "standby": server.in_recovery,
+        "replay_lag_ms": server.replay_lag_ms,
+        "login": server.current_user,
+        "superuser": server.superuser,
+        "platform": server.platform.map(Platform::id),
+        "platform_roles": snapshot.catalog.roles.iter().filter(|r| r.platform).map(|r| &r.name).collect::<Vec<_>>(),
+        "tls": server.tls,
+        "pooled": server.pooled,
+        "databases": databases,
+    })
+}
+
+fn database(database: &ClusterDatabase, here: &str) -> Value {
+    json!({
+        "name": database.name,
+        "size_bytes": database.size_bytes,
+        "this": database.name == here,
+        "template": database.template,
+        "may_connect": database.closed().is_none(),
+    })
 }
 
 fn people(report: &mut Report, context: &Context) -> Result<(), Failure> {

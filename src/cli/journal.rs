@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  12  2026-11-20 18:02:59 UTC  committed      ann as postgres   engarde@local    3 steps
+//!      Create schema langflow with role langflow_app
 //!      s1  Create schema langflow for langflow_app
 //! ```
 //! Reads the file and nothing else.
@@ -86,6 +87,7 @@ fn write(report: &mut Report, entry: &Entry) -> Result<(), Failure> {
         .cell(&state.word().replace('_', " "), 15, tone)
         .text(&format!("{} as {} on {}", entry.who.os_user, entry.who.role, entry.target))
         .end()?;
+    report.paragraph(6, "", &entry.plan.name(), Tone::Strong)?;
     let link = match entry.link {
         Some(Link::Undoes(id)) => Some(format!("takes back entry {id}")),
         Some(Link::Redoes(id)) => Some(format!("does again what entry {id} took back")),

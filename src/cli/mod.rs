@@ -41,7 +41,7 @@ mod versions;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use self::{
     args::{Cli, Command, Global, PolicyCommand, Versions, VersionsAction},
@@ -58,7 +58,8 @@ use crate::{app::act::ending::Way, config::Env, server::Want};
 pub fn main() -> ExitCode {
     fault::set_hook();
     fault::no_core_files();
-    let cli = match Cli::try_parse() {
+    let parsed = args::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed.map_err(|error| error.format(&mut args::command())) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers; everything else is wrong use. A closed pipe changes neither.
@@ -174,7 +175,8 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
         Command::Check(args) => {
             let context = Context::new(global, env)?;
             let want = check::wants();
-            let readings = gather::readings(context.targets(&args.targets)?, &want).await;
+            let targets = context.with_elsewhere(context.targets(&args.targets)?)?;
+            let readings = gather::readings(targets, &want).await;
             check::run(report, &readings, args.format, args.fail_on)
         }
         Command::Matrix(args) => {
@@ -235,7 +237,7 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
         }
         Command::Policy(PolicyCommand::Check { file }) => policy::check(report, &file),
         Command::Discover(args) => discover::run(report, &args, &env).await,
-        Command::Info(args) => info::run(report, &Context::new(global, env)?, args.format),
+        Command::Info(args) => info::run(report, &Context::new(global, env)?, &args).await,
         Command::Completions { shell } => completions::completions(report, shell),
         Command::Man => completions::man(report),
         Command::Keys { format } => keys::run(report, format),

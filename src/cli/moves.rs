@@ -201,15 +201,14 @@ fn place(text: &str) -> Result<(String, Option<String>), Failure> {
     })
 }
 
-/// The globs, and those of a file: one on each line, `#` begins a remark.
+/// The globs, and those of a file.
 fn patterns(given: &[String], file: Option<&Path>) -> Result<Vec<String>, Failure> {
     let mut all = given.to_vec();
     if let Some(path) = file {
         let remedy = "It holds one name or glob on each line.";
         let text =
             std::fs::read_to_string(path).map_err(|e| Failure::file("read the tables from", path, &e, remedy))?;
-        let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-        all.extend(lines.map(str::to_owned));
+        all.extend(moves::listed(&text));
     }
     Ok(all)
 }

@@ -6,7 +6,7 @@ use super::{
     exit_code::Exit,
     failure::{Failure, Outcome},
     gather,
-    report::Report,
+    report::{self, Report},
     resolve::{self, Target},
 };
 use crate::{
@@ -40,6 +40,8 @@ pub fn check(report: &mut Report, file: &Path) -> Outcome {
             report.paragraph(0, "Warning: ", &words, Tone::Warning)?;
         }
     }
+    let next = format!("`pgmoat check TARGET --policy {}` says what in a database differs from it.", file.display());
+    report.paragraph(0, "", &next, Tone::Dim)?;
     report.flush()?;
     Ok(Exit::Done)
 }
@@ -67,6 +69,13 @@ pub async fn derive(report: &mut Report, target: &Target, output: Option<&Path>)
             let failed = |e| Failure::file("write", path, &e, "Name another file with -o.");
             let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
             file.write_all(text.as_bytes()).map_err(failed)?;
+            report::note(&format!(
+                "pgmoat: wrote {}, which declares {} as it is. Take out what should not be; then `pgmoat check TARGET \
+                 --policy {}` finds it.",
+                path.display(),
+                target.name,
+                path.display()
+            ));
         }
     }
     report.flush()?;

@@ -25,6 +25,17 @@ pub struct Target {
     /// The part of the policy that speaks of this instance.
     pub policy: Option<Arc<Policy>>,
     pub lineages: Arc<Lineages>,
+    /// Nobody named it: the policy of another target says that something of it lives here, and this is how it was found.
+    pub implied: Option<Implied>,
+}
+
+/// How an instance was found that only a policy names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Implied {
+    /// The configuration has it.
+    ByConfiguration,
+    /// A database of that name on the same server.
+    ByDatabase,
 }
 
 /// The policy of one instance.
@@ -55,6 +66,7 @@ impl Target {
 }
 
 /// What is typed and set, before it is known which targets are meant.
+#[derive(Clone)]
 pub struct Context {
     pub env: Env,
     pub config: Config,
@@ -149,6 +161,104 @@ impl Context {
         target(name, Source::Recording(Box::new(snapshot)), place, &mut Policies::default()).map(Some)
     }
 
+    /// Adds the instances in which the policies of these targets say that something lives besides, so that a service
+    /// elsewhere is judged together with the rest: the configuration's instance of the name, else the database of the name
+    /// on the same server, by the same login.
+    ///
+    /// # Errors
+    /// As [`Context::targets`].
+    pub fn with_elsewhere(&self, mut targets: Vec<Target>) -> Result<Vec<Target>, Failure> {
+        let mut policies = Policies::default();
+        let mut more: Vec<Target> = Vec::new();
+        for one in &targets {
+            let (Some(place), Source::Server(server)) = (one.place.as_ref().filter(|p| p.home), &one.source) else {
+                continue;
+            };
+            let policy = policies.load(&place.path)?;
+            for name in policy.elsewhere() {
+                if targets.iter().chain(&more).any(|t| t.name == name) {
+                    continue;
+                }
+                let (other, implied) = match self.config.instance(name) {
+                    Some(_) => (self.instance(name)?, Implied::ByConfiguration),
+                    None => {
+                        let mut other = server.as_ref().clone();
+                        name.clone_into(&mut other.conninfo.dbname);
+                        name.clone_into(&mut other.name);
+                        other.policy = None;
+                        (other, Implied::ByDatabase)
+                    }
+                };
+                // an instance that names a policy of its own is judged by that
+                let own = other.policy.clone().filter(|own| !same(own, &place.path));
+                let place = match own {
+                    Some(path) => Place { path, home: true },
+                    None => Place { path: place.path.clone(), home: false },
+                };
+                let source = Source::Server(Box::new(other));
+                let target = target(name.to_owned(), source, Some(place), &mut policies)?;
+                more.push(Target { implied: Some(implied), ..target });
+            }
+        }
+        targets.extend(more);
+        Ok(targets)
+    }
+
+    /// Another database of a server: the configuration's own instance for it, if there is one, else one that is called
+    /// after both, or after the database alone where the server's policy speaks of an instance of that name.
+    ///
+    /// # Errors
+    /// A policy that cannot be used.
+    pub fn database(&self, server: &config::Target, database: &str) -> Result<Target, Failure> {
+        if let Some(configured) = self.configured(server, database) {
+            let mut targets = self.with_policies(vec![configured])?;
+            if let Some(target) = targets.pop() {
+                return Ok(target);
+            }
+        }
+        let mut policies = Policies::default();
+        let of_policy = match &server.policy {
+            Some(path) => policies.load(path)?.elsewhere().contains(database).then(|| path.clone()),
+            None => None,
+        };
+        let mut one = server.clone();
+        database.clone_into(&mut one.conninfo.dbname);
+        one.name = match &of_policy {
+            Some(_) => database.to_owned(),
+            None if server.name == server.conninfo.name() => one.conninfo.name(),
+            None => format!("{}/{database}", server.name),
+        };
+        one.policy.clone_from(&of_policy);
+        let place = of_policy.map(|path| Place { path, home: false });
+        target(one.name.clone(), Source::Server(Box::new(one)), place, &mut policies)
+    }
+
+    /// The instance of the configuration that is this database of that server, by the same login.
+    fn configured(&self, server: &config::Target, database: &str) -> Option<config::Target> {
+        self.config.instances.iter().find_map(|instance| {
+            let mut one = self.instance(&instance.name).ok()?;
+            if one.conninfo.dbname != database || !one.conninfo.is_beside(&server.conninfo) {
+                return None;
+            }
+            if one.conninfo.password.is_none() {
+                one.conninfo.password.clone_from(&server.conninfo.password);
+            }
+            one.read_only |= server.read_only;
+            Some(one)
+        })
+    }
+
+    /// An instance of the configuration, whatever flags say which targets are meant.
+    fn instance(&self, name: &str) -> Result<config::Target, Failure> {
+        let options = TargetOptions {
+            targets: vec![name.to_owned()],
+            no_password: self.global.no_password,
+            read_only: self.global.read_only,
+            ..TargetOptions::default()
+        };
+        Ok(config::target::resolve_one(&options, &self.config, &self.env)?)
+    }
+
     /// Gives every target its part of a policy: of the one it names, or of one that another instance names and that
     /// speaks of it.
     fn with_policies(&self, found: Vec<config::Target>) -> Result<Vec<Target>, Failure> {
@@ -218,7 +328,7 @@ fn target(name: String, source: Source, place: Option<Place>, policies: &mut Pol
     let whole = place.as_ref().map(|p| policies.load(&p.path)).transpose()?;
     let policy = whole.zip(place.as_ref()).map(|(whole, p)| Arc::new(whole.for_instance(&name, p.home)));
     let lineages = Arc::new(lineages(policy.as_deref()));
-    Ok(Target { name, source, place, policy, lineages })
+    Ok(Target { name, source, place, policy, lineages, implied: None })
 }
 
 fn lineages(policy: Option<&Policy>) -> Lineages {

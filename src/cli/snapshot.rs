@@ -9,9 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     exit_code::Exit,
     failure::{Failure, Outcome},
-    report::Report,
+    report::{self, Report},
 };
-use crate::domain::snapshot::{Activity, Snapshot};
+use crate::domain::{
+    platform,
+    snapshot::{Activity, Snapshot},
+};
 
 /// The form of the file; a greater one was made by a later release.
 const SCHEMA_VERSION: u32 = 1;
@@ -54,6 +57,13 @@ pub fn run(report: &mut Report, snapshot: Snapshot, output: Option<&Path>) -> Ou
                 )
             })?;
             file.sync_all().map_err(failed)?;
+            report::note(&format!(
+                "pgmoat: wrote {}, a recording of {}. `pgmoat --snapshot {}` opens the console on it, and every reader takes \
+                 it in place of a server.",
+                path.display(),
+                snapshot.instance,
+                path.display()
+            ));
         }
     }
     Ok(Exit::Done)
@@ -83,6 +93,12 @@ pub fn load(path: &Path) -> Result<Snapshot, Failure> {
     // Look-ups rely on names in order, and a file may have been edited.
     let catalog = Arc::make_mut(&mut snapshot.catalog);
     catalog.roles.sort_by(|a, b| a.name.cmp(&b.name));
+    if snapshot.server.platform.is_none() {
+        // recorded by a release that did not ask
+        let platform = platform::recognised(&catalog.roles, &[], None);
+        platform::mark(&mut catalog.roles, platform);
+        Arc::make_mut(&mut snapshot.server).platform = platform;
+    }
     catalog.schemas.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(snapshot)
 }

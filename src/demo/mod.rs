@@ -68,6 +68,17 @@ pub struct Target {
     pub policy: Option<PathBuf>,
 }
 
+impl Target {
+    /// What asks this instance for its findings, from a shell of the same machine.
+    #[must_use]
+    pub fn check(&self) -> String {
+        // a slash needs no escape there, and is easier to read
+        let url = self.url.replace("%2F", "/");
+        let policy = self.policy.as_ref().map(|p| format!(" --policy {}", p.display())).unwrap_or_default();
+        format!("pgmoat check '{url}'{policy}")
+    }
+}
+
 impl Demo {
     /// Starts both clusters, fills them, opens the sessions and writes the configuration. `say` gets a line for each
     /// step. Needs a tokio runtime.
@@ -177,6 +188,7 @@ impl Demo {
         let mut text = String::new();
         for target in self.targets() {
             let _ = writeln!(text, "{}\n  socket    '{}'\n  loopback  '{}'", target.name, target.url, target.tcp_url);
+            let _ = writeln!(text, "  findings  {}", target.check());
         }
         let _ = writeln!(text, "policy    {}", self.policy_path.display());
         let _ = writeln!(text, "console   pgmoat --config {}", self.config_path.display());

@@ -411,7 +411,8 @@ fn notes(
         notes.push(if bypass {
             "Row level security is on, but does not bind this role: it sees and writes every row.".to_owned()
         } else {
-            "Row level security is on: without a policy that lets it, the role reads no row and gets no error."
+            "Row level security is on: the role sees and writes those rows that a policy lets through; where none does, it \
+             reads no row, without an error."
                 .to_owned()
         });
     }

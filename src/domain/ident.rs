@@ -62,7 +62,7 @@ pub enum IdentError {
     Empty,
     #[error("a name cannot hold a NUL byte")]
     Nul,
-    #[error("the name is {0} bytes long; PostgreSQL keeps {MAX_IDENT_BYTES} and cuts the rest")]
+    #[error("the name is {0} bytes long; PostgreSQL keeps {MAX_IDENT_BYTES} and cuts the rest: shorten it by {over}", over = *.0 - MAX_IDENT_BYTES)]
     TooLong(usize),
 }
 
@@ -120,6 +120,22 @@ pub fn quote_ident(name: &str) -> String {
         && chars.all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_'))
         && KEYWORDS.binary_search(&name).is_err();
     if bare { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+/// What SQL makes of a name that was written without the double quotes it needs; `None` where it needs none.
+#[must_use]
+pub fn unquoted(name: &str) -> Option<String> {
+    if quote_ident(name) == name {
+        return None;
+    }
+    let small = name.to_lowercase();
+    Some(if small != name && quote_ident(&small) == small {
+        format!("without them PostgreSQL reads {small}")
+    } else if KEYWORDS.binary_search(&name).is_ok() {
+        "without them PostgreSQL takes it for a word of SQL".to_owned()
+    } else {
+        "without them it is a syntax error".to_owned()
+    })
 }
 
 /// `schema.name`, each part quoted where needed.

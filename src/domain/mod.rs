@@ -9,11 +9,12 @@ pub mod effective;
 pub mod explain;
 pub mod ident;
 pub mod link;
+pub mod platform;
 pub mod privilege;
 pub mod search_path;
 pub mod snapshot;
 pub mod transaction;
 
-pub use ident::{Ident, Oid, qualified, quote_ident};
+pub use ident::{Ident, Oid, qualified, quote_ident, unquoted};
 pub use privilege::{Acl, AclEntry, ObjectKind, Privilege, Privileges};
 pub use snapshot::Snapshot;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ident::{ByOid, Oid},
+    platform::Platform,
     privilege::{Acl, ObjectKind},
 };
 
@@ -35,6 +36,15 @@ pub struct Snapshot {
     /// Parts that could not be read, with the grant that would help.
     #[serde(default)]
     pub unavailable: Vec<Unavailable>,
+}
+
+impl Snapshot {
+    /// The server's clock at the newest reading of any part, in microseconds of the Unix epoch: sessions are read while the
+    /// catalog rests.
+    #[must_use]
+    pub fn latest_us(&self) -> i64 {
+        self.activity.as_ref().map_or(0, |a| a.taken_at_us).max(self.server.taken_at_us)
+    }
 }
 
 /// A part of the picture that is unknown, and why.
@@ -82,6 +92,12 @@ pub struct Server {
     pub max_connections: i32,
     pub reserved_connections: i32,
     pub encoding: String,
+    /// A pooler or a proxy stands between: the login named one server process (BackendKeyData), another answers.
+    #[serde(default)]
+    pub pooled: bool,
+    /// The service that runs this server, where it shows.
+    #[serde(default)]
+    pub platform: Option<Platform>,
 }
 
 /// What one catalog read returned; all of one repeatable-read transaction.
@@ -133,6 +149,9 @@ pub struct Role {
     pub connection_limit: i32,
     /// Microseconds since the Unix epoch; `i64::MAX` is infinity.
     pub valid_until_us: Option<i64>,
+    /// Belongs to the service that runs this server ([`super::platform`]).
+    #[serde(default)]
+    pub platform: bool,
 }
 
 impl Role {
@@ -145,51 +164,7 @@ impl Role {
     /// Roles that belong to the platform rather than to the people: shown, never judged or changed.
     #[must_use]
     pub fn is_platform(&self) -> bool {
-        const NAMES: &[&str] = &[
-            "rdsadmin",
-            "rdsrepladmin",
-            "rdstopmgr",
-            "rds_superuser",
-            "rds_replication",
-            "rds_iam",
-            "rds_password",
-            "rds_ad",
-            "rds_extension",
-            "rds_reserved",
-            "cloudsqladmin",
-            "cloudsqlagent",
-            "cloudsqlreplica",
-            "cloudsqlsuperuser",
-            "cloudsqliamuser",
-            "cloudsqliamserviceaccount",
-            "cloudsqliamgroup",
-            "cloudsqlimportexport",
-            "cloudsqlconnpooladmin",
-            "cloudsqlobservability",
-            "alloydbsuperuser",
-            "alloydbadmin",
-            "alloydbagent",
-            "alloydbiamuser",
-            "alloydbiamgroupuser",
-            "alloydbmetadata",
-            "azuresu",
-            "azure_superuser",
-            "azure_pg_admin",
-            "replication",
-            "neon_superuser",
-            "authenticator",
-            "anon",
-            "authenticated",
-            "service_role",
-            "dashboard_user",
-            "pgbouncer",
-            "pgsodium_keyholder",
-            "pgsodium_keyiduser",
-            "pgsodium_keymaker",
-            "web_access",
-            "no_access",
-        ];
-        self.is_predefined() || self.name.starts_with("supabase_") || NAMES.contains(&self.name.as_str())
+        self.is_predefined() || self.platform
     }
 }
 
@@ -562,6 +537,16 @@ pub struct SchemaObjects {
     pub relations: Vec<Object>,
     pub routines: Vec<Object>,
     pub types: Vec<Object>,
+    /// Names that no other relation of the schema can have. Read for chosen schemas only, where something may move.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<IndexName>,
+}
+
+/// The name of an index, and its table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexName {
+    pub table: Oid,
+    pub name: String,
 }
 
 impl SchemaObjects {
@@ -610,6 +595,10 @@ pub struct VersionTable {
     pub shape: bool,
     /// `relkind` is an ordinary table; views and others are never read.
     pub plain: bool,
+    /// A change of its rows would run what somebody wrote: triggers, rules, CHECK constraints, expressions of indexes,
+    /// tables that inherit from it.
+    #[serde(default)]
+    pub stirs: bool,
     /// Has a primary key. A hint only: `version_table_pk=False` exists.
     pub primary_key: bool,
     pub rows: VersionRows,
@@ -650,6 +639,38 @@ pub struct Sizes {
     pub schemas: BTreeMap<Oid, SchemaSize>,
     /// Exact sizes of single relations, for the schemas looked into.
     pub relations: BTreeMap<Oid, RelationSize>,
+    /// Every database of the cluster, by name; read along with the sizes.
+    #[serde(default)]
+    pub databases: Vec<ClusterDatabase>,
+}
+
+/// A database of the cluster (`pg_database`), the connected one included.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterDatabase {
+    pub oid: Oid,
+    pub name: String,
+    /// `datallowconn`.
+    pub takes_connections: bool,
+    /// `datistemplate`.
+    pub template: bool,
+    /// The login holds CONNECT.
+    pub may_connect: bool,
+    /// `pg_database_size`, bytes; `None` where the login may not ask.
+    pub size_bytes: Option<u64>,
+}
+
+impl ClusterDatabase {
+    /// Why this login cannot open it, or `None` when it can.
+    #[must_use]
+    pub fn closed(&self) -> Option<&'static str> {
+        if !self.takes_connections {
+            Some("takes no connections")
+        } else if !self.may_connect {
+            Some("this login may not CONNECT to it")
+        } else {
+            None
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

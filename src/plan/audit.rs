@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Hazard, HazardKind, Plan, Refused, build,
-    choice::Choice,
+    choice::{Choice, no_table},
     predict::predict,
     setup,
     sql::{AUDIT_COLUMNS, AUDIT_FUNCTION, AUDIT_PATH, AUDIT_SIGNATURE, AUDIT_TABLE, audit_body},
@@ -61,7 +61,7 @@ pub fn plan(snapshot: &Arc<Snapshot>, policy: Option<&Policy>, wanted: &Wanted) 
     let trail = Trail::of(snapshot, policy, wanted)?;
     for role in wanted.append.iter().chain(&wanted.read).chain([&trail.owner]) {
         if snapshot.catalog.role_named(role).is_none() {
-            return Err(Refused::new(format!("there is no role {role}")));
+            return Err(Refused::no_role(&snapshot.catalog, role));
         }
     }
     let (schema, owner) = (audit.to_owned(), trail.owner.clone());
@@ -95,7 +95,7 @@ pub fn plan(snapshot: &Arc<Snapshot>, policy: Option<&Policy>, wanted: &Wanted) 
     if !plan.is_empty() {
         plan.notes.extend(notes(policy, wanted, &chosen, trail.table.is_none()));
     }
-    Ok(plan)
+    Ok(plan.called(format!("Set up the audit trail in schema {audit}")))
 }
 
 /// What is there already.
@@ -269,7 +269,7 @@ fn chosen<'a>(snapshot: &'a Snapshot, policy: Option<&Policy>, wanted: &Wanted) 
         }
     }
     if let Some(idle) = wanted.tables.idle(&seen).next() {
-        return Err(Refused::new(format!("there is no table {idle}")));
+        return Err(no_table(&snapshot.catalog, idle, &seen));
     }
     if watched.is_empty() && !wanted.tables.is_empty() {
         return Err(Refused::new("no table is chosen"));

@@ -93,6 +93,11 @@ pub fn converge_where(
 /// # Errors
 /// [`Stale`] with what has moved since.
 pub fn back(now: &Snapshot, done: &Plan) -> Result<Plan, Stale> {
+    turned(now, done).map(|(plan, _)| plan)
+}
+
+/// The way back, and whether it is the whole way.
+fn turned(now: &Snapshot, done: &Plan) -> Result<(Plan, bool), Stale> {
     let standing = Ground::of(now, done.predicted.keys().cloned());
     let moved = done.predicted.moved(&standing);
     if !moved.is_empty() {
@@ -115,7 +120,19 @@ pub fn back(now: &Snapshot, done: &Plan) -> Result<Plan, Stale> {
         notes.push(note(HazardKind::Note, what));
     }
     plan.notes = notes;
-    Ok(plan)
+    Ok((plan, way.left.is_empty()))
+}
+
+/// The plan that does again what `undone` took back of `first`: the same once more, or, where the undo left something
+/// standing, the undo turned round; but never a part of it, which would be something that nobody has seen.
+///
+/// # Errors
+/// [`Stale`] with what has moved since.
+pub fn redo(now: &Snapshot, first: &Plan, undone: &Plan) -> Result<Plan, Stale> {
+    again(now, first).or_else(|why| match turned(now, undone) {
+        Ok((plan, true)) => Ok(plan),
+        Ok((_, false)) | Err(_) => Err(why),
+    })
 }
 
 /// The plan that does again what was taken back.
@@ -367,7 +384,11 @@ impl<'a> Maker<'a> {
         let after = self.draft.finish();
         // As it is before the first step: a step may touch what an earlier one brought there.
         let ground = Ground::of(self.base, self.touched.iter().cloned());
-        let predicted = Ground::of(&after, self.touched);
+        let mut predicted = Ground::of(&after, self.touched);
+        let places = |s: &Step| matches!(s.change, Change::SetSchema { .. } | Change::SetExtensionSchema { .. });
+        if self.steps.iter().any(places) {
+            predicted.forget_expressions();
+        }
         let effects: Vec<Effect> = effects::effects(self.base, &after, &ground);
         let server = &self.base.server;
         let target = Target {
@@ -390,6 +411,7 @@ impl<'a> Maker<'a> {
         Plan {
             schema_version: 1,
             plan_id,
+            asked: String::new(),
             target,
             base_fingerprint,
             ground,
@@ -398,6 +420,7 @@ impl<'a> Maker<'a> {
             effects,
             notes: Vec::new(),
             left: Vec::new(),
+            entry: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! double quotes, where nothing is special. Knows names only.
 
 use super::{Refused, moves::objects::glob};
+use crate::{domain::snapshot::Catalog, text};
 
 /// The choice. See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -81,6 +82,20 @@ impl Choice {
                 .any(|(schema, table)| p.schema.as_ref().is_none_or(|part| part.fits(schema)) && p.table.fits(table))
         };
         self.0.iter().filter(move |p| !p.no && !fits(p)).map(|p| p.text.as_str())
+    }
+}
+
+/// What was typed takes no table: the one that comes nearest, or what is wrong with its schema. `seen` are tables of the
+/// schemas that were looked into.
+pub(super) fn no_table(catalog: &Catalog, typed: &str, seen: &[(String, String)]) -> Refused {
+    let schema = typed.split_once('.').map(|(schema, _)| schema.trim_matches('"'));
+    if let Some(schema) = schema.filter(|s| !s.contains(['*', '?']) && catalog.schema_named(s).is_none()) {
+        return Refused::new(format!("{typed} fits no table: {}", Refused::no_schema(catalog, schema)));
+    }
+    let whole: Vec<String> = seen.iter().map(|(schema, table)| format!("{schema}.{table}")).collect();
+    match text::nearest(typed, whole.iter().map(String::as_str)) {
+        Some(near) => Refused::new(format!("there is no table {typed}; the nearest is {near}")),
+        None => Refused::new(format!("there is no table {typed}")),
     }
 }
 

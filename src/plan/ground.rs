@@ -206,6 +206,9 @@ pub enum State {
         permissive: bool,
         command: char,
         roles: Vec<Option<String>>,
+        /// USING and WITH CHECK as the server spells them; `None` where they are not known, which matches any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expressions: Option<[Option<String>; 2]>,
     },
     ForeignKey {
         validated: bool,
@@ -285,6 +288,11 @@ impl State {
             a.forget_oid();
             b.forget_oid();
         }
+        if let (State::Policy { expressions: a, .. }, State::Policy { expressions: b, .. }) = (&mut a, &mut b)
+            && (a.is_none() || b.is_none())
+        {
+            (*a, *b) = (None, None);
+        }
         a == b
     }
 
@@ -309,6 +317,16 @@ impl State {
         if let State::Role { oid, .. } | State::Schema { oid, .. } | State::Object { oid, .. } = self {
             *oid = None;
         }
+    }
+}
+
+/// An expression without the server's note that a column of another character type is compared as text: `((c)::text = …`
+/// and `(c = …` compare the same bytes.
+fn relabelled(expression: &str) -> String {
+    let bare = expression.strip_prefix("((").and_then(|rest| rest.split_once(")::text = "));
+    match bare {
+        Some((column, rest)) if !column.contains(['(', ')']) => format!("({column} = {rest}"),
+        _ => expression.to_owned(),
     }
 }
 
@@ -384,9 +402,28 @@ impl Ground {
         self.0.iter().any(|(key, state)| {
             matches!(
                 key,
-                Key::Column { .. } | Key::ForeignKey { .. } | Key::AuditFunction { .. } | Key::AuditTrigger { .. }
+                Key::Column { .. }
+                    | Key::Policy { .. }
+                    | Key::ForeignKey { .. }
+                    | Key::AuditFunction { .. }
+                    | Key::AuditTrigger { .. }
             ) || matches!(state, Some(State::Object { option: Some(_), .. }))
         })
+    }
+
+    /// A reading of this ground needs the expressions of policies.
+    #[must_use]
+    pub fn needs_expressions(&self) -> bool {
+        self.0.keys().any(|key| matches!(key, Key::Policy { .. }))
+    }
+
+    /// Expressions of policies are not known: what they name may be spelled otherwise by then.
+    pub fn forget_expressions(&mut self) {
+        for state in self.0.values_mut().flatten() {
+            if let State::Policy { expressions, .. } = state {
+                *expressions = None;
+            }
+        }
     }
 
     /// A reading of this ground needs the rows of version tables.
@@ -545,7 +582,11 @@ impl<'a> View<'a> {
                 let mut roles: Vec<Option<String>> =
                     found.roles.iter().map(|oid| (*oid != Oid::ZERO).then(|| self.role(*oid))).collect();
                 roles.sort();
-                Some(State::Policy { permissive: found.permissive, command: found.command, roles })
+                let read = shapes.and_then(|s| {
+                    s.policy_expressions.iter().find(|e| e.relation == found.relation && e.policy == found.name)
+                });
+                let expressions = read.map(|e| [&e.using, &e.check].map(|text| text.as_deref().map(relabelled)));
+                Some(State::Policy { permissive: found.permissive, command: found.command, roles, expressions })
             }
             Key::ForeignKey { schema, table, name } => {
                 let schema = *self.schemas.get(schema.as_str())?;

@@ -19,6 +19,8 @@ mod story;
 pub mod tenancy;
 pub mod undo;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 pub use ground::{Ground, Key, Moved, State};
@@ -33,6 +35,9 @@ pub struct Plan {
     pub schema_version: u32,
     /// Of the same target, ground and statements the same: 16 hexadecimal digits.
     pub plan_id: String,
+    /// What was asked for, in a few words: `Create schema shop with role shop_app`. Empty where nobody said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub asked: String,
     pub target: Target,
     /// [`Ground::fingerprint`] of `ground`.
     pub base_fingerprint: String,
@@ -49,6 +54,19 @@ pub struct Plan {
     /// Findings with a fix that the plan leaves alone, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<build::Left>,
+    /// What a policy's file gets once it is committed, and loses again when it is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<PolicyEntry>,
+}
+
+/// A service as it is added to a policy's file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyEntry {
+    /// Absolute.
+    pub file: PathBuf,
+    pub service: String,
+    /// The section, exactly as it is written.
+    pub text: String,
 }
 
 /// The database a plan is for.
@@ -119,6 +137,26 @@ pub struct Effect {
 pub struct Approved(Plan);
 
 impl Plan {
+    /// What it is called: what was asked for, else its steps.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.steps.as_slice() {
+            _ if !self.asked.is_empty() => self.asked.clone(),
+            [] => "nothing".to_owned(),
+            [one] => one.title.clone(),
+            [first, rest @ ..] => {
+                format!("{} and {}", first.title, crate::text::count(rest.len() as u64, "step more", "steps more"))
+            }
+        }
+    }
+
+    /// The same plan, called by what was asked for.
+    #[must_use]
+    pub fn called(mut self, asked: impl Into<String>) -> Plan {
+        self.asked = asked.into();
+        self
+    }
+
     /// The first role whose password it sets: no journal holds that, so it cannot be done again as it was.
     #[must_use]
     pub fn sets_password_of(&self) -> Option<&str> {

@@ -7,16 +7,21 @@ use std::{
     sync::Arc,
 };
 
-use super::{Plan, Refused, build};
+use super::{Hazard, HazardKind, Plan, Refused, build};
 use crate::{
     domain::{
         Ident, Privilege, Privileges,
         change::{Change, Grantee, On},
         effective::{Matrix, Who},
+        quote_ident,
         snapshot::Snapshot,
+        unquoted,
     },
     policy::{Finding, Level, Policy, SchemaRule, Service, Undeclared, judgement::Judgement},
 };
+
+/// Connections of a new service, until somebody says otherwise.
+pub const CONNECTIONS: i32 = 10;
 
 /// What somebody asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +41,7 @@ pub struct Wanted {
     pub append: Vec<String>,
     /// Default: the own schema alone.
     pub search_path: Option<Vec<String>>,
+    /// `None`: no limit.
     pub connection_limit: Option<i32>,
     pub version_table: bool,
     /// Sets a password when the plan runs.
@@ -56,11 +62,17 @@ impl Wanted {
             read: Vec::new(),
             append: Vec::new(),
             search_path: None,
-            connection_limit: None,
+            connection_limit: Some(CONNECTIONS),
             version_table: true,
             password: true,
             close_public: true,
         }
+    }
+
+    /// What is asked for, in a few words.
+    #[must_use]
+    pub fn asked(&self) -> String {
+        format!("Create schema {} with role {}", self.schema, self.role())
     }
 
     #[must_use]
@@ -82,13 +94,31 @@ pub struct SetUp {
 /// [`Refused`] with the rule that a name breaks.
 pub fn name(what: &str, text: &str) -> Result<(), Refused> {
     Ident::new(text).map_err(|why| Refused::new(format!("{what} {text:?}: {why}")))?;
-    if text.starts_with("pg_") {
-        return Err(Refused::new(format!("{what} {text}: names that begin with pg_ are PostgreSQL's own")));
+    if let Some(rest) = text.strip_prefix("pg_") {
+        let other = if rest.is_empty() { String::new() } else { format!(", such as {rest}") };
+        return Err(Refused::new(format!(
+            "{what} {text}: names that begin with pg_ are PostgreSQL's own; take another{other}"
+        )));
     }
     if what == "role" && ["public", "none"].contains(&text) {
-        return Err(Refused::new(format!("role {text}: that word means something else in GRANT")));
+        return Err(Refused::new(format!(
+            "role {text}: that word means something else in GRANT; take another, such as {text}_app"
+        )));
     }
     Ok(())
+}
+
+/// What to know of a name that is taken as it is: where it needs quotes, every SQL needs them.
+#[must_use]
+pub fn remark(what: &str, text: &str) -> Option<String> {
+    let how = unquoted(text)?;
+    Some(format!("Every SQL has to write {what} {} in double quotes: {how}.", quote_ident(text)))
+}
+
+/// The remarks about new names, as hazards.
+pub(super) fn remarks<'a>(names: impl IntoIterator<Item = (&'static str, &'a str)>) -> Vec<Hazard> {
+    let said = names.into_iter().filter_map(|(what, name)| remark(what, name));
+    said.map(|sentence| Hazard { kind: HazardKind::Application, sentence }).collect()
 }
 
 /// A part of [`Wanted`] that can be wrong.
@@ -123,22 +153,22 @@ pub fn faults(snapshot: &Snapshot, wanted: &Wanted) -> Vec<(Part, Refused)> {
     };
     named(Part::Schema, "schema", &wanted.schema, catalog.schema_named(&wanted.schema).is_some());
     named(Part::Role, "role", &role, catalog.role_named(&role).is_some());
-    let mut refuse = |part, words: String| faults.push((part, Refused::new(words)));
+    let mut refuse = |part, why: Refused| faults.push((part, why));
     if let Some(owner) = wanted.owner.as_ref().filter(|o| **o != role && catalog.role_named(o).is_none()) {
-        refuse(Part::Owner, format!("there is no role {owner} that could own the schema"));
+        refuse(Part::Owner, Refused::no_role_that(catalog, owner, "that could own the schema"));
     }
     let unknown = |r: &&String| **r != role && catalog.role_named(r).is_none();
     if let Some(creator) = wanted.creators.iter().find(unknown) {
-        refuse(Part::Creators, format!("there is no role {creator} that could create anything"));
+        refuse(Part::Creators, Refused::no_role_that(catalog, creator, "that could create anything"));
     }
     for (part, list) in [(Part::Read, &wanted.read), (Part::Append, &wanted.append)] {
         if let Some(neighbour) = list.iter().find(|n| catalog.schema_named(n).is_none()) {
-            refuse(part, format!("there is no schema {neighbour}"));
+            refuse(part, Refused::no_schema(catalog, neighbour));
         }
     }
     for schema in wanted.search_path.iter().flatten() {
         if schema != "$user" && *schema != wanted.schema && catalog.schema_named(schema).is_none() {
-            refuse(Part::SearchPath, format!("there is no schema {schema} that its search path could show"));
+            refuse(Part::SearchPath, Refused::no_schema_that(catalog, schema, "that its search path could show"));
             break;
         }
     }
@@ -146,7 +176,7 @@ pub fn faults(snapshot: &Snapshot, wanted: &Wanted) -> Vec<(Part, Refused)> {
         && !(1..=snapshot.server.max_connections.max(1)).contains(&limit)
     {
         let most = snapshot.server.max_connections;
-        refuse(Part::Limit, format!("a connection limit of {limit}: the server takes 1 to {most}"));
+        refuse(Part::Limit, Refused::new(format!("a connection limit of {limit}: the server takes 1 to {most}")));
     }
     faults
 }
@@ -190,8 +220,9 @@ pub fn service(snapshot: &Arc<Snapshot>, policy: Option<&Policy>, wanted: &Wante
     if wanted.password {
         last.push(Change::SetPassword { role: role.clone() });
     }
-    let plan = build::converge_where(&judgement, &concerns, first, last)?;
-    Ok(SetUp { plan, service: declared })
+    let mut plan = build::converge_where(&judgement, &concerns, first, last)?;
+    plan.notes.extend(remarks([("schema", wanted.schema.as_str()), ("role", role.as_str())]));
+    Ok(SetUp { plan: plan.called(wanted.asked()), service: declared })
 }
 
 /// A new, ordinary role in the place of another that a service runs as: its rights, the ownership of what stands in its
@@ -209,7 +240,7 @@ pub fn replace(
     let catalog = &snapshot.catalog;
     name("role", new)?;
     let Some(role) = catalog.role_named(old) else {
-        return Err(Refused::new(format!("there is no role {old}")));
+        return Err(Refused::no_role(catalog, old));
     };
     if catalog.role_named(new).is_some() {
         return Err(Refused::new(format!("role {new} is there already")));
@@ -226,7 +257,7 @@ pub fn replace(
                 "no service of the policy runs as {old}, and it owns no schema: there is nothing that would be {new}'s"
             )));
         };
-        let wanted = Wanted { version_table: false, ..Wanted::new(first) };
+        let wanted = Wanted { version_table: false, connection_limit: None, ..Wanted::new(first) };
         policy.services.push(Service { schemas, ..declare(&wanted, old, old) });
     }
     let takes_over = |name: &mut String| {
@@ -263,8 +294,9 @@ pub fn replace(
         })
         .collect();
     last.push(Change::SetPassword { role: new.to_owned() });
-    let plan = build::converge_where(&judgement, &concerns, Vec::new(), last)?;
-    Ok((plan, declared))
+    let mut plan = build::converge_where(&judgement, &concerns, Vec::new(), last)?;
+    plan.notes.extend(remarks([("role", new)]));
+    Ok((plan.called(format!("Replace role {old} by {new}")), declared))
 }
 
 /// The service as the policy will declare it.
@@ -362,7 +394,7 @@ mod tests {
 
     #[test]
     fn the_whole_set_up_in_one_plan() {
-        let wanted = Wanted { read: vec!["langflow".into()], connection_limit: Some(10), ..Wanted::new("sankore") };
+        let wanted = Wanted { read: vec!["langflow".into()], ..Wanted::new("sankore") };
         let sql = sql(&wanted);
         for expected in [
             "CREATE ROLE sankore_app LOGIN CONNECTION LIMIT 10;",
@@ -377,6 +409,7 @@ mod tests {
         }
         assert!(sql.last().is_some_and(|s| s.starts_with("ALTER ROLE sankore_app PASSWORD")), "{sql:#?}");
         let plan = service(&base(), None, &wanted).unwrap().plan;
+        assert_eq!(plan.name(), "Create schema sankore with role sankore_app", "and not by its first step");
         assert!(plan.steps.iter().all(|s| s.undo.is_some()), "dropping the role takes its password along");
         let all: Vec<&str> = plan.steps.iter().flat_map(|s| &s.hazards).map(|h| h.sentence.as_str()).collect();
         assert!(!all.iter().any(|s| s.contains("old password")), "nobody had one: {all:#?}");
@@ -388,11 +421,12 @@ mod tests {
             (Wanted::new("langflow"), "is there already"),
             (Wanted { role: Some("app".into()), ..Wanted::new("sankore") }, "role app is there already"),
             (Wanted::new(""), "cannot be empty"),
-            (Wanted::new("pg_x"), "PostgreSQL's own"),
-            (Wanted::new(&"x".repeat(64)), "64 bytes"),
+            (Wanted::new("pg_x"), "PostgreSQL's own; take another, such as x"),
+            (Wanted::new(&"x".repeat(64)), "64 bytes long; PostgreSQL keeps 63 and cuts the rest: shorten it by 1"),
             (Wanted { role: Some("none".into()), ..Wanted::new("s") }, "means something else"),
             (Wanted { role: Some("public".into()), ..Wanted::new("s") }, "means something else"),
-            (Wanted { read: vec!["nowhere".into()], ..Wanted::new("s") }, "there is no schema nowhere"),
+            (Wanted { read: vec!["nowhere".into()], ..Wanted::new("s") }, "there is no schema nowhere; there are "),
+            (Wanted { read: vec!["langflo".into()], ..Wanted::new("s") }, "schema langflo; the nearest is langflow"),
             (Wanted { owner: Some("nobody".into()), ..Wanted::new("s") }, "there is no role nobody"),
             (Wanted { connection_limit: Some(0), ..Wanted::new("s") }, "limit of 0"),
             (Wanted { creators: vec!["app".into(), "nobody".into()], ..Wanted::new("s") }, "there is no role nobody"),
@@ -402,6 +436,51 @@ mod tests {
             let why = service(&base(), None, &wanted).unwrap_err().to_string();
             assert!(why.contains(expected), "{why}");
         }
+    }
+
+    #[test]
+    fn names_that_need_quotes_are_taken_and_it_is_said() {
+        let notes = |schema: &str| {
+            let made = service(&base(), None, &Wanted::new(schema)).unwrap();
+            made.plan.notes.into_iter().map(|n| n.sentence).collect::<Vec<_>>().join("\n")
+        };
+        let shop = notes("Shop");
+        assert!(shop.contains("schema \"Shop\" in double quotes: without them PostgreSQL reads shop."), "{shop}");
+        assert!(shop.contains("role \"Shop_app\""), "{shop}");
+        assert!(notes("my-shop").contains("without them it is a syntax error"));
+        let word = notes("user");
+        assert!(word.contains("schema \"user\"") && word.contains("a word of SQL") && !word.contains("role"), "{word}");
+        assert!(notes("shop").is_empty(), "nothing to say of a plain name");
+    }
+
+    #[test]
+    fn taking_a_set_up_back_is_a_plan_that_can_be_taken_back() {
+        let base = base();
+        let plan = service(&base, None, &Wanted::new("sankore")).unwrap().plan;
+        let changes = plan.steps.iter().map(|s| &s.change);
+        let after = crate::plan::predict::predict(&base, changes).unwrap();
+        let back = build::back(&after, &plan).unwrap();
+        let lasting: Vec<&str> = back.steps.iter().filter(|s| s.undo.is_none()).map(|s| s.title.as_str()).collect();
+        assert_eq!(lasting, [""; 0], "the empty version table can be made again");
+        let hazards = back.steps.iter().flat_map(|s| &s.hazards).chain(&back.notes);
+        assert!(hazards.into_iter().all(|h| h.kind != HazardKind::NoWayBack));
+    }
+
+    #[test]
+    fn who_loses_the_right_to_create_in_public_is_said() {
+        let f = Fixture::new().role("app").role("guest").schema("langflow", "app").table("public", "t", "guest");
+        let f = f.grant_schema("public", "PUBLIC", "CREATE").grant_schema("public", "app", "CREATE");
+        let base = Arc::new(f.case().snapshot);
+        let plan = service(&base, None, &Wanted::new("shop")).unwrap().plan;
+        let step = plan.steps.iter().find(|s| s.sql[0].contains("REVOKE CREATE ON SCHEMA public")).unwrap();
+        let loss: Vec<&str> = step.hazards.iter().map(|h| h.sentence.as_str()).collect();
+        assert_eq!(
+            loss,
+            [
+                "guest could create in schema public only because everybody may, and loses that. It owns tables there: its next \
+              migration that makes one fails."
+            ]
+        );
     }
 
     #[test]

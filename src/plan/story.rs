@@ -2,8 +2,9 @@
 
 use super::{Hazard, HazardKind};
 use crate::domain::{
-    ObjectKind, Privileges,
+    Acl, ObjectKind, Privilege, Privileges,
     change::{Change, Grantee, ObjectRef, On, RoleAttributes},
+    effective::{Matrix, Who},
     snapshot::{DefaultKind, Snapshot},
 };
 
@@ -17,7 +18,7 @@ pub fn title(change: &Change) -> String {
             Some(true) => format!("create role {name}, which may log in"),
             _ => format!("create role {name}"),
         },
-        Change::AlterRole { name, attributes } => format!("role {name}: {}", attribute_words(attributes)),
+        Change::AlterRole { name, attributes } => format!("change role {name}: {}", attribute_words(attributes)),
         Change::DropRole { name } => format!("drop role {name}"),
         Change::SetPassword { role } => format!("set the password of {role}"),
         Change::GrantRole { role, member } | Change::GrantRoleWith { role, member, .. } => {
@@ -25,10 +26,10 @@ pub fn title(change: &Change) -> String {
         }
         Change::RevokeRole { role, member, .. } => format!("end the membership of {member} in {role}"),
         Change::Grant { privileges, on, to } | Change::GrantWith { privileges, on, to, option: false, .. } => {
-            format!("let {} {} {}", who(to), words(*privileges), place(on))
+            format!("grant {} {} to {}", words(*privileges), place(on), who(to))
         }
         Change::GrantWith { privileges, on, to, .. } => {
-            format!("let {} {} {} and pass that on", who(to), words(*privileges), place(on))
+            format!("grant {} {} to {}, who may pass that on", words(*privileges), place(on), who(to))
         }
         Change::Revoke { privileges, on, from, option_only: false, .. } => {
             format!("take {} {} from {}", words(*privileges), place(on), who(from))
@@ -38,12 +39,12 @@ pub fn title(change: &Change) -> String {
         }
         Change::DefaultPrivileges { creator, schema, kind, privileges, grantee, grant } => {
             let place = schema.as_ref().map(|s| format!(" in {s}")).unwrap_or_default();
-            let verb = if *grant { "give" } else { "no longer give" };
+            let verb = if *grant { "grant" } else { "no longer grant" };
             let (kind, list, to) = (default_kind(*kind), words(*privileges), who(grantee));
-            format!("{kind} that {creator} will create{place} {verb} {to} {list}")
+            format!("{verb} {list} on {kind} that {creator} will create{place} to {to}")
         }
-        Change::SetSchemaOwner { schema, owner } => format!("schema {schema} belongs to {owner}"),
-        Change::SetOwner { object, owner } => format!("{} belongs to {owner}", named(object)),
+        Change::SetSchemaOwner { schema, owner } => format!("make {owner} the owner of schema {schema}"),
+        Change::SetOwner { object, owner } => format!("make {owner} the owner of {}", named(object)),
         Change::SetSchema { object, to } => format!("move {} to schema {to}", named(object)),
         Change::MoveVersionTable { schema, name, to } => {
             format!("move version table {schema}.{name} to schema {to}")
@@ -52,24 +53,24 @@ pub fn title(change: &Change) -> String {
         Change::SetRoleSetting { role, database, name, value } => {
             let place = if database.is_some() { " in this database" } else { "" };
             match value {
-                Some(value) => format!("{role}{place} gets {name} = {}", value.join(", ")),
-                None => format!("{role}{place} has no {name} of its own any more"),
+                Some(value) => format!("set {name} of {role}{place} to {}", value.join(", ")),
+                None => format!("reset {name} of {role}{place}"),
             }
         }
         Change::SetDatabaseSetting { database, name, value } => match value {
-            Some(value) => format!("database {database} gets {name} = {}", value.join(", ")),
-            None => format!("database {database} has no {name} of its own any more"),
+            Some(value) => format!("set {name} of database {database} to {}", value.join(", ")),
+            None => format!("reset {name} of database {database}"),
         },
-        Change::EnableRls { schema, table } => format!("row level security on {schema}.{table}"),
-        Change::DisableRls { schema, table } => format!("no row level security on {schema}.{table}"),
+        Change::EnableRls { schema, table } => format!("turn on row level security on {schema}.{table}"),
+        Change::DisableRls { schema, table } => format!("turn off row level security on {schema}.{table}"),
         Change::ForceRls { schema, table } => {
-            format!("row level security on {schema}.{table} binds its owner too")
+            format!("let row level security bind the owner of {schema}.{table}, too")
         }
         Change::NoForceRls { schema, table } => {
-            format!("row level security on {schema}.{table} no longer binds its owner")
+            format!("no longer let row level security bind the owner of {schema}.{table}")
         }
         Change::CreateTenantPolicy { schema, table, name, column, .. } => {
-            format!("policy {name} on {schema}.{table}: rows of one {column} only")
+            format!("create policy {name} on {schema}.{table}: rows of one {column} only")
         }
         Change::DropPolicy { schema, table, name } => format!("drop policy {name} on {schema}.{table}"),
         Change::ValidateForeignKey { schema, table, name } => {
@@ -89,16 +90,16 @@ pub fn title(change: &Change) -> String {
             format!("move {} from {schema}.{table} to {to}.{table}", rows.join(", "))
         }
         Change::SetFunctionSearchPath { schema, signature, path } => {
-            format!("{schema}.{signature} always runs with search_path {}", path.join(", "))
+            format!("let {schema}.{signature} always run with search_path {}", path.join(", "))
         }
         Change::ResetFunctionSearchPath { schema, signature } => {
-            format!("{schema}.{signature} runs with its caller's search_path")
+            format!("let {schema}.{signature} run with its caller's search_path")
         }
-        Change::SetViewInvoker { schema, view } => format!("view {schema}.{view} reads with its caller's rights"),
-        Change::ResetViewInvoker { schema, view } => format!("view {schema}.{view} reads with its owner's rights"),
-        Change::CreateAuditSchema { schema, .. } => format!("the audit schema {schema} with its table"),
+        Change::SetViewInvoker { schema, view } => format!("let view {schema}.{view} read with its caller's rights"),
+        Change::ResetViewInvoker { schema, view } => format!("let view {schema}.{view} read with its owner's rights"),
+        Change::CreateAuditSchema { schema, .. } => format!("create the audit schema {schema} with its table"),
         Change::CreateAuditFunction { schema, .. } => {
-            format!("the function of the audit trail {schema}, which writes a row for each statement")
+            format!("create the function of the audit trail {schema}, which writes a row for each statement")
         }
         Change::DropAuditFunction { schema } => format!("drop the function of the audit trail {schema}"),
         Change::CreateAuditTrigger { schema, table, home, .. } => {
@@ -144,18 +145,19 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
             hazard(
                 HazardKind::Application,
                 format!(
-                    "Alembic has to look in {to}: by the role's search_path, or by version_table_schema in env.py. \
-                     Otherwise the next upgrade starts from an empty database's beginning."
+                    "Alembic has to find {to}.{name} at its next start, by its role's search_path or by \
+                     version_table_schema in env.py. Otherwise the next upgrade begins as in an empty database."
                 ),
             ),
         ],
         Change::MoveVersionRows { schema, table, to, .. } => vec![
             hazard(HazardKind::Lock, waits(&format!("{schema}.{table}"))),
+            hazard(HazardKind::Lock, waits(&format!("{to}.{table}"))),
             hazard(
                 HazardKind::Application,
                 format!(
-                    "The application these rows belong to has to look in {to}: in {schema}.{table} it would find only \
-                     what is left there."
+                    "The application that these revisions belong to has to find {to}.{table} at its next start; in \
+                     {schema}.{table} it would meet only what is left there, and not its own revision."
                 ),
             ),
         ],
@@ -166,7 +168,11 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
             hazard(HazardKind::Lock, waits(&format!("{schema}.{table}"))),
             hazard(
                 HazardKind::Loss,
-                format!("Whoever no policy of {schema}.{table} lets through sees no row of it any more."),
+                format!(
+                    "From COMMIT on, roles see and write only those rows of {schema}.{table} that a policy of it lets \
+                     through: where none does, no row, and no error. Superusers and BYPASSRLS still see all; so does the \
+                     owner, unless it is forced."
+                ),
             ),
         ],
         Change::CreateAuditTrigger { schema, table, .. } => vec![hazard(
@@ -212,6 +218,11 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
                      connection.{open}"
                 ),
             )]
+        }
+        Change::Revoke { privileges, on: On::Schema(schema), from: Grantee::Public, option_only: false, .. }
+            if privileges.contains(Privilege::Create) =>
+        {
+            vec![who_creates_no_more(before, schema)]
         }
         Change::Revoke { option_only: false, from: Grantee::Role(role), .. } => {
             let n = sessions(role);
@@ -276,6 +287,47 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
         | Change::CreateAuditFunction { .. }
         | Change::DropAuditFunction { .. } => Vec::new(),
     }
+}
+
+/// Who may create in a schema because everybody may, and loses that with PUBLIC's right.
+fn who_creates_no_more(before: &Snapshot, schema: &str) -> Hazard {
+    let catalog = &before.catalog;
+    let matrix = Matrix::new(catalog, &before.server);
+    let mut losing: Vec<(&str, bool)> = Vec::new();
+    if let Some(of) = catalog.schema_named(schema) {
+        let in_force = of.acl.in_force(ObjectKind::Schema, of.owner, before.server.version_num);
+        let others = Acl::from_entries(in_force.entries().iter().filter(|e| !e.is_public()).copied().collect());
+        for (i, role) in catalog.roles.iter().enumerate() {
+            let may = |acl: &Acl| {
+                let rights = matrix.rights(catalog, Who::Role(i), ObjectKind::Schema, of.owner, acl);
+                rights.contains(Privilege::Create)
+            };
+            if role.login && !role.superuser && !role.is_platform() && may(&of.acl) && !may(&others) {
+                let owns = catalog.relations.iter().any(|g| g.schema == of.oid && g.owner == role.oid);
+                losing.push((&role.name, owns));
+            }
+        }
+    }
+    let names: Vec<&str> = losing.iter().map(|(name, _)| *name).collect();
+    let owners: Vec<&str> = losing.iter().filter(|(_, owns)| *owns).map(|(name, _)| *name).collect();
+    if names.is_empty() {
+        let sentence = format!("No role that logs in could create in schema {schema} only because everybody may.");
+        return Hazard { kind: HazardKind::Note, sentence };
+    }
+    let loses = if names.len() == 1 { "loses" } else { "lose" };
+    let list = crate::text::list(&names, 6);
+    let further = match (owners.as_slice(), names.len()) {
+        ([], _) => String::new(),
+        ([_], 1) => " It owns tables there: its next migration that makes one fails.".to_owned(),
+        ([one], _) => format!(" {one} owns tables there: its next migration that makes one fails."),
+        (some, _) => {
+            let some = crate::text::list(some, 6);
+            format!(" {some} own tables there: their next migration that makes one fails.")
+        }
+    };
+    let sentence =
+        format!("{list} could create in schema {schema} only because everybody may, and {loses} that.{further}");
+    Hazard { kind: HazardKind::Loss, sentence }
 }
 
 /// Others can wait for a lock on it.

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Hazard, HazardKind, Plan, Refused, build, choice::Choice};
+use super::{
+    Hazard, HazardKind, Plan, Refused, build,
+    choice::{Choice, no_table},
+};
 use crate::{
     domain::{
         ObjectKind, Oid, Privilege, Privileges,
@@ -112,7 +115,8 @@ pub fn plan(snapshot: &Snapshot, policy: Option<&Policy>, wanted: &Wanted) -> Re
         let sentence = format!("Left alone, because they lack the column: {}.", text::list(&skipped, 8));
         plan.notes.push(Hazard { kind: HazardKind::Note, sentence });
     }
-    Ok(plan)
+    let count = text::count(tables.len() as u64, "table", "tables");
+    Ok(plan.called(format!("Set up row level security on {count}")))
 }
 
 /// A custom setting has a prefix of its own; anything else is PostgreSQL's, or cannot be set.
@@ -161,7 +165,7 @@ fn chosen<'a>(
         }
     }
     if let Some(idle) = wanted.tables.idle(&seen).next() {
-        return Err(Refused::new(format!("there is no table {idle}")));
+        return Err(no_table(&snapshot.catalog, idle, &seen));
     }
     if tables.is_empty() {
         let column = wanted.column.as_deref().unwrap_or(COLUMN);

@@ -269,6 +269,16 @@ impl Way<'_> {
                 self.push(Change::CreateAuditFunction { schema: schema.clone(), owner: owner.clone() })?;
             }
         }
+        // A version table of ours is made anew; its rows come with the other rows.
+        for (key, now, goal) in self.differing() {
+            if let (Key::Object { kind: ObjectKind::Table, schema, name }, None, Some(State::Object { owner, .. })) =
+                (&key, now, goal)
+                && let rows = (Key::VersionRows { schema: schema.clone(), table: name.clone() })
+                && self.goal.0.get(&rows).is_some_and(Option::is_some)
+            {
+                self.push(Change::CreateVersionTable { schema: schema.clone(), name: name.clone(), owner })?;
+            }
+        }
         for (key, now, goal) in self.differing() {
             match (&key, now, goal) {
                 (Key::Schema { name }, Some(State::Schema { owner: is, .. }), Some(State::Schema { owner, .. }))

@@ -1,13 +1,29 @@
 //! Which part of a policy speaks of one instance. A policy may describe services of several instances; its entries
 //! without `instance` belong to the instance that names the policy, and an access key may be `instance/schema`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Level, Policy, RoleRule};
 
 type Access = BTreeMap<String, Vec<Level>>;
 
 impl Policy {
+    /// The instances that entries or access keys name: where things of this policy live besides home. It may name home.
+    #[must_use]
+    pub fn elsewhere(&self) -> BTreeSet<&str> {
+        let services = self.services.iter().map(|s| (s.instance.as_deref(), Some(&s.access)));
+        let roles = self.roles.iter().map(|r| (r.instance.as_deref(), Some(&r.access)));
+        let schemas = self.schemas.iter().map(|s| (s.instance.as_deref(), None));
+        let exceptions = self.exceptions.iter().map(|e| (e.instance.as_deref(), None));
+        let mut names = BTreeSet::new();
+        for (instance, access) in services.chain(roles).chain(schemas).chain(exceptions) {
+            names.extend(instance);
+            let keys = access.into_iter().flat_map(BTreeMap::keys);
+            names.extend(keys.filter_map(|key| key.rsplit_once('/')).map(|(instance, _)| instance));
+        }
+        names
+    }
+
     /// The part of the policy that speaks of `instance`; `home` when that instance names the policy. Access that an
     /// entry of another instance is given here (`instance/schema`) becomes a `[[role]]` of its own.
     #[must_use]
@@ -128,6 +144,12 @@ mod tests {
         assert_eq!(other.roles[0].name, "engarde_user");
         assert_eq!(other.roles[0].access["public"], vec![Level::Read]);
         assert!(other.exceptions.is_empty());
+    }
+
+    #[test]
+    fn every_other_instance_is_named_once() {
+        let policy = file::parse(TEXT, "p.toml".as_ref()).unwrap();
+        assert_eq!(policy.elsewhere().into_iter().collect::<Vec<_>>(), ["engarde", "flowdb"]);
     }
 
     #[test]

@@ -44,6 +44,12 @@ pub struct Policy {
     pub base: PathBuf,
 }
 
+/// Whether a policy declares a service of that name, or one whose schema it is.
+#[must_use]
+pub fn declares(policy: Option<&Policy>, name: &str) -> bool {
+    policy.is_some_and(|p| p.services.iter().any(|s| s.name == name || s.schemas.iter().any(|n| n == name)))
+}
+
 /// What happens to roles that the policy does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

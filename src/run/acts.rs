@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     act::{self, Order},
     aftermath::{Fresh, aftermath, kept},
-    proposals,
+    handover, proposals,
 };
 use crate::{
     app::{
@@ -30,7 +30,7 @@ use crate::{
     audit::{Ending, Entry, Journal, Link, State},
     config::Target,
     domain::{Oid, effective::Matrix, snapshot::Snapshot},
-    plan::{Approved, Key, Plan, build, predict},
+    plan::{Approved, Hazard, HazardKind, Key, Plan, build, predict},
     policy::judgement::Judgement,
     server::{
         Reader, Want,
@@ -71,15 +71,24 @@ pub(super) struct How {
 type Identity = (Option<String>, String);
 
 impl Acts {
-    pub(super) fn new(
-        targets: Vec<Option<Arc<Target>>>,
-        state: Option<PathBuf>,
-        tell: mpsc::UnboundedSender<Msg>,
-    ) -> Acts {
+    pub(super) fn new(state: Option<PathBuf>, tell: mpsc::UnboundedSender<Msg>) -> Acts {
+        let targets = Vec::new();
         Acts { targets, state, tell, stops: HashMap::new(), seen: None, open: Arc::default(), asked: Instant::now() }
     }
 
-    fn target(&self, instance: usize) -> Option<Arc<Target>> {
+    /// The next instance's.
+    pub(super) fn add(&mut self, target: Option<Arc<Target>>) {
+        self.targets.push(target);
+    }
+
+    /// The instance that is this database of the same server by the same login.
+    pub(super) fn shown(&self, server: &Target, database: &str) -> Option<usize> {
+        self.targets.iter().position(|t| {
+            t.as_ref().is_some_and(|t| t.conninfo.dbname == database && t.conninfo.is_beside(&server.conninfo))
+        })
+    }
+
+    pub(super) fn target(&self, instance: usize) -> Option<Arc<Target>> {
         self.targets.get(instance).cloned().flatten()
     }
 
@@ -96,8 +105,8 @@ impl Acts {
                         proposals::create(&target, &judgement, *wanted, to_policy).await
                     }
                     Ask::MoveVersions(wanted) => proposals::move_versions(&target, &judgement, *wanted).await,
-                    Ask::Isolate { wanted, revisions, to_policy } => {
-                        Box::pin(proposals::isolate(&target, &judgement, *wanted, revisions, to_policy)).await
+                    Ask::Isolate { wanted, files, to_policy } => {
+                        Box::pin(proposals::isolate(&target, &judgement, *wanted, files, to_policy)).await
                     }
                 },
                 (None, _) => Err(vec!["There is no server behind this instance.".to_owned()]),
@@ -327,6 +336,7 @@ pub(super) fn ready(judged: &Judgement, plan: Plan, title: String, meaning: Mean
     let matrix = Matrix::new(&judged.snapshot.catalog, &judged.snapshot.server);
     let lacks = preflight(&judged.snapshot, &matrix, &plan).iter().map(ToString::to_string).collect();
     let (questions, after) = (Vec::new(), After::default());
+    let plan = plan.called(title.as_str());
     let mut ready = Ready { title, plan, meaning, cells: Vec::new(), settles, remaining: 0, lacks, questions, after };
     if let Ok(after) = predict::predict(&judged.snapshot, ready.plan.steps.iter().map(|s| &s.change)) {
         let after = Judgement::new(Arc::new(after), judged.policy.clone(), Arc::clone(&judged.lineages), None);
@@ -338,7 +348,8 @@ pub(super) fn ready(judged: &Judgement, plan: Plan, title: String, meaning: Mean
 
 async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: Option<u64>, redo: bool) -> Made {
     let no_journal = || vec!["There is no journal: no home directory is known.".to_owned()];
-    let journal = Journal::in_dir(&state.ok_or_else(no_journal)?);
+    let state = state.ok_or_else(no_journal)?;
+    let journal = Journal::in_dir(&state);
     let (system, database) = identity(before);
     let unreadable = |e: crate::audit::JournalError| vec![e.to_string()];
     act::settle(&target.conninfo, &journal, system.as_deref(), &database).await.map_err(unreadable)?;
@@ -353,17 +364,18 @@ async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: O
         return Err(vec!["There is nothing in the journal that could be taken back here by now.".to_owned()]);
     };
     let first = match entry.link {
-        Some(Link::Undoes(first)) if redo => entries.iter().find(|e| e.id == first),
+        Some(Link::Undoes(first)) if redo => entries.iter().find(|e| e.id == first).cloned(),
         _ => None,
     };
-    if let Some(role) = first.and_then(|first| first.plan.sets_password_of()) {
+    if let Some(role) = first.as_ref().and_then(|first| first.plan.sets_password_of()) {
         return Err(vec![
             format!("Entry {} cannot be done again: it set the password of {role}, which is kept nowhere.", entry.id),
             "Make it anew with c, in Schemas.".to_owned(),
         ]);
     }
     let (mut snapshot, mut reader) = picture(target, before).await?;
-    let schemas = [&entry.plan.ground, &entry.plan.predicted];
+    let done = first.unwrap_or_else(|| entry.clone());
+    let schemas = [&entry.plan.ground, &entry.plan.predicted, &done.plan.ground, &done.plan.predicted];
     // a schema that goes again has to be known to be empty, too
     let itself = |key: &Key| match key {
         Key::Schema { name } => Some(name.clone()),
@@ -372,16 +384,22 @@ async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: O
     let schemas: BTreeSet<String> = schemas.iter().flat_map(|g| g.keys()).filter_map(itself).collect();
     complete(&mut snapshot, &mut reader, &schemas).await?;
     let (policy, lineages) = (before.policy.clone(), Arc::clone(&before.lineages));
+    let name = target.name.clone();
     on_a_thread(move || {
-        let plan = match build::back(&snapshot, &entry.plan) {
+        let (made, cannot) = if redo {
+            (build::redo(&snapshot, &done.plan, &entry.plan), "cannot be done again")
+        } else {
+            (build::back(&snapshot, &entry.plan), "cannot be taken back")
+        };
+        let mut plan = match made {
             Ok(plan) => plan,
             Err(build::Stale::Moved(moved)) => {
-                let mut why = vec![format!("Entry {} cannot be taken back: what it made has moved since.", entry.id)];
+                let mut why = vec![format!("Entry {} {cannot}: what it stands on has moved since.", entry.id)];
                 why.extend(moved.iter().map(|m| format!("  {m}")));
                 return Err(why);
             }
             Err(build::Stale::Refused(why)) => {
-                return Err(vec![format!("Entry {} cannot be taken back: {why}", entry.id)]);
+                return Err(vec![format!("Entry {} {cannot}: {why}", entry.id)]);
             }
         };
         if plan.is_empty() {
@@ -390,8 +408,13 @@ async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: O
         let judged = Judgement::new(Arc::new(snapshot), policy, lineages, None);
         let (word, meaning) =
             if redo { ("Redo", Meaning::Redoes(entry.id)) } else { ("Undo", Meaning::Undoes(entry.id)) };
-        let title = format!("{word} entry {}: {}", entry.id, what(&entry));
-        Ok(ready(&judged, plan, title, meaning, 0))
+        let title = format!("{word} entry {}: {}", done.id, done.plan.name());
+        let remains = handover::remains(&done.plan, &plan, redo, &state, &name);
+        let told = handover::promised(&remains).into_iter();
+        plan.notes.extend(told.map(|sentence| Hazard { kind: HazardKind::Note, sentence }));
+        let made = ready(&judged, plan, title, meaning, 0);
+        let after = After { remains: Some(remains), ..After::default() };
+        Ok(Ready { after, ..made })
     })
     .await?
 }
@@ -428,6 +451,7 @@ async fn run(
     let settles: HashMap<String, Vec<String>> =
         plan.plan().steps.iter().map(|s| (s.id.clone(), s.resolves.clone())).collect();
     let titles: Vec<String> = plan.plan().steps.iter().map(|s| s.title.clone()).collect();
+    let lasting = plan.plan().steps.iter().filter(|s| s.undo.is_none()).count();
     let options = ApplyOptions { rehearse, stop: Some(stop), ..ApplyOptions::default() };
     let mut watch = |progress: apply::Progress| {
         let _ = tell.send(Msg::Act(ticket, ActNews::Progress(words(&progress, &titles))));
@@ -436,6 +460,7 @@ async fn run(
         Ok(fresh) => fresh,
         Err(why) => return nothing(&format!("Nothing was changed: {why}.")),
     };
+    let entry = plan.plan().entry.clone();
     let order = Order { plan, link, options };
     let mut password = |role: &str| fresh.iter().find(|f| f.role == role).map(|f| f.password.clone());
     let acted = Box::pin(act::act(&target, &Journal::in_dir(&state), order, &mut password, &mut watch)).await;
@@ -443,8 +468,11 @@ async fn run(
     if let Outcome::NothingChanged(Reason::Failed { step: Some(step), .. }) = &acted.outcome {
         told.refused = settles.get(step).cloned().unwrap_or_default();
     }
-    if matches!(meaning, Meaning::Undoes(_)) && told.fate == Fate::Committed {
-        told.remedy = Some("u on this entry in the journal does it again.".to_owned());
+    if told.fate == Fate::Committed {
+        told.remedy = Some(match meaning {
+            Meaning::Undoes(id) => again(&Journal::in_dir(&state), id),
+            Meaning::New | Meaning::Redoes(_) => way_back(lasting, titles.len()),
+        });
     }
     told.details.extend(acted.unwritten.map(|why| format!("The journal does not say so: {why}")));
     match acted.outcome {
@@ -454,13 +482,32 @@ async fn run(
                 let progress = Progress { words, details: Vec::new(), step: None, stoppable: false };
                 let _ = tell.send(Msg::Act(ticket, ActNews::Progress(progress)));
             }
-            told.aftermath = Some(Box::new(aftermath(&target, fresh, after).await));
+            told.aftermath = Some(Box::new(aftermath(&target, fresh, after, entry).await));
         }
         // It may be set, or not: then it had better be known.
         Outcome::Unknown { .. } => told.aftermath = Some(Box::new(kept(fresh))),
         Outcome::NothingChanged(_) | Outcome::RehearsalProven(_) => {}
     }
     told
+}
+
+/// What takes back a plan of so many steps, of which some last.
+fn way_back(lasting: usize, all: usize) -> String {
+    match lasting {
+        0 => "u takes it back.".to_owned(),
+        n if n == all => "Nothing takes it back.".to_owned(),
+        n => format!("u takes it back, but for {}.", text::count(n as u64, "step", "steps")),
+    }
+}
+
+/// What does again what an undo of an entry took back.
+fn again(journal: &Journal, id: u64) -> String {
+    let entries = journal.read().map(|r| r.entries).unwrap_or_default();
+    let role = entries.iter().find(|e| e.id == id).and_then(|e| e.plan.sets_password_of());
+    match role {
+        Some(role) => format!("It cannot be done again from the journal: the password of {role} is kept nowhere."),
+        None => "u on this entry in the journal does it again.".to_owned(),
+    }
 }
 
 pub(super) fn words(progress: &apply::Progress, titles: &[String]) -> Progress {
@@ -492,7 +539,7 @@ pub(super) fn outcome(outcome: &Outcome, id: Option<u64>) -> Told {
             fate: Fate::Committed,
             title: format!("Done and committed: read again, it is as predicted.{entry}"),
             details: details(done, true),
-            remedy: Some("u takes it back.".to_owned()),
+            remedy: None,
             refused: Vec::new(),
             aftermath: None,
         },
@@ -606,17 +653,6 @@ async fn end(target: Option<Arc<Target>>, state: Option<PathBuf>, identity: Iden
 
 // ── the journal ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// What an entry did, in a few words.
-fn what(entry: &Entry) -> String {
-    match entry.plan.steps.as_slice() {
-        [] => "nothing".to_owned(),
-        [one] => one.title.clone(),
-        [first, rest @ ..] => {
-            format!("{} and {}", first.title, text::count(rest.len() as u64, "step more", "steps more"))
-        }
-    }
-}
-
 fn book(journal: &Journal, names: &[String], identities: &[Option<Identity>]) -> Book {
     let path = journal.path().display().to_string();
     let read = match journal.read() {
@@ -686,7 +722,7 @@ fn written(entry: &Entry, names: &[String], identities: &[Option<Identity>]) -> 
         at: local(entry.at_us),
         who: entry.who.os_user.clone(),
         target,
-        what: what(entry),
+        what: entry.plan.name(),
         state: word,
         tone,
         details,

@@ -12,7 +12,7 @@ use crate::{
         view::Tone,
     },
     config::Target,
-    plan::Approved,
+    plan::{Approved, PolicyEntry},
     server::apply::password,
 };
 
@@ -44,7 +44,12 @@ impl Fresh {
 }
 
 /// What is found out and made once it is committed: logins, the hand-over, the policy's entry, where version tables are.
-pub(super) async fn aftermath(target: &Target, fresh: Vec<Fresh>, after: After) -> Aftermath {
+pub(super) async fn aftermath(
+    target: &Target,
+    fresh: Vec<Fresh>,
+    after: After,
+    entry: Option<PolicyEntry>,
+) -> Aftermath {
     let mut made = Aftermath::default();
     for Fresh { role, password, noted } in fresh {
         let Some(file) = noted.map(handover::Noted::keep) else { continue };
@@ -67,9 +72,13 @@ pub(super) async fn aftermath(target: &Target, fresh: Vec<Fresh>, after: After) 
         let (file, password) = (file.display().to_string(), Hidden(Arc::new(password)));
         made.handover = Some(Handed { role, file, text, password });
     }
-    if let (true, Some(service), Some(path)) = (after.to_policy, &after.service, &target.policy) {
-        made.said.push(match handover::add(path, service) {
-            Ok(()) => (Tone::Good, format!("Added to {}.", path.display())),
+    if let Some(remains) = &after.remains {
+        let told = handover::cleared(remains).into_iter();
+        made.said.extend(told.map(|(good, words)| (if good { Tone::Good } else { Tone::Warning }, words)));
+    }
+    if let Some(entry) = entry {
+        made.said.push(match handover::add(&entry) {
+            Ok(()) => (Tone::Good, format!("Added to {}.", entry.file.display())),
             Err(error) => (Tone::Error, format!("The database is set up, but the policy is as it was: {error}")),
         });
     }
@@ -83,7 +92,7 @@ pub(super) async fn aftermath(target: &Target, fresh: Vec<Fresh>, after: After) 
 
 /// Nobody knows whether it was committed: the passwords that roles may have by now are kept.
 pub(super) fn kept(fresh: Vec<Fresh>) -> Aftermath {
-    let kept = fresh.into_iter().filter_map(|f| f.noted.map(|noted| (f.role, noted.keep())));
+    let kept = fresh.into_iter().filter_map(|f| f.noted.map(|noted| (f.role, noted.keep_aside())));
     let said = kept.map(|(role, path)| {
         (Tone::Warning, format!("The password that {role} may have now is in {}.", path.display()))
     });

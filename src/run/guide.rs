@@ -28,7 +28,7 @@ use crate::{
         view::Tone,
         wizard::{Effect, Left, Msg, Step, Wizard},
     },
-    config::{Config, Conninfo, Env, Error, Target, conninfo::Settings, entry::Entry, target},
+    config::{Config, Conninfo, Env, Error, Target, conninfo::Settings, entry::{self, Entry}, target},
     discover::{Around, Discovery, discover, files::Disk},
     plan::Approved,
     policy::{draft::Kept, write},
@@ -456,23 +456,6 @@ async fn proposed(judged: &Judged) -> Result<Box<Ready>, Trouble> {
     })
 }
 
-/// The connection string that leads there without this shell's surroundings, and without a password.
-///
-/// # Errors
-/// A word that cannot be said in one.
-pub fn url(mut given: Settings, conninfo: &Conninfo) -> Result<String, Error> {
-    if given.get("service").is_some_and(|s| !s.is_empty()) {
-        return Ok(given.text());
-    }
-    if let [host] = conninfo.hosts.as_slice() {
-        given.set("host", host.host.clone())?;
-        given.set("port", host.port.to_string())?;
-    }
-    given.set("user", conninfo.user.clone())?;
-    given.set("dbname", conninfo.dbname.clone())?;
-    Ok(given.text())
-}
-
 async fn connect(
     conninfo: String,
     place: Option<usize>,
@@ -489,7 +472,7 @@ async fn connect(
         None => {}
     }
     let given = Settings::parse(&conninfo).unwrap_or_default();
-    let url = url(given, &target.conninfo).map_err(wrong)?;
+    let url = entry::url(given, &target.conninfo).map_err(wrong)?;
     let opened = setup::open(&target).await?;
     Ok(Box::new((opened, url, place)))
 }

@@ -3,14 +3,17 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
-use super::acts::{Made, READINGS, because, complete, on_a_thread, picture, ready};
+use super::{
+    acts::{Made, READINGS, because, complete, on_a_thread, picture, ready},
+    handover,
+};
 use crate::{
-    app::act::{After, Meaning, Ready},
+    app::act::{After, IsolateFiles, Meaning, Ready},
     config::{Target, revisions},
     domain::{alembic::Lineages, dependencies::Dependencies, snapshot::Snapshot},
     plan::{
-        Hazard, HazardKind, Refused, build,
-        moves::{Proposal, Whereabouts, isolate, tables, versions},
+        HazardKind, Refused, build,
+        moves::{self, Proposal, Whereabouts, isolate, tables, versions},
         setup,
     },
     policy::{Policy, Service, judgement::Judgement},
@@ -20,7 +23,7 @@ use crate::{
 /// A service set up.
 pub(super) async fn create(target: &Target, before: &Judgement, wanted: setup::Wanted, to_policy: bool) -> Made {
     let names = setup::schemas(&wanted).into_iter().map(str::to_owned).collect();
-    let title = format!("Create schema {} with role {}", wanted.schema, wanted.role());
+    let title = wanted.asked();
     let make = move |snapshot: &Arc<Snapshot>, _: &Dependencies, policy: Option<&Policy>, _: &Arc<Lineages>| {
         let made = setup::service(snapshot, policy, &wanted)?;
         let (questions, whereabouts) = (Vec::new(), Vec::new());
@@ -32,11 +35,10 @@ pub(super) async fn create(target: &Target, before: &Judgement, wanted: setup::W
 
 /// The plan says that the service will be added to the policy's file.
 fn written_down(mut ready: Ready, target: &Target, to_policy: bool) -> Ready {
-    let file = target.policy.as_ref().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
-    if let (true, Some(file)) = (to_policy, file) {
-        ready.after.to_policy = true;
-        let sentence = format!("Once it is committed, the service is added to {file}.");
-        ready.plan.notes.push(Hazard { kind: HazardKind::Note, sentence });
+    if let (true, Some(path), Some(service)) = (to_policy, &target.policy, &ready.after.service) {
+        let entry = handover::entry(path, service);
+        ready.plan.notes = handover::announced(ready.plan.notes, Some(&entry));
+        ready.plan.entry = Some(entry);
     }
     ready
 }
@@ -44,11 +46,7 @@ fn written_down(mut ready: Ready, target: &Target, to_policy: bool) -> Ready {
 /// A version table moved, or rows of it.
 pub(super) async fn move_versions(target: &Target, before: &Judgement, wanted: versions::Wanted) -> Made {
     let names = versions::schemas(&wanted).into_iter().map(str::to_owned).collect();
-    let table = wanted.table.as_deref().map_or_else(|| wanted.from.clone(), |t| format!("{}.{t}", wanted.from));
-    let title = match wanted.rows.as_slice() {
-        [] => format!("Move {table} to {}", wanted.to),
-        rows => format!("Move {} of {table} to {}", text::list(rows, 3), wanted.to),
-    };
+    let title = wanted.asked();
     let make = move |snapshot: &Arc<Snapshot>, _: &Dependencies, policy: Option<&Policy>, lineages: &Arc<Lineages>| {
         versions::plan(snapshot, policy, lineages, &wanted)
     };
@@ -59,10 +57,18 @@ pub(super) async fn move_versions(target: &Target, before: &Judgement, wanted: v
 pub(super) async fn isolate(
     target: &Target,
     before: &Judgement,
-    wanted: isolate::Wanted,
-    folders: Vec<PathBuf>,
+    mut wanted: isolate::Wanted,
+    files: IsolateFiles,
     to_policy: bool,
 ) -> Made {
+    if let Some(path) = files.tables.map(at_home) {
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            let remedy = "It holds one name or glob on each line. Esc leads back to the form.".to_owned();
+            vec![format!("There is no plan: could not read the tables from {}: {error}", path.display()), remedy]
+        })?;
+        wanted.tables.extend(moves::listed(&text));
+    }
+    let folders = files.revisions;
     let service = wanted.service.clone().unwrap_or_else(|| wanted.schema.clone());
     let mut lineages = Arc::clone(&before.lineages);
     if !folders.is_empty() {
@@ -78,7 +84,7 @@ pub(super) async fn isolate(
         Arc::make_mut(&mut lineages).0.insert(service.clone(), read);
     }
     let names = BTreeSet::from([wanted.from.clone(), wanted.schema.clone()]);
-    let title = format!("Isolate {service} from {} into {}", wanted.from, wanted.schema);
+    let title = wanted.asked();
     let around = Some(wanted.from.clone());
     let make =
         move |snapshot: &Arc<Snapshot>,
@@ -179,7 +185,7 @@ fn shown(judged: &Judgement, proposal: Proposal, title: String) -> Made {
     let told: BTreeSet<String> = whereabouts.iter().map(Whereabouts::sentence).collect();
     let needs = plan.notes.iter().filter(|n| n.kind == HazardKind::Application && !told.contains(&n.sentence));
     let needs = needs.map(|n| n.sentence.clone()).collect();
-    let after = After { service, to_policy: false, whereabouts, needs };
+    let after = After { service, whereabouts, needs, ..After::default() };
     let made: Ready = ready(judged, plan, title, Meaning::New, 0);
     Ok(Ready { questions, after, ..made })
 }

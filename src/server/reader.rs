@@ -23,6 +23,7 @@ use crate::{
     domain::{
         Oid,
         dependencies::Dependencies,
+        platform,
         snapshot::{Catalog, Objects, Sizes, Snapshot, Unavailable, VersionRows, VersionTables},
     },
 };
@@ -189,6 +190,10 @@ impl Reader {
                         None => tls.version.to_owned(),
                     });
                     read.server.local = facts.is_local;
+                    let known = &self.facts.platform_settings;
+                    read.server.platform = platform::recognised(&read.catalog.roles, known, Some(&facts.host));
+                    platform::mark(&mut read.catalog.roles, read.server.platform);
+                    read.server.pooled = facts.backend_pid.is_some_and(|named| named != self.facts.pid);
                     return Ok(read);
                 }
                 Err(error) if self.becomes_raw(&error) => {}

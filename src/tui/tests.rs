@@ -199,6 +199,7 @@ fn instance(name: &str, environment: Environment) -> Instance {
         judgement: None,
         revision: 0,
         first_sizes: None,
+        command: None,
         recorded: false,
     }
 }

@@ -272,6 +272,41 @@ fn an_interrupted_action_says_that_nothing_was_changed() {
     small.run(&["plan"]).exits(1);
 }
 
+/// Whoever reads the output goes away before COMMIT: what was set is written down all the same.
+#[test]
+fn a_password_that_was_set_is_never_lost_with_the_output() {
+    let small = Small::new("act_lost", "development");
+    let cluster = shared(cluster::newest()).unwrap();
+    let runtime = runtime();
+    let blocker = runtime.block_on(async {
+        let client = connect(cluster.cluster(), SUPERUSER, &small.database).await;
+        client.batch_execute("begin; grant insert on act_lost.t to act_lost_app").await.unwrap();
+        client
+    });
+    let words = ["-c", &small.config, "create-schema", "small", "lost", "--read", "act_lost", "--yes"];
+    let mut child = small.moat.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("locked by others") {
+        line.clear();
+        assert!(err.read_line(&mut line).unwrap() > 0, "it ended before it was blocked");
+    }
+    drop(child.stdout.take());
+    runtime.block_on(async { blocker.batch_execute("rollback").await.unwrap() });
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    child.wait().unwrap();
+    assert_eq!(small.journal()[0]["state"], "committed", "{rest}");
+    let files: Vec<_> = fs::read_dir(small.moat.home.path().join(".local/state/pgmoat/handover"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(files.len(), 1, "{files:?} {rest}");
+    let url = fs::read_to_string(&files[0]).unwrap();
+    assert!(url.starts_with("DATABASE_URL=postgresql://lost_app:"), "its password is in it");
+    assert!(!rest.contains(url.split([':', '@']).nth(2).unwrap()));
+}
+
 /// Names that act on terminals, from the database to the plan, the journal and back.
 #[test]
 fn hostile_names_act_nowhere() {

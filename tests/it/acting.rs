@@ -147,6 +147,49 @@ fn everything_is_fixed_with_keys_alone_and_taken_back() {
     assert_eq!(console.ends(PATIENCE), 0);
 }
 
+/// What an undo could not bring back by turning it round has to be done again as it was done first, or not at all.
+#[test]
+fn rows_that_were_moved_and_taken_back_are_moved_again_with_keys() {
+    let shared = shared(cluster::newest()).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let runtime = runtime();
+    let (database, admin) = runtime.block_on(async {
+        let database = shared.database("act_redo").await;
+        let admin = connect(shared.cluster(), SUPERUSER, &database).await;
+        let made = "create schema re_a; create schema re_b;
+                    create table re_a.alembic_version (version_num varchar(32) not null primary key);
+                    insert into re_a.alembic_version values ('e1'), ('l2')";
+        admin.batch_execute(made).await.unwrap();
+        (database, admin)
+    });
+    let rows = |schema: &str| {
+        let sql = format!("select coalesce(string_agg(version_num, ',' order by 1), '') from {schema}.alembic_version");
+        runtime.block_on(async { admin.query_one(&sql, &[]).await.unwrap().get::<_, String>(0) })
+    };
+    let url = shared.cluster().url(SUPERUSER, &database);
+    for args in [
+        &["versions", "move", &url, "--from", "re_a", "--to", "re_b", "--rows", "l2", "--yes"][..],
+        &["undo", &url, "--yes"][..],
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pgmoat"));
+        let output = command.args(args).env_clear().env("HOME", home.path()).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(rows("re_a"), "e1,l2");
+    let mut console = Start::new(home.path(), &[&url]).run();
+    console.shows("PRIMARY");
+    console.press("9", "committed");
+    insist(&mut console, "u", "Redo entry");
+    console.shows("What is run");
+    insist(&mut console, ENTER, "any other key");
+    insist(&mut console, "y", "Done and committed");
+    assert_eq!((rows("re_a").as_str(), rows("re_b").as_str()), ("e1", "l2"));
+    console.send(ESC);
+    console.shows_no("What is run");
+    console.send("q");
+    assert_eq!(console.ends(PATIENCE), 0);
+}
+
 #[test]
 fn read_only_keeps_the_key_and_changes_nothing() {
     let shared = shared(cluster::newest()).unwrap();

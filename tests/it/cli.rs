@@ -464,7 +464,15 @@ fn a_recording_answers_as_its_server_did() {
         let replay: Vec<&str> = ["-c", config(), "--snapshot", path].iter().chain(args).copied().collect();
         let (live, replay) = (moat.run(&live), moat.run(&replay));
         assert_eq!(live.code, replay.code, "{args:?}: {}", replay.err);
-        let (live, replay) = (settled(live.json()), settled(replay.json()));
+        let (mut live, mut replay) = (settled(live.json()), settled(replay.json()));
+        if args[0] == "check" {
+            // the server's policy speaks of another instance, which a recording cannot look at
+            for answer in [&mut live, &mut replay] {
+                answer["findings"].as_array_mut().unwrap().retain(|f| f["instance"] == "engarde");
+                answer["summary"] = answer["summary"]["instances"][0].take();
+            }
+            assert!(!live["findings"].as_array().unwrap().is_empty());
+        }
         assert_eq!(live, replay, "{args:?}");
         if let Some(sessions) = live.get("sessions") {
             assert_eq!(sessions.as_array().unwrap().len(), 1, "{sessions}");

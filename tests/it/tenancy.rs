@@ -285,6 +285,12 @@ fn each_tenant_sees_its_own_rows_and_nobody_sees_none() {
             let policy = "select pg_get_expr(polqual, polrelid) from pg_policy where polrelid = 'shop.u'::regclass";
             let policy = texts(&fleet.case.client, policy).await;
             assert!(policy[0].as_ref().unwrap().starts_with("(tenant_id = ("), "{policy:?}");
+            // A policy that somebody has rewritten since is not dropped with what was there before it.
+            let alter = |using: &str| format!("alter policy tenant_isolation on shop.u using ({using}) with check ({using})");
+            let client = &fleet.case.client;
+            client.batch_execute(&alter("tenant_id is null")).await.unwrap();
+            fleet.run("undo", &["--yes"]).exits(4).says(&["moved since", "policy tenant_isolation of shop.u"]);
+            client.batch_execute(&alter(policy[0].as_ref().unwrap())).await.unwrap();
             fleet.run("undo", &["--yes"]).exits(0);
             assert_eq!(fleet.look().await, before);
             fleet.run("setup-rls", &["--tables", "shop.orders", "--yes"]).exits(4).says(&["shop.orders has no column tenant_id"]);

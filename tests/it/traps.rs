@@ -4,10 +4,18 @@
 
 use std::path::Path;
 
-use pgmoat::server::{Reader, SizesWanted, Want};
+use pgmoat::{
+    domain::change::Change,
+    plan::build,
+    server::{
+        Reader, SizesWanted, Want,
+        apply::{ApplyOptions, Outcome, Reason},
+    },
+};
 use tokio_postgres::Client;
 
 use crate::{
+    apply::{Beside, case_on, snapshot},
     read::{runtime, target},
     support::cluster::{self, connect},
 };
@@ -149,6 +157,82 @@ fn no_read_of_a_superuser_springs_a_trap() {
                 assert!(fired(&log) > before, "{major}: {careless} was meant to set off a trap");
             }
             setup.batch_execute("alter role trap_mallory nosuperuser").await.unwrap();
+        }
+    });
+}
+
+/// Version tables of somebody who owns nothing else. Each gets something that runs when a row changes.
+const STIRRING: [(&str, &str); 5] = [
+    (
+        "trigger",
+        "create trigger t before insert or delete on stir.alembic_version for each row execute function stir.spring()",
+    ),
+    ("rule", "create rule r as on delete to stir.alembic_version do also select stir.imm(1)"),
+    ("check", "alter table stir.alembic_version add constraint c check (stir.imm(1))"),
+    ("predicate", "create index on stir.alembic_version (version_num) where stir.imm(1)"),
+    ("expression", "create index on stir.alembic_version ((stir.imm(1)), version_num)"),
+];
+
+/// A table that waits for a superuser to change its rows is refused when that is planned, and again under the locks when
+/// the trap was laid in between: nothing its owner wrote ever runs with the rights of whoever moves rows.
+#[test]
+fn no_change_of_version_rows_runs_what_their_owner_wrote() {
+    runtime().block_on(async {
+        for major in cluster::majors() {
+            let mallory = format!("trap_stirrer_{major}");
+            let case = case_on(major, "traps_stir", &format!("create role {mallory}; create schema stir authorization {mallory}")).await;
+            let is_superuser = || async {
+                let sql = format!("select rolsuper from pg_catalog.pg_roles where rolname = '{mallory}'");
+                case.client.query_one(&sql, &[]).await.unwrap().get::<_, bool>(0)
+            };
+            let changes = |rows: &[&str]| {
+                let (schema, table) = ("stir".to_owned(), "alembic_version".to_owned());
+                let rows: Vec<String> = rows.iter().map(|r| (*r).to_owned()).collect();
+                vec![
+                    Change::InsertVersionRows { schema: schema.clone(), table: table.clone(), rows: vec!["new".into()] },
+                    Change::DeleteVersionRows { schema, table, rows },
+                ]
+            };
+            for (name, sharp) in STIRRING {
+                let raises = format!("begin execute 'alter role {mallory} superuser'; return");
+                let laid = format!(
+                    "set role {mallory}; drop schema stir cascade; reset role; create schema stir authorization {mallory};
+                     set role {mallory};
+                     create function stir.imm(anyelement) returns boolean immutable language sql as 'select true';
+                     create function stir.vol() returns boolean language plpgsql as $$ {raises} true; end $$;
+                     create function stir.spring() returns trigger language plpgsql as $$ {raises} coalesce(new, old); end $$;
+                     create table stir.alembic_version (version_num varchar(32) not null primary key);
+                     insert into stir.alembic_version values ('s1'); reset role"
+                );
+                case.client.batch_execute(&laid).await.unwrap_or_else(|e| panic!("{major} {name}: {e:?}"));
+                // planned before the trap is laid
+                let early = build::of_changes(&snapshot(&case.target).await, changes(&["s1"])).unwrap();
+                // laid while it is blunt: who lays it may not do yet what it will do
+                let laid = format!(
+                    "set role {mallory}; {sharp}; create or replace function stir.imm(anyelement) returns boolean immutable
+                     language plpgsql as $$ begin return stir.vol(); end $$; reset role"
+                );
+                case.client.batch_execute(&laid).await.unwrap_or_else(|e| panic!("{major} {name}: {e:?}"));
+                let refused = build::of_changes(&snapshot(&case.target).await, changes(&["s1"])).unwrap_err();
+                assert!(refused.to_string().contains("would run what somebody wrote"), "{major} {name}: {refused}");
+                let outcome = pgmoat::server::apply::apply(
+                    &case.target,
+                    &early.approve(),
+                    &ApplyOptions::default(),
+                    &mut Beside::default(),
+                )
+                .await;
+                let Outcome::NothingChanged(Reason::Refused(why)) = &outcome else {
+                    panic!("{major} {name}: {outcome:?}");
+                };
+                assert!(why.contains("would run what somebody wrote"), "{major} {name}: {why}");
+                assert!(!is_superuser().await, "{major} {name}");
+                // the trap is sharp: the statement alone would have sprung it
+                let careless = "begin; insert into stir.alembic_version values ('s2'); delete from stir.alembic_version";
+                case.client.batch_execute(careless).await.unwrap_or_else(|e| panic!("{major} {name}: {e:?}"));
+                assert!(is_superuser().await, "{major} {name} was meant to be a trap");
+                case.client.batch_execute("rollback").await.unwrap();
+            }
         }
     });
 }

@@ -64,6 +64,8 @@ pub struct Field {
     /// What happens when nothing is typed, in words; for a yes or no, a remark.
     pub hint: String,
     pub fault: Option<String>,
+    /// What to know of a value that is taken.
+    pub remark: Option<String>,
     /// What could be typed; known for the field in focus alone.
     pub choices: Vec<String>,
 }
@@ -106,6 +108,7 @@ impl Field {
             default: String::new(),
             hint: String::new(),
             fault: None,
+            remark: None,
             choices: Vec::new(),
         }
     }
@@ -402,6 +405,8 @@ impl Form {
             };
             if let Some(why) = fault {
                 below(&Line(vec![Span::known("✖ ", Tone::Error)]).and(why, Tone::Error));
+            } else if let Some(remark) = &field.remark {
+                below(&Line(vec![Span::known("▲ ", Tone::Warning)]).and(remark, Tone::Warning));
             }
             if here || roomy {
                 below(&Line::new(field.why, Tone::Dim));

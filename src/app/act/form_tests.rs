@@ -48,6 +48,7 @@ fn sample() -> Sample {
         acl: Sample::acl(&[(engarde, &[Privilege::Select, Privilege::Insert])]),
         shape: true,
         plain: true,
+        stirs: false,
         primary_key: true,
         rows: VersionRows::Known(vec!["e2".into(), "l1".into()]),
     });
@@ -116,10 +117,10 @@ impl Bench {
 
     /// The plan that the planner would make of what was asked.
     fn created(&mut self) {
-        let Some(Ask::Create { wanted, to_policy }) = self.asked().cloned() else { panic!("{:?}", self.effects) };
+        let Some(Ask::Create { wanted, .. }) = self.asked().cloned() else { panic!("{:?}", self.effects) };
         let judgement = self.app.instances()[0].judgement.clone().unwrap();
         let made = setup::service(&judgement.snapshot, judgement.policy.as_deref(), &wanted).unwrap();
-        let after = After { service: Some(made.service), to_policy, ..After::default() };
+        let after = After { service: Some(made.service), ..After::default() };
         let ready = Ready {
             title: format!("Create schema {}", wanted.schema),
             plan: made.plan,
@@ -216,7 +217,7 @@ fn what_is_typed_is_what_is_planned_and_the_rest_is_shown() {
     bench.keys("y");
     let Some(Effect::Apply { approved, after, .. }) = bench.effects.last() else { panic!("{:?}", bench.effects) };
     assert!(approved.plan().passwords().eq(["sankore_app"]));
-    assert!(after.to_policy && after.service.as_ref().is_some_and(|s| s.role == "sankore_app"));
+    assert!(after.service.as_ref().is_some_and(|s| s.role == "sankore_app"));
 }
 
 #[test]
@@ -411,11 +412,40 @@ fn isolate_takes_what_the_policy_says_of_the_service() {
     bench.keys("~/shop/versions");
     assert_eq!(bench.fault(Part::Revisions), None);
     bench.keys("\n");
-    let Some(Ask::Isolate { wanted, revisions, to_policy: true }) = bench.asked() else {
-        panic!("{:?}", bench.effects)
-    };
+    let Some(Ask::Isolate { wanted, files, to_policy: true }) = bench.asked() else { panic!("{:?}", bench.effects) };
     assert_eq!((wanted.service.as_deref(), wanted.from.as_str()), (Some("shop"), "public"));
-    assert_eq!(revisions.len(), 1);
+    assert_eq!((files.revisions.len(), &files.tables), (1, &None));
+}
+
+#[test]
+fn an_isolation_takes_a_file_of_tables_and_the_version_tables_that_are_meant() {
+    let mut bench = opened("7I");
+    bench.to(Part::Service);
+    bench.keys("shop");
+    assert!(bench.fault(Part::Revisions).is_some(), "nothing says what belongs to it");
+    bench.to(Part::TablesFrom);
+    bench.keys("shop.txt");
+    assert_eq!(bench.fault(Part::Revisions), None);
+    bench.to(Part::VersionTables);
+    bench.keys("nothing");
+    assert!(bench.fault(Part::VersionTables).is_some_and(|w| w.contains("no version table public.nothing")));
+    bench.key(Key::ctrl('u'));
+    bench.keys("alembic_version\n");
+    let Some(Ask::Isolate { wanted, files, .. }) = bench.asked() else { panic!("{:?}", bench.effects) };
+    assert_eq!(files.tables.as_deref(), Some(std::path::Path::new("shop.txt")));
+    assert_eq!(wanted.version_tables, ["alembic_version"]);
+}
+
+#[test]
+fn a_name_that_needs_quotes_is_taken_and_remarked_on() {
+    let mut bench = opened("2c");
+    bench.keys("Shop-1");
+    let text = bench.text();
+    assert!(text.contains("▲ Every SQL has to write schema \"Shop-1\" in double quotes"), "{text}");
+    assert_eq!(bench.fault(Part::Schema), None);
+    bench.key(Key::ctrl('u'));
+    bench.keys("shop");
+    assert!(!bench.text().contains("double quotes"));
 }
 
 #[test]

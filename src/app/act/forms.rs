@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Ask,
+    Ask, IsolateFiles,
     form::{Field, Form, Value, item},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     domain::snapshot::{Role, Schema, Snapshot, VersionTable},
     plan::moves::{Answers, isolate, place, place_of, versions},
     plan::setup,
-    policy::{Policy, Service, judgement::Judgement},
+    policy::{Service, declares, judgement::Judgement},
 };
 
 /// What a form is for.
@@ -43,6 +43,8 @@ pub enum Part {
     Rows,
     Revisions,
     Tables,
+    TablesFrom,
+    VersionTables,
     Readers,
     Extensions,
 }
@@ -54,9 +56,6 @@ pub struct Seed {
     /// `SCHEMA.TABLE` of a version table.
     pub table: Option<String>,
 }
-
-/// Connections of a new service, until somebody says otherwise.
-const LIMIT: &str = "10";
 
 impl Kind {
     #[must_use]
@@ -122,7 +121,7 @@ fn create(instance: &Instance) -> Vec<Field> {
             "connections",
             "At most so many at once, so that one service cannot use up the server's. Empty: no limit.",
         )
-        .filled(LIMIT),
+        .filled(&setup::CONNECTIONS.to_string()),
         Field::yes(
             Part::VersionTable,
             "version table",
@@ -186,7 +185,17 @@ fn isolate_fields(instance: &Instance, seed: &Seed) -> Vec<Field> {
             "tables",
             "Names or globs of tables that go; !name stays. They win over what the scripts say.",
         ),
+        Field::text(
+            Part::TablesFrom,
+            "tables from",
+            "A file with a name or glob on each line, beside what is typed above; # begins a remark.",
+        ),
         Field::list(Part::Rows, "rows", "Revisions that go, where you know better than the scripts."),
+        Field::list(
+            Part::VersionTables,
+            "version tables",
+            "Those of the shared schema that hold its rows, by name, where it is not each that has one.",
+        ),
         Field::list(Part::Readers, "keep readers", "Roles that go on reading what goes; !name stops."),
         Field::text(
             Part::Extensions,
@@ -203,12 +212,22 @@ pub fn check(form: &mut Form, instance: &Instance) {
     let Some(judgement) = instance.judgement.as_deref() else { return };
     for field in &mut form.fields {
         field.fault = None;
+        field.remark = None;
         field.choices.clear();
     }
     match form.kind {
         Kind::Create => check_create(form, judgement),
         Kind::MoveVersions => check_move(form, judgement),
         Kind::Isolate => check_isolate(form, judgement),
+    }
+    for (part, what) in [(Part::Schema, "schema"), (Part::Role, "role")] {
+        let name = form.value(part);
+        let catalog = &judgement.snapshot.catalog;
+        let there = catalog.schema_named(&name).is_some() && part == Part::Schema
+            || catalog.role_named(&name).is_some() && part == Part::Role;
+        if let Some(field) = form.field_mut(part).filter(|_| !there && !name.is_empty()) {
+            field.remark = setup::remark(what, &name);
+        }
     }
     if let Some(part) = form.focus() {
         let list = choices(form, part, judgement);
@@ -279,10 +298,6 @@ fn check_create(form: &mut Form, judgement: &Judgement) {
             fault(form, part, why.to_string());
         }
     }
-}
-
-fn declares(policy: Option<&Policy>, schema: &str) -> bool {
-    policy.is_some_and(|p| p.services.iter().any(|s| s.name == schema || s.schemas.iter().any(|n| n == schema)))
 }
 
 fn wanted(form: &Form) -> setup::Wanted {
@@ -395,7 +410,9 @@ fn check_isolate(form: &mut Form, judgement: &Judgement) {
     };
     hint(form, Part::Revisions, &words);
     hint(form, Part::Tables, "those that its scripts create");
+    hint(form, Part::TablesFrom, "no file");
     hint(form, Part::Rows, "those of its scripts");
+    hint(form, Part::VersionTables, "each with a row of it");
     hint(form, Part::Readers, "each is asked about");
     hint(form, Part::Extensions, "each is asked about");
     let declared = known.is_some() || declares(judgement.policy.as_deref(), &schema);
@@ -404,11 +421,17 @@ fn check_isolate(form: &mut Form, judgement: &Judgement) {
         fault(form, Part::Service, "which service?".to_owned());
         return;
     }
-    let Ask::Isolate { wanted, revisions, .. } = ask(form, judgement) else { return };
-    let asks = wanted.tables.iter().any(|p| !p.starts_with('!'));
-    if scripts.is_none() && revisions.is_empty() && !asks {
+    let Ask::Isolate { wanted, files, .. } = ask(form, judgement) else { return };
+    let asks = wanted.tables.iter().any(|p| !p.starts_with('!')) || files.tables.is_some();
+    if scripts.is_none() && files.revisions.is_empty() && !asks {
         let words = format!("no revision script of {service} is known: name their folder, or its tables below");
         fault(form, Part::Revisions, words);
+    }
+    if let Some(name) = wanted.version_tables.iter().find(|name| {
+        let from = judgement.snapshot.catalog.schema_named(&wanted.from).map(|s| s.oid);
+        !judgement.snapshot.versions.0.iter().any(|v| Some(v.schema) == from && v.name == **name && v.plain)
+    }) {
+        fault(form, Part::VersionTables, format!("there is no version table {}.{name}", wanted.from));
     }
     for (part, why) in isolate::faults(&judgement.snapshot, &wanted) {
         let part = match part {
@@ -467,7 +490,7 @@ pub fn ask(form: &Form, judgement: &Judgement) -> Ask {
                 service: Some(form.value(Part::Service)),
                 tables: form.items(Part::Tables),
                 rows: form.items(Part::Rows),
-                version_tables: Vec::new(),
+                version_tables: form.items(Part::VersionTables),
                 keep_readers: form.items(Part::Readers),
                 extensions_schema: form.typed(Part::Extensions),
                 password: true,
@@ -477,7 +500,8 @@ pub fn ask(form: &Form, judgement: &Judgement) -> Ask {
             let declared = [wanted.service.as_ref(), Some(&wanted.schema)].into_iter().flatten();
             let declared = declared.into_iter().any(|name| declares(policy, name));
             let to_policy = form.yes(Part::Policy) && !declared;
-            Ask::Isolate { wanted: Box::new(wanted), revisions, to_policy }
+            let files = IsolateFiles { revisions, tables: form.typed(Part::TablesFrom).map(PathBuf::from) };
+            Ask::Isolate { wanted: Box::new(wanted), files, to_policy }
         }
     }
 }
@@ -523,6 +547,11 @@ fn choices(form: &Form, part: Part, judgement: &Judgement) -> Vec<String> {
             let schema = form.value(Part::From);
             let here = tables(snapshot).filter(|(_, v)| snapshot.catalog.schema_name(v.schema) == schema);
             here.flat_map(|(_, v)| v.rows.known().unwrap_or_default()).map(|r| write(r)).collect()
+        }
+        (Kind::Isolate, Part::VersionTables) => {
+            let schema = form.value(Part::From);
+            let here = tables(snapshot).filter(|(_, v)| snapshot.catalog.schema_name(v.schema) == schema);
+            here.map(|(_, v)| write(&v.name)).collect()
         }
         (Kind::Create | Kind::MoveVersions | Kind::Isolate, _) => Vec::new(),
     };

@@ -127,7 +127,8 @@ fn who(ready: &Ready, full: bool) -> Section {
 }
 
 /// Privileges on the same number of the same things are said together.
-fn gathered(list: &[String]) -> Vec<String> {
+#[must_use]
+pub fn gathered(list: &[String]) -> Vec<String> {
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
     for words in list {
         let (privilege, place) = words.split_once(" on ").unwrap_or((words, ""));
@@ -242,15 +243,10 @@ fn sql(step: &Step, full: bool) -> Vec<Line> {
     lines
 }
 
-/// A sentence's first letter; names keep theirs.
+/// With a capital: titles of steps begin with a verb.
 fn capital(title: &str) -> String {
     let mut chars = title.chars();
-    match chars.next() {
-        Some(c) if title.starts_with("let ") || title.starts_with("take ") || title.starts_with("create ") => {
-            c.to_uppercase().chain(chars).collect()
-        }
-        _ => title.to_owned(),
-    }
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
 
 fn undo(plan: &Plan) -> Section {

@@ -30,7 +30,7 @@ use secrecy::SecretString;
 use super::view::{Line, Tone};
 use crate::{
     plan::{
-        Plan,
+        Plan, PolicyEntry,
         moves::{Answers, Question, Whereabouts, isolate, versions},
         setup,
     },
@@ -52,9 +52,18 @@ pub enum Ask {
     Create { wanted: Box<setup::Wanted>, to_policy: bool },
     /// Move a version table, or rows of it.
     MoveVersions(Box<versions::Wanted>),
-    /// Take a service out of the schema that it shares. Its revision scripts are the policy's, or in these folders. Adds it
+    /// Take a service out of the schema that it shares. What belongs to it is said by the policy, or by these files. Adds it
     /// to the policy's file afterwards.
-    Isolate { wanted: Box<isolate::Wanted>, revisions: Vec<PathBuf>, to_policy: bool },
+    Isolate { wanted: Box<isolate::Wanted>, files: IsolateFiles, to_policy: bool },
+}
+
+/// Files that say what belongs to a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IsolateFiles {
+    /// Folders of its revision scripts, in place of the policy's.
+    pub revisions: Vec<PathBuf>,
+    /// A name or glob of its tables on each line.
+    pub tables: Option<PathBuf>,
 }
 
 impl Ask {
@@ -101,12 +110,23 @@ pub struct Ready {
 pub struct After {
     /// The service that the plan sets up: for the hand-over.
     pub service: Option<Service>,
-    /// Adds it to the policy's file.
-    pub to_policy: bool,
+    /// What files hold because of what is taken back: it goes with it.
+    pub remains: Option<Remains>,
     /// Where roles find their version tables.
     pub whereabouts: Vec<Whereabouts>,
     /// What applications need besides.
     pub needs: Vec<String>,
+}
+
+/// What a set-up left in files: its entry in the policy, passwords of its roles.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remains {
+    /// To be taken out of its file.
+    pub entry: Option<PolicyEntry>,
+    /// To be put back into its file.
+    pub again: Option<PolicyEntry>,
+    /// Files with the password of a role that will be gone; the role.
+    pub passwords: Vec<(String, PathBuf)>,
 }
 
 /// One cell of the matrix before and after, as the pane Grants writes them.

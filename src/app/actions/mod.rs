@@ -243,6 +243,24 @@ pub const ACTIONS: &[ActionSpec] = &[
         }),
     ),
     action(
+        "databases",
+        "databases",
+        &["b"],
+        Pane,
+        "Lists the databases of this server with their sizes, and opens another one beside the instances.",
+        App::can_list_databases,
+        here!(|app| app.list_databases()),
+    ),
+    action(
+        "about",
+        "about",
+        &["a"],
+        Pane,
+        "Says which server this is, who one is there, and what stands between: a standby's lag, a pooler and its meaning.",
+        answered,
+        here!(|app| app.about()),
+    ),
+    action(
         "copy",
         "copy",
         &["y"],
@@ -417,6 +435,15 @@ fn always(_: &App) -> Result<(), &'static str> {
 
 fn selected(app: &App) -> Result<(), &'static str> {
     if app.row().is_some() { Ok(()) } else { Err("nothing is selected") }
+}
+
+fn answered(app: &App) -> Result<(), &'static str> {
+    let instance = app.focus().and_then(|i| app.instances.get(i));
+    match instance.map(|i| i.judgement.is_some()) {
+        Some(true) => Ok(()),
+        Some(false) => Err("the server has not answered yet"),
+        None => Err("there is no instance"),
+    }
 }
 
 fn rows(app: &App) -> Result<(), &'static str> {

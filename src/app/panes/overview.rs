@@ -50,6 +50,8 @@ pub struct Overview {
     several: bool,
 }
 
+/// Lines of a terminal from which on there is room for more than what is wrong.
+const ROOMY: u16 = 30;
 /// How many findings the first screen lists; the rest is one line and the Findings pane.
 const LISTED: usize = 200;
 
@@ -153,8 +155,11 @@ fn title(instance: &Instance) -> Line {
     line = line.known("   ", Tone::Text).known(environment, environment_tone(instance.environment));
     if let Some(j) = &instance.judgement {
         let server = &j.snapshot.server;
+        if let Some(platform) = server.platform {
+            line = line.known("   ", Tone::Text).known(platform.name(), Tone::Text);
+        }
         if let Some(started) = server.started_at_us {
-            let up = text::age((server.taken_at_us - started) / 1000);
+            let up = text::age((j.snapshot.latest_us() - started) / 1000);
             line = line.and(&format!("   up {up}"), Tone::Dim);
         }
         if server.in_recovery {
@@ -260,7 +265,20 @@ fn size_line(j: &Judgement) -> Line {
             line = line.and(&format!("   wraparound {percent} %"), tone);
         }
     }
+    let others = sizes.databases.iter().filter(|d| !d.template && d.name != j.snapshot.server.database).count() as u64;
+    if others > 0 {
+        line = line.and(&format!("   + {}", text::count(others, "other database", "other databases")), Tone::Dim);
+        line = line.known(" (b)", Tone::Dim);
+    }
     line
+}
+
+/// A pooler between, and that it means something.
+fn pooler_line() -> Line {
+    Line(vec![Span::known("  pooler     ", Tone::Dim)])
+        .known("a pooler or a proxy stands between", Tone::Warning)
+        .known("   role settings, limits and locks mean something else there: ", Tone::Text)
+        .known("a says what", Tone::Accent)
 }
 
 fn head(instance: &Instance, short: bool) -> Vec<Line> {
@@ -277,6 +295,9 @@ fn head(instance: &Instance, short: bool) -> Vec<Line> {
         Some(j) if short => lines.push(sessions_line(j)),
         Some(j) => lines.extend([sessions_line(j), isolation_line(j), size_line(j)]),
     }
+    if instance.judgement.as_ref().is_some_and(|j| j.snapshot.server.pooled) {
+        lines.push(pooler_line());
+    }
     if let Some(j) = &instance.judgement {
         for missing in j.snapshot.unavailable.iter().take(2) {
             let mut line = Line(vec![Span::known("  unknown    ", Tone::Dim)]).and(&missing.what, Tone::Unknown);
@@ -287,6 +308,19 @@ fn head(instance: &Instance, short: bool) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// The command that asks the same of this instance from a shell; on as many lines as it needs, which a shell joins again.
+fn shell(command: &str, width: usize) -> Vec<Line> {
+    let label = |words: &'static str| Line(vec![Span::known(words, Tone::Dim)]);
+    let whole = label("  shell      ").and(command, Tone::Text);
+    match command.split_once(" --policy ") {
+        Some((head, policy)) if whole.width() > width => vec![
+            label("  shell      ").and(head, Tone::Text).known(" \\", Tone::Text),
+            label("             ").and(&format!("--policy {policy}"), Tone::Text),
+        ],
+        _ => vec![whole],
+    }
 }
 
 impl Overview {
@@ -424,7 +458,7 @@ impl Pane for Overview {
         }
     }
 
-    fn top(&self, ctx: &Ctx<'_>, _width: u16) -> Vec<Line> {
+    fn top(&self, ctx: &Ctx<'_>, width: u16) -> Vec<Line> {
         // what was built from data, with the state of the link as it is now
         let mut lines = Vec::new();
         for (i, head) in &self.heads {
@@ -437,6 +471,10 @@ impl Pane for Overview {
                     lines.extend(self::head(instance, self.heads.len() > 3));
                 }
                 Some(_) | None => lines.extend(head.iter().cloned()),
+            }
+            let command = ctx.instances.get(*i).and_then(|n| n.command.as_ref());
+            if let Some(command) = command.filter(|_| ctx.height >= ROOMY) {
+                lines.extend(shell(command, usize::from(width)));
             }
         }
         lines.push(Line::empty());
@@ -455,5 +493,49 @@ impl Pane for Overview {
             ));
         }
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        app::panes::sample::{Sample, ctx},
+        domain::snapshot::Snapshot,
+    };
+
+    fn top(instances: &[Instance], width: u16) -> String {
+        let mut pane = Overview::default();
+        let ctx = ctx(instances, width);
+        pane.load(&ctx);
+        pane.top(&ctx, width).iter().map(|l| l.plain() + "\n").collect()
+    }
+
+    #[test]
+    fn uptime_goes_on_while_the_catalog_rests() {
+        let mut instance = Sample::new().instance();
+        let mut snapshot = Snapshot::clone(&instance.judgement.as_deref().unwrap().snapshot);
+        let taken = snapshot.server.taken_at_us;
+        Arc::make_mut(&mut snapshot.server).started_at_us = Some(taken - 60_000_000);
+        snapshot.activity = Some(Arc::new(Activity { taken_at_us: taken + 3_540_000_000, ..Activity::default() }));
+        instance.judgement = Some(Arc::new(Judgement::new(Arc::new(snapshot), None, Arc::default(), None)));
+        let shown = top(&[instance], 120);
+        assert!(shown.contains("up 1 h"), "an hour by the sessions' reading, a minute by the catalog's: {shown}");
+    }
+
+    #[test]
+    fn the_command_for_a_shell_is_there_whole_and_a_shell_joins_its_lines() {
+        let command = "pgmoat check 'postgresql://postgres@/engarde?host=/tmp/pgmoat-okehhy/s&port=36921' --policy \
+                       /tmp/pgmoat-okehhy/demo/engarde.policy.toml";
+        for width in [120, 200] {
+            let instance = Instance { command: Some(command.into()), ..Sample::new().instance() };
+            let shown = top(&[instance], width);
+            let at = shown.find("pgmoat check").unwrap_or_else(|| panic!("{shown}"));
+            let joined = shown[at..].replace(" \\\n             ", " ");
+            assert!(joined.starts_with(command), "{shown}");
+            assert!(shown.lines().all(|l| l.chars().count() <= usize::from(width)), "{shown}");
+        }
     }
 }

@@ -76,6 +76,7 @@ impl Sample {
             bypass_rls: true,
             connection_limit: -1,
             valid_until_us: None,
+            platform: false,
         };
         let catalog = Catalog {
             database: Database {
@@ -281,6 +282,7 @@ impl Sample {
             revision: 1,
             first_sizes,
             recorded: false,
+            command: None,
         }
     }
 }

@@ -435,6 +435,7 @@ mod tests {
             acl,
             shape: true,
             plain: true,
+            stirs: false,
             primary_key: true,
             rows,
         });

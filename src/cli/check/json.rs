@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Reading, Report, tally};
 use crate::{
     cli::{failure::Failure, time},
-    domain::snapshot::Unavailable,
+    domain::{platform::Platform, snapshot::Unavailable},
     plan,
     policy::{Finding, Severity},
 };
@@ -43,6 +43,8 @@ struct Instance<'a> {
     name: &'a str,
     database: Option<&'a str>,
     server_version_num: Option<u32>,
+    /// The service that runs the server.
+    platform: Option<&'static str>,
     taken_at: Option<String>,
     policy: Option<&'a str>,
     cells: Option<u64>,
@@ -117,6 +119,7 @@ fn instance(reading: &Reading) -> Instance<'_> {
         name: &reading.name,
         database: server.map(|s| s.database.as_str()),
         server_version_num: server.map(|s| s.version_num),
+        platform: server.and_then(|s| s.platform).map(Platform::id),
         taken_at: server.and_then(|s| time::rfc3339(s.taken_at_us)),
         policy: judgement.and_then(|j| j.policy.as_ref()).map(|p| p.name.as_str()),
         cells: judgement.and_then(|j| j.cells).map(|(cells, _)| cells),

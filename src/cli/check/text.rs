@@ -49,12 +49,13 @@ pub fn write(report: &mut Report, readings: &[Reading]) -> Result<(), Failure> {
 fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
     let (snapshot, server) = (&judgement.snapshot, &judgement.snapshot.server);
     let policy = judgement.policy.as_ref().map_or_else(|| "no policy".to_owned(), |p| format!("policy {}", p.name));
+    let platform = server.platform.map(|p| format!(" on {}", p.name())).unwrap_or_default();
     report
         .line()
         .tone(&snapshot.instance, Tone::Title)
         .known(" · ")
         .tone(&server.database, Tone::Title)
-        .tone(&format!("     PostgreSQL {}     {policy}", server.version), Tone::Dim)
+        .tone(&format!("     PostgreSQL {}{platform}     {policy}", server.version), Tone::Dim)
         .tone(&format!("     read {}", time::readable(server.taken_at_us)), Tone::Dim)
         .end()?;
     if judgement.policy.is_none() {

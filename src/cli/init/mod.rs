@@ -143,12 +143,19 @@ impl Sitting<'_> {
     /// A policy is there already: what it wants is what is set up.
     async fn standing(&mut self, path: PathBuf, policy: Policy) -> Result<Plans, Failure> {
         let name = self.place.instance_name(&policy.name);
+        self.place.free(&name)?;
         answers::declared(&policy, self.args, &path)?;
         let here = policy.for_instance(&name, true);
         let folders = here.services.iter().filter_map(|s| Some((s.name.as_str(), s.revisions.as_deref()?)));
         let lineages: Arc<Lineages> = Arc::new(revisions::lineages(folders));
-        let judged =
-            setup::judge_by(&self.opened.snapshot, &name, Arc::new(here.clone()), lineages, Vec::new()).await?;
+        let snapshot = &self.opened.snapshot;
+        // On a server that has not seen it yet, the plan makes the roles: they get passwords, too.
+        let logins = here.services.iter().filter(|s| s.login != Some(false)).map(|s| &s.role);
+        let logins = logins.chain(here.roles.iter().filter(|r| r.login == Some(true)).map(|r| &r.name));
+        let mut new: Vec<String> = logins.filter(|r| snapshot.catalog.role_named(r).is_none()).cloned().collect();
+        new.sort_unstable();
+        new.dedup();
+        let judged = setup::judge_by(snapshot, &name, Arc::new(here.clone()), lineages, new).await?;
         Ok(Plans { name, judged, policy: here, standing: true, policy_path: path, draft: Draft::default() })
     }
 

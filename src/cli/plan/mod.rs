@@ -1,7 +1,7 @@
 //! `plan`: what would be done to reach the policy, as text, SQL or JSON; and how the commands that act make, read and show
 //! a plan. Runs nothing.
 
-mod text;
+mod shown;
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
@@ -10,7 +10,7 @@ use super::{
     exit_code::Exit,
     failure::{Failure, Outcome},
     gather::{self, Asking},
-    report::Report,
+    report::{self, Report},
     resolve::{Source, Target},
     snapshot::private_file,
 };
@@ -22,9 +22,10 @@ use crate::{
         Reader, Want,
         apply::preflight::{Lack, preflight},
     },
+    text,
 };
 
-pub use text::write as show;
+pub use shown::write as show;
 
 /// Readings at most until all objects that a plan touches are known.
 const READINGS: usize = 4;
@@ -60,6 +61,11 @@ pub async fn run(report: &mut Report, target: &Target, args: &PlanArgs) -> Outco
             let mut to = Report::to(file.try_clone().map_err(failed)?);
             write(&mut to, &made, format)?;
             file.sync_all().map_err(failed)?;
+            let next = match format {
+                PlanFormat::Json => format!(" `pgmoat apply TARGET --plan {}` runs it.", path.display()),
+                PlanFormat::Text | PlanFormat::Sql => String::new(),
+            };
+            report::note(&format!("pgmoat: wrote {}: {}{next}", path.display(), shown::sum(&made.plan)));
         }
     }
     Ok(if made.plan.is_empty() { Exit::Done } else { Exit::Findings })
@@ -67,8 +73,8 @@ pub async fn run(report: &mut Report, target: &Target, args: &PlanArgs) -> Outco
 
 fn write(report: &mut Report, made: &Made, format: PlanFormat) -> Result<(), Failure> {
     match format {
-        PlanFormat::Text => text::write(report, made)?,
-        PlanFormat::Sql => text::sql(report, &made.plan)?,
+        PlanFormat::Text => shown::write(report, made)?,
+        PlanFormat::Sql => shown::sql(report, &made.plan)?,
         PlanFormat::Json => report.json(&made.plan)?,
     }
     report.flush()
@@ -108,7 +114,9 @@ pub async fn to_policy(target: &Target, only: &[String]) -> Result<Made, Failure
         let missing = unread(&snapshot, &plan.ground);
         let first: Vec<String> = schemas.into_iter().chain(missing).filter(|s| !is_read(&snapshot, s)).collect();
         if first.is_empty() || reader.is_none() {
-            return Ok(Made::new(plan, snapshot));
+            let settled: BTreeSet<&String> = plan.steps.iter().flat_map(|s| &s.resolves).collect();
+            let asked = format!("Fix {}", text::count(settled.len() as u64, "finding", "findings"));
+            return Ok(Made::new(plan.called(asked), snapshot));
         }
         wanted.extend(first);
     }
@@ -273,7 +281,7 @@ pub async fn from_file(target: &Target, path: &Path) -> Result<Made, Failure> {
         for (step, of) in plan.steps.iter_mut().zip(&file.steps) {
             step.resolves.clone_from(&of.resolves);
         }
-        Ok(plan)
+        Ok(plan.called(file.asked.as_str()))
     })
     .await
 }

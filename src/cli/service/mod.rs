@@ -22,10 +22,10 @@ use crate::{
     config::{Target as Server, paths},
     domain::change::Change,
     plan::{
-        Refused, build,
+        Plan, PolicyEntry, Refused, build,
         setup::{self, Wanted},
     },
-    policy::Service,
+    policy::{Service, declares},
     run::handover::{self, AddError, UNASKED, handed, landed},
     text,
 };
@@ -45,12 +45,17 @@ pub async fn create_schema(report: &mut Report, context: &Context, args: &Create
         read: args.read.clone(),
         append: args.append.clone(),
         search_path: args.search_path.clone(),
-        connection_limit: args.connection_limit,
+        connection_limit: Some(args.connection_limit).filter(|n| *n != 0),
         version_table: !args.no_version_table,
         password: true,
         close_public: !args.leave_public,
     };
-    let file = if args.add_to_policy { Some(policy_file(&target)?) } else { None };
+    let file = match policy_file(&target) {
+        _ if args.leave_policy || declares(target.policy.as_deref(), &args.name) => None,
+        Err(why) if args.add_to_policy => return Err(why),
+        file => file.ok(),
+    };
+    let mut entry = None;
     let needs: Vec<String> = setup::schemas(&wanted).into_iter().map(str::to_owned).collect();
     let policy = target.policy.clone();
     let mut service = None;
@@ -59,8 +64,9 @@ pub async fn create_schema(report: &mut Report, context: &Context, args: &Create
         |_| needs.clone(),
         |snapshot| {
             let made = setup::service(snapshot, policy.as_deref(), &wanted).map_err(|e| refused(&e))?;
+            entry = file.as_ref().map(|path| handover::entry(path, &made.service));
             service = Some(made.service);
-            Ok(made.plan)
+            Ok(Plan { notes: handover::announced(made.plan.notes, entry.as_ref()), entry: entry.clone(), ..made.plan })
         },
     )
     .await?;
@@ -69,9 +75,9 @@ pub async fn create_schema(report: &mut Report, context: &Context, args: &Create
     let done = run(report, context, &target, made, &role, &args.password, args.run, halt).await?;
     let Some(made) = done.committed else { return Ok(done.exit) };
     ended(report, &made, &service).await?;
-    if let Some(path) = file {
-        add(&path, &service)?;
-        report.line().tone(&format!("Added to {}.", path.display()), Tone::Good).end()?;
+    if let Some(entry) = entry {
+        add(&entry)?;
+        report.line().tone(&format!("Added to {}.", entry.file.display()), Tone::Good).end()?;
     }
     Ok(done.exit)
 }
@@ -86,7 +92,10 @@ pub async fn set_password(report: &mut Report, context: &Context, args: &SetPass
     let made = plan::from_names(
         &target,
         |_| Vec::new(),
-        |snapshot| build::of_changes(snapshot, [Change::SetPassword { role: role.clone() }]).map_err(|e| refused(&e)),
+        |snapshot| {
+            let plan = build::of_changes(snapshot, [Change::SetPassword { role: role.clone() }]);
+            Ok(plan.map_err(|e| refused(&e))?.called(format!("Set the password of {role}")))
+        },
     )
     .await?;
     let done = run(report, context, &target, made, &role, &args.password, args.run, halt).await?;
@@ -178,12 +187,22 @@ async fn run(
     };
     let passwords = HashMap::from([(role.to_owned(), password.clone())]);
     let how = Confirmed { passwords, ..Confirmed::by(flags) };
-    let exit = apply::by_command(report, context, target, made, how, halt).await?;
+    let exit = match apply::by_command(report, context, target, made, how, halt).await {
+        Ok(exit) => exit,
+        Err(failure) => {
+            // refused is what is known to have changed nothing; anything else may have come after COMMIT
+            if let Some(noted) = noted.filter(|_| failure.exit != Exit::Refused) {
+                let place = noted.keep_aside();
+                report::note(&format!("pgmoat: if it was set, the password of {role} is in {}", place.display()));
+            }
+            return Err(failure);
+        }
+    };
     let committed = match (exit, noted) {
         (Exit::Done, Some(noted)) => Some(Made { password, server, place: noted.keep() }),
         // It may be set, or not: then it had better be known.
         (Exit::Unknown | Exit::Server, Some(noted)) => {
-            report::note(&format!("pgmoat: the password it may have now is in {}", noted.keep().display()));
+            report::note(&format!("pgmoat: the password it may have now is in {}", noted.keep_aside().display()));
             None
         }
         _ => None,
@@ -239,8 +258,8 @@ fn policy_file(target: &Target) -> Result<PathBuf, Failure> {
 }
 
 /// Appends the service to a policy file.
-fn add(path: &std::path::Path, service: &Service) -> Result<(), Failure> {
-    handover::add(path, service).map_err(|error| match error {
+fn add(entry: &PolicyEntry) -> Result<(), Failure> {
+    handover::add(entry).map_err(|error| match error {
         AddError::File { verb, path, cause } => Failure::file(verb, &path, &cause, "The database is set up."),
         AddError::Policy(error) => super::resolve::policy_failure(&error),
     })

@@ -311,6 +311,15 @@ impl Conninfo {
         self.hosts.iter().all(|host| self.password_for(host).is_some())
     }
 
+    /// True when both mean the same server and login; databases may differ.
+    #[must_use]
+    pub fn is_beside(&self, other: &Conninfo) -> bool {
+        let places = |c: &Conninfo| -> Vec<(String, Option<IpAddr>, u16)> {
+            c.hosts.iter().map(|h| (h.host.clone(), h.hostaddr, h.port)).collect()
+        };
+        self.user == other.user && places(self) == places(other)
+    }
+
     /// What an unnamed connection is called: `host:port/database` of the first host.
     #[must_use]
     pub fn name(&self) -> String {

@@ -54,6 +54,15 @@ pub struct Wanted {
     pub answers: Answers,
 }
 
+impl Wanted {
+    /// What is asked for, in a few words.
+    #[must_use]
+    pub fn asked(&self) -> String {
+        let service = self.service.as_ref().unwrap_or(&self.schema);
+        format!("Isolate {service} from {} into {}", self.from, self.schema)
+    }
+}
+
 /// A part of [`Wanted`] that can be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -68,7 +77,7 @@ pub fn faults(snapshot: &Snapshot, wanted: &Wanted) -> Vec<(Part, Refused)> {
     let catalog = &snapshot.catalog;
     let mut faults = Vec::new();
     if catalog.schema_named(&wanted.from).is_none() {
-        faults.push((Part::From, Refused::new(format!("there is no schema {}", wanted.from))));
+        faults.push((Part::From, Refused::no_schema(catalog, &wanted.from)));
     }
     if wanted.from == wanted.schema {
         faults.push((Part::Schema, Refused::new(format!("{} is the shared schema itself", wanted.from))));
@@ -122,7 +131,18 @@ pub fn plan(
         choice: Choice { patterns: &wanted.tables, answers: Some(&wanted.answers) },
     };
     let bundle = mover.bundle(&seeds);
+    // before anything is asked: what is certain to go must have room
+    if let Some(why) = predict::refused_for(&mover.clashes(&bundle.going)) {
+        return Err(why);
+    }
     questions.extend(bundle.questions.iter().cloned());
+    for question in &mut questions {
+        let name = question.about.strip_prefix("table:");
+        let object = name.and_then(|name| mover.object_named(name));
+        if let Some(why) = object.and_then(|o| predict::refused_for(&mover.clashes(&[o]))) {
+            question.sentence = format!("{} (It cannot yet: {why}.)", question.sentence);
+        }
+    }
 
     let mut first = Vec::new();
     if new_role {
@@ -186,6 +206,8 @@ pub fn plan(
         plan.notes.push(note(kind, place.sentence()));
     }
     plan.notes.extend(warnings(snapshot, lineage, wanted, &rows));
+    let names = [("schema", wanted.schema.as_str(), new_schema), ("role", wanted.role.as_str(), new_role)];
+    plan.notes.extend(setup::remarks(names.into_iter().filter(|(.., new)| *new).map(|(what, name, _)| (what, name))));
     let locks = plan.steps.iter().filter(|s| matches!(s.change, Change::SetSchema { .. })).count();
     if locks > 0 {
         let sentence = format!(
@@ -197,7 +219,7 @@ pub fn plan(
     }
     questions.sort();
     questions.dedup();
-    Ok(Proposal { plan, questions, whereabouts, service: Some(service) })
+    Ok(Proposal { plan: plan.called(wanted.asked()), questions, whereabouts, service: Some(service) })
 }
 
 /// The service as a policy would declare it afterwards.
@@ -211,6 +233,7 @@ fn declare(policy: Option<&Policy>, wanted: &Wanted) -> Service {
             &setup::Wanted {
                 name: wanted.service.clone(),
                 version_table: false,
+                connection_limit: None,
                 password: false,
                 close_public: false,
                 ..setup::Wanted::new(&wanted.schema)
@@ -707,6 +730,41 @@ mod tests {
         let [metrics, runs] = asked[..] else { panic!("{asked:#?}") };
         assert!(metrics.contains("metrics is tied to runs"), "{metrics}");
         assert!(runs.contains("runs is tied to flow"), "{runs}");
+    }
+
+    /// The server would refuse each in turn, after everything was asked and answered.
+    #[test]
+    fn names_that_are_taken_where_it_goes_are_told_before_anything_is_asked() {
+        let with = |names: &[(&str, Kind)]| {
+            let f = names.iter().fold(before().role("late").schema("langflow", "old"), |f, (name, kind)| {
+                f.object(*kind, "langflow", name, "old")
+            });
+            let edges = edges(&f, EDGES);
+            let case = f.case();
+            let mut snapshot = case.snapshot;
+            let oid = |schema: &str| snapshot.catalog.schema_named(schema).unwrap().oid;
+            let (from, to) = (oid("public"), oid("langflow"));
+            let of = |o: &crate::domain::snapshot::SchemaObjects, name: &str| {
+                o.relations.iter().find(|r| r.name == name).map(|r| r.oid)
+            };
+            let flow = of(&snapshot.objects.0[&from], "flow").unwrap();
+            let index = |table, name: &str| crate::domain::snapshot::IndexName { table, name: name.into() };
+            Arc::make_mut(snapshot.objects.0.get_mut(&from).unwrap()).indexes = vec![index(flow, "flow_pkey")];
+            Arc::make_mut(snapshot.objects.0.entry(to).or_default()).indexes = vec![index(Oid(1), "flow_idx")];
+            plan(&Arc::new(snapshot), &edges, case.policy.as_ref(), &case.lineages, &wanted())
+        };
+        let open = with(&[]).unwrap();
+        assert!(!open.questions.is_empty(), "nothing is in the way, and it asks");
+        let why = with(&[("flow_pkey", Kind::Table), ("vertex", Kind::Type), ("flow_number", Kind::View)]);
+        let why = why.unwrap_err().to_string();
+        for taken in
+            ["table langflow.flow_pkey", "type langflow.vertex", "view langflow.flow_number", "are there already"]
+        {
+            assert!(why.contains(taken), "{taken}: {why}");
+        }
+        let unsure = with(&[("both", Kind::Table)]).unwrap();
+        let question = unsure.questions.iter().find(|q| q.about == "table:both").unwrap();
+        assert!(question.sentence.contains("It cannot yet: table langflow.both is there already"), "{question:?}");
     }
 
     #[test]

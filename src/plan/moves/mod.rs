@@ -78,6 +78,13 @@ pub fn place_of(schema: &str, table: &str) -> String {
     format!("{}.{}", part(schema), part(table))
 }
 
+/// The names or globs of a file: one on each line, `#` begins a remark.
+#[must_use]
+pub fn listed(text: &str) -> Vec<String> {
+    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    lines.map(str::to_owned).collect()
+}
+
 fn note(kind: HazardKind, sentence: impl Into<String>) -> Hazard {
     Hazard { kind, sentence: sentence.into() }
 }

@@ -10,9 +10,9 @@ use crate::{
         change::{Change, Grantee, ObjectRef, On},
         dependencies::{Class, Dependencies, Thing, Through, Use, lines_naming, names, names_schema},
         effective::{Matrix, Who},
-        snapshot::{DefaultKind, Kind, Object, Snapshot},
+        snapshot::{DefaultKind, IndexName, Kind, Object, Snapshot},
     },
-    plan::{Hazard, HazardKind},
+    plan::{Hazard, HazardKind, predict},
     text,
 };
 
@@ -337,6 +337,26 @@ impl<'a> Mover<'a> {
                 ));
             }
         }
+    }
+
+    /// A relation of the schema that things leave.
+    pub(super) fn object_named(&self, name: &str) -> Option<&'a Object> {
+        let oid = self.snapshot.catalog.schema_named(self.from).map(|s| s.oid)?;
+        self.snapshot.objects.0.get(&oid)?.relations.iter().find(|o| o.name == name)
+    }
+
+    /// What stands in the way of the bundle where it goes: all of it, not the first that a server would stumble over.
+    pub(super) fn clashes(&self, going: &[&Object]) -> Vec<String> {
+        let objects = |schema: &str| {
+            let oid = self.snapshot.catalog.schema_named(schema).map(|s| s.oid)?;
+            self.snapshot.objects.0.get(&oid)
+        };
+        let (Some(from), Some(to)) = (objects(self.from), objects(self.to)) else { return Vec::new() };
+        let with = |oid: Oid| going.iter().any(|o| o.oid == oid);
+        let mut all: Vec<&Object> = going.to_vec();
+        all.extend(from.relations.iter().filter(|o| o.owned_by.is_some_and(with)));
+        let indexes: Vec<&IndexName> = from.indexes.iter().filter(|i| with(i.table)).collect();
+        predict::in_the_way(to, self.to, &all, &indexes)
     }
 
     /// The changes that move the bundle and hand it over.

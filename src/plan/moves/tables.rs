@@ -32,6 +32,16 @@ pub struct Wanted {
     pub answers: Answers,
 }
 
+impl Wanted {
+    /// What is asked for, in a few words.
+    #[must_use]
+    pub fn asked(&self) -> String {
+        let mut what: Vec<String> = self.tables.iter().filter(|t| !t.starts_with('!')).cloned().collect();
+        what.extend(self.owned_by.as_ref().map(|role| format!("what {role} owns")));
+        format!("Move {} from {} to {}", crate::text::list(&what, 4), self.from, self.to)
+    }
+}
+
 /// The plan that moves them.
 ///
 /// # Errors
@@ -40,7 +50,7 @@ pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -
     let catalog = &snapshot.catalog;
     for schema in [&wanted.from, &wanted.to] {
         if catalog.schema_named(schema).is_none() {
-            return Err(Refused::new(format!("there is no schema {schema}")));
+            return Err(Refused::no_schema(catalog, schema));
         }
     }
     if wanted.from == wanted.to {
@@ -48,7 +58,7 @@ pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -
     }
     for role in wanted.owner.iter().chain(&wanted.owned_by) {
         if catalog.role_named(role).is_none() {
-            return Err(Refused::new(format!("there is no role {role}")));
+            return Err(Refused::no_role(catalog, role));
         }
     }
     let owned = |o: &Object| wanted.owned_by.as_ref().is_some_and(|r| catalog.role_name(o.owner) == *r);
@@ -56,7 +66,7 @@ pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -
     let unwanted = |o: &Object| wanted.tables.iter().any(|p| p.strip_prefix('!').is_some_and(|p| glob(p, &o.name)));
     let seeds = relations(snapshot, &wanted.from, |o| (owned(o) || fits(o)) && !unwanted(o));
     if seeds.is_empty() {
-        return Err(Refused::new(format!("nothing in {} fits", wanted.from)));
+        return Err(nothing_fits(snapshot, wanted));
     }
     let mover = Mover {
         snapshot,
@@ -67,6 +77,9 @@ pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -
         choice: Choice { patterns: &wanted.tables, answers: Some(&wanted.answers) },
     };
     let bundle = mover.bundle(&seeds);
+    if let Some(why) = predict::refused_for(&mover.clashes(&bundle.going)) {
+        return Err(why);
+    }
     let mut changes = mover.changes(&bundle);
     let after = predict::predict(snapshot, &changes)?;
     changes.extend(mover.rights(&bundle, &after));
@@ -93,7 +106,7 @@ pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -
     {
         changes.extend(mover.keep(&Grantee::Role(creator.clone()), creator).into_iter().take(1));
     }
-    let mut plan = build::of_changes(snapshot, once(changes))?;
+    let mut plan = build::of_changes(snapshot, once(changes))?.called(wanted.asked());
     plan.notes.extend(bundle.notes);
     if !bundle.extensions.is_empty() {
         let list: Vec<&str> = bundle.extensions.iter().map(String::as_str).collect();
@@ -105,6 +118,23 @@ pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -
         plan.notes.push(note(HazardKind::Application, sentence));
     }
     Ok(Proposal { plan, questions: bundle.questions, whereabouts: Vec::new(), service: None })
+}
+
+/// Nothing was chosen: the name that comes nearest to what was typed, or what there is.
+fn nothing_fits(snapshot: &Snapshot, wanted: &Wanted) -> Refused {
+    let from = &wanted.from;
+    if let (Some(role), true) = (&wanted.owned_by, wanted.tables.is_empty()) {
+        return Refused::new(format!("{role} owns nothing in {from} that could move"));
+    }
+    let of = snapshot.catalog.schema_named(from).and_then(|s| snapshot.objects.0.get(&s.oid));
+    let free = |o: &&Object| !o.extension && o.owned_by.is_none() && o.kind != Kind::Sequence;
+    let there: Vec<&str> = of.into_iter().flat_map(|l| &l.relations).filter(free).map(|o| o.name.as_str()).collect();
+    let near = |typed: &String| Some((typed.clone(), crate::text::nearest(typed, there.iter().copied())?));
+    match wanted.tables.iter().filter(|t| !t.starts_with('!')).find_map(near) {
+        Some((typed, near)) => Refused::new(format!("nothing in {from} is called {typed}; the nearest is {near}")),
+        None if there.is_empty() => Refused::new(format!("there is nothing in {from} that could move")),
+        None => Refused::new(format!("nothing in {from} fits; there are {}", crate::text::list(&there, 6))),
+    }
 }
 
 /// Each change once, where it stands first.

@@ -39,6 +39,19 @@ pub struct Wanted {
     pub answers: Answers,
 }
 
+impl Wanted {
+    /// What is asked for, in a few words.
+    #[must_use]
+    pub fn asked(&self) -> String {
+        let table = self.table.as_deref().map_or_else(|| self.from.clone(), |t| format!("{}.{t}", self.from));
+        match (self.rows.as_slice(), &self.table) {
+            ([], None) => format!("Move the version table of {table} to {}", self.to),
+            ([], Some(_)) => format!("Move version table {table} to {}", self.to),
+            (rows, _) => format!("Move {} of {table} to {}", text::list(rows, 3), self.to),
+        }
+    }
+}
+
 /// A part of [`Wanted`] that can be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -61,10 +74,10 @@ pub fn faults(snapshot: &Snapshot, policy: Option<&Policy>, wanted: &Wanted) -> 
             Err(why) => faults.push((Part::From, why)),
         }
     } else {
-        faults.push((Part::From, Refused::new(format!("there is no schema {}", wanted.from))));
+        faults.push((Part::From, Refused::no_schema(catalog, &wanted.from)));
     }
     if !there(&wanted.to) {
-        faults.push((Part::To, Refused::new(format!("there is no schema {}", wanted.to))));
+        faults.push((Part::To, Refused::no_schema(catalog, &wanted.to)));
     } else if wanted.from == wanted.to {
         faults.push((Part::To, Refused::new(format!("{} is where it is already", wanted.from))));
     }
@@ -75,7 +88,7 @@ pub fn faults(snapshot: &Snapshot, policy: Option<&Policy>, wanted: &Wanted) -> 
     let service = policy.and_then(|p| p.services.iter().find(|s| s.schemas.contains(&wanted.to)));
     let owner = owner(snapshot, service, wanted);
     if there(&wanted.to) && catalog.role_named(&owner).is_none() {
-        faults.push((Part::Owner, Refused::new(format!("there is no role {owner} that could own it"))));
+        faults.push((Part::Owner, Refused::no_role_that(catalog, &owner, "that could own it")));
     }
     faults
 }
@@ -164,7 +177,7 @@ pub fn plan(
     if known.is_empty() {
         plan.notes.push(note(HazardKind::Note, "The table holds no revision: its application begins from nothing."));
     }
-    Ok(Proposal { plan, questions, whereabouts, service: None })
+    Ok(Proposal { plan: plan.called(wanted.asked()), questions, whereabouts, service: None })
 }
 
 /// What the application needs so that it looks where its version table is.

@@ -25,11 +25,12 @@ use crate::domain::{
     closure::Closure,
     quote_ident, search_path,
     snapshot::{
-        Catalog, ColumnGrant, DefaultAcl, DefaultKind, Definer, Kind, Membership, Object, PolicyExpression, Role,
-        RowPolicy, Schema, SchemaObjects, Setting, Shapes, Snapshot, TableShape, TenantType, TrailFunction, TrailTable,
-        TrailTrigger, VersionRows, VersionTable,
+        Catalog, ColumnGrant, DefaultAcl, DefaultKind, Definer, IndexName, Kind, Membership, Object, PolicyExpression,
+        Role, RowPolicy, Schema, SchemaObjects, Setting, Shapes, Snapshot, TableShape, TenantType, TrailFunction,
+        TrailTable, TrailTrigger, VersionRows, VersionTable,
     },
 };
+use crate::text;
 
 /// The bootstrap superuser, whatever its name.
 const BOOTSTRAP: Oid = Oid(10);
@@ -43,6 +44,115 @@ impl Refused {
     pub fn new(why: impl Into<String>) -> Refused {
         Refused(why.into())
     }
+
+    /// Nobody has that name; who comes nearest, or who there is.
+    #[must_use]
+    pub fn no_role(catalog: &Catalog, name: &str) -> Refused {
+        Refused::no_role_that(catalog, name, "")
+    }
+
+    /// As [`Refused::no_role`], with what the role is wanted for.
+    #[must_use]
+    pub fn no_role_that(catalog: &Catalog, name: &str, wanted: &str) -> Refused {
+        let people = catalog.roles.iter().filter(|r| !r.is_predefined() && !r.is_platform());
+        missing("role", name, wanted, people.map(|r| r.name.as_str()))
+    }
+
+    /// No schema has that name; which comes nearest, or which there are.
+    #[must_use]
+    pub fn no_schema(catalog: &Catalog, name: &str) -> Refused {
+        Refused::no_schema_that(catalog, name, "")
+    }
+
+    /// As [`Refused::no_schema`], with what the schema is wanted for.
+    #[must_use]
+    pub fn no_schema_that(catalog: &Catalog, name: &str, wanted: &str) -> Refused {
+        let people = catalog.schemas.iter().filter(|s| !s.is_system());
+        missing("schema", name, wanted, people.map(|s| s.name.as_str()))
+    }
+}
+
+fn missing<'a>(kind: &str, name: &str, wanted: &str, there: impl Iterator<Item = &'a str>) -> Refused {
+    let there: Vec<&str> = there.collect();
+    let gap = if wanted.is_empty() { "" } else { " " };
+    let head = format!("there is no {kind} {name}{gap}{wanted}");
+    Refused(match text::nearest(name, there.iter().copied()) {
+        Some(near) => format!("{head}; the nearest is {near}"),
+        None if there.is_empty() => head,
+        None => format!("{head}; there {} {}", if there.len() == 1 { "is" } else { "are" }, text::list(&there, 6)),
+    })
+}
+
+/// What has a name already that a relation would have: another relation, an index; a type, where the relation brings one of
+/// its own.
+fn holder(there: &SchemaObjects, name: &str, brings_type: bool) -> Option<&'static str> {
+    let relation = there.relations.iter().find(|o| o.name == name).map(|o| o.kind.word());
+    let index = || there.indexes.iter().any(|i| i.name == name).then_some("index");
+    let of_type = || (brings_type && there.types.iter().any(|o| o.name == name)).then_some("type");
+    relation.or_else(index).or_else(of_type)
+}
+
+/// What is in the way of these objects and indexes in the schema they would come to, each with its kind.
+#[must_use]
+pub fn in_the_way(there: &SchemaObjects, to: &str, going: &[&Object], indexes: &[&IndexName]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut add = |what: &str, name: &str| {
+        let words = format!("{what} {to}.{name}");
+        if !found.contains(&words) {
+            found.push(words);
+        }
+    };
+    for object in going {
+        let name = object.name.as_str();
+        match object.kind.object_kind() {
+            ObjectKind::Routine => {
+                let twin = there.routines.iter().find(|o| o.name == name && o.kind == object.kind);
+                if let Some(o) = twin {
+                    add(o.kind.word(), name);
+                }
+            }
+            ObjectKind::Type => {
+                // every relation but a sequence is a type, too
+                let row = there.relations.iter().find(|o| o.name == name && o.kind != Kind::Sequence);
+                let twin = there.types.iter().find(|o| o.name == name);
+                row.or(twin).into_iter().for_each(|o| add(o.kind.word(), name));
+            }
+            ObjectKind::Table | ObjectKind::Sequence | ObjectKind::Schema | ObjectKind::Database => {
+                if let Some(what) = holder(there, name, object.kind != Kind::Sequence) {
+                    add(what, name);
+                }
+            }
+        }
+    }
+    for index in indexes {
+        if let Some(what) = holder(there, &index.name, false) {
+            add(what, &index.name);
+        }
+    }
+    found
+}
+
+/// The refusal that names what is in the way.
+#[must_use]
+pub fn refused_for(clashes: &[String]) -> Option<Refused> {
+    let verb = match clashes {
+        [] => return None,
+        [_] => "is",
+        _ => "are",
+    };
+    Some(Refused(format!(
+        "{} {verb} there already: rename one side first, or leave it where it is",
+        text::list(clashes, 8)
+    )))
+}
+
+/// Why rows of this table are left alone: what its owner wrote would run with the rights of whoever moves them.
+pub(crate) fn stirs(table: &str) -> String {
+    format!(
+        "a change of the rows of {table} would run what somebody wrote there, with your rights: it has triggers, rules, \
+         CHECK constraints, foreign keys, indexes with expressions, row level security or tables that inherit from it. \
+         Look at it with \\d {table}; drop what is not needed, or let its owner move the rows by hand"
+    )
 }
 
 /// A snapshot that changes are tried on.
@@ -156,17 +266,18 @@ impl Draft {
 
     fn role(&self, name: &str) -> Result<Oid, Refused> {
         let found = self.snapshot.catalog.role_named(name);
-        found.map(|r| r.oid).ok_or_else(|| Refused::new(format!("there is no role {name}")))
+        found.map(|r| r.oid).ok_or_else(|| Refused::no_role(&self.snapshot.catalog, name))
     }
 
     fn role_mut(&mut self, name: &str) -> Result<&mut Role, Refused> {
+        self.role(name)?;
         let found = self.catalog().roles.iter_mut().find(|r| r.name == name);
         found.ok_or_else(|| Refused::new(format!("there is no role {name}")))
     }
 
     fn schema(&self, name: &str) -> Result<Oid, Refused> {
         let found = self.snapshot.catalog.schema_named(name);
-        found.map(|s| s.oid).ok_or_else(|| Refused::new(format!("there is no schema {name}")))
+        found.map(|s| s.oid).ok_or_else(|| Refused::no_schema(&self.snapshot.catalog, name))
     }
 
     fn grantee(&self, grantee: &Grantee) -> Result<Oid, Refused> {
@@ -421,6 +532,7 @@ impl Draft {
                 let oid = self.object(ObjectKind::Table, schema, name)?.oid;
                 let (_, objects) = self.objects(schema)?;
                 objects.relations.retain(|o| o.oid != oid && o.owned_by != Some(oid));
+                objects.indexes.retain(|i| i.table != oid);
                 if let Some(shapes) = self.shapes() {
                     shapes.trails.tables.retain(|t| t.oid != oid);
                 }
@@ -748,6 +860,9 @@ impl Draft {
         if source == target {
             return Ok(());
         }
+        let (there, stays): (Vec<IndexName>, Vec<IndexName>) =
+            std::mem::take(&mut objects.indexes).into_iter().partition(|i| i.table == moved);
+        objects.indexes = stays;
         let mut taken = Vec::new();
         for list in [&mut objects.relations, &mut objects.routines, &mut objects.types] {
             let goes = |o: &Object| o.oid == moved || o.owned_by == Some(moved);
@@ -755,8 +870,12 @@ impl Draft {
             list.retain(|o| !goes(o));
         }
         let (_, objects) = self.objects(to)?;
+        let clashes = in_the_way(objects, to, &taken.iter().collect::<Vec<_>>(), &there.iter().collect::<Vec<_>>());
+        if let Some(why) = refused_for(&clashes) {
+            return Err(why);
+        }
+        objects.indexes.extend(there);
         for object in taken {
-            let relation = matches!(object.kind.object_kind(), ObjectKind::Table | ObjectKind::Sequence);
             let list = match object.kind.object_kind() {
                 ObjectKind::Routine => &mut objects.routines,
                 ObjectKind::Type => &mut objects.types,
@@ -764,9 +883,6 @@ impl Draft {
                     &mut objects.relations
                 }
             };
-            if list.iter().any(|o| o.name == object.name && (relation || o.kind == object.kind)) {
-                return Err(Refused::new(format!("{to}.{} is there already", object.name)));
-            }
             let at = list.partition_point(|o| o.name < object.name);
             list.insert(at, object);
         }
@@ -856,8 +972,8 @@ impl Draft {
         hand_over(&mut acl, me, new);
         let oid = self.new_oid();
         let (_, objects) = self.objects(schema)?;
-        if objects.relations.iter().any(|o| o.name == name) {
-            return Err(Refused::new(format!("{schema}.{name} is there already")));
+        if let Some(what) = holder(objects, name, true) {
+            return Err(Refused::new(format!("{what} {schema}.{name} is there already")));
         }
         let object = Object {
             oid,
@@ -877,7 +993,14 @@ impl Draft {
     }
 
     fn create_version_table(&mut self, schema: &str, name: &str, owner: &str) -> Result<(), Refused> {
+        let key = format!("{name}_pkc");
+        let (_, objects) = self.objects(schema)?;
+        if objects.relations.iter().any(|o| o.name == key) || objects.indexes.iter().any(|i| i.name == key) {
+            return Err(Refused::new(format!("{schema}.{key}, which its key would be called, is there already")));
+        }
         let object = self.create_table(schema, name, owner)?;
+        let (_, objects) = self.objects(schema)?;
+        objects.indexes.push(IndexName { table: object.oid, name: key });
         let schema = self.schema(schema)?;
         Arc::make_mut(&mut self.snapshot.versions).0.push(VersionTable {
             oid: object.oid,
@@ -887,6 +1010,7 @@ impl Draft {
             acl: object.acl,
             shape: true,
             plain: true,
+            stirs: false,
             primary_key: true,
             rows: VersionRows::Known(Vec::new()),
         });
@@ -1010,6 +1134,9 @@ impl Draft {
         let Some(mut rows) = found.rows.known().map(<[String]>::to_vec) else {
             return Err(Refused::new(format!("the rows of {schema}.{table} are not known")));
         };
+        if found.stirs {
+            return Err(Refused::new(stirs(&format!("{schema}.{table}"))));
+        }
         edit(&mut rows);
         rows.sort();
         if found.primary_key && rows.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {

@@ -98,6 +98,7 @@ impl Fixture {
             bypass_rls: true,
             connection_limit: -1,
             valid_until_us: None,
+            platform: false,
         });
         f.catalog.database =
             Database { oid: Oid(5), name: DATABASE.into(), owner: Oid(10), acl: Acl::NULL, connection_limit: -1 };
@@ -324,6 +325,7 @@ impl Fixture {
             acl: object.acl,
             shape: true,
             plain: true,
+            stirs: false,
             primary_key: true,
             rows,
         });

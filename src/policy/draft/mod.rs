@@ -196,3 +196,6 @@ pub struct Kept {
     pub passwords: Vec<(String, String)>,
     pub draft: Draft,
 }
+
+#[cfg(test)]
+mod tests;

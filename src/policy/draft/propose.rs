@@ -68,32 +68,40 @@ impl Draft {
     /// A service of which only parts are said, with the rest as it is there or by template; what is proposed already
     /// under that name is changed. Gives its position.
     pub fn wish(&mut self, snapshot: &Snapshot, name: &str, schema: Option<&str>, role: Option<&str>) -> usize {
-        let at = self.services.iter().position(|s| s.name == name).unwrap_or_else(|| {
+        let by_schema = |s: &DraftService| schema.is_some_and(|schema| s.schema == schema);
+        let known = self.services.iter().position(|s| s.name == name);
+        let at = known.or_else(|| self.services.iter().position(by_schema)).unwrap_or_else(|| {
             self.services.push(DraftService::template(name));
             self.services.len() - 1
         });
         let Some(service) = self.services.get_mut(at) else { return at };
+        let called = std::mem::replace(&mut service.name, name.to_owned());
         if let Some(schema) = schema {
             if role.is_none() && service.role == format!("{}_app", service.schema) {
                 service.role = format!("{schema}_app");
             }
             schema.clone_into(&mut service.schema);
         }
-        if let Some(role) = role {
+        if let Some(role) = role.filter(|role| *role != service.role) {
             role.clone_into(&mut service.role);
             service.owner = None;
         }
         service.chosen = true;
         let (schema, role) = (service.schema.clone(), service.role.clone());
-        self.look(snapshot);
         // What is somebody's by name is nobody else's.
-        let mut position = 0;
+        let mut gone: Vec<String> = vec![called];
+        gone.retain(|called| called != name);
         self.services.retain(|s| {
             let keep = s.name == name || s.schema != schema;
-            position += 1;
+            gone.extend((!keep).then(|| s.name.clone()));
             keep
         });
+        for to in self.access.iter().filter(|a| a.of == name).map(|a| a.to.clone()).collect::<Vec<_>>() {
+            self.access.retain(|a| !(gone.contains(&a.of) && a.to == to));
+        }
+        self.access.iter_mut().filter(|a| gone.contains(&a.of)).for_each(|a| name.clone_into(&mut a.of));
         self.roles.retain(|r| r.rule.name != role);
+        self.look(snapshot);
         self.services.iter().position(|s| s.name == name).unwrap_or(at)
     }
 
@@ -140,7 +148,9 @@ impl Draft {
             } else if let Some(role) = most(snapshot, schema.oid) {
                 service.role.clone_from(&role.name);
                 service.connection_limit = limit(snapshot, Some(role.connection_limit));
-                service.why = format!("Most of the {count} in {} are {}'s.", schema.name, role.name);
+                service.chosen = role.login;
+                let ends = if role.login { "." } else { ", which may not log in." };
+                service.why = format!("Most of the {count} in {} are {}'s{ends}", schema.name, role.name);
             } else {
                 service.connection_limit = None;
                 service.chosen = false;
@@ -163,12 +173,18 @@ impl Draft {
             let shared = users.get(user.unwrap_or_default()).is_some_and(|s| s.len() > 1);
             let ordinary = !shared && !role.is_some_and(|r| r.superuser || r.is_platform());
             let schema = neighbour.schemas.first().filter(|s| *s != "public");
+            let plain = ident(&neighbour.service);
             let known = self.services.iter_mut().find(|s| {
-                schema.is_some_and(|schema| s.schema == *schema) || ordinary && user.is_some_and(|u| s.role == u)
+                schema.is_some_and(|schema| s.schema == *schema)
+                    || ordinary && user.is_some_and(|u| s.role == u)
+                    || schema.is_none() && s.schema == plain
             });
             let as_whom = user.map_or_else(String::new, |u| format!(" as {u}"));
             if let Some(service) = known {
                 service.chosen = true;
+                if service.schema == plain {
+                    service.name.clone_from(&neighbour.service);
+                }
                 if !service.why.contains(&neighbour.service) {
                     service.why = format!("{} {} connects{as_whom}.", service.why, neighbour.service);
                 }
@@ -281,7 +297,7 @@ fn administers(role: &Role) -> bool {
     role.oid == Oid(10) || role.is_platform()
 }
 
-/// The login role that owns most of a schema, when it is no administrator's.
+/// The role that owns most of a schema, when it is no administrator's.
 fn most(snapshot: &Snapshot, schema: Oid) -> Option<&Role> {
     let catalog = &snapshot.catalog;
     let mut owned: BTreeMap<Oid, u64> = BTreeMap::new();
@@ -291,5 +307,5 @@ fn most(snapshot: &Snapshot, schema: Oid) -> Option<&Role> {
     let total: u64 = owned.values().sum();
     let (owner, count) = owned.into_iter().max_by_key(|(_, n)| *n)?;
     let role = catalog.roles.iter().find(|r| r.oid == owner)?;
-    (count * 2 > total && role.login && !administers(role)).then_some(role)
+    (count * 2 > total && !administers(role)).then_some(role)
 }

@@ -83,9 +83,14 @@ pub async fn apply(
     let mut hand = |role: &str| secrets.get(role).cloned();
     let acted = Box::pin(act(target, &Journal::in_dir(state), order, &mut hand, tell)).await;
     let passwords = match &acted.outcome {
-        Outcome::Committed(_) | Outcome::Unknown { .. } => made
+        Outcome::Committed(_) => made
             .into_iter()
             .filter_map(|(role, _, noted)| noted.map(|noted| Fresh { role, file: noted.keep() }))
+            .collect(),
+        // It may be set, or the one before it may count still.
+        Outcome::Unknown { .. } => made
+            .into_iter()
+            .filter_map(|(role, _, noted)| noted.map(|noted| Fresh { role, file: noted.keep_aside() }))
             .collect(),
         Outcome::RehearsalProven(_) | Outcome::NothingChanged(_) => Vec::new(),
     };

@@ -126,6 +126,7 @@ fn judged(
     let last = passwords.into_iter().map(|role| Change::SetPassword { role }).collect();
     let settles = |_: &Finding| true;
     let plan = build::converge_where(&judgement, &settles, first.into_iter().collect(), last)?;
+    let plan = plan.called(format!("Set up {}", snapshot.instance));
     let unread = build::unread(snapshot, &plan.ground);
     if let Some(key) = unread.first() {
         let message = format!("could not plan that: {key} was not read");

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{Oid, change::Change, transaction::Transaction},
-    plan::{Ground, Moved, State, sql},
+    plan::{Ground, Moved, State, predict, sql},
     server::{
         ServerError,
         errors::{self, Notice},
@@ -22,6 +22,7 @@ use crate::{
             Limits, Opening,
             ground::ground,
             life::{self, Blocker, InTheWay},
+            versions,
         },
     },
 };
@@ -156,6 +157,7 @@ impl<'r, 'a> Attempt<'r, 'a> {
             let locked = line.run("the locks of the tables", patience, &sql).await;
             locked.map_err(|error| Stop::Server(Failed { step: None, sql, error }))?;
         }
+        self.nothing_stirs(line, question).await?;
         self.statements(line, aside, patience).await?;
         let notices = line.notices();
         if let Some(cut) = notices.iter().find(|n| n.sqlstate == "42622") {
@@ -181,6 +183,20 @@ impl<'r, 'a> Attempt<'r, 'a> {
             return Err(Stop::Verdict(Verdict::Over(Outcome::NothingChanged(Reason::Journal(why)))));
         }
         Ok(Ready { transaction, notices, locked_at })
+    }
+
+    /// Refuses to change rows where that would run what the table's owner wrote. Asked under the locks, which keep
+    /// everybody from adding it.
+    async fn nothing_stirs(&self, line: &mut Line, question: Duration) -> Result<(), Stop> {
+        let names = super::rewritten(self.run.plan);
+        if names.is_empty() {
+            return Ok(());
+        }
+        let found = ask!(line, "what the version tables would run", question, |c, _f| versions::stirring(c, names));
+        match found.map_err(Stop::reading)?.first() {
+            None => Ok(()),
+            Some(table) => Err(Stop::Verdict(Verdict::Over(Outcome::refused(predict::stirs(table))))),
+        }
     }
 
     /// Exactly the statements that were shown, in their order, some sent at once: the first refusal makes the server

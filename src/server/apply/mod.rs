@@ -270,6 +270,7 @@ async fn wish_to_stop(stop: &mut Option<watch::Receiver<bool>>) {
 fn locks(plan: &Plan) -> Vec<String> {
     let mut names = Vec::new();
     for step in &plan.steps {
+        let mut also = None;
         let (schema, table) = match &step.change {
             Change::SetOwner { object, .. } | Change::SetSchema { object, .. } => match object.kind {
                 Kind::Table | Kind::Partitioned => (&object.schema, &object.name),
@@ -293,20 +294,44 @@ fn locks(plan: &Plan) -> Vec<String> {
             | Change::DropPolicy { schema, table, .. }
             | Change::DropAuditTrigger { schema, table }
             | Change::InsertVersionRows { schema, table, .. }
-            | Change::DeleteVersionRows { schema, table, .. }
-            | Change::MoveVersionRows { schema, table, .. } => (schema, table),
+            | Change::DeleteVersionRows { schema, table, .. } => (schema, table),
+            Change::MoveVersionRows { schema, table, to, .. } => {
+                also = Some((to, table));
+                (schema, table)
+            }
             _ => continue,
         };
-        let is_there = plan.ground.0.iter().any(|(key, state)| match (key, state) {
-            (Key::Object { schema: s, name: n, .. }, Some(State::Object { kind, .. })) => {
-                s == schema && n == table && matches!(kind, Kind::Table | Kind::Partitioned)
+        let is_there = |schema: &str, table: &str| {
+            plan.ground.0.iter().any(|(key, state)| match (key, state) {
+                (Key::Object { schema: s, name: n, .. }, Some(State::Object { kind, .. })) => {
+                    s == schema && n == table && matches!(kind, Kind::Table | Kind::Partitioned)
+                }
+                (Key::VersionRows { schema: s, table: t }, Some(_)) => s == schema && t == table,
+                _ => false,
+            })
+        };
+        for (schema, table) in also.into_iter().chain([(schema, table)]) {
+            let name = crate::domain::qualified(schema, table);
+            if is_there(schema, table) && !names.contains(&name) {
+                names.push(name);
             }
-            (Key::VersionRows { schema: s, table: t }, Some(_)) => s == schema && t == table,
-            _ => false,
-        });
-        let name = crate::domain::qualified(schema, table);
-        if is_there && !names.contains(&name) {
-            names.push(name);
+        }
+    }
+    names
+}
+
+/// The version tables whose rows the plan changes, quoted.
+fn rewritten(plan: &Plan) -> Vec<String> {
+    let mut names = Vec::new();
+    for step in &plan.steps {
+        match &step.change {
+            Change::InsertVersionRows { schema, table, .. } | Change::DeleteVersionRows { schema, table, .. } => {
+                names.push(crate::domain::qualified(schema, table));
+            }
+            Change::MoveVersionRows { schema, table, to, .. } => {
+                names.extend([schema, to].map(|schema| crate::domain::qualified(schema, table)));
+            }
+            _ => {}
         }
     }
     names

@@ -1,4 +1,6 @@
 //! Sessions and counters at one instant. Ages are by the server's clock. What the login may not see is left out.
+//!
+//! Asks the function below the view `pg_stat_activity`: planning the view's two joins cost more than half of a tick.
 
 use tokio_postgres::{Client, Row};
 

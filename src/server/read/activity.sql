@@ -1,8 +1,8 @@
 select
   pg_catalog.clock_timestamp(),
   s.pid,
-  s.datname,
-  s.usename,
+  (select d.datname from pg_catalog.pg_database as d where d.oid = s.datid),
+  case when s.usesysid is not null then pg_catalog.pg_get_userbyid(s.usesysid) end,
   s.application_name,
   pg_catalog.host(s.client_addr),
   s.client_port,
@@ -17,8 +17,8 @@ select
   case when s.wait_event_type = 'Lock' then pg_catalog.pg_blocking_pids(s.pid) end,
   s.pid = pg_catalog.pg_backend_pid()
     or s.pid = any ($1)
-    or s.usename = current_user
+    or pg_catalog.pg_get_userbyid(s.usesysid) = current_user
       and s.application_name = pg_catalog.current_setting('application_name')
       and s.application_name ^@ 'pgmoat'
-from pg_catalog.pg_stat_activity as s
+from pg_catalog.pg_stat_get_activity(null) as s
 where s.backend_type = 'client backend' or s.backend_type is null and s.usesysid is not null

@@ -283,6 +283,7 @@ fn decode_roles(rows: &[Row]) -> Result<Vec<Role>, ServerError> {
                 bypass_rls: f.bool()?,
                 connection_limit: f.i32()?,
                 valid_until_us: f.time_us()?,
+                platform: false,
             })
         })
         .collect::<Result<Vec<_>, _>>()?;

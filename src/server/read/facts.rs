@@ -2,7 +2,8 @@
 
 use tokio_postgres::Client;
 
-use super::{ServerError, Statement, bare, fields::Fields};
+use super::{Param, ServerError, Statement, bare, fields::Fields};
+use crate::domain::platform::{self, PLATFORMS};
 
 /// What a connection's server is, as far as it decides how to read from it.
 #[derive(Debug, Clone, Default)]
@@ -24,12 +25,15 @@ pub struct Facts {
     pub watches_clients: bool,
     /// `pg_control_system()`; `None` where the login may not call it.
     pub system_identifier: Option<String>,
+    /// Which of the settings that tell of a platform the server knows ([`platform::settings`]).
+    pub platform_settings: Vec<String>,
 }
 
 /// # Errors
 /// [`ServerError`]; what the login may not see is left out instead.
 pub async fn facts(client: &Client) -> Result<Facts, ServerError> {
-    let statement = Statement::new("the facts of the server", include_str!("facts.sql"));
+    let keepers = PLATFORMS.iter().flat_map(|f| f.keepers.iter().map(|&name| name.to_owned())).collect();
+    let statement = Statement::new("the facts of the server", include_str!("facts.sql")).with(Param::Texts(keepers));
     let rows = bare(client, &statement).await?;
     let row = rows.first().ok_or(ServerError::Unreadable { what: statement.what, column: 0, expected: "a row" })?;
     let mut f = Fields::new(statement.what, row);
@@ -40,6 +44,7 @@ pub async fn facts(client: &Client) -> Result<Facts, ServerError> {
     let restricts_relations = f.bool()?;
     let (may_control, may_files) = (f.bool()?, f.bool()?);
     let on_linux = f.i32()? > 0;
+    let kept = f.bool()?;
     let system_identifier = if may_control {
         one_text(client, Statement::new("the system identifier", include_str!("system_identifier.sql"))).await
     } else {
@@ -57,6 +62,17 @@ pub async fn facts(client: &Client) -> Result<Facts, ServerError> {
         };
         file.or(built_in)
     };
+    // Asked only where a platform's superuser is. The second question also finds settings that no extension has defined,
+    // and is refused as a whole when one of them is secret.
+    let mut platform_settings = Vec::new();
+    if kept {
+        for sql in [include_str!("platform_settings.sql"), include_str!("platform_placeholders.sql")] {
+            let names = platform::settings().map(str::to_owned).collect();
+            let statement = Statement::new("the settings of a platform", sql).with(Param::Texts(names));
+            let known = one_text(client, statement).await.unwrap_or_default();
+            platform_settings.extend(known.split(' ').filter(|name| !name.is_empty()).map(str::to_owned));
+        }
+    }
     Ok(Facts {
         version_num,
         raw_text: encoding == "SQL_ASCII",
@@ -66,6 +82,7 @@ pub async fn facts(client: &Client) -> Result<Facts, ServerError> {
         restricts_relations,
         watches_clients: on_linux && version_num >= 140_000,
         system_identifier,
+        platform_settings,
     })
 }
 

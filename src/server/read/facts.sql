@@ -8,4 +8,5 @@ select
   pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) is not null,
   pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute'),
   pg_catalog.has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'execute'),
-  pg_catalog.strpos(pg_catalog.version(), 'linux')
+  pg_catalog.strpos(pg_catalog.version(), 'linux'),
+  exists (select from pg_catalog.pg_roles as r where r.rolsuper and r.rolname = any ($1::pg_catalog.text[]))

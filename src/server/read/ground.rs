@@ -38,7 +38,11 @@ pub(crate) async fn ground(client: &Client, facts: &Facts, wanted: &Ground) -> R
     } else {
         objects::objects_by(client, &opening, Some(&schemas), &[]).await?
     };
-    let shapes = if wanted.needs_shapes() { Some(shapes::standing(client, &opening).await?) } else { None };
+    let shapes = if wanted.needs_shapes() {
+        Some(shapes::standing(client, &opening, wanted.needs_expressions()).await?)
+    } else {
+        None
+    };
     let versions = if wanted.needs_versions() {
         let asked = |schema: &str, table: &str| {
             wanted

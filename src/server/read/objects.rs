@@ -16,7 +16,7 @@ use super::{
 };
 use crate::domain::{
     Oid,
-    snapshot::{Kind, Object, Objects, SchemaObjects},
+    snapshot::{IndexName, Kind, Object, Objects, SchemaObjects},
 };
 
 /// One template for "these schemas" and one for "all": a scan of all needs no comparison per row.
@@ -46,6 +46,7 @@ impl Template {
 static RELATIONS: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects.sql")));
 static ROUTINES: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects_routines.sql")));
 static TYPES: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects_types.sql")));
+static INDEXES: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects_indexes.sql")));
 static OWNED: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects_owned_sequences.sql")));
 
 /// Reads the objects of the schemas, or of all non-system schemas of `known` when `schemas` is `None`.
@@ -69,13 +70,15 @@ pub(super) async fn objects_by(
     known: &[Oid],
 ) -> Result<Objects, ServerError> {
     // What the decoding of relations looks up comes first.
-    let statements = [
+    let mut statements = vec![
         Statement::new("the members of extensions", include_str!("objects_extension.sql")),
         OWNED.statement("the owners of sequences", schemas),
         RELATIONS.statement("the names of relations", schemas),
         ROUTINES.statement("the names of routines", schemas),
         TYPES.statement(TYPES_READ, schemas),
     ];
+    // Names in the way of what moves: nobody moves everything.
+    statements.extend(schemas.map(|_| INDEXES.statement(INDEXES_READ, schemas)));
     let mut decoder = Decoder::default();
     // an empty schema was looked into, too
     decoder.found.extend(schemas.unwrap_or(known).iter().map(|schema| (*schema, SchemaObjects::default())));
@@ -84,7 +87,8 @@ pub(super) async fn objects_by(
         1 => decoder.owned(row),
         2 => decoder.relations(row),
         3 => decoder.others("the names of routines", row),
-        _ => decoder.others(TYPES_READ, row),
+        4 => decoder.others(TYPES_READ, row),
+        _ => decoder.indexes(row),
     })
     .await?;
     Ok(decoder.finish())
@@ -92,6 +96,8 @@ pub(super) async fn objects_by(
 
 /// What the statement of types reads.
 const TYPES_READ: &str = "the names of types";
+/// What the statement of indexes reads.
+const INDEXES_READ: &str = "the names of indexes";
 
 /// Takes the rows as they come: a database has hundreds of thousands of names.
 #[derive(Default)]
@@ -171,6 +177,15 @@ impl Decoder {
             owned_by: None,
             rows_estimate: None,
         }));
+        Ok(())
+    }
+
+    fn indexes(&mut self, row: &Row) -> Result<(), ServerError> {
+        let mut f = Fields::new(INDEXES_READ, row);
+        let schema = f.oid()?;
+        let Some(objects) = self.found.get_mut(&schema) else { return Ok(()) };
+        let (tables, names) = (f.oids()?, f.texts()?);
+        objects.indexes.extend(tables.into_iter().zip(names).map(|(table, name)| IndexName { table, name }));
         Ok(())
     }
 

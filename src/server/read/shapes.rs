@@ -86,11 +86,12 @@ pub async fn shapes(
     Ok(read)
 }
 
-/// The part that a ground can stand on: column privileges, foreign keys, views, definers; the rest is empty.
+/// The part that a ground can stand on: column privileges, foreign keys, views, definers, and expressions of policies if
+/// they are asked for, of tables that nobody else has locked; the rest is empty.
 ///
 /// # Errors
 /// [`ServerError`].
-pub(super) async fn standing(client: &Client, opening: &Opening) -> Result<Shapes, ServerError> {
+pub(super) async fn standing(client: &Client, opening: &Opening, expressions: bool) -> Result<Shapes, ServerError> {
     let statements = [
         Statement::new("the columns", &COLUMNS).with(Param::Texts(Vec::new())),
         Statement::new("the foreign keys", include_str!("shapes_foreign_keys.sql")),
@@ -105,7 +106,15 @@ pub(super) async fn standing(client: &Client, opening: &Opening) -> Result<Shape
         return Err(ServerError::Unreadable { what: "the shapes", column: 0, expected: "seven results" });
     };
     let mut acls = Acls::default();
+    let policy_expressions = if expressions {
+        let what = "the expressions of policies";
+        let rows = unit(client, opening, None, &[Statement::new(what, UNLOCKED_EXPRESSIONS)]).await?;
+        decode_expressions(what, rows.iter().flatten())?
+    } else {
+        Vec::new()
+    };
     Ok(Shapes {
+        policy_expressions,
         column_grants: decode_columns(columns, &mut acls)?.grants,
         foreign_keys: decode_foreign_keys(foreign_keys)?,
         views: decode_views(views)?,
@@ -135,7 +144,7 @@ pub(super) async fn version_tables_by(client: &Client, opening: &Opening) -> Res
 async fn expressions(client: &Client, opening: &Opening, read: &mut ShapesRead) -> Result<(), ServerError> {
     let what = "the expressions of policies";
     let all = [Statement::new(what, include_str!("shapes_policies.sql"))];
-    let unlocked = [Statement::new(what, include_str!("shapes_policies_unlocked.sql"))];
+    let unlocked = [Statement::new(what, UNLOCKED_EXPRESSIONS)];
     let rows = match unit(client, opening, None, &all).await {
         Ok(rows) => Ok(rows),
         Err(error) if error.ends_connection() => return Err(error),
@@ -153,23 +162,27 @@ async fn expressions(client: &Client, opening: &Opening, read: &mut ShapesRead) 
         }
     };
     match rows {
-        Ok(rows) => {
-            for row in rows.iter().flatten() {
-                let mut f = Fields::new(what, row);
-                read.shapes.policy_expressions.push(PolicyExpression {
-                    relation: f.oid()?,
-                    policy: f.text()?,
-                    using: f.opt_text()?,
-                    check: f.opt_text()?,
-                });
-            }
-        }
+        Ok(rows) => read.shapes.policy_expressions = decode_expressions(what, rows.iter().flatten())?,
         Err(error) if error.ends_connection() => return Err(error),
         Err(error) => {
             read.unavailable.push(Unavailable { what: what.to_owned(), why: error.to_string(), grant: None });
         }
     }
     Ok(())
+}
+
+/// Without those of tables that others have locked exclusively: they would have to be waited for.
+const UNLOCKED_EXPRESSIONS: &str = include_str!("shapes_policies_unlocked.sql");
+
+fn decode_expressions<'a>(
+    what: &'static str,
+    rows: impl Iterator<Item = &'a Row>,
+) -> Result<Vec<PolicyExpression>, ServerError> {
+    rows.map(|row| {
+        let mut f = Fields::new(what, row);
+        Ok(PolicyExpression { relation: f.oid()?, policy: f.text()?, using: f.opt_text()?, check: f.opt_text()? })
+    })
+    .collect()
 }
 
 #[derive(Default)]

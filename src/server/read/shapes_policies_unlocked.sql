@@ -8,6 +8,7 @@ where p.polrelid <> all (
     select l.relation from pg_catalog.pg_locks as l
     where l.locktype = 'relation'
       and l.mode = 'AccessExclusiveLock'
+      and l.pid <> pg_catalog.pg_backend_pid()
       and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
   )
 )

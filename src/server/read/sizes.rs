@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Row, error::SqlState};
 use super::{Facts, Limits, Opening, Param, ServerError, Statement, fields::Fields, unit};
 use crate::domain::{
     Oid,
-    snapshot::{Catalog, Kind, RelationSize, SchemaSize, Sizes},
+    snapshot::{Catalog, ClusterDatabase, Kind, RelationSize, SchemaSize, Sizes},
 };
 
 /// Relations asked for in one statement.
@@ -86,7 +86,45 @@ pub async fn estimate(client: &Client, facts: &Facts, limits: Limits) -> Result<
         Some(row) => Fields::new("the size of the database", row).opt_i64()?.and_then(|n| u64::try_from(n).ok()),
         None => None,
     };
+    sizes.databases = databases(client, facts, limits).await?;
     Ok(sizes)
+}
+
+/// Every database of the cluster. Files of the others are counted one by one: where that takes too long, or one is being
+/// dropped, or a name cannot be told, the rest stands.
+async fn databases(client: &Client, facts: &Facts, limits: Limits) -> Result<Vec<ClusterDatabase>, ServerError> {
+    let opening = Opening::new(facts, limits);
+    let bearable = |read: Result<Vec<Vec<Row>>, ServerError>| match read {
+        Err(error) if error.ends_connection() => Err(error),
+        read => Ok(read.unwrap_or_default()),
+    };
+    let what = "the databases";
+    let list = [Statement::new(what, include_str!("databases.sql"))];
+    let rows = bearable(unit(client, &opening, None, &list).await)?;
+    let mut all = rows.iter().flatten().map(database).collect::<Result<Vec<_>, _>>()?;
+    all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let what = "the sizes of the databases";
+    let weigh = [Statement::new(what, include_str!("databases_sizes.sql"))];
+    for row in bearable(unit(client, &opening, None, &weigh).await)?.iter().flatten() {
+        let mut f = Fields::new(what, row);
+        let (oid, bytes) = (f.oid()?, f.opt_i64()?);
+        if let Some(place) = all.iter_mut().find(|d| d.oid == oid) {
+            place.size_bytes = bytes.and_then(|n| u64::try_from(n).ok());
+        }
+    }
+    Ok(all)
+}
+
+fn database(row: &Row) -> Result<ClusterDatabase, ServerError> {
+    let mut f = Fields::new("the databases", row);
+    Ok(ClusterDatabase {
+        oid: f.oid()?,
+        name: f.text()?,
+        takes_connections: f.bool()?,
+        template: f.bool()?,
+        may_connect: f.bool()?,
+        size_bytes: None,
+    })
 }
 
 /// Exact sizes of the tables and materialized views of the schemas. A schema in which something is locked exclusively,

@@ -31,6 +31,7 @@ select
   ),
   pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid)
     + pg_catalog.pg_stat_get_tuples_deleted(c.oid),
+  @stirs,
   c.relacl is null, x.codes, x.grantors
 from pg_catalog.pg_class as c
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace

@@ -37,7 +37,11 @@ const MOST_BYTES: i64 = 64 * 1024;
 /// What of one `COPY` is taken in; compressed values can grow on the way.
 const MOST_COPIED: usize = 256 * 1024;
 
-static CANDIDATES: LazyLock<String> = LazyLock::new(|| with_acls(include_str!("version_tables.sql")));
+static CANDIDATES: LazyLock<String> =
+    LazyLock::new(|| with_acls(include_str!("version_tables.sql")).replace("@stirs", STIRS));
+/// True of a table where code that somebody wrote runs when its rows change.
+const STIRS: &str = include_str!("version_stirs.sql").trim_ascii_end();
+static WRITES: LazyLock<String> = LazyLock::new(|| include_str!("version_writes.sql").replace("@stirs", STIRS));
 
 /// A relation that is, or looks like, a version table; its rows are not read yet.
 #[derive(Debug, Clone)]
@@ -74,6 +78,7 @@ pub(super) fn candidates(rows: &[Row], schemas: &[Schema], acls: &mut Acls) -> R
         let readable = f.bool()?;
         let changes = f.opt_i64()?.unwrap_or(0);
         let Some(schema_name) = names.get(&schema).map(|name| (*name).to_owned()) else { continue };
+        let stirs = f.bool()?;
         let acl = f.acl(acls, owner)?;
         let odd_name = text::undecodable(&name) || text::undecodable(&schema_name);
         let rows = match traits.objection(shape) {
@@ -86,7 +91,7 @@ pub(super) fn candidates(rows: &[Row], schemas: &[Schema], acls: &mut Acls) -> R
             continue; // found by its column, but it has others
         }
         let plain = traits.kind == 'r';
-        let table = VersionTable { oid, schema, name, owner, acl, shape, plain, primary_key, rows };
+        let table = VersionTable { oid, schema, name, owner, acl, shape, plain, stirs, primary_key, rows };
         list.push(Candidate { table, schema_name, changes });
     }
     list.sort_unstable_by(|a, b| (&a.schema_name, &a.table.name).cmp(&(&b.schema_name, &b.table.name)));
@@ -201,6 +206,16 @@ fn refusal(error: &ServerError) -> VersionRows {
     } else {
         error.to_string()
     })
+}
+
+/// Those of the tables where a change of rows would run what somebody wrote. Names are quoted and have their schema.
+///
+/// # Errors
+/// [`ServerError`].
+pub(crate) async fn stirring(client: &Client, names: Vec<String>) -> Result<Vec<String>, ServerError> {
+    let what = "what the version tables would run";
+    let rows = bare(client, &Statement::new(what, &WRITES).with(Param::Texts(names))).await?;
+    rows.iter().map(|row| Fields::new(what, row).text()).collect()
 }
 
 /// One transaction: lock all, check all, copy each that passed.

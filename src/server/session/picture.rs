@@ -158,6 +158,7 @@ impl Picture {
         let mut sizes = sizes::from_groups(catalog);
         if let Some(estimates) = &self.estimates {
             sizes.database_bytes = estimates.database_bytes;
+            sizes.databases.clone_from(&estimates.databases);
             for (schema, size) in &estimates.schemas {
                 if let Some(place) = sizes.schemas.get_mut(schema) {
                     *place = *size;

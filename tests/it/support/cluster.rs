@@ -6,8 +6,12 @@
 
 use std::{
     collections::HashMap,
+    fmt::Write as _,
+    fs,
     io::Write as _,
+    os::unix::fs::{MetadataExt as _, chown},
     path::PathBuf,
+    process::Command,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -19,6 +23,7 @@ use pgmoat::demo::{
     binaries::{self, Wanted},
     cluster::{Cluster, ClusterOptions, SUPERUSER, Server},
     error::Kind,
+    guard::StopMode,
     obtain::{self, Way},
 };
 
@@ -130,6 +135,40 @@ fn skipped(major: u32) {
         let hint = "name its programs in PGMOAT_PG_BIN, or fetch it";
         let _ = writeln!(std::io::stderr(), "SKIPPED ({} so far): no PostgreSQL {major} here; {hint}", said.len());
     }
+}
+
+/// A standby that streams from `primary`, which is stopped for the copy: everything it holds is what the primary held.
+pub fn standby_of(primary: &mut Cluster) -> Cluster {
+    let mut standby = Cluster::start(ClusterOptions { server: server(primary.major()), ..options() }).unwrap();
+    standby.stop_server(StopMode::Fast).unwrap();
+    primary.stop_server(StopMode::Fast).unwrap();
+    let (from, to) = (primary.data_dir(), standby.data_dir());
+    for entry in fs::read_dir(&to).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+    }
+    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(&to).status().unwrap();
+    assert!(copied.success());
+    let mut text = fs::read_to_string(to.join("postgresql.conf")).unwrap();
+    let _ = write!(
+        text,
+        "\nunix_socket_directories = '{}'\nprimary_conninfo = 'host={} port={} user={SUPERUSER}'\n\
+         wal_retrieve_retry_interval = '100ms'\n",
+        standby.socket_dir().display(),
+        primary.socket_dir().display(),
+        primary.port(),
+    );
+    // written over, so that the owner stays
+    fs::write(to.join("postgresql.conf"), text).unwrap();
+    let owner = fs::metadata(&to).unwrap();
+    let signal = to.join("standby.signal");
+    fs::write(&signal, "").unwrap();
+    if rustix::process::geteuid().is_root() {
+        chown(&signal, Some(owner.uid()), Some(owner.gid())).unwrap();
+    }
+    primary.start_server().unwrap();
+    standby.start_server().unwrap();
+    standby
 }
 
 /// A session; its connection lives as long as the runtime.

@@ -18,7 +18,7 @@
 
 use super::Made;
 use crate::{
-    app::view::Tone,
+    app::{act::lines::gathered, view::Tone},
     cli::{failure::Failure, report::Report},
     plan::{Hazard, HazardKind, Plan},
     text,
@@ -44,7 +44,7 @@ pub fn write(report: &mut Report, made: &Made) -> Result<(), Failure> {
         }
         match &step.undo {
             Some(undo) if undo.is_empty() => {
-                report.paragraph(7, "Undo: ", "nothing is left to take back", Tone::Dim)?;
+                report.paragraph(7, "Undo: ", "goes with the steps before it", Tone::Dim)?;
             }
             Some(undo) => {
                 report.line().known("       ").painted("Undo:", Tone::Dim).end()?;
@@ -71,7 +71,7 @@ pub fn write(report: &mut Report, made: &Made) -> Result<(), Failure> {
 }
 
 /// How much it is, in a sentence.
-fn sum(plan: &Plan) -> String {
+pub fn sum(plan: &Plan) -> String {
     if plan.is_empty() {
         return if plan.left.is_empty() { "There is nothing to do." } else { "There is nothing that could be done." }
             .to_owned();
@@ -115,7 +115,7 @@ fn effects(report: &mut Report, plan: &Plan) -> Result<(), Failure> {
         for (sign, list, tone) in [("  + ", &effect.gained, Tone::Good), ("  - ", &effect.lost, Tone::Error)] {
             if !list.is_empty() {
                 let line = report.line().painted(sign, tone).cell(&role(effect), roles, Tone::Text);
-                line.cell(&place(effect), places, Tone::Dim).tone(&list.join(", "), tone).end()?;
+                line.cell(&place(effect), places, Tone::Dim).tone(&gathered(list).join("; "), tone).end()?;
             }
         }
     }
