@@ -12,13 +12,8 @@ use super::{
     terminal,
 };
 use crate::{
-<<<<<<< HEAD
     config::paths,
-    run::{self, ConsoleInstance, ConsoleOptions, Ended, LoadRules, RunError},
-=======
-    config::{paths, target::nothing},
     run::{self, ConsoleInstance, ConsoleOptions, Ended, LoadRules, OpenDatabase, RunError},
->>>>>>> engine
 };
 
 /// Opens the console on every target that is meant.

@@ -28,7 +28,12 @@ use crate::{
         view::Tone,
         wizard::{Effect, Left, Msg, Step, Wizard},
     },
-    config::{Config, Conninfo, Env, Error, Target, conninfo::Settings, entry::{self, Entry}, target},
+    config::{
+        Config, Env, Error, Target,
+        conninfo::Settings,
+        entry::{self, Entry},
+        target,
+    },
     discover::{Around, Discovery, discover, files::Disk},
     plan::Approved,
     policy::{draft::Kept, write},

@@ -1,7 +1,10 @@
 //! The guided set-up in a real terminal, with keys alone: from an empty database and from the demo's mess to a check that
 //! finds nothing and a service that logs in; cut short and gone on with; on 80 columns.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use pgmoat::{
     config::{Conninfo, Env},
@@ -11,7 +14,6 @@ use pgmoat::{
 use rustix::process::Signal;
 
 use crate::{
-    acting::insist,
     cli::{Moat, Ran},
     read::runtime,
     support::{
@@ -48,14 +50,39 @@ fn logs_in(file: &Path) -> Option<String> {
     runtime().block_on(try_login(&conninfo)).unwrap().current_schema
 }
 
+/// Presses until the question is gone: a key that comes before it was drawn is dropped. Then waits for what it leads to.
+#[track_caller]
+fn answer(console: &mut Terminal, key: &str, question: &str, text: &str) {
+    console.shows(question);
+    for _ in 0..20 {
+        console.send(key);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(4) {
+            if !console.text().contains(question) {
+                console.shows(text);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    panic!("{key:?} never answered {question:?}:\n{}", console.text());
+}
+
+const EARLIER: &str = "An earlier set-up was not finished.";
+const SHALL: &str = "This would be run. Shall it?";
+const FILES: &str = "These files remember it";
+
 /// From the plan on the screen to the proofs.
 fn to_the_end(console: &mut Terminal) {
-    console.shows("This would be run. Shall it?");
-    insist(console, ENTER, "Run it now?");
-    insist(console, "y", "It is done.");
-    insist(console, ENTER, "These files remember it");
+    runs(console);
+    answer(console, ENTER, "It is done.", FILES);
     console.shows("[[service]]");
-    insist(console, ENTER, "Hand-over");
+    answer(console, ENTER, FILES, "Hand-over");
+}
+
+fn runs(console: &mut Terminal) {
+    answer(console, ENTER, SHALL, "Run it now?");
+    answer(console, "y", "Run it now?", "It is done.");
 }
 
 #[test]
@@ -88,9 +115,9 @@ fn an_empty_database_is_set_up_with_keys_alone() {
     console.press(ENTER, "Who may do what in whose schema?");
     console.press(RIGHT, "in wizbill");
     console.press("r", "It may read its tables.");
-    console.press(ENTER, "This would be run. Shall it?");
+    console.press(ENTER, SHALL);
     // statements stand on the first screen that would write
-    console.shows("CREATE ROLE wizshop_app");
+    console.shows("CREATE ROLE");
     to_the_end(&mut console);
     console.shows("It is set up, and it holds.");
     assert_eq!(check(&moat).exits(0).err, "");
@@ -139,7 +166,7 @@ fn the_demo_s_mess_becomes_clean_or_is_left_with_a_reason() {
     console.press(ENTER, "A service of its own");
     console.press(ENTER, "Who may do what in whose schema?");
     console.press(ENTER, "cannot be settled by a plan");
-    insist(&mut console, ENTER, "This would be run. Shall it?");
+    answer(&mut console, ENTER, "cannot be settled by a plan", SHALL);
     to_the_end(&mut console);
     console.shows("are left for now");
     let policy = std::fs::read_to_string(home.join("engarde.policy.toml")).unwrap();
@@ -180,9 +207,9 @@ fn a_set_up_that_was_cut_goes_on_where_it_was() {
     drop(console);
 
     let mut console = Start::new(home, &[]).size(80, 24).run();
-    console.shows("An earlier set-up was not finished.");
+    console.shows(EARLIER);
     console.shows("wizcut");
-    insist(&mut console, ENTER, "Who may do what in whose schema?");
+    answer(&mut console, ENTER, EARLIER, "Who may do what in whose schema?");
     // left on purpose, it says how to go on
     console.send(CTRL_C);
     console.shows("`pgmoat init` goes on there");
@@ -190,11 +217,9 @@ fn a_set_up_that_was_cut_goes_on_where_it_was() {
     drop(console);
 
     let mut console = Start::new(home, &["init"]).size(80, 24).run();
-    console.shows("An earlier set-up was not finished.");
-    insist(&mut console, ENTER, "Who may do what in whose schema?");
-    console.press(ENTER, "This would be run. Shall it?");
-    insist(&mut console, ENTER, "Run it now?");
-    insist(&mut console, "y", "It is done.");
+    answer(&mut console, ENTER, EARLIER, "Who may do what in whose schema?");
+    console.press(ENTER, SHALL);
+    runs(&mut console);
     // cut between the database and the files: the password is on disk
     console.signal(Signal::KILL);
     console.ends(PATIENCE);
@@ -203,10 +228,10 @@ fn a_set_up_that_was_cut_goes_on_where_it_was() {
 
     let mut console = Start::new(home, &["init"]).size(80, 24).run();
     console.shows("the plan was run");
-    insist(&mut console, ENTER, "Everything is as you want it");
-    console.press(ENTER, "These files remember it");
+    answer(&mut console, ENTER, EARLIER, "Everything is as you want it");
+    console.press(ENTER, FILES);
     console.shows("name = \"wizard_cut");
-    insist(&mut console, ENTER, "logged in as wizcut_app");
+    answer(&mut console, ENTER, FILES, "logged in as wizcut_app");
     console.send("q");
     assert_eq!(console.ends(PATIENCE), 0);
     assert_eq!(check(&moat).exits(0).err, "");
