@@ -155,7 +155,7 @@ fn meaningless(name: &str) -> Vec<&'static str> {
 /// The commands, in the order of help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Set a database up for its services, in one go: roles, schemas, rights, policy, configuration, hand-over
+    /// Set a database up for its services: asks on a terminal, or takes every answer from flags with --yes
     Init(Box<Init>),
     /// Start a throwaway server with a broken fleet of services, and look around
     Demo(Demo),

@@ -215,11 +215,12 @@ impl Wizard {
                 Who::Reporting(_) => levels.clone(),
             });
             let changed = before.is_some_and(|b| b != levels);
-            let tone = match (own, levels.is_empty(), changed) {
-                (true, ..) => Tone::Dim,
-                (_, _, true) => Tone::Accent,
-                (_, true, _) => Tone::Dim,
-                (_, false, _) => Tone::Text,
+            let tone = if changed {
+                Tone::Accent
+            } else if own || levels.is_empty() {
+                Tone::Dim
+            } else {
+                Tone::Text
             };
             Line::new(&words(&levels), tone)
         };

@@ -661,10 +661,8 @@ fn moved(at: usize, by: isize, all: usize) -> usize {
 /// Up and down, as everywhere.
 fn vertical(key: Key) -> Option<isize> {
     match (key.code, key.ctrl) {
-        (Code::Up, _) | (Code::Char('p'), true) => Some(-1),
-        (Code::Down, _) | (Code::Char('n'), true) => Some(1),
-        (Code::Char('k'), false) => Some(-1),
-        (Code::Char('j'), false) => Some(1),
+        (Code::Up, _) | (Code::Char('p'), true) | (Code::Char('k'), false) => Some(-1),
+        (Code::Down, _) | (Code::Char('n'), true) | (Code::Char('j'), false) => Some(1),
         (Code::PageUp, _) => Some(-10),
         (Code::PageDown, _) => Some(10),
         (Code::Home, _) => Some(isize::MIN),

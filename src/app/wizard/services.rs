@@ -390,11 +390,10 @@ impl Wizard {
                         .and(&format!("  {}", cell(&s.schema, 16)), rest)
                         .and(&format!("  {}", s.role), rest);
                     let new = match (s.schema_exists, s.role_exists) {
-                        _ if !s.chosen => "",
-                        (false, false) => "new ",
-                        (false, true) => "new schema ",
-                        (true, false) => "new role ",
-                        (true, true) => "",
+                        (false, false) if s.chosen => "new ",
+                        (false, true) if s.chosen => "new schema ",
+                        (true, false) if s.chosen => "new role ",
+                        _ => "",
                     };
                     (left, Line::new(new, Tone::Good))
                 }
