@@ -10,10 +10,12 @@
 pub mod act;
 mod acts;
 mod aftermath;
+pub mod guide;
 pub mod handover;
 mod judge;
 mod proposals;
 mod rules;
+pub mod setup;
 
 use std::{
     panic,

@@ -931,13 +931,13 @@ fn seconds(ms: u64) -> String {
 }
 
 /// An area with a margin to both sides.
-fn inset(area: Area) -> Area {
+pub(super) fn inset(area: Area) -> Area {
     let margin = MARGIN.min(area.width / 2);
     Area { x: area.x + margin, width: area.width - 2 * margin, ..area }
 }
 
 /// A text field whose caret stays in sight.
-fn field(area: Area, label: Line, input: &tui_input::Input, right: Line, face: Face) -> Part {
+pub(super) fn field(area: Area, label: Line, input: &tui_input::Input, right: Line, face: Face) -> Part {
     let room = usize::from(area.width).saturating_sub(label.width() + 1);
     // escaped piece by piece, so that the caret stands where the character is
     let (mut before, after): (String, String) = {
@@ -954,7 +954,7 @@ fn field(area: Area, label: Line, input: &tui_input::Input, right: Line, face: F
 }
 
 /// Below the least size: a sentence.
-fn tiny(width: u16, height: u16) -> Part {
+pub(super) fn tiny(width: u16, height: u16) -> Part {
     let words = format!("pgmoat needs at least {}x{} cells; here are {width}x{height}.", LEAST.0, LEAST.1);
     let lines = wrap(&Line::new(&words, Tone::Text), usize::from(width.max(1)));
     Part::Text { area: Area::new(0, 0, width, height), lines, stale: false }

@@ -21,6 +21,7 @@ pub mod sql_spans;
 mod table;
 mod update;
 pub mod view;
+pub mod wizard;
 pub mod wording;
 pub mod words;
 mod wrap;

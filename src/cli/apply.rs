@@ -339,7 +339,7 @@ async fn ask(server: &Server, made: &Made) -> Result<(), Failure> {
     Err(refused("could not go on: that was something else".to_owned(), "Nothing was changed."))
 }
 
-fn tell(progress: &Progress, steps: &[String]) {
+pub(super) fn tell(progress: &Progress, steps: &[String]) {
     match progress {
         Progress::WaitingForConsole(blockers) => {
             report::note("pgmoat: waiting for another console");
@@ -383,7 +383,7 @@ fn say_settled(settled: &[(u64, Ending)]) {
 }
 
 /// Says what became of it, and with which exit code.
-fn ended(report: &mut Report, acted: &Acted) -> Outcome {
+pub(super) fn ended(report: &mut Report, acted: &Acted) -> Outcome {
     say_settled(&acted.settled);
     let number = acted.id.map(|id| format!(" Journal entry {id}.")).unwrap_or_default();
     let exit = match &acted.outcome {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::{plan::setup::CONNECTIONS, policy::Severity};
+use crate::{config::Environment, plan::setup::CONNECTIONS, policy::Severity};
 
 /// See the module.
 #[derive(Debug, Parser)]
@@ -144,6 +144,7 @@ fn meaningless(name: &str) -> Vec<&'static str> {
         "check" | "matrix" | "explain" | "plan" | "versions" | "info" => CONSOLE.to_vec(),
         "snapshot" | "sessions" | "policy derive" => of(&[&CONSOLE, &["policy"]]),
         "isolation-test" => of(&[&CONSOLE, &["snapshot"]]),
+        "init" => vec!["snapshot"],
         "cancel" | "terminate" | "undo" | "redo" | "set-password" => of(&[&["snapshot", "theme", "policy"]]),
         // the words above commands of their own, and what acts
         "policy" => Vec::new(),
@@ -154,6 +155,8 @@ fn meaningless(name: &str) -> Vec<&'static str> {
 /// The commands, in the order of help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Set a database up for its services: asks on a terminal, or takes every answer from flags with --yes
+    Init(Box<Init>),
     /// Start a throwaway server with a broken fleet of services, and look around
     Demo(Demo),
     /// What is wrong: findings, worst first; exit 1 when there are any
@@ -227,6 +230,7 @@ impl Command {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Command::Init(_) => "init",
             Command::Demo(_) => "demo",
             Command::Check(_) => "check",
             Command::Matrix(_) => "matrix",
@@ -265,7 +269,8 @@ impl Command {
     #[must_use]
     pub const fn reads(&self) -> bool {
         match self {
-            Command::Check(_)
+            Command::Init(_)
+            | Command::Check(_)
             | Command::Info(_)
             | Command::Matrix(_)
             | Command::Explain(_)
@@ -295,6 +300,102 @@ impl Command {
             | Command::Man
             | Command::Keys { .. }
             | Command::Themes => false,
+        }
+    }
+}
+
+/// Every answer of the set-up is a flag; what no flag says is as it is proposed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(after_help = "With --yes nothing is asked: what no flag says is as it is proposed from what stands in the \
+                        database and in Compose files. --policy names the file that the policy is written to [default: \
+                        NAME.policy.toml in DIR]; --config the configuration that gets the instance.\n\n\
+                        pgmoat init shop --yes --service orders --service billing --access billing:orders=read \
+                        --reporting reporting --audit")]
+pub struct Init {
+    /// The database: a connection string, or an instance of the configuration [default: what is found around here]
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Where to look for Compose files, and where the policy is written [default: the current directory]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// What the instance and the policy are called [default: the database's name]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// How careful to be with it [default: development on this machine, production elsewhere]
+    #[arg(long, value_name = "WORD", value_enum)]
+    pub environment: Option<EnvironmentWord>,
+    /// A service, new or found [default: schema NAME, role NAME_app]
+    #[arg(long = "service", value_name = "NAME[=SCHEMA[:ROLE]]")]
+    pub services: Vec<String>,
+    /// A service that is proposed and shall not be part of it
+    #[arg(long = "without", value_name = "SERVICE")]
+    pub without: Vec<String>,
+    /// Only the services named by --service
+    #[arg(long)]
+    pub only_named: bool,
+    /// Owner of a service's schema, when that is not its role
+    #[arg(long = "owner", value_name = "SERVICE=ROLE")]
+    pub owners: Vec<String>,
+    /// How many connections a service may have at once; `none` does not say
+    #[arg(long = "connection-limit", value_name = "SERVICE=N")]
+    pub limits: Vec<String>,
+    /// A service without Alembic
+    #[arg(long = "no-version-table", value_name = "SERVICE")]
+    pub no_version_table: Vec<String>,
+    /// A service whose existing role gets a new password
+    #[arg(long = "new-password", value_name = "SERVICE")]
+    pub new_password: Vec<String>,
+    /// What a service may do in another's schema: none, usage, read, append, write, reference, execute, all
+    #[arg(long = "access", value_name = "SERVICE:SCHEMA=LEVEL,…")]
+    pub access: Vec<String>,
+    /// A role with access today that the policy shall not declare: its access is a finding
+    #[arg(long = "undeclared", value_name = "ROLE")]
+    pub undeclared: Vec<String>,
+    /// A role, new or there, that reads the schemas of all services
+    #[arg(long, value_name = "ROLE")]
+    pub reporting: Option<String>,
+    /// An append-only audit trail that services add to
+    #[arg(long)]
+    pub audit: bool,
+    /// No audit trail, though there is a schema of that name
+    #[arg(long, conflicts_with = "audit")]
+    pub no_audit: bool,
+    /// A finding that is left as it is, by code or id: an exception in the policy
+    #[arg(long = "leave", value_name = "CODE|ID")]
+    pub leave: Vec<String>,
+    /// Leave whatever the plan cannot settle; the exceptions name the commands that do
+    #[arg(long)]
+    pub leave_rest: bool,
+    /// Why it is left [default: left at the set-up, and which command settles it]
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Write the policy in place of one that says otherwise; that one is kept as FILE.before
+    #[arg(long)]
+    pub replace: bool,
+    /// Write the plan as SQL for somebody else to run, and change nothing in the database
+    #[arg(long, value_name = "FILE", conflicts_with = "rehearse")]
+    pub save_sql: Option<PathBuf>,
+    /// Begin with the answers of a set-up that was cut short
+    #[arg(long)]
+    pub resume: bool,
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// An environment as a flag's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EnvironmentWord {
+    Development,
+    Staging,
+    Production,
+}
+
+impl From<EnvironmentWord> for Environment {
+    fn from(word: EnvironmentWord) -> Environment {
+        match word {
+            EnvironmentWord::Development => Environment::Development,
+            EnvironmentWord::Staging => Environment::Staging,
+            EnvironmentWord::Production => Environment::Production,
         }
     }
 }
@@ -615,7 +716,7 @@ pub struct ApplyArgs {
 }
 
 /// How a plan is run, alike in every command that runs one.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
 pub struct RunArgs {
     /// Run it, prove the result, and roll back
     #[arg(long)]
@@ -910,9 +1011,15 @@ mod tests {
     }
 
     #[test]
-    fn commands_of_later_stages_are_not_offered() {
-        let command = Cli::command();
-        assert!(command.find_subcommand("init").is_none());
+    fn every_answer_of_the_set_up_has_a_flag() {
+        let line = "pgmoat init shop --yes --name s --environment staging --service a --service b=c:d --without e --only-named \
+                    --owner a=o --connection-limit a=5 --no-version-table b --new-password b --access a:c=read,append \
+                    --undeclared f --reporting r --audit --leave table-overlap --leave-rest --reason later --replace";
+        let Some(Command::Init(args)) = parse(line).unwrap().command else { panic!() };
+        assert_eq!((args.target.as_deref(), args.services.len(), args.run.yes), (Some("shop"), 2, true));
+        assert_eq!(args.environment.map(Environment::from), Some(Environment::Staging));
+        assert!(parse("pgmoat init --audit --no-audit").is_err());
+        assert!(parse("pgmoat init --save-sql x.sql --rehearse").is_err());
     }
 
     #[test]

@@ -7,12 +7,12 @@ use futures_util::future::join_all;
 use super::{
     exit_code::Exit,
     failure::{Failure, Outcome},
-    gather,
+    gather, guide,
     resolve::{Context, Source, Target},
     terminal,
 };
 use crate::{
-    config::{paths, target::nothing},
+    config::paths,
     run::{self, ConsoleInstance, ConsoleOptions, Ended, LoadRules, OpenDatabase, RunError},
 };
 
@@ -32,7 +32,8 @@ pub async fn run_with(context: &Context, words: &[String], commands: &HashMap<St
     terminal::required("check")?;
     let targets = context.with_elsewhere(context.targets_or_none(words)?)?;
     if targets.is_empty() {
-        return Err(Failure::from(nothing()));
+        // nothing says which database: then it is asked
+        return Box::pin(guide::run(&context.global, context.env.clone(), None, None)).await;
     }
     // Passwords are asked for here: later the terminal belongs to the console.
     let asking = gather::Asking::default();
@@ -108,7 +109,8 @@ async fn instance(
     Ok(beside(target, command))
 }
 
-fn failed(error: &RunError) -> Failure {
+/// A console that could not be opened.
+pub fn failed(error: &RunError) -> Failure {
     let exit = match error {
         RunError::Theme(_) | RunError::Keys(_) | RunError::Terminal(_) => Exit::Usage,
         RunError::Fault => Exit::Panic,

@@ -12,8 +12,10 @@ mod explain;
 pub mod failure;
 mod fault;
 mod gather;
+mod guide;
 mod halt;
 mod info;
+mod init;
 mod isolation;
 mod journal;
 mod keys;
@@ -168,6 +170,7 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
         return console::run(&Context::new(global, env)?, &cli.targets).await;
     };
     match command {
+        Command::Init(args) => init::run(report, global, env, &args, halt).await,
         Command::Demo(args) => demo::run(report, global, &args, env).await,
         Command::Check(args) => {
             let context = Context::new(global, env)?;

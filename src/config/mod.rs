@@ -2,6 +2,7 @@
 //! Knows files and the environment; must not know a server, a screen or the command line's types.
 
 pub mod conninfo;
+pub mod entry;
 pub mod env;
 pub mod file;
 pub mod password;

@@ -356,7 +356,8 @@ fn neighbour_rule(snapshot: &Snapshot, name: &str) -> SchemaRule {
 }
 
 /// CREATE on `public` taken from PUBLIC, where PUBLIC has it.
-fn close_public(snapshot: &Snapshot) -> Option<Change> {
+#[must_use]
+pub fn close_public(snapshot: &Snapshot) -> Option<Change> {
     let catalog = &snapshot.catalog;
     let matrix = Matrix::new(catalog, &snapshot.server);
     let position = matrix.index.schema_named("public")?;

@@ -62,6 +62,15 @@ pub fn derive(snapshot: &Snapshot, matrix: &Matrix) -> Policy {
     policy
 }
 
+/// What a policy is derived from: whose schema is whose and who may do what, said in levels, before any check was asked;
+/// and every schema as one that no service owns.
+#[must_use]
+pub(super) fn guess(snapshot: &Snapshot, matrix: &Matrix) -> (Policy, Vec<SchemaRule>) {
+    let draft = Draft { snapshot, matrix, paths: Paths::new(&snapshot.catalog, &snapshot.server) };
+    let rules = draft.schemas().map(|(position, schema)| draft.rule(position, schema)).collect();
+    (draft.guess(), rules)
+}
+
 struct Draft<'a> {
     snapshot: &'a Snapshot,
     matrix: &'a Matrix,

@@ -34,6 +34,7 @@ impl Policy {
         part.roles.clear();
         part.schemas.retain(|s| here(s.instance.as_ref()));
         part.exceptions.retain(|e| here(e.instance.as_ref()));
+        part.accepted.retain(|e| here(e.instance.as_ref()));
         let mut guests: BTreeMap<&str, Access> = BTreeMap::new();
         for service in &self.services {
             let local = here(service.instance.as_ref());

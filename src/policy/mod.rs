@@ -6,6 +6,7 @@
 pub mod checks;
 pub mod derive;
 pub mod desired;
+pub mod draft;
 pub mod file;
 pub mod finding;
 pub mod instance;
@@ -31,6 +32,9 @@ pub struct Policy {
     pub schemas: Vec<SchemaRule>,
     pub database: DatabaseRule,
     pub exceptions: Vec<Exception>,
+    /// `[[exception]]`s that name a finding: left as it is, for now.
+    #[serde(default)]
+    pub accepted: Vec<Accepted>,
     pub allow: Allow,
     pub limits: Limits,
     /// Severities overridden by code.
@@ -170,6 +174,24 @@ pub struct Exception {
     pub objects: Vec<String>,
     pub reason: String,
     pub instance: Option<String>,
+}
+
+/// `[[exception]]` with a `finding`: somebody decided to leave it as it is for now; listed as info, and no plan touches it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// A code, or the id of one finding: `version-table-shared:public.alembic_version`.
+    pub finding: String,
+    pub reason: String,
+    #[serde(default)]
+    pub instance: Option<String>,
+}
+
+impl Accepted {
+    /// It speaks of this finding.
+    #[must_use]
+    pub fn covers(&self, finding: &Finding) -> bool {
+        self.finding == finding.id || self.finding == finding.code
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

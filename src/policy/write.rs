@@ -113,7 +113,8 @@ fn database(policy: &Policy, out: &mut Lines) {
 }
 
 fn exceptions(policy: &Policy, out: &mut Lines) {
-    out.section(!policy.exceptions.is_empty(), "deviations that somebody decided on: listed, never accused");
+    let some = !(policy.exceptions.is_empty() && policy.accepted.is_empty());
+    out.section(some, "deviations that somebody decided on: listed, never accused");
     for exception in &policy.exceptions {
         out.line("\n[[exception]]");
         out.text("role", &exception.role);
@@ -125,6 +126,12 @@ fn exceptions(policy: &Policy, out: &mut Lines) {
         }
         out.text("reason", &exception.reason);
         out.option("instance", exception.instance.as_deref().map(quote));
+    }
+    for accepted in &policy.accepted {
+        out.line("\n[[exception]]");
+        out.text("finding", &accepted.finding);
+        out.text("reason", &accepted.reason);
+        out.option("instance", accepted.instance.as_deref().map(quote));
     }
 }
 

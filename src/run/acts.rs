@@ -510,7 +510,7 @@ fn again(journal: &Journal, id: u64) -> String {
     }
 }
 
-fn words(progress: &apply::Progress, titles: &[String]) -> Progress {
+pub(super) fn words(progress: &apply::Progress, titles: &[String]) -> Progress {
     let list = |blockers: &[apply::Blocker]| blockers.iter().map(ToString::to_string).collect::<Vec<_>>();
     let said = |words: &str| Progress { words: words.to_owned(), details: Vec::new(), step: None, stoppable: true };
     match progress {
@@ -532,7 +532,7 @@ fn words(progress: &apply::Progress, titles: &[String]) -> Progress {
     }
 }
 
-fn outcome(outcome: &Outcome, id: Option<u64>) -> Told {
+pub(super) fn outcome(outcome: &Outcome, id: Option<u64>) -> Told {
     let entry = id.map(|id| format!(" Journal entry {id}.")).unwrap_or_default();
     match outcome {
         Outcome::Committed(done) => Told {

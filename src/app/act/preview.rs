@@ -321,8 +321,13 @@ impl Preview {
     /// Asks for the confirmation.
     pub fn ask(&mut self, instance: &Instance) {
         let database = instance.judgement.as_ref().map_or("", |j| j.snapshot.server.database.as_str());
+        self.ask_in(instance.environment, database);
+    }
+
+    /// Asks for the confirmation as it is given in such surroundings.
+    pub fn ask_in(&mut self, environment: Environment, database: &str) {
         let key = if self.opener == Some(Key::char('y')) { 'a' } else { 'y' };
-        self.enter(Stage::Confirm(match instance.environment {
+        self.enter(Stage::Confirm(match environment {
             Environment::Production => {
                 Confirm::Name { input: Input::default(), wanted: text::safe(database).into_owned() }
             }

@@ -15,6 +15,16 @@ pub struct Settings {
     lenient: bool,
 }
 
+/// Percent-encoding of everything that is not unreserved (RFC 3986).
+fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|b| match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
+            _ => format!("%{b:02X}"),
+        })
+        .collect()
+}
+
 impl Settings {
     /// Reads a connection string: a URI, or words as `key=value`. An empty string has no words.
     pub fn parse(text: &str) -> Result<Self, Error> {
@@ -64,6 +74,45 @@ impl Settings {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
+    }
+
+    /// The words as a connection string that means the same, without any password: a URI.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let one = |name: &str| self.values.get(name).map(String::as_str).filter(|v| !v.is_empty());
+        let plain = |v: &&str| !v.starts_with(['/', '@']) && !v.contains(',');
+        let host = one("host").filter(plain);
+        let port = one("port").filter(|p| host.is_some() && !p.contains(','));
+        let mut text = String::from("postgresql://");
+        if let Some(user) = one("user") {
+            text.push_str(&encode(user));
+            text.push('@');
+        }
+        if let Some(host) = host {
+            text.push_str(&if host.contains(':') { format!("[{host}]") } else { encode(host) });
+        }
+        if let Some(port) = port {
+            text.push(':');
+            text.push_str(port);
+        }
+        text.push('/');
+        text.push_str(&one("dbname").map(encode).unwrap_or_default());
+        let mut sign = '?';
+        for (name, value) in &self.values {
+            let said = match *name {
+                "password" | "sslpassword" => true,
+                "user" | "dbname" => !value.is_empty(),
+                "host" => host.is_some(),
+                "port" => port.is_some(),
+                _ => false,
+            };
+            if !said {
+                text.push(sign);
+                text.push_str(&format!("{name}={}", encode(value).replace("%2F", "/")));
+                sign = '&';
+            }
+        }
+        text
     }
 
     /// True when no word was given.

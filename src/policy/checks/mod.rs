@@ -210,6 +210,15 @@ pub fn schemas_wanting_names(findings: &[Finding], catalog: &Catalog, policy: Op
     wanted
 }
 
+/// What the policy leaves as it is stays listed, with the reason; no plan is to touch it.
+fn accept(policy: &Policy, finding: &mut Finding) {
+    if let Some(accepted) = policy.accepted.iter().find(|a| a.covers(finding)) {
+        finding.severity = Severity::Info;
+        finding.fix = None;
+        finding.message = format!("{} Left as it is: {}.", finding.message, accepted.reason.trim_end_matches('.'));
+    }
+}
+
 /// Runs every check that can run; findings worst first. Also the groups whose slow part has not arrived.
 #[must_use]
 pub fn run(
@@ -259,6 +268,9 @@ pub fn run_groups(
         (check.run)(&context, &mut findings);
     }
     checking.dedup();
+    if let Some(policy) = policy.filter(|p| !p.accepted.is_empty()) {
+        findings.iter_mut().for_each(|finding| accept(policy, finding));
+    }
     // By key, because moving thousands of findings would take a second list as large.
     findings.sort_by_cached_key(|f| (Reverse(f.severity), f.group));
     findings.shrink_to_fit();

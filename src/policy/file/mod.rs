@@ -16,8 +16,8 @@ use toml::{
 };
 
 use super::{
-    Allow, AllowedForeignKey, DatabaseRule, Exception, Level, Limits, Policy, RoleRule, SchemaRule, Service, Severity,
-    Undeclared, checks,
+    Accepted, Allow, AllowedForeignKey, DatabaseRule, Exception, Level, Limits, Policy, RoleRule, SchemaRule, Service,
+    Severity, Undeclared, checks,
 };
 use crate::domain::Privilege;
 use values::{Reader, Table, choose, folder, shown, span};
@@ -143,7 +143,9 @@ const SERVICE_KEYS: &[&str] = &[
 ];
 const ROLE_KEYS: &[&str] = &["name", "access", "login", "member_of", "connection_limit", "search_path", "instance"];
 const SCHEMA_KEYS: &[&str] = &["name", "owner", "creators", "tenant_exempt", "instance"];
-const EXCEPTION_KEYS: &[&str] = &["role", "schema", "privileges", "objects", "reason", "instance"];
+const EXCEPTION_KEYS: &[&str] = &["role", "schema", "privileges", "objects", "finding", "reason", "instance"];
+/// Of an exception that names a finding.
+const ACCEPTED_KEYS: &[&str] = &["finding", "reason", "instance"];
 const TOP_KEYS: &[&str] =
     &["name", "undeclared", "service", "role", "schema", "database", "exception", "allow", "limits", "severity"];
 const LIMIT_KEYS: &[&str] = &[
@@ -179,7 +181,11 @@ impl<'t> Reader<'t> {
             policy.schemas.extend(self.schema(&table));
         }
         for table in self.tables(&top, "exception") {
-            policy.exceptions.extend(self.exception(&table));
+            if table.get("finding").is_some() {
+                policy.accepted.extend(self.accepted(&table));
+            } else {
+                policy.exceptions.extend(self.exception(&table));
+            }
         }
         if let Some(table) = self.table(&top, "database") {
             policy.database = self.database(&table);
@@ -334,6 +340,21 @@ impl<'t> Reader<'t> {
             privileges: privileges?,
             reason: reason?,
         })
+    }
+
+    /// An exception for a finding, by code or id.
+    fn accepted(&mut self, t: &Table<'_, 't>) -> Option<Accepted> {
+        self.known(t, ACCEPTED_KEYS);
+        let finding = self.required_text(t, "finding")?;
+        let code = finding.split(':').next().unwrap_or_default();
+        let mut codes = checks::CHECKS.iter().flat_map(|c| c.codes).map(|c| c.code).chain(LIVE_CODES.iter().copied());
+        if !codes.any(|known| known == code) {
+            let all: Vec<&str> = checks::CHECKS.iter().flat_map(|c| c.codes).map(|c| c.code).collect();
+            let what = format!("there is no finding with the code \"{code}\"");
+            self.problem(span(t, "finding"), what, choose(code, &all, "codes"));
+        }
+        let reason = self.required_text(t, "reason")?;
+        Some(Accepted { finding, reason, instance: self.instance(t) })
     }
 
     fn privileges(&mut self, t: &Table<'_, '_>) -> Option<Vec<Privilege>> {

@@ -4,7 +4,7 @@
 //! back restores what was.
 
 #[cfg(test)]
-mod short;
+pub mod short;
 
 use std::{
     fmt::Write as _,

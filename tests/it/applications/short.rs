@@ -8,7 +8,8 @@ use pgmoat::demo::cluster::{Cluster, ClusterOptions};
 use super::{Field, GARDEN, HARBOR, OPTUNA, Tools, tools};
 use crate::support::cluster;
 
-fn here() -> Option<Tools> {
+/// Alembic, where it can be had.
+pub fn here() -> Option<Tools> {
     // One at a time makes it.
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -1,0 +1,50 @@
+//! What a role holds in a schema by entries of its own, said in levels: a right on most of the tables counts as meant,
+//! since tables that a restore or a migration brought in without it are the usual case; what is less is a finding.
+
+use crate::{
+    domain::{
+        ObjectKind, Privilege,
+        effective::{Matrix, Who},
+        snapshot::{Role, Snapshot},
+    },
+    policy::Level,
+};
+
+/// Levels of a role in the schema at that position of the catalog.
+pub(super) fn levels(snapshot: &Snapshot, matrix: &Matrix, role: &Role, position: usize) -> Vec<Level> {
+    let catalog = &snapshot.catalog;
+    let (Some(schema), Some(index)) = (catalog.schemas.get(position), matrix.index.role(role.oid)) else {
+        return Vec::new();
+    };
+    let version = matrix.version_num;
+    let usage = matrix.rights(catalog, Who::Role(index), ObjectKind::Schema, schema.owner, &schema.acl);
+    if !usage.contains(Privilege::Usage) {
+        return Vec::new();
+    }
+    let mine = |kind: ObjectKind, owner, acl: &crate::domain::Acl, privilege: Privilege| {
+        let in_force = acl.in_force(kind, owner, version);
+        in_force.entries().iter().any(|e| e.grantee == role.oid && e.privileges.contains(privilege))
+    };
+    let most = |kind: ObjectKind, privilege: Privilege| {
+        let groups = || matrix.groups(catalog, position).filter(|g| !g.extension && g.kind.object_kind() == kind);
+        let all: u64 = groups().map(|g| u64::from(g.count)).sum();
+        let held: u64 = groups().filter(|g| mine(kind, g.owner, &g.acl, privilege)).map(|g| u64::from(g.count)).sum();
+        held * 2 > all
+    };
+    let table = |privilege| most(ObjectKind::Table, privilege);
+    let changes = [Privilege::Insert, Privilege::Update, Privilege::Delete];
+    let mut levels = Vec::new();
+    if table(Privilege::Select) && changes.into_iter().all(table) {
+        levels.push(Level::Write);
+    } else {
+        levels.extend(table(Privilege::Select).then_some(Level::Read));
+        levels.extend(table(Privilege::Insert).then_some(Level::Append));
+    }
+    levels.extend(table(Privilege::References).then_some(Level::Reference));
+    // Where EXECUTE is everybody's by default, nobody was given it.
+    levels.extend(most(ObjectKind::Routine, Privilege::Execute).then_some(Level::Execute));
+    if levels.is_empty() && mine(ObjectKind::Schema, schema.owner, &schema.acl, Privilege::Usage) {
+        levels.push(Level::Usage);
+    }
+    levels
+}

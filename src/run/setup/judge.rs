@@ -1,0 +1,142 @@
+//! What follows from the answers: the policy, its findings on what is there, the plan, and what the plan leaves open.
+
+use std::sync::Arc;
+
+use super::{Kind, Opened, Trouble, on_a_thread};
+use crate::{
+    domain::{alembic::Lineages, change::Change, effective::Matrix, snapshot::Snapshot},
+    plan::{Plan, build, predict::predict, setup},
+    policy::{Finding, Policy, Severity, draft::Draft, judgement::Judgement},
+    server::apply::preflight::{Lack, preflight},
+};
+
+/// See the module.
+#[derive(Clone)]
+pub struct Judged {
+    /// What the answers make, accepted findings in it.
+    pub policy: Arc<Policy>,
+    /// What is there, judged by it.
+    pub judgement: Arc<Judgement>,
+    /// One transaction: everything that can be settled, new roles with their passwords.
+    pub plan: Plan,
+    /// Steps that the login cannot do.
+    pub lacks: Vec<Lack>,
+    /// What is left after the plan.
+    pub open: Vec<Open>,
+}
+
+/// A finding that the plan does not settle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    /// Of the finding; what [`Draft::leave`] takes.
+    pub id: String,
+    pub code: &'static str,
+    pub severity: Severity,
+    pub message: String,
+    /// Why it matters.
+    pub why: String,
+    /// What to do, in words.
+    pub remedy: String,
+    /// The command that settles it later: `pgmoat isolate`.
+    pub command: Option<String>,
+}
+
+impl Open {
+    fn of(finding: &Finding, left: &[build::Left]) -> Open {
+        let cannot = left.iter().find(|l| l.finding == finding.id).map(|l| format!(" Not by itself: {}.", l.why));
+        Open {
+            id: finding.id.clone(),
+            code: finding.code,
+            severity: finding.severity,
+            message: finding.message.clone(),
+            why: finding.why.clone(),
+            remedy: format!("{}{}", finding.remedy, cannot.unwrap_or_default()),
+            command: command(finding),
+        }
+    }
+
+    /// The reason that stands in the policy when it is left for now.
+    #[must_use]
+    pub fn reason(&self, day: &str) -> String {
+        match &self.command {
+            Some(command) => format!("left at the set-up on {day}; `{command}` settles it"),
+            None => {
+                let first = self.remedy.split(". ").next().unwrap_or_default().trim_end_matches('.');
+                format!("left at the set-up on {day}; to do: {first}")
+            }
+        }
+    }
+}
+
+/// The command that settles a finding: the one its remedy names, else the one for its code.
+fn command(finding: &Finding) -> Option<String> {
+    let named = finding.remedy.split('`').skip(1).step_by(2).find(|word| word.starts_with("pgmoat "));
+    let by_code = match finding.code {
+        "version-table-shared"
+        | "version-table-misplaced"
+        | "version-table-duplicate"
+        | "version-table-shadowed"
+        | "version-table-missing" => Some("pgmoat versions move"),
+        "table-overlap" | "object-misplaced" => Some("pgmoat isolate"),
+        "role-overprivileged" => Some("pgmoat replace-role"),
+        "rls-missing" | "rls-no-policy" | "rls-policy-inert" | "rls-not-forced" => Some("pgmoat setup-rls"),
+        _ => None,
+    };
+    named.or(by_code).map(str::to_owned)
+}
+
+/// Judges and plans what was answered.
+///
+/// # Errors
+/// A plan that cannot be, or a fault.
+pub async fn judge(opened: &Opened, draft: &Draft) -> Result<Judged, Trouble> {
+    let policy = Arc::new(draft.policy(&opened.snapshot));
+    let passwords = draft.passwords(&opened.snapshot);
+    judge_by(&opened.snapshot, &draft.name, policy, Arc::default(), passwords).await
+}
+
+/// Judges and plans by a policy, for an instance of that name; these roles get a password.
+///
+/// # Errors
+/// As [`judge`].
+pub async fn judge_by(
+    snapshot: &Arc<Snapshot>,
+    name: &str,
+    policy: Arc<Policy>,
+    lineages: Arc<Lineages>,
+    passwords: Vec<String>,
+) -> Result<Judged, Trouble> {
+    // Findings name the commands that settle them, with the name that the instance will have.
+    let snapshot = Arc::new(Snapshot { instance: name.to_owned(), ..(**snapshot).clone() });
+    on_a_thread(move || judged(snapshot, policy, lineages, passwords)).await?
+}
+
+fn judged(
+    snapshot: Arc<Snapshot>,
+    policy: Arc<Policy>,
+    lineages: Arc<Lineages>,
+    passwords: Vec<String>,
+) -> Result<Judged, Trouble> {
+    let here = Arc::new(policy.for_instance(&snapshot.instance, true));
+    let judgement = Judgement::new(snapshot, Some(Arc::clone(&here)), Arc::clone(&lineages), None);
+    let snapshot = &judgement.snapshot;
+    let leaves = |code: &str| here.accepted.iter().any(|a| a.finding.split(':').next() == Some(code));
+    // Whoever may connect could make tables where every service looks: taken along, as with one service.
+    let first = setup::close_public(snapshot).filter(|_| !passwords.is_empty() && !leaves("public-privilege"));
+    let last = passwords.into_iter().map(|role| Change::SetPassword { role }).collect();
+    let settles = |_: &Finding| true;
+    let plan = build::converge_where(&judgement, &settles, first.into_iter().collect(), last)?;
+    let plan = plan.called(format!("Set up {}", snapshot.instance));
+    let unread = build::unread(snapshot, &plan.ground);
+    if let Some(key) = unread.first() {
+        let message = format!("could not plan that: {key} was not read");
+        return Err(Trouble::new(Kind::Server, message, "Try again in a moment."));
+    }
+    let matrix = Matrix::new(&snapshot.catalog, &snapshot.server);
+    let lacks = preflight(snapshot, &matrix, &plan);
+    let after = predict(snapshot, plan.steps.iter().map(|s| &s.change))?;
+    let after = Judgement::new(Arc::new(after), Some(here), lineages, None);
+    let open = after.findings.iter().filter(|f| f.severity > Severity::Info);
+    let open = open.map(|f| Open::of(f, &plan.left)).collect();
+    Ok(Judged { policy, judgement: Arc::new(judgement), plan, lacks, open })
+}

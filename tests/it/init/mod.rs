@@ -1,0 +1,322 @@
+//! `init --yes`: a database set up in one go, from nothing, from what applications say, and from a mess; afterwards the
+//! check that it wrote finds nothing, every service logs in, real migrations run, and a second run has nothing to do.
+
+use std::{fs, path::Path};
+
+use pgmoat::demo::{
+    Demo, DemoOptions,
+    cluster::{Cluster, ClusterOptions, SUPERUSER},
+};
+use tokio_postgres::{Client, NoTls};
+
+use crate::{
+    applications::{GARDEN, short},
+    cli::{Moat, Ran},
+    support::cluster::{self, connect},
+};
+
+/// A server of its own, and a home with the administrator's password in it.
+struct Place {
+    cluster: Cluster,
+    moat: Moat,
+    url: String,
+}
+
+impl Place {
+    async fn new(database: &str) -> Option<Place> {
+        let server = cluster::server(cluster::newest())?;
+        let options = ClusterOptions { server: Some(server), ..cluster::options() };
+        let cluster = tokio::task::spawn_blocking(move || Cluster::start(options)).await.unwrap().unwrap();
+        let admin = connect(&cluster, SUPERUSER, "postgres").await;
+        admin.batch_execute(&format!("create database {database}")).await.unwrap();
+        let moat = Moat::new();
+        // Only the administrator's: a service that does not use its own password is found out.
+        let line = format!("*:{}:*:{SUPERUSER}:{}\n", cluster.port(), cluster.password());
+        private(&moat, ".pgpass", &line);
+        let url = format!("postgresql://{SUPERUSER}@127.0.0.1:{}/{database}", cluster.port());
+        fs::create_dir(moat.home.path().join("project")).unwrap();
+        Some(Place { cluster, moat, url })
+    }
+
+    fn dir(&self) -> std::path::PathBuf {
+        self.moat.home.path().join("project")
+    }
+
+    #[track_caller]
+    fn run(&self, args: &[&str]) -> Ran {
+        Ran::new(self.moat.command(args).current_dir(self.dir()).output().unwrap())
+    }
+
+    fn state(&self) -> std::path::PathBuf {
+        self.moat.home.path().join(".local/state/pgmoat")
+    }
+
+    /// What stands in a hand-over file.
+    fn handed(&self, instance: &str, role: &str) -> String {
+        let path = self.state().join(format!("handover/{instance}-{role}.env"));
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        text.trim().strip_prefix("DATABASE_URL=").unwrap().to_owned()
+    }
+
+    /// A session with what was handed over.
+    async fn session(&self, url: &str) -> Client {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+}
+
+fn private(moat: &Moat, name: &str, text: &str) {
+    let path = moat.file(name, text);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+async fn refused(client: &Client, sql: &str) -> bool {
+    client.batch_execute(sql).await.is_err_and(|e| e.code().is_some_and(|c| c.code() == "42501"))
+}
+
+fn password(url: &str) -> String {
+    url.split("://").nth(1).unwrap().split(['@', ':']).nth(1).unwrap().to_owned()
+}
+
+/// Every file below a directory that holds a text.
+fn holding(dir: &Path, text: &str, found: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            holding(&path, text, found);
+        } else if fs::read(&path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text)) {
+            found.push(path.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+}
+
+const ANSWERS: &[&str] = &[
+    "--yes",
+    "--service",
+    "garden",
+    "--service",
+    "billing=accounts:billing_user",
+    "--access",
+    "billing:garden=read",
+    "--connection-limit",
+    "billing=4",
+    "--no-version-table",
+    "billing",
+    "--reporting",
+    "reporting",
+    "--audit",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_an_empty_server() {
+    let Some(place) = Place::new("shop").await else { return };
+    let answers = [&["init", &place.url], ANSWERS].concat();
+    let rehearsed = place.run(&[answers.as_slice(), &["--rehearse"]].concat()).exits(0);
+    assert!(rehearsed.out.contains("was rolled back"), "{}", rehearsed.out);
+    assert!(!place.dir().join("shop.policy.toml").exists(), "a rehearsal writes nothing");
+    // Refused by the server: nothing is changed, and the answers are kept.
+    let admin = connect(&place.cluster, SUPERUSER, "shop").await;
+    let guard = "create function no() returns event_trigger language plpgsql as
+        $$ begin raise exception 'not today'; end $$;
+        create event trigger no on ddl_command_start when tag in ('CREATE SCHEMA') execute function no()";
+    admin.batch_execute(guard).await.unwrap();
+    place.run(&answers).exits(4).says(&["not today"]);
+    assert!(place.state().join("setup.json").exists() && !place.dir().join("shop.policy.toml").exists());
+    admin.batch_execute("drop event trigger no; drop function no()").await.unwrap();
+    let ran = place.run(&["init", "--resume", "--yes"]).exits(0);
+    for words in [
+        "CREATE SCHEMA garden AUTHORIZATION garden_app;",
+        "CREATE SCHEMA accounts AUTHORIZATION billing_user;",
+        "CREATE ROLE billing_user LOGIN CONNECTION LIMIT 4;",
+        "Logged in as garden_app: what it creates goes to garden.",
+        "Logged in as billing_user: what it creates goes to accounts.",
+        "DATABASE_URL=postgresql://garden_app:PASSWORD@127.0.0.1:",
+        "shop is set up: `pgmoat check shop` finds nothing.",
+        "[[instance]]",
+        "[[service]]",
+    ] {
+        assert!(ran.out.contains(words), "{words:?} is not in: {}", ran.out);
+    }
+    let checked = place.run(&["check"]).exits(0);
+    assert!(checked.out.contains("policy shop"), "{}", checked.out);
+    place.run(&["policy", "check", "shop.policy.toml"]).exits(0);
+    place.run(&["plan", "shop"]).exits(0);
+
+    // Passwords are in the files for them, and nowhere else.
+    let urls = ["garden_app", "billing_user", "reporting"].map(|role| place.handed("shop", role));
+    for (role, url) in ["garden_app", "billing_user", "reporting"].iter().zip(&urls) {
+        assert!(!ran.out.contains(&password(url)) && !ran.err.contains(&password(url)));
+        let mut found = Vec::new();
+        holding(place.moat.home.path(), &password(url), &mut found);
+        assert_eq!(found, [format!("shop-{role}.env")]);
+        let wrong = url.replace(&password(url), "something-else");
+        assert!(tokio_postgres::connect(&wrong, NoTls).await.is_err(), "{role} gets in with any password");
+    }
+
+    // Each works in its own place and reaches what was answered, and no more.
+    let [garden, billing, reporting] = urls.each_ref();
+    let (g, b, r) = (place.session(garden).await, place.session(billing).await, place.session(reporting).await);
+    match short::here() {
+        Some(tools) => {
+            let upgraded = tools.alembic(garden, GARDEN, &["upgrade", "head"]);
+            assert_eq!(upgraded.code, 0, "{}", upgraded.text);
+            let checked = tools.alembic(garden, GARDEN, &["check"]);
+            assert_eq!(checked.code, 0, "{}", checked.text);
+        }
+        // What Alembic would do.
+        None => g.batch_execute("create table beds (id int); insert into alembic_version values ('a')").await.unwrap(),
+    }
+    for reader in [&b, &r] {
+        reader.batch_execute("select * from garden.beds").await.unwrap();
+        assert!(refused(reader, "delete from garden.beds").await && refused(reader, "create table garden.x ()").await);
+    }
+    b.batch_execute("create table invoices (id int); insert into audit.cross_schema_access (query) values ('x')")
+        .await
+        .unwrap();
+    assert!(refused(&g, "select * from accounts.invoices").await);
+    assert!(refused(&b, "delete from audit.cross_schema_access").await);
+    r.batch_execute("select * from accounts.invoices; select * from audit.cross_schema_access").await.unwrap();
+    drop((g, b, r));
+    place.run(&["check"]).exits(0);
+
+    // Again: nothing to do, nothing done.
+    let journal = fs::read_to_string(place.state().join("journal.jsonl")).unwrap();
+    let again = place.run(&answers).exits(0);
+    assert!(again.out.contains("There is nothing to do"), "{}", again.out);
+    assert_eq!(fs::read_to_string(place.state().join("journal.jsonl")).unwrap(), journal);
+    assert!(!place.state().join("setup.json").exists(), "nothing is kept of what is complete");
+    // What the team's policy does not say is not slipped into it.
+    let more = place.run(&[answers.as_slice(), &["--service", "stock"]].concat()).exits(2);
+    more.says(&["--service stock", "--replace"]);
+
+    // Cut after COMMIT: the files are written, and the logins work with the passwords of the first run.
+    fs::remove_file(place.dir().join("shop.policy.toml")).unwrap();
+    fs::remove_file(place.moat.home.path().join(".config/pgmoat/config.toml")).unwrap();
+    let resumed = place.run(&answers).exits(0);
+    for words in ["Written: ", "Logged in as garden_app", "Logged in as billing_user"] {
+        assert!(resumed.out.contains(words), "{words:?} is not in: {}", resumed.out);
+    }
+    assert_eq!(fs::read_to_string(place.state().join("journal.jsonl")).unwrap(), journal);
+    place.run(&["check"]).exits(0);
+
+    // The same name for another database.
+    let elsewhere = place.run(&["init", &place.url.replace("/shop", "/postgres"), "--yes", "--name", "shop"]);
+    elsewhere.exits(2).says(&["leads elsewhere", "--name"]);
+    // The team's policy on a server that has never seen it.
+    let admin = connect(&place.cluster, SUPERUSER, "postgres").await;
+    admin.batch_execute("create database staging").await.unwrap();
+    let staged = place.url.replace("/shop", "/staging");
+    let ran = place.run(&["init", &staged, "--yes", "--name", "staging", "--policy", "shop.policy.toml"]).exits(0);
+    assert!(ran.out.contains("staging is set up"), "{}", ran.out);
+    let [garden, ..] = urls.each_ref();
+    let g = place.session(&garden.replace("/shop", "/staging")).await;
+    g.batch_execute("create table garden.beds (id int)").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_the_demos_mess() {
+    let options = DemoOptions { quiet: true, guard: Some(cluster::guard()), ..DemoOptions::default() };
+    let demo = Demo::start(options, &mut |_| ()).await.unwrap();
+    let own = demo.cluster("engarde").unwrap();
+    let moat = Moat::new();
+    // Every role of the demo has the same password.
+    private(&moat, ".pgpass", &format!("*:{}:*:*:{}\n", own.port(), own.password()));
+    let url = format!("postgresql://{SUPERUSER}@127.0.0.1:{}/engarde", own.port());
+    let policy = moat.home.path().join("team/engarde.policy.toml");
+    let policy = policy.to_str().unwrap();
+    let answers = [
+        "init",
+        &url,
+        "--yes",
+        "--policy",
+        policy,
+        "--service",
+        "capilytics",
+        "--new-password",
+        "capilytics",
+        "--undeclared",
+        "metabase",
+    ];
+
+    let refused = moat.run(&answers).exits(4);
+    assert!(!Path::new(policy).exists() && !moat.home.path().join(".local/state/pgmoat/journal.jsonl").exists());
+    let refused = refused.says(&["membership-excess:onside_user:engarde_user", "table-overlap:langflow:public"]);
+    refused.says(&["undeclared-access:metabase", "pgmoat isolate", "--leave-rest"]);
+
+    let ran = moat.run(&[answers.as_slice(), &["--leave-rest"]].concat()).exits(0);
+    for role in ["engarde_user", "langflow_app", "madansara_user", "sankore_user", "onside_user", "capilytics_user"] {
+        assert!(ran.out.contains(&format!("Logged in as {role}: ")), "{role} is not in: {}", ran.out);
+    }
+    let written = fs::read_to_string(policy).unwrap();
+    for words in ["finding = \"table-overlap:langflow:public\"", "`pgmoat isolate` settles it", "read, append"] {
+        let words = words.replace("read, append", "langflow = [\"read\"]");
+        assert!(written.contains(&words), "{words} is not in: {written}");
+    }
+    assert!(!written.contains("name = \"metabase\""), "{written}");
+    let checked = moat.run(&["check", "--format", "json"]).exits(0).json();
+    let worst: Vec<&str> =
+        checked["findings"].as_array().unwrap().iter().filter_map(|f| f["severity"].as_str()).collect();
+    assert!(!worst.is_empty() && worst.iter().all(|s| *s == "info"), "{worst:?}");
+    moat.run(&["plan", "engarde"]).exits(0);
+    assert!(ran.out.contains("ALTER ROLE capilytics_user LOGIN;"), "{}", ran.out);
+    let again = moat.run(&answers[..5]).exits(0);
+    assert!(again.out.contains("There is nothing to do"), "{}", again.out);
+    // What somebody leaves is theirs to take up again.
+    fs::write(policy, written.split("\n[[exception]]").next().unwrap()).unwrap();
+    moat.run(&["check"]).exits(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_what_applications_say() {
+    let Some(place) = Place::new("shop").await else { return };
+    let (port, secret) = (place.cluster.port(), place.cluster.password());
+    fs::remove_file(place.moat.home.path().join(".pgpass")).unwrap();
+    let compose = format!(
+        "services:\n  db:\n    image: postgres:15\n    environment:\n      POSTGRES_PASSWORD: {secret}\n      POSTGRES_DB: shop\n    ports:\n      - \"127.0.0.1:{port}:5432\"\n  \
+         web:\n    image: web\n    environment:\n      DATABASE_URL: postgresql://web_rw:x@db:5432/shop?options=-csearch_path%3Dweb\n  \
+         job-runner:\n    image: job\n    environment:\n      DATABASE_URL: postgresql://postgres:{secret}@db:5432/shop\n"
+    );
+    fs::write(place.dir().join("compose.yaml"), compose).unwrap();
+    let sql = place.dir().join("plan.sql");
+    let saved = place.run(&["init", "--save-sql", sql.to_str().unwrap()]).exits(0);
+    saved.says(&[&format!("localhost:{port}"), "compose.yaml"]);
+    let script = fs::read_to_string(&sql).unwrap();
+    for words in [
+        "CREATE SCHEMA web AUTHORIZATION web_rw;",
+        "CREATE SCHEMA job_runner AUTHORIZATION job_runner_app;",
+        "-- afterwards: pgmoat set-password shop web_rw",
+    ] {
+        assert!(script.contains(words), "{words:?} is not in: {script}");
+    }
+    assert!(!script.contains("SCRAM") && !script.contains(secret), "{script}");
+    // Whoever may, runs it; then the policy that was written is kept.
+    connect(&place.cluster, SUPERUSER, "shop").await.batch_execute(&format!("begin; {script} commit")).await.unwrap();
+    let checked = place.moat.command(&["check"]).env("PGPASSWORD", secret).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stdout));
+    let config = fs::read_to_string(place.moat.home.path().join(".config/pgmoat/config.toml")).unwrap();
+    assert!(!config.contains(secret), "{config}");
+    // Their passwords, after all: without a target, from the same directory.
+    place.run(&["init", "--yes"]).exits(0);
+    let with = ["init", "--yes", "--replace", "--new-password", "web", "--new-password", "job-runner"];
+    let ran = place.run(&with).exits(0);
+    assert!(ran.out.contains("Logged in as web_rw: what it creates goes to web."), "{}", ran.out);
+    let web = place.session(&place.handed("shop", "web_rw")).await;
+    web.batch_execute("create table pages (id int)").await.unwrap();
+}
+
+#[test]
+fn what_cannot_be_is_said_before_anything_is_done() {
+    let moat = Moat::new();
+    moat.run(&["init"]).exits(2).says(&["is not a terminal", "--yes", "pgmoat init --help"]);
+    moat.run(&["init", "postgresql://127.0.0.1:1/x"]).exits(2).says(&["is not a terminal"]);
+    moat.run(&["init", "postgresql://127.0.0.1:1/x", "--yes"]).exits(3).says(&["127.0.0.1"]);
+    moat.run(&["init", "--yes", "--resume"]).exits(2).says(&["no set-up was cut short"]);
+    moat.run(&["init", "--yes", "--dir", "/nowhere"]).exits(2).says(&["/nowhere"]);
+    moat.run(&["init", "--yes", "--snapshot", "x.json"]).exits(2).says(&["recording"]);
+    moat.run(&["init", "--yes", "--audit", "--no-audit"]).exits(2);
+}

@@ -1,0 +1,239 @@
+//! The guided set-up in a real terminal, with keys alone: from an empty database and from the demo's mess to a check that
+//! finds nothing and a service that logs in; cut short and gone on with; on 80 columns.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use pgmoat::{
+    config::{Conninfo, Env},
+    demo::{Demo, DemoOptions, cluster::SUPERUSER},
+    server::apply::login::try_login,
+};
+use rustix::process::Signal;
+
+use crate::{
+    cli::{Moat, Ran},
+    read::runtime,
+    support::{
+        cluster::{self, shared},
+        terminal::{CTRL_C, DOWN, ENTER, ESC, PATIENCE, Start, Terminal},
+    },
+};
+
+const RIGHT: &str = "\x1b[C";
+
+/// Text as a terminal pastes it.
+fn pasted(text: &str) -> String {
+    format!("\x1b[200~{text}\x1b[201~")
+}
+
+fn check(moat: &Moat) -> Ran {
+    moat.run(&["check"])
+}
+
+/// The hand-over files of a home, newest name last.
+fn handed(home: &Path) -> Vec<PathBuf> {
+    let dir = home.join(".local/state/pgmoat/handover");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    files
+}
+
+/// Logs in with what stands in a hand-over file; the schema that it would make things in.
+fn logs_in(file: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let url = text.trim().strip_prefix("DATABASE_URL=").unwrap();
+    let conninfo = Conninfo::parse(url, &Env::default()).unwrap();
+    runtime().block_on(try_login(&conninfo)).unwrap().current_schema
+}
+
+/// Presses until the question is gone: a key that comes before it was drawn is dropped. Then waits for what it leads to.
+#[track_caller]
+fn answer(console: &mut Terminal, key: &str, question: &str, text: &str) {
+    console.shows(question);
+    for _ in 0..20 {
+        console.send(key);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(4) {
+            if !console.text().contains(question) {
+                console.shows(text);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    panic!("{key:?} never answered {question:?}:\n{}", console.text());
+}
+
+const EARLIER: &str = "An earlier set-up was not finished.";
+const SHALL: &str = "This would be run. Shall it?";
+const FILES: &str = "These files remember it";
+
+/// From the plan on the screen to the proofs.
+fn to_the_end(console: &mut Terminal) {
+    runs(console);
+    answer(console, ENTER, "It is done.", FILES);
+    console.shows("[[service]]");
+    answer(console, ENTER, FILES, "Hand-over");
+}
+
+fn runs(console: &mut Terminal) {
+    answer(console, ENTER, SHALL, "Run it now?");
+    answer(console, "y", "Run it now?", "It is done.");
+}
+
+#[test]
+fn an_empty_database_is_set_up_with_keys_alone() {
+    let shared = shared(cluster::newest()).unwrap();
+    let database = runtime().block_on(shared.database("wizard_empty"));
+    let moat = Moat::new();
+    let home = moat.home.path();
+    // no configuration, no environment, no argument: the program begins with the set-up
+    let mut console = Start::new(home, &[]).run();
+    console.shows("Which database do you want to set up?");
+    console.shows("connection string");
+    console.send(&pasted(&shared.cluster().url(SUPERUSER, &database)));
+    console.shows("▸ connection string");
+    console.press(ENTER, "How careful should pgmoat be here?");
+    console.press(ENTER, "This is what is there.");
+    console.press(ENTER, "What is the new service called?");
+    console.press("wizshop", "wizshop_app");
+    console.press(ENTER, "Which services share this database?");
+    console.press("a", "What is the new service called?");
+    console.press("wizbill", "wizbill_app");
+    console.press(ENTER, "For all of them");
+    // the role that only reads
+    console.press(DOWN, "For dashboards and people");
+    console.press(" ", "[x] a role that only reads");
+    console.press("e", "What is the role called that only reads?");
+    console.press("\x15", "▸ role");
+    console.press("wizreads", "wizreads");
+    console.press(ENTER, "a role that only reads: wizreads");
+    console.press(ENTER, "Who may do what in whose schema?");
+    console.press(RIGHT, "in wizbill");
+    console.press("r", "It may read its tables.");
+    console.press(ENTER, SHALL);
+    // statements stand on the first screen that would write
+    console.shows("CREATE ROLE");
+    to_the_end(&mut console);
+    console.shows("It is set up, and it holds.");
+    assert_eq!(check(&moat).exits(0).err, "");
+    let files = handed(home);
+    assert_eq!(files.len(), 3, "{files:?}");
+    let schemas: Vec<Option<String>> = files.iter().map(|file| logs_in(file)).collect();
+    assert!(schemas.contains(&Some("wizshop".to_owned())) && schemas.contains(&Some("wizbill".to_owned())));
+    // no password on the screen, in the files for others, or in what remembers the set-up
+    let raw = String::from_utf8_lossy(&console.raw()).into_owned();
+    for file in &files {
+        let text = std::fs::read_to_string(file).unwrap();
+        let secret = text.split(':').nth(2).and_then(|t| t.split('@').next()).unwrap().to_owned();
+        assert!(secret.len() > 20 && !raw.contains(&secret));
+        for place in [".local/state/pgmoat/journal.jsonl", ".config/pgmoat/config.toml"] {
+            assert!(!std::fs::read_to_string(home.join(place)).unwrap().contains(&secret), "{place}");
+        }
+    }
+    assert!(!home.join(".local/state/pgmoat/setup.json").exists(), "it is finished");
+    // and on to the console
+    console.press(ENTER, "PRIMARY");
+    console.send("q");
+    assert_eq!(console.ends(PATIENCE), 0);
+    assert_eq!(console.given_back(), Ok(()));
+}
+
+#[test]
+fn the_demo_s_mess_becomes_clean_or_is_left_with_a_reason() {
+    let runtime = runtime();
+    let options = DemoOptions {
+        major: Some(cluster::newest()),
+        quiet: true,
+        guard: Some(cluster::guard()),
+        ..DemoOptions::default()
+    };
+    let demo = runtime.block_on(Demo::start(options, &mut |_| {})).unwrap();
+    let url = demo.cluster("engarde").unwrap().url(SUPERUSER, "engarde");
+    let moat = Moat::new();
+    let home = moat.home.path();
+    let mut console = Start::new(home, &["init", &url]).run();
+    console.shows("How careful should pgmoat be here?");
+    console.press(ENTER, "wrong already");
+    console.press(ENTER, "Other roles with access today");
+    // a new service beside the mess
+    console.press("a", "What is the new service called?");
+    console.press("wiznew", "wiznew_app");
+    console.press(ENTER, "A service of its own");
+    console.press(ENTER, "Who may do what in whose schema?");
+    console.press(ENTER, "cannot be settled by a plan");
+    answer(&mut console, ENTER, "cannot be settled by a plan", SHALL);
+    to_the_end(&mut console);
+    console.shows("are left for now");
+    let policy = std::fs::read_to_string(home.join("engarde.policy.toml")).unwrap();
+    assert!(policy.contains("[[exception]]") && policy.contains("`pgmoat "), "{policy}");
+    let checked = check(&moat).exits(0);
+    assert!(checked.out.contains("Left as it is"), "{}", checked.out);
+    let files = handed(home);
+    assert_eq!(files.len(), 1, "{files:?}");
+    assert_eq!(logs_in(&files[0]).as_deref(), Some("wiznew"));
+    console.send("q");
+    assert_eq!(console.ends(PATIENCE), 0);
+    runtime.block_on(async { drop(demo) });
+}
+
+#[test]
+fn a_set_up_that_was_cut_goes_on_where_it_was() {
+    let shared = shared(cluster::newest()).unwrap();
+    let database = runtime().block_on(shared.database("wizard_cut"));
+    let moat = Moat::new();
+    let home = moat.home.path();
+    let url = shared.cluster().url(SUPERUSER, &database);
+    let mut console = Start::new(home, &["init", &url]).size(80, 24).run();
+    console.shows("How careful should pgmoat be here?");
+    console.press(ENTER, "This is what is there.");
+    console.press(ENTER, "What is the new service called?");
+    console.press("wizcut", "wizcut_app");
+    console.press(ENTER, "For all of them");
+    console.press(ENTER, "Who may do what in whose schema?");
+    // back and forth keeps what was answered
+    console.press(ESC, "Which services share this database?");
+    console.press(ESC, "This is what is there.");
+    console.press(ESC, "How careful should pgmoat be here?");
+    console.press(ENTER, "This is what is there.");
+    console.press(ENTER, "wizcut_app");
+    console.press(ENTER, "Who may do what in whose schema?");
+    console.signal(Signal::KILL);
+    console.ends(PATIENCE);
+    drop(console);
+
+    let mut console = Start::new(home, &[]).size(80, 24).run();
+    console.shows(EARLIER);
+    console.shows("wizcut");
+    answer(&mut console, ENTER, EARLIER, "Who may do what in whose schema?");
+    // left on purpose, it says how to go on
+    console.send(CTRL_C);
+    console.shows("`pgmoat init` goes on there");
+    assert_eq!(console.ends(PATIENCE), 0);
+    drop(console);
+
+    let mut console = Start::new(home, &["init"]).size(80, 24).run();
+    answer(&mut console, ENTER, EARLIER, "Who may do what in whose schema?");
+    console.press(ENTER, SHALL);
+    runs(&mut console);
+    // cut between the database and the files: the password is on disk
+    console.signal(Signal::KILL);
+    console.ends(PATIENCE);
+    drop(console);
+    assert_eq!(handed(home).len(), 1);
+
+    let mut console = Start::new(home, &["init"]).size(80, 24).run();
+    console.shows("the plan was run");
+    answer(&mut console, ENTER, EARLIER, "Everything is as you want it");
+    console.press(ENTER, FILES);
+    console.shows("name = \"wizard_cut");
+    answer(&mut console, ENTER, FILES, "logged in as wizcut_app");
+    console.send("q");
+    assert_eq!(console.ends(PATIENCE), 0);
+    assert_eq!(check(&moat).exits(0).err, "");
+    assert_eq!(logs_in(&handed(home)[0]).as_deref(), Some("wizcut"));
+}
