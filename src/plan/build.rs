@@ -322,7 +322,7 @@ impl<'a> Maker<'a> {
         if keys::needs_columns(&change) && self.base.shapes.is_none() {
             return Err(Refused::new("the privileges on columns have not been read yet"));
         }
-        match undo::lent_usage(&self.draft, &change) {
+        match self.draft.lent(&change) {
             [Some(before), Some(after)] => {
                 let mut tried = self.draft.clone();
                 tried.apply(&before)?;
@@ -505,7 +505,7 @@ mod tests {
             option_only: false,
             grantor: Some("a51".into()),
         };
-        let why = predict(&base, [&revoke]).unwrap_err().to_string();
+        let why = Draft::new(&base).apply(&revoke).unwrap_err().to_string();
         assert!(why.contains("a51 has no USAGE on schema s51"), "{why}");
         let plan = of_changes(&base, [revoke]).unwrap();
         let sql: Vec<&str> = plan.statements().collect();

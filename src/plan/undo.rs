@@ -9,8 +9,8 @@ use super::{
     predict::{Draft, Refused, valid_until},
 };
 use crate::domain::{
-    ObjectKind, Oid, Privilege, Privileges,
-    change::{Change, Grantee, ObjectRef, On, RoleAttributes},
+    ObjectKind, Oid, Privileges,
+    change::{Change, ObjectRef, On, RoleAttributes},
     search_path,
     snapshot::{DefaultKind, Kind, Snapshot},
 };
@@ -207,7 +207,7 @@ struct RowsOf {
 
 impl Way<'_> {
     fn push(&mut self, change: Change) -> Result<(), Refused> {
-        let [before, after] = lent_usage(&self.draft, &change);
+        let [before, after] = self.draft.lent(&change);
         for change in before.into_iter().chain([change]).chain(after) {
             self.draft.apply(&change)?;
             self.changes.push(change);
@@ -666,16 +666,6 @@ impl Way<'_> {
         }
         Ok(())
     }
-}
-
-/// USAGE for a role that a change is run as, where it has none: given before, taken afterwards.
-#[must_use]
-pub(super) fn lent_usage(draft: &Draft, change: &Change) -> [Option<Change>; 2] {
-    let Some((role, schema)) = draft.lacks_usage(change) else { return [None, None] };
-    let (privileges, on, role) = (Privilege::Usage.into(), On::Schema(schema), Grantee::Role(role));
-    let before = Change::Grant { privileges, on: on.clone(), to: role.clone() };
-    let after = Change::Revoke { privileges, on, from: role, option_only: false, grantor: None };
-    [Some(before), Some(after)]
 }
 
 /// A setting's value as `SET` takes it back.

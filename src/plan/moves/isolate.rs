@@ -542,7 +542,8 @@ fn readers(
     questions: &mut Vec<Question>,
 ) -> Vec<Change> {
     let mut changes = Vec::new();
-    let (mut kept, mut stopped): (Vec<(Grantee, &[Held])>, Vec<(Grantee, &Held)>) = (Vec::new(), Vec::new());
+    let mut kept: Vec<(Grantee, &[Held])> = Vec::new();
+    let mut stopped: Vec<(Grantee, &Held)> = Vec::new();
     for (name, list) in held {
         let shown = name.as_deref().unwrap_or("PUBLIC");
         let who = name.clone().map_or(Grantee::Public, Grantee::Role);
@@ -581,7 +582,7 @@ fn readers(
     let from_gone = |h: &&Held| h.grantor.clone().is_some_and(|by| gone.contains(&Grantee::Role(by)));
     let passed: Vec<(Grantee, &Held)> =
         kept.iter().flat_map(|(who, list)| list.iter().filter(from_gone).map(|h| (who.clone(), h))).collect();
-    changes.extend(passed.iter().flat_map(|(who, h)| h.from_owner(&wanted.schema, who)));
+    changes.extend(passed.iter().flat_map(|(who, h)| h.by_owner(&wanted.schema, who)));
     // What was passed on is taken before the option that it was passed on with.
     stopped.extend(passed);
     stopped.sort_by_key(|(_, h)| std::cmp::Reverse(h.depth));

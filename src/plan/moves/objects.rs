@@ -245,7 +245,7 @@ impl<'a> Mover<'a> {
                     let Some(view) = self.object(&edge.user) else { continue };
                     let place = (catalog.role_name(view.owner), used.name.clone());
                     let held = bundle.readers.entry(place).or_default();
-                    *held = *held | self.through(view, user, uses);
+                    *held = *held | Self::through(view, user, uses);
                 }
                 Through::Default if goes && stays => {
                     let sequence = self.object(used).filter(|o| o.kind == Kind::Sequence && o.owned_by.is_none());
@@ -278,7 +278,7 @@ impl<'a> Mover<'a> {
 
     /// What a view's owner needs on what the view reads, so that whoever uses the view goes on: to read it, and to write it
     /// where the view is of one relation and somebody holds that on the view.
-    fn through(&self, view: &Object, id: Id, uses: &[Use]) -> Privileges {
+    fn through(view: &Object, id: Id, uses: &[Use]) -> Privileges {
         let reads = uses.iter().filter(|e| (e.user.class, e.user.oid) == id && e.through == Through::Query);
         let relations: BTreeSet<Oid> =
             reads.filter_map(|e| e.used.as_ref()).filter(|u| u.class == Class::Relation).map(|u| u.oid).collect();
@@ -606,7 +606,7 @@ impl Held {
     }
 
     /// The same from the owner, for one whose grantor loses what it passed on.
-    pub(super) fn from_owner(&self, schema: &str, to: &Grantee) -> Vec<Change> {
+    pub(super) fn by_owner(&self, schema: &str, to: &Grantee) -> Vec<Change> {
         let (on, to) = (self.on(schema), to.clone());
         let plain = self.privileges.minus(self.grantable);
         let mut changes = Vec::new();

@@ -208,6 +208,7 @@ mod tests {
             .schema("shop", "app")
             .table("public", "events", "app")
             .table("public", "items", "app")
+            .table("shop", "there", "app")
             .grant("public.events", "ingest", "INSERT")
             .grant("public.events", "PUBLIC", "SELECT")
             .grant("public.events", "reader", "SELECT")

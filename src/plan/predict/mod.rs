@@ -165,14 +165,18 @@ pub struct Draft {
     me: Oid,
 }
 
-/// The snapshot after these changes, made by the login of the snapshot.
+/// The snapshot after these changes, made by the login of the snapshot as a plan makes them: whoever acts as another role
+/// gives it the USAGE that it needs for that.
 ///
 /// # Errors
 /// [`Refused`] with the first change that the server would refuse, as far as the catalog tells.
 pub fn predict<'a>(snapshot: &Snapshot, changes: impl IntoIterator<Item = &'a Change>) -> Result<Snapshot, Refused> {
     let mut draft = Draft::new(snapshot);
     for change in changes {
-        draft.apply(change)?;
+        let [before, after] = draft.lent(change);
+        for change in before.iter().chain([change]).chain(&after) {
+            draft.apply(change)?;
+        }
     }
     Ok(draft.finish())
 }
@@ -351,6 +355,16 @@ impl Draft {
                 e.privileges.contains(Privilege::Usage) && (e.is_public() || acting.roles.contains(&e.grantee))
             });
         (!may).then(|| (by.clone(), schema.clone()))
+    }
+
+    /// USAGE for a role that a change is run as, where it has none: given before, taken afterwards.
+    #[must_use]
+    pub fn lent(&self, change: &Change) -> [Option<Change>; 2] {
+        let Some((role, schema)) = self.lacks_usage(change) else { return [None, None] };
+        let (privileges, on, role) = (Privilege::Usage.into(), On::Schema(schema), Grantee::Role(role));
+        let before = Change::Grant { privileges, on: on.clone(), to: role.clone() };
+        let after = Change::Revoke { privileges, on, from: role, option_only: false, grantor: None };
+        [Some(before), Some(after)]
     }
 
     /// The grantor of a membership: the bootstrap superuser for superusers from 16 on, else the login.

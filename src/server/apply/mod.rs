@@ -404,6 +404,7 @@ mod tests {
     #[test]
     fn what_cannot_be_locked_at_once_shares_the_time_that_others_may_wait() {
         let mut f = Fixture::new().role("app").schema("shop", "app").schema("new", "app").table("shop", "t", "app");
+        f = f.table("new", "there", "app");
         let mut changes = vec![(Kind::Table, "t".to_owned())];
         for n in 0..6 {
             let name = format!("free_{n}");
