@@ -124,6 +124,21 @@ impl SearchPath {
     }
 }
 
+/// True for settings that hold a list of names, which the server quotes one by one (`GUC_LIST_QUOTE`): `SET x = 'a, b'`
+/// would be one name there.
+#[must_use]
+pub fn is_list(setting: &str) -> bool {
+    const LISTS: [&str; 6] = [
+        "search_path",
+        "temp_tablespaces",
+        "session_preload_libraries",
+        "local_preload_libraries",
+        "shared_preload_libraries",
+        "unix_socket_directories",
+    ];
+    LISTS.iter().any(|name| name.eq_ignore_ascii_case(setting))
+}
+
 /// Splits a list as the server does (`SplitIdentifierString()`): names without quotes are folded to lower case, doubled
 /// quotes stand for one, blanks around names are ignored. `None` for what the server calls invalid list syntax.
 #[must_use]

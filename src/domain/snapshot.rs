@@ -543,6 +543,10 @@ pub struct SchemaObjects {
     /// Which extension each member of one belongs to: its object's oid, and the extension's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub members: BTreeMap<Oid, Oid>,
+    /// Types that extensions made, those too that are no objects here (base types), and the extension: what takes one is
+    /// called otherwise once it stands elsewhere.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub member_types: BTreeMap<String, Oid>,
 }
 
 /// The name of an index, and its table.
@@ -556,6 +560,15 @@ impl SchemaObjects {
     /// All three lists.
     pub fn all(&self) -> impl Iterator<Item = &Object> {
         self.relations.iter().chain(&self.routines).chain(&self.types)
+    }
+
+    /// What an extension made here that routines may take: types, and tables, which are types, too.
+    #[must_use]
+    pub fn types_of(&self, extension: Oid) -> Vec<&str> {
+        let rows =
+            self.relations.iter().filter(|o| self.members.get(&o.oid) == Some(&extension)).map(|o| o.name.as_str());
+        let types = self.member_types.iter().filter(|(_, of)| **of == extension).map(|(name, _)| name.as_str());
+        rows.chain(types).collect()
     }
 }
 

@@ -15,7 +15,8 @@ use crate::{
     domain::{
         ObjectKind, Oid, Privilege, Privileges,
         change::{Change, Grantee, On},
-        snapshot::{Kind, Object, Schema, Snapshot, TrailTable},
+        effective::Matrix,
+        snapshot::{Catalog, Kind, Object, Schema, Snapshot, TrailTable},
     },
     policy::{Finding, Level, Policy, checks::audit_schema_missing::AUDIT, desired::real_owner, judgement::Judgement},
     text,
@@ -246,6 +247,7 @@ impl Watched<'_> {
 fn chosen<'a>(snapshot: &'a Snapshot, policy: Option<&Policy>, wanted: &Wanted) -> Result<Vec<Watched<'a>>, Refused> {
     let catalog = &snapshot.catalog;
     let (mut watched, mut seen) = (Vec::new(), Vec::new());
+    let matrix = Matrix::new(catalog, &snapshot.server);
     for schema in catalog.schemas.iter().filter(|s| !s.is_system() && !s.extension && s.name != wanted.schema()) {
         let relations = snapshot.objects.0.get(&schema.oid).map(|o| o.relations.as_slice()).unwrap_or_default();
         let declared = policy.iter().flat_map(|p| &p.services).filter(|s| s.schemas.contains(&schema.name));
@@ -265,6 +267,8 @@ fn chosen<'a>(snapshot: &'a Snapshot, policy: Option<&Policy>, wanted: &Wanted) 
             seen.push((schema.name.clone(), table.name.clone()));
             let mut home = of_schema.clone();
             home.insert(catalog.role_name(table.owner));
+            let members: Vec<String> = home.iter().flat_map(|name| logins_of(catalog, &matrix, name)).collect();
+            home.extend(members);
             watched.push(Watched { schema, table, home: home.into_iter().collect() });
         }
     }
@@ -275,6 +279,15 @@ fn chosen<'a>(snapshot: &'a Snapshot, policy: Option<&Policy>, wanted: &Wanted) 
         return Err(Refused::new("no table is chosen"));
     }
     Ok(watched)
+}
+
+/// Whoever logs in as a member of a role that cannot log in itself: the trigger is told the login, not the group.
+fn logins_of(catalog: &Catalog, matrix: &Matrix, name: &str) -> Vec<String> {
+    let Some(group) = catalog.role_named(name).filter(|r| !r.login) else { return Vec::new() };
+    let Some(position) = matrix.closure.position(group.oid) else { return Vec::new() };
+    let member = |at: usize| matrix.closure.path(at, position, |_| true).is_some();
+    let logins = catalog.roles.iter().enumerate().filter(|(at, role)| role.login && !role.superuser && member(*at));
+    logins.map(|(_, role)| role.name.clone()).collect()
 }
 
 fn notes(policy: Option<&Policy>, wanted: &Wanted, chosen: &[Watched<'_>], made: bool) -> Vec<Hazard> {
@@ -458,5 +471,15 @@ mod tests {
         ] {
             assert!(refused(&base, &wanted).contains(words), "{}", refused(&base, &wanted));
         }
+    }
+
+    #[test]
+    fn members_of_an_owner_that_cannot_log_in_are_at_home() {
+        let f = Fixture::new().role("postgres").edit_role("postgres", |r| r.superuser = true);
+        let f = f.role("app").role("monitor").role("svc").role("stranger").group("owners").member("owners", "svc");
+        let f = f.schema("shop", "owners").table("shop", "orders", "owners");
+        let made = plan(&Arc::new(f.case().snapshot), None, &wanted(&["shop.*"])).unwrap();
+        let trigger = made.statements().find(|s| s.starts_with("CREATE TRIGGER")).unwrap();
+        assert!(trigger.ends_with("('owners', 'svc');"), "{trigger}");
     }
 }

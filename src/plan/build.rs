@@ -99,7 +99,8 @@ pub fn back(now: &Snapshot, done: &Plan) -> Result<Plan, Stale> {
 /// The way back, and whether it is the whole way.
 fn turned(now: &Snapshot, done: &Plan) -> Result<(Plan, bool), Stale> {
     let standing = Ground::of(now, done.predicted.keys().cloned());
-    let moved = done.predicted.moved(&standing);
+    let mut moved = done.predicted.moved(&standing);
+    moved.retain(|m| !m.key.is_passing());
     if !moved.is_empty() {
         return Err(Stale::Moved(moved));
     }
@@ -146,18 +147,21 @@ pub fn again(now: &Snapshot, done: &Plan) -> Result<Plan, Stale> {
         (Some(was), Some(is)) => undo::means_the_same(was, is, &m.key, version),
         _ => false,
     };
-    let moved: Vec<Moved> = done.ground.moved(&standing).into_iter().filter(|m| !same(m)).collect();
+    let moved: Vec<Moved> =
+        done.ground.moved(&standing).into_iter().filter(|m| !m.key.is_passing() && !same(m)).collect();
     if !moved.is_empty() {
         return Err(Stale::Moved(moved));
     }
     Ok(of_changes(now, done.steps.iter().map(|step| step.change.clone()))?)
 }
 
-/// Schemas whose objects must be in the snapshot before the fixes can be planned.
+/// Schemas whose objects must be in the snapshot before the fixes can be planned: those that a fix touches, and those that
+/// a finding speaks of, because without names it may have no fix yet.
 #[must_use]
 pub fn schemas_of_fixes(findings: &[Finding]) -> BTreeSet<String> {
     let changes = findings.iter().flat_map(|f| f.fix.iter().flatten());
-    changes.flat_map(keys::schemas).map(str::to_owned).collect()
+    let spoken_of = findings.iter().filter_map(|f| f.schema.clone());
+    changes.flat_map(keys::schemas).map(str::to_owned).chain(spoken_of).collect()
 }
 
 /// What has to stand before what: things, then owners and places, then rights, then what is taken.
@@ -236,7 +240,9 @@ fn merged(findings: &[&Finding]) -> Vec<(Change, Vec<String>)> {
             }
         }
     }
-    list.sort_by_key(|(change, _)| rank(change));
+    // Who takes back what they granted looks the object up: USAGE is taken after that.
+    let wide = |change: &Change| matches!(change, Change::Revoke { on: On::Schema(_) | On::Database(_), .. });
+    list.sort_by_key(|(change, _)| (rank(change), wide(change)));
     list
 }
 
@@ -311,10 +317,30 @@ impl<'a> Maker<'a> {
         Maker { base, draft: Draft::new(base), touched: BTreeSet::new(), steps: Vec::new() }
     }
 
+    /// Adds a change; what it is run as gets USAGE for the moment where it has none, and may not look up a name.
     fn add(&mut self, change: Change, resolves: Vec<String>) -> Result<(), Refused> {
         if keys::needs_columns(&change) && self.base.shapes.is_none() {
             return Err(Refused::new("the privileges on columns have not been read yet"));
         }
+        match self.draft.lent(&change) {
+            [Some(before), Some(after)] => {
+                let mut tried = self.draft.clone();
+                tried.apply(&before)?;
+                let touched = keys::touched(&change, tried.snapshot());
+                let stood = tried.ground(touched.iter().cloned());
+                tried.apply(&change)?;
+                if stood.moved(&tried.ground(touched)).is_empty() {
+                    return Ok(());
+                }
+                self.add_one(before, Vec::new())?;
+                self.add_one(change, resolves)?;
+                self.add_one(after, Vec::new())
+            }
+            _ => self.add_one(change, resolves),
+        }
+    }
+
+    fn add_one(&mut self, change: Change, resolves: Vec<String>) -> Result<(), Refused> {
         let touched = keys::touched(&change, self.draft.snapshot());
         let before = self.draft.ground(touched.iter().cloned());
         let mut hazards = story::hazards(&change, self.base);
@@ -444,6 +470,7 @@ mod tests {
             change::{Grantee, ObjectRef},
             snapshot::Kind,
         },
+        plan::predict::predict,
         policy::checks::fixture::Fixture,
     };
 
@@ -464,5 +491,78 @@ mod tests {
         let column = Key::Column { schema: "b".into(), relation: "t".into(), column: "id".into() };
         assert_eq!(plan.ground.0.get(&column), Some(&None));
         assert!(matches!(plan.predicted.0.get(&column), Some(Some(_))));
+    }
+
+    #[test]
+    fn who_takes_back_what_it_granted_may_look_the_object_up() {
+        let f = Fixture::new().role("app").role("a51").role("b").schema("s51", "app").table("s51", "t", "app");
+        let f = f.grant_with_option("s51.t", "a51", "SELECT").grant_by("s51.t", "b", "SELECT", Some("a51"), false);
+        let base = f.case().snapshot;
+        let revoke = Change::Revoke {
+            privileges: Privilege::Select.into(),
+            on: On::Objects { kind: crate::domain::ObjectKind::Table, schema: "s51".into(), names: vec!["t".into()] },
+            from: Grantee::Role("b".into()),
+            option_only: false,
+            grantor: Some("a51".into()),
+        };
+        let why = Draft::new(&base).apply(&revoke).unwrap_err().to_string();
+        assert!(why.contains("a51 has no USAGE on schema s51"), "{why}");
+        let plan = of_changes(&base, [revoke]).unwrap();
+        let sql: Vec<&str> = plan.statements().collect();
+        let [lent, role, taken, reset, back] = sql[..] else { panic!("{sql:#?}") };
+        assert_eq!((lent, back), ("GRANT USAGE ON SCHEMA s51 TO a51;", "REVOKE USAGE ON SCHEMA s51 FROM a51;"));
+        assert_eq!((role, reset), ("SET LOCAL ROLE a51;", "RESET ROLE;"));
+        assert_eq!(taken, "REVOKE SELECT ON TABLE s51.t FROM b;");
+        // And the way back, which grants as the same role, does the same.
+        let done = predict(&base, plan.steps.iter().map(|s| &s.change)).unwrap();
+        let way = super::back(&done, &plan).unwrap();
+        let sql: Vec<&str> = way.statements().collect();
+        assert!(sql.contains(&"GRANT USAGE ON SCHEMA s51 TO a51;") && sql.contains(&"SET LOCAL ROLE a51;"), "{sql:#?}");
+    }
+
+    #[test]
+    fn all_tables_are_those_that_were_there() {
+        let f = Fixture::new().role("app").role("nn").schema("s16", "app").table("s16", "t", "app");
+        let later = f.clone().table("s16", "payroll2", "app").case().snapshot;
+        let base = f.case().snapshot;
+        let grant = |on: On| Change::Grant { privileges: Privilege::Select.into(), on, to: Grantee::Role("nn".into()) };
+        let kind = crate::domain::ObjectKind::Table;
+        let plan = of_changes(&base, [grant(On::AllIn { kind, schema: "s16".into() })]).unwrap();
+        let moved = plan.ground.moved(&Ground::of(&later, plan.ground.keys().cloned()));
+        let said: Vec<String> = moved.iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["the list of all tables of s16 has changed"]);
+        // What comes after COMMIT stands in nobody's way.
+        let names = vec!["t".to_owned()];
+        let done = predict(&later, [&grant(On::Objects { kind, schema: "s16".into(), names })]).unwrap();
+        let way = super::back(&done, &plan).unwrap();
+        assert_eq!(way.statements().collect::<Vec<_>>(), ["REVOKE SELECT ON TABLE s16.t FROM nn;"]);
+        assert!(way.notes.iter().all(|n| n.kind != HazardKind::NoWayBack), "{:?}", way.notes);
+    }
+
+    #[test]
+    fn what_only_names_can_settle_asks_for_the_names() {
+        let f = Fixture::new()
+            .role("app")
+            .role("a")
+            .role("b")
+            .schema("s", "app")
+            .table("s", "t", "app")
+            .grant_schema("s", "a", "USAGE")
+            .grant_schema("s", "b", "USAGE")
+            .grant_with_option("s.t", "a", "SELECT")
+            .grant_by("s.t", "b", "SELECT", Some("a"), false)
+            .policy("undeclared='revoke'\n[[service]]\nname='s'\nschema='s'\nrole='app'\n");
+        let judged = |f: Fixture| {
+            let case = f.case();
+            Judgement::new(Arc::new(case.snapshot), case.policy.map(Arc::new), case.lineages, None)
+        };
+        let unread = judged(f.clone().without_names());
+        assert!(unread.findings.iter().any(|f| f.code == "undeclared-access"), "{:?}", unread.findings);
+        assert!(schemas_of_fixes(&unread.findings).contains("s"));
+        let plan = converge(&judged(f), &[]);
+        let sql: Vec<&str> = plan.statements().collect();
+        let place =
+            |text: &str| sql.iter().position(|s| s.contains(text)).unwrap_or_else(|| panic!("{text}: {sql:#?}"));
+        assert!(place("SET LOCAL ROLE a;") < place("REVOKE USAGE ON SCHEMA s FROM a;"), "{sql:#?}");
     }
 }

@@ -34,6 +34,7 @@ pub fn effects(before: &Snapshot, after: &Snapshot, ground: &Ground) -> Vec<Effe
             }
             Key::Setting { .. }
             | Key::Object { .. }
+            | Key::All { .. }
             | Key::Column { .. }
             | Key::DefaultAcl { .. }
             | Key::Policy { .. }

@@ -43,6 +43,11 @@ pub enum Key {
         schema: String,
         name: String,
     },
+    /// Which objects of a kind a schema has: a change on all of them reaches those, and no others.
+    All {
+        kind: ObjectKind,
+        schema: String,
+    },
     /// The ACL of one column.
     Column {
         schema: String,
@@ -90,6 +95,7 @@ impl Key {
     pub fn in_schema(&self) -> Option<&str> {
         match self {
             Key::Object { schema, .. }
+            | Key::All { schema, .. }
             | Key::Column { schema, .. }
             | Key::Policy { schema, .. }
             | Key::ForeignKey { schema, .. }
@@ -120,6 +126,7 @@ impl fmt::Display for Key {
             Key::Database => f.write_str("the database"),
             Key::Schema { name } => write!(f, "schema {name}"),
             Key::Object { kind, schema, name } => write!(f, "{} {schema}.{name}", kind.singular()),
+            Key::All { kind, schema } => write!(f, "the list of all {} of {schema}", kind.plural()),
             Key::Column { schema, relation, column } => write!(f, "column {column} of {schema}.{relation}"),
             Key::DefaultAcl { creator, schema: Some(schema), .. } => {
                 write!(f, "default privileges of {creator} in {schema}")
@@ -196,6 +203,11 @@ pub enum State {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         option: Option<String>,
     },
+    All {
+        count: u64,
+        /// SHA-256 of their names, sorted, each ended by a NUL: 32 hexadecimal digits.
+        names: String,
+    },
     Column {
         shares: Shares,
     },
@@ -261,6 +273,14 @@ impl<'de> Deserialize<'de> for Ground {
     }
 }
 
+impl Key {
+    /// Nothing restores it, and nobody minds when it changes after a plan was carried out: it matters until then.
+    #[must_use]
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Key::All { .. })
+    }
+}
+
 /// One thing that stands otherwise than it should.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
@@ -302,6 +322,7 @@ impl State {
             State::Database { oid, .. } => Some(*oid),
             State::Membership { .. }
             | State::Setting { .. }
+            | State::All { .. }
             | State::Column { .. }
             | State::DefaultAcl { .. }
             | State::Policy { .. }
@@ -558,6 +579,19 @@ impl<'a> View<'a> {
                     owned: object.owned_by.is_some(),
                     option: self.option(*self.schemas.get(schema.as_str())?, object),
                 })
+            }
+            Key::All { kind, schema } => {
+                let schema = self.schemas.get(schema.as_str())?;
+                let of = self.snapshot.objects.0.get(schema)?;
+                let mut names: Vec<&str> =
+                    of.all().filter(|o| o.kind.object_kind() == *kind).map(|o| o.name.as_str()).collect();
+                names.sort_unstable();
+                let mut hash = Sha256::new();
+                for name in &names {
+                    hash.update(name.as_bytes());
+                    hash.update([0]);
+                }
+                Some(State::All { count: names.len() as u64, names: hexadecimal(&hash.finalize(), 16) })
             }
             Key::Column { schema, relation, column } => {
                 let table = self.object(ObjectKind::Table, schema, relation)?;

@@ -69,6 +69,7 @@ impl<'a> Keys<'a> {
                 self.found.insert(schema(name));
             }
             On::AllIn { kind, schema } => {
+                self.found.insert(Key::All { kind: *kind, schema: schema.clone() });
                 for o in self.objects(schema).filter(|o| o.kind.object_kind() == *kind) {
                     self.found.insert(object(*kind, schema, &o.name));
                 }
@@ -172,13 +173,7 @@ impl<'a> Keys<'a> {
         let snapshot = self.snapshot;
         let Some(extension) = snapshot.catalog.extensions.iter().find(|e| e.name == name) else { return };
         let Some(list) = snapshot.objects.0.get(&extension.schema) else { return };
-        let types: Vec<&str> = list
-            .relations
-            .iter()
-            .chain(&list.types)
-            .filter(|o| list.members.get(&o.oid) == Some(&extension.oid))
-            .map(|o| o.name.as_str())
-            .collect();
+        let types = list.types_of(extension.oid);
         self.renamed(&snapshot.catalog.schema_name(extension.schema), &types, to);
     }
 

@@ -7,17 +7,18 @@ use std::{
     sync::Arc,
 };
 
-use super::{Hazard, HazardKind, Plan, Refused, build};
+use super::{Hazard, HazardKind, Plan, Refused, build, predict::predict, undo};
 use crate::{
     domain::{
-        Ident, Privilege, Privileges,
+        Ident, ObjectKind, Oid, Privilege, Privileges,
         change::{Change, Grantee, On},
         effective::{Matrix, Who},
         quote_ident,
-        snapshot::Snapshot,
+        snapshot::{Catalog, Snapshot},
         unquoted,
     },
     policy::{Finding, Level, Policy, SchemaRule, Service, Undeclared, judgement::Judgement},
+    text,
 };
 
 /// Connections of a new service, until somebody says otherwise.
@@ -257,7 +258,15 @@ pub fn replace(
                 "no service of the policy runs as {old}, and it owns no schema: there is nothing that would be {new}'s"
             )));
         };
-        let wanted = Wanted { version_table: false, connection_limit: None, ..Wanted::new(first) };
+        // What nobody has declared stays as it is.
+        let path = catalog.settings.iter().filter(|s| {
+            s.role == Some(role.oid)
+                && s.name.eq_ignore_ascii_case("search_path")
+                && s.database.is_none_or(|d| d == catalog.database.oid)
+        });
+        let path = path.max_by_key(|s| s.database.is_some()).map(|s| undo::written(&s.name, &s.value));
+        let limit = (role.connection_limit >= 0).then_some(role.connection_limit);
+        let wanted = Wanted { version_table: false, search_path: path, connection_limit: limit, ..Wanted::new(first) };
         policy.services.push(Service { schemas, ..declare(&wanted, old, old) });
     }
     let takes_over = |name: &mut String| {
@@ -290,13 +299,107 @@ pub fn replace(
             role: new.to_owned(),
             database: s.database.map(|_| catalog.database.name.clone()),
             name: s.name.clone(),
-            value: Some(vec![s.value.clone()]),
+            value: Some(undo::written(&s.name, &s.value)),
         })
         .collect();
     last.push(Change::SetPassword { role: new.to_owned() });
     let mut plan = build::converge_where(&judgement, &concerns, Vec::new(), last)?;
+    let after = predict(snapshot, plan.steps.iter().map(|step| &step.change))?;
+    plan.notes.extend(not_taken_over(snapshot, &after, old, new));
     plan.notes.extend(remarks([("role", new)]));
     Ok((plan.called(format!("Replace role {old} by {new}")), declared))
+}
+
+/// What the old role has and the new one will not have: each in a sentence.
+fn not_taken_over(before: &Snapshot, after: &Snapshot, old: &str, new: &str) -> Vec<Hazard> {
+    let (was, is) = (&before.catalog, &after.catalog);
+    let (Some(from), Some(to)) = (was.role_named(old), is.role_named(new)) else { return Vec::new() };
+    let mut notes = Vec::new();
+    let mut say = |sentence: String| notes.push(Hazard { kind: HazardKind::Loss, sentence });
+    let words: Vec<&str> = [
+        (from.superuser && !to.superuser, "SUPERUSER"),
+        (from.create_role && !to.create_role, "CREATEROLE"),
+        (from.create_db && !to.create_db, "CREATEDB"),
+        (from.replication && !to.replication, "REPLICATION"),
+        (from.bypass_rls && !to.bypass_rls, "BYPASSRLS"),
+    ]
+    .into_iter()
+    .filter(|(lost, _)| *lost)
+    .map(|(_, word)| word)
+    .collect();
+    if !words.is_empty() {
+        say(format!("{old} is {}, and {new} is not.", text::list(&words, 5)));
+    }
+    if from.connection_limit >= 0 && to.connection_limit != from.connection_limit {
+        say(format!("{old} may have {} connections at once; that limit is not {new}'s.", from.connection_limit));
+    }
+    let groups = |catalog: &Catalog, member: Oid| -> BTreeSet<String> {
+        let of = catalog.memberships.iter().filter(|m| m.member == member);
+        of.map(|m| catalog.role_name(m.role)).collect()
+    };
+    let (had, has) = (groups(was, from.oid), groups(is, to.oid));
+    let lost: Vec<&String> = had.difference(&has).filter(|g| *g != new).collect();
+    if !lost.is_empty() {
+        say(format!("{old} is a member of {}, and {new} is not: GRANT … TO {new} gives that.", text::list(&lost, 6)));
+    }
+    let path = |catalog: &Catalog, role: Oid| {
+        let of = catalog.settings.iter().filter(|s| {
+            s.role == Some(role)
+                && s.name.eq_ignore_ascii_case("search_path")
+                && s.database.is_none_or(|d| d == catalog.database.oid)
+        });
+        of.max_by_key(|s| s.database.is_some()).map(|s| s.value.clone())
+    };
+    if let Some(was) = path(was, from.oid).filter(|was| path(is, to.oid).as_ref() != Some(was)) {
+        let is = path(is, to.oid).unwrap_or_else(|| "the default".to_owned());
+        say(format!("{old} has search_path {was}, and {new} gets {is}."));
+    }
+    let defaults = |catalog: &Catalog, role: Oid| -> BTreeSet<(Option<String>, String)> {
+        let of = catalog.default_acls.iter().filter(|d| d.creator == role);
+        of.flat_map(|d| {
+            let place = d.schema.map(|s| catalog.schema_name(s));
+            let list = d.acl.0.as_deref().unwrap_or_default().iter().filter(|e| e.grantee != role);
+            list.map(|e| (place.clone(), catalog.role_name(e.grantee))).collect::<Vec<_>>()
+        })
+        .collect()
+    };
+    let (had, has) = (defaults(was, from.oid), defaults(is, to.oid));
+    for (place, who) in had.difference(&has).filter(|(_, who)| who != new) {
+        let place = place.as_ref().map(|s| format!(" in {s}")).unwrap_or_default();
+        say(format!("{who} gets rights on what {old} makes{place}, and not on what {new} will make there."));
+    }
+    if from.superuser {
+        return notes;
+    }
+    let sides = [Matrix::new(was, &before.server), Matrix::new(is, &after.server)];
+    let [a, b] = &sides;
+    for schema in was.schemas.iter().filter(|s| !s.is_system()) {
+        let cell = |catalog: &Catalog, matrix: &Matrix, role: &str| {
+            let at = matrix.index.role_named(role).zip(matrix.index.schema_named(&schema.name));
+            at.map(|(role, schema)| matrix.cell(catalog, Who::Role(role), schema)).unwrap_or_default()
+        };
+        let (had, has) = (cell(was, a, old), cell(is, b, new));
+        let mut lost = Vec::new();
+        for (had, has, word) in [(had.usage, has.usage, "USAGE"), (had.create, has.create, "CREATE")] {
+            lost.extend((had && !has).then(|| word.to_owned()));
+        }
+        for kind in [ObjectKind::Table, ObjectKind::Sequence, ObjectKind::Routine] {
+            let (had, has) = (had.counts(kind), has.counts(kind));
+            let fewer = had.on_any().iter().filter(|p| has.of(*p) < had.of(*p));
+            let words: Vec<&str> = fewer.map(Privilege::keyword).collect();
+            if !words.is_empty() {
+                lost.push(format!("{} on {}", words.join(", "), kind.plural()));
+            }
+        }
+        if !lost.is_empty() {
+            say(format!(
+                "In {} {old} has {}, and {new} does not get that: what needs it has to be declared, or granted.",
+                schema.name,
+                text::list(&lost, 5)
+            ));
+        }
+    }
+    notes
 }
 
 /// The service as the policy will declare it.
@@ -527,5 +630,44 @@ mod tests {
         assert!(sql.iter().any(|s| s == "CREATE SCHEMA sankore AUTHORIZATION app;"), "{sql:#?}");
         assert!(sql.iter().any(|s| s.contains("FOR ROLE app IN SCHEMA sankore")), "{sql:#?}");
         assert!(!sql.iter().any(|s| s.contains("PASSWORD")), "{sql:#?}");
+    }
+
+    #[test]
+    fn a_role_in_the_place_of_another_takes_its_limit_and_path_and_the_rest_is_named() {
+        let f = Fixture::new()
+            .role("other")
+            .group("grp22")
+            .role("oldapp")
+            .edit_role("oldapp", |r| r.connection_limit = 7)
+            .member("grp22", "oldapp")
+            .schema("shop", "oldapp")
+            .schema("other", "other")
+            .table("other", "lookup", "other")
+            .grant_schema("other", "oldapp", "USAGE")
+            .grant("other.lookup", "oldapp", "SELECT")
+            .setting(Some("oldapp"), false, "search_path", "shop, other")
+            .setting(Some("oldapp"), false, "session_preload_libraries", "auto_explain, plpgsql");
+        let snapshot = Arc::new(f.case().snapshot);
+        let (plan, declared) = replace(&snapshot, None, "oldapp", "newapp").unwrap();
+        let sql: Vec<&str> = plan.statements().collect();
+        for expected in [
+            "CREATE ROLE newapp LOGIN CONNECTION LIMIT 7;",
+            "ALTER ROLE newapp IN DATABASE engarde SET search_path = shop, other;",
+            "ALTER ROLE newapp SET session_preload_libraries = auto_explain, plpgsql;",
+        ] {
+            assert!(sql.contains(&expected), "{expected} is not in {sql:#?}");
+        }
+        assert_eq!(declared[0].connection_limit, Some(7));
+        for expected in [
+            "oldapp is a member of grp22, and newapp is not",
+            "In other oldapp has USAGE and SELECT on tables, and newapp does not get that",
+        ] {
+            let said = |n: &Hazard| n.kind == HazardKind::Loss && n.sentence.contains(expected);
+            assert!(plan.notes.iter().any(said), "{expected}: {:#?}", plan.notes);
+        }
+        // The server keeps what it is told, name by name.
+        let after = predict(&snapshot, plan.steps.iter().map(|s| &s.change)).unwrap();
+        let kept = after.catalog.settings.iter().filter(|s| s.name == "session_preload_libraries");
+        assert!(kept.map(|s| s.value.as_str()).eq(["auto_explain, plpgsql"; 2]), "{:#?}", after.catalog.settings);
     }
 }

@@ -8,6 +8,7 @@ use crate::{
         ObjectKind, Privilege, Privileges,
         change::{Change, Grantee, ObjectRef, On, RoleAttributes},
         qualified, quote_ident,
+        search_path::is_list,
         snapshot::{DefaultKind, Kind, TenantType},
     },
     policy::Finding,
@@ -300,15 +301,12 @@ fn literal(text: &str) -> String {
     escape_literal(text).trim_start().to_owned()
 }
 
-/// `SET name = value` or `RESET name`. A search path is a list of names; everything else is written as texts.
+/// `SET name = value` or `RESET name`. A search path is a list of names, and so are some others; everything else is written as texts.
 fn setting(name: &str, value: Option<&[String]>) -> String {
     let parts: Vec<String> = name.split('.').map(quote_ident).collect();
     let shown = parts.join(".");
     let Some(value) = value else { return format!("RESET {shown}") };
-    let list: Vec<String> = value
-        .iter()
-        .map(|v| if name.eq_ignore_ascii_case("search_path") { quote_ident(v) } else { literal(v) })
-        .collect();
+    let list: Vec<String> = value.iter().map(|v| if is_list(name) { quote_ident(v) } else { literal(v) }).collect();
     let list = if list.is_empty() { "''".to_owned() } else { list.join(", ") };
     format!("SET {shown} = {list}")
 }

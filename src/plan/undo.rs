@@ -42,7 +42,7 @@ pub fn back(now: &Snapshot, goal: &Ground) -> Result<Back, Refused> {
     way.ends()?;
     let after = way.draft.ground(goal.keys().cloned());
     let (mut left, mut rewritten) = (Vec::new(), Vec::new());
-    for moved in goal.moved(&after) {
+    for moved in goal.moved(&after).into_iter().filter(|m| !m.key.is_passing()) {
         let same = match (&moved.was, &moved.is) {
             (Some(was), Some(is)) => means_the_same(was, is, &moved.key, way.version),
             _ => false,
@@ -89,6 +89,7 @@ pub fn means_the_same(a: &State, b: &State, key: &Key, version: u32) -> bool {
             }
             State::Column { shares } => *shares = Some(by_grantee(shares.clone().unwrap_or_default())),
             State::Role { .. }
+            | State::All { .. }
             | State::Membership { .. }
             | State::Setting { .. }
             | State::DefaultAcl { .. }
@@ -206,8 +207,11 @@ struct RowsOf {
 
 impl Way<'_> {
     fn push(&mut self, change: Change) -> Result<(), Refused> {
-        self.draft.apply(&change)?;
-        self.changes.push(change);
+        let [before, after] = self.draft.lent(&change);
+        for change in before.into_iter().chain([change]).chain(after) {
+            self.draft.apply(&change)?;
+            self.changes.push(change);
+        }
         Ok(())
     }
 
@@ -665,8 +669,8 @@ impl Way<'_> {
 }
 
 /// A setting's value as `SET` takes it back.
-fn written(name: &str, value: &str) -> Vec<String> {
-    if name.eq_ignore_ascii_case("search_path")
+pub(super) fn written(name: &str, value: &str) -> Vec<String> {
+    if search_path::is_list(name)
         && let Some(names) = search_path::parse(value)
     {
         return names.into_iter().filter(|n| !n.is_empty()).collect();

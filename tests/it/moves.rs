@@ -18,6 +18,7 @@ use pgmoat::{
 use crate::{
     apply::{Case, case, run, snapshot},
     read::runtime,
+    support::cluster::connect,
 };
 
 async fn dependencies(case: &Case, schema: &str) -> Dependencies {
@@ -76,5 +77,53 @@ fn an_extension_that_got_a_schema_of_its_own_comes_back_and_the_schema_goes() {
         case.client.execute(place, &[]).await.unwrap();
         let left = "select 1 from pg_namespace where nspname in ('extensions', 'words')";
         assert_eq!(case.client.execute(left, &[]).await.unwrap(), 0);
+    });
+}
+
+/// Runs SQL as this role; what it says when it is refused.
+async fn as_role(case: &Case, role: &str, sql: &str) -> Result<(), String> {
+    let client = connect(case.cluster.cluster(), role, &case.database).await;
+    let done = client.batch_execute(sql).await;
+    done.map_err(|e| e.as_db_error().map_or_else(|| e.to_string(), |e| e.message().to_owned()))
+}
+
+#[test]
+fn what_stays_behind_goes_on_working_and_grants_of_grantees_are_taken() {
+    runtime().block_on(async {
+        let case = case(
+            "moves_stays",
+            "create extension pg_trgm schema public;
+             create role moves_stays_old login; create role moves_stays_web login;
+             create role moves_stays_zz login; create role moves_stays_bb login;
+             create table public.flow (id int, word text);
+             create index on public.flow using gin (word public.gin_trgm_ops);
+             create view public.flow_v as select id, word from public.flow;
+             alter table public.flow owner to moves_stays_old; alter view public.flow_v owner to moves_stays_old;
+             grant select, insert on public.flow_v to moves_stays_web;
+             grant select on public.flow to moves_stays_zz with grant option;
+             set role moves_stays_zz; grant select on public.flow to moves_stays_bb; reset role",
+        )
+        .await;
+        let wanted = isolate::Wanted {
+            from: "public".into(),
+            schema: "langflow".into(),
+            role: "moves_stays_new".into(),
+            tables: list(&["flow", "!flow_v"]),
+            keep_readers: list(&["moves_stays_zz", "!moves_stays_bb"]),
+            extensions_schema: Some("extensions".into()),
+            ..isolate::Wanted::default()
+        };
+        let proposal = isolated(&case, &wanted).await;
+        assert_eq!(proposal.questions, []);
+        committed(&case, &proposal.plan).await;
+        as_role(&case, "moves_stays_web", "insert into public.flow_v values (1, 'a')").await.unwrap();
+        as_role(&case, "moves_stays_zz", "select * from langflow.flow").await.unwrap();
+        as_role(&case, "moves_stays_bb", "select * from langflow.flow").await.unwrap_err();
+        as_role(&case, "moves_stays_old", "select extensions.similarity('a', 'b')").await.unwrap();
+        let path = "set search_path = public, extensions; select similarity('a', 'b')";
+        as_role(&case, "moves_stays_old", path).await.unwrap();
+        taken_back(&case, &proposal.plan).await;
+        as_role(&case, "moves_stays_bb", "select * from public.flow").await.unwrap();
+        as_role(&case, "moves_stays_web", "select similarity('a', 'b')").await.unwrap();
     });
 }

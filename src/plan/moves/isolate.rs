@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Answers, Proposal, Question, note,
-    objects::{Choice, Held, Mover, quoted},
+    objects::{Bundle, Choice, Held, Mover, quoted},
     tables::{once, relations},
     versions::{self, Asked, Chosen, Goal},
     whereabouts::whereabouts,
@@ -21,9 +21,11 @@ use crate::{
         change::{Change, Grantee, On, RoleAttributes},
         dependencies::{Dependencies, Thing, Through},
         effective::Matrix,
-        snapshot::{Kind, Snapshot, VersionTable},
+        quote_ident,
+        search_path::Paths,
+        snapshot::{Kind, Role, Snapshot, VersionTable},
     },
-    plan::{HazardKind, Refused, build, predict, setup},
+    plan::{Hazard, HazardKind, Refused, build, predict, setup},
     policy::{
         Finding, Policy, Service, Undeclared,
         judgement::Judgement,
@@ -158,13 +160,14 @@ pub fn plan(
     }
     first.extend(mover.changes(&bundle));
     let mut path = vec![wanted.schema.clone()];
-    path.extend(extensions(snapshot, &bundle.extensions, wanted, &mut first, &mut questions)?);
+    let mut said = Vec::new();
+    path.extend(extensions(snapshot, &bundle.extensions, wanted, &mut first, &mut questions, &mut said)?);
     let after = predict::predict(snapshot, &first)?;
     first.extend(mover.rights(&bundle, &after));
     let held = mover.grantees(&bundle, &[&wanted.role]);
     let names: Vec<String> =
         bundle.going.iter().filter(|o| o.kind.object_kind() == ObjectKind::Table).map(|o| o.name.clone()).collect();
-    first.extend(readers(&mover, wanted, &held, &names, &mut questions));
+    first.extend(readers(&mover, &bundle, wanted, &held, &names, &mut questions));
 
     service.search_path = Some(path.clone());
     service.version_table = rows.first().map(|(table, _)| table.name.clone());
@@ -200,7 +203,7 @@ pub fn plan(
     let tables: BTreeSet<String> = rows.iter().map(|(table, _)| table.name.clone()).collect();
     let goals: Vec<_> = tables.iter().map(|t| (wanted.role.clone(), t.clone(), wanted.schema.clone())).collect();
     let whereabouts = whereabouts(snapshot, &after, &tables, &goals);
-    plan.notes.extend(bundle.notes);
+    plan.notes.extend(bundle.notes.into_iter().chain(said));
     for place in &whereabouts {
         let kind = if place.holds() { HazardKind::Note } else { HazardKind::Application };
         plan.notes.push(note(kind, place.sentence()));
@@ -424,6 +427,7 @@ fn extensions(
     wanted: &Wanted,
     changes: &mut Vec<Change>,
     questions: &mut Vec<Question>,
+    notes: &mut Vec<Hazard>,
 ) -> Result<Option<String>, Refused> {
     let catalog = &snapshot.catalog;
     let Some(place) = &wanted.extensions_schema else {
@@ -432,8 +436,13 @@ fn extensions(
                 about: format!("extension:{name}"),
                 sentence: format!(
                     "Extension {name} stands in {}, and what goes needs it: with {} alone in its search_path {} cannot \
-                     name it. Does it move to a schema of its own?",
-                    wanted.from, wanted.schema, wanted.role
+                     name it. Does it move to a schema of its own? With --extensions-schema {} it stays, and {} looks \
+                     there, too.",
+                    wanted.from,
+                    wanted.schema,
+                    wanted.role,
+                    quoted(&wanted.from),
+                    wanted.role
                 ),
                 flag: "--extensions-schema extensions".to_owned(),
             });
@@ -447,7 +456,7 @@ fn extensions(
             return Ok(None);
         }
         let answered = Wanted { extensions_schema: Some("extensions".to_owned()), ..wanted.clone() };
-        return extensions(snapshot, &moved, &answered, changes, questions);
+        return extensions(snapshot, &moved, &answered, changes, questions, notes);
     };
     if catalog.schema_named(place).is_none() {
         setup::name("schema", place)?;
@@ -458,8 +467,26 @@ fn extensions(
         let stands = |name: &&String| {
             catalog.extensions.iter().any(|e| e.name == **name && catalog.schema_name(e.schema) == wanted.from)
         };
-        let moved = needed.iter().filter(stands);
-        changes.extend(moved.map(|name| Change::SetExtensionSchema { extension: name.clone(), to: place.clone() }));
+        let moved: Vec<&String> = needed.iter().filter(stands).collect();
+        changes.extend(
+            moved.iter().map(|name| Change::SetExtensionSchema { extension: (*name).clone(), to: place.clone() }),
+        );
+        if !moved.is_empty() {
+            changes.extend(as_before(snapshot, &wanted.from, place, &wanted.role));
+            let lost = without(snapshot, &wanted.from, place, &wanted.role);
+            if !lost.is_empty() {
+                let sentence = format!(
+                    "{} find {} by {} in their search_path, and need {place} there, too, from then on: ALTER ROLE … IN \
+                     DATABASE {} SET search_path = …, {place}. With --extensions-schema {} it stays where it is.",
+                    text::list(&lost, 6),
+                    text::list(&moved, 4),
+                    wanted.from,
+                    quote_ident(&catalog.database.name),
+                    quoted(&wanted.from)
+                );
+                notes.push(note(HazardKind::Application, sentence));
+            }
+        }
     }
     changes.push(Change::Grant {
         privileges: Privilege::Usage.into(),
@@ -469,22 +496,64 @@ fn extensions(
     Ok(Some(place.clone()))
 }
 
+/// USAGE on an extension's new place for everybody who had it on the old one: they go on calling what they called.
+fn as_before(snapshot: &Snapshot, from: &str, place: &str, but: &str) -> Vec<Change> {
+    let catalog = &snapshot.catalog;
+    let Some(old) = catalog.schema_named(from) else { return Vec::new() };
+    let list = old.acl.in_force(ObjectKind::Schema, old.owner, snapshot.server.version_num);
+    let mut grantees: BTreeSet<Option<String>> = BTreeSet::new();
+    for entry in list.entries().iter().filter(|e| e.privileges.contains(Privilege::Usage)) {
+        let role = catalog.role(entry.grantee);
+        if entry.is_public() {
+            grantees.insert(None);
+        } else if let Some(role) = role.filter(|r| !r.superuser && !r.is_platform() && r.name != but)
+            && !role.name.starts_with("pg_")
+        {
+            grantees.insert(Some(role.name.clone()));
+        }
+    }
+    let grant =
+        |to: Grantee| Change::Grant { privileges: Privilege::Usage.into(), on: On::Schema(place.to_owned()), to };
+    grantees.into_iter().map(|name| grant(name.map_or(Grantee::Public, Grantee::Role))).collect()
+}
+
+/// Logins that look into the old place of an extension and not into the new one.
+fn without(snapshot: &Snapshot, from: &str, place: &str, but: &str) -> Vec<String> {
+    let catalog = &snapshot.catalog;
+    let matrix = Matrix::new(catalog, &snapshot.server);
+    let paths = Paths::new(catalog, &snapshot.server);
+    let old = catalog.schema_named(from).map(|s| s.oid);
+    let judged = |role: &Role| role.login && !role.is_platform() && role.name != but;
+    let roles = catalog.roles.iter().enumerate().filter(|(_, role)| judged(role));
+    let loses = |at: usize| {
+        let path = paths.of(catalog, &matrix, at);
+        path.listed().any(|s| Some(s) == old) && !path.entries.iter().any(|e| e.name == place)
+    };
+    roles.filter(|(at, _)| loses(*at)).map(|(_, role)| role.name.clone()).collect()
+}
+
 /// Those who hold rights on what goes keep them or lose them, as somebody says.
 fn readers(
     mover: &Mover<'_>,
+    bundle: &Bundle<'_>,
     wanted: &Wanted,
     held: &BTreeMap<Option<String>, Vec<Held>>,
     tables: &[String],
     questions: &mut Vec<Question>,
 ) -> Vec<Change> {
     let mut changes = Vec::new();
+    let mut kept: Vec<(Grantee, &[Held])> = Vec::new();
+    let mut stopped: Vec<(Grantee, &Held)> = Vec::new();
     for (name, list) in held {
         let shown = name.as_deref().unwrap_or("PUBLIC");
         let who = name.clone().map_or(Grantee::Public, Grantee::Role);
         let about = format!("reader:{shown}");
         match (Choice { patterns: &wanted.keep_readers, answers: Some(&wanted.answers) }).of(&about, shown) {
-            Some(true) => changes.extend(mover.keep(&who, &wanted.role)),
-            Some(false) => changes.extend(list.iter().map(|h| h.revoke(&wanted.schema, &who))),
+            Some(true) => {
+                changes.extend(mover.keep(&who, &wanted.role, Mover::reads_most(bundle, &who, list)));
+                kept.push((who, list));
+            }
+            Some(false) => stopped.extend(list.iter().map(|h| (who.clone(), h))),
             None => questions.push(Question {
                 about,
                 sentence: format!(
@@ -506,8 +575,18 @@ fn readers(
             on: On::Objects { kind: ObjectKind::Table, schema: wanted.schema.clone(), names: tables.to_vec() },
             to: who.clone(),
         });
-        changes.extend(mover.keep(&who, &wanted.role));
+        changes.extend(mover.keep(&who, &wanted.role, true));
     }
+    // What somebody who stays holds from somebody who goes it gets from the owner.
+    let gone: BTreeSet<&Grantee> = stopped.iter().map(|(who, _)| who).collect();
+    let from_gone = |h: &&Held| h.grantor.clone().is_some_and(|by| gone.contains(&Grantee::Role(by)));
+    let passed: Vec<(Grantee, &Held)> =
+        kept.iter().flat_map(|(who, list)| list.iter().filter(from_gone).map(|h| (who.clone(), h))).collect();
+    changes.extend(passed.iter().flat_map(|(who, h)| h.by_owner(&wanted.schema, who)));
+    // What was passed on is taken before the option that it was passed on with.
+    stopped.extend(passed);
+    stopped.sort_by_key(|(_, h)| std::cmp::Reverse(h.depth));
+    changes.extend(stopped.iter().map(|(who, h)| h.revoke(&wanted.schema, who)));
     changes
 }
 
@@ -517,7 +596,7 @@ fn warnings(
     lineage: Option<&Lineage>,
     wanted: &Wanted,
     rows: &[(&VersionTable, Vec<String>)],
-) -> Vec<crate::plan::Hazard> {
+) -> Vec<Hazard> {
     let catalog = &snapshot.catalog;
     let mut notes = Vec::new();
     if let Some(role) = catalog.role_named(&wanted.role) {
@@ -582,6 +661,7 @@ mod tests {
             .function("public", "wetter(public.mood)", "old")
             .function("public", "report()", "old")
             .grant("public.flow", "analytics", "SELECT")
+            .grant("public.vertex", "analytics", "SELECT")
             .version_table("public", "alembic_version", "old", Some(&["e1", "l2"]));
         let mut l = lineage("langflow", &["l1", "l2 < l1", "l3 < l2"]);
         l.scripts.get_mut("l1").unwrap().creates = vec!["flow".into(), "vertices".into()];
@@ -826,11 +906,14 @@ mod tests {
         let sql: Vec<&str> = done.plan.statements().collect();
         for expected in [
             "ALTER EXTENSION pg_trgm SET SCHEMA extensions;",
+            "GRANT USAGE ON SCHEMA extensions TO PUBLIC;",
             "GRANT USAGE ON SCHEMA extensions TO langflow_app;",
             "ALTER ROLE langflow_app IN DATABASE engarde SET search_path = langflow, extensions;",
         ] {
             assert!(sql.contains(&expected), "{expected} is not in {sql:#?}");
         }
+        let said = |text: &str| done.plan.notes.iter().any(|n| n.sentence.contains(text));
+        assert!(said("analytics, old and postgres find pg_trgm by public"), "{:#?}", done.plan.notes);
         // Its members go with it, and so does the new schema when all of that is taken back.
         let after = predict::predict(&snapshot, done.plan.steps.iter().map(|s| &s.change)).unwrap();
         let names = |schema: &str| -> Vec<String> {
@@ -855,5 +938,48 @@ mod tests {
             glob("a*", "abc") && glob("*", "") && glob("a?c", "abc") && glob("*b*", "abc") && glob("a*c*e", "abcde")
         );
         assert!(!glob("a", "ab") && !glob("a?", "a") && !glob("*d", "abc"));
+    }
+
+    #[test]
+    fn what_stays_goes_on_or_it_is_said() {
+        let f =
+            before().role("webr").grant("public.flows", "webr", "SELECT, INSERT").edit("public.flow", |o| o.rls = true);
+        let decided = Wanted {
+            tables: ["!report*", "!both", "!level", "!flows"].map(str::to_owned).to_vec(),
+            keep_readers: vec!["analytics".into()],
+            ..wanted()
+        };
+        let done = proposal(f, &decided).unwrap();
+        let sql: Vec<&str> = done.plan.statements().collect();
+        assert!(sql.contains(&"GRANT SELECT, INSERT ON TABLE langflow.flow TO old;"), "{sql:#?}");
+        for expected in
+            ["The policies of flow spare the owner: until now old", "Type public.level stays, and flow uses it"]
+        {
+            assert!(done.plan.notes.iter().any(|n| n.sentence.contains(expected)), "{:#?}", done.plan.notes);
+        }
+    }
+
+    #[test]
+    fn what_was_passed_on_goes_before_the_option_and_comes_from_the_owner_where_it_stays() {
+        let f = before()
+            .role("aa")
+            .role("bb")
+            .role("cc")
+            .grant_with_option("public.flow", "aa", "SELECT")
+            .grant_by("public.flow", "bb", "SELECT", Some("aa"), false)
+            .grant_by("public.flow", "cc", "SELECT", Some("aa"), false);
+        let decided = Wanted {
+            tables: ["!report*", "!both", "!level"].map(str::to_owned).to_vec(),
+            keep_readers: ["analytics", "!aa", "!bb", "cc"].map(str::to_owned).to_vec(),
+            ..wanted()
+        };
+        let done = proposal(f, &decided).unwrap();
+        let sql: Vec<&str> = done.plan.statements().collect();
+        let place = |text: &str| sql.iter().position(|s| *s == text).unwrap_or_else(|| panic!("{text}: {sql:#?}"));
+        let last = place("REVOKE SELECT ON TABLE langflow.flow FROM aa;");
+        assert!(place("REVOKE SELECT ON TABLE langflow.flow FROM bb;") < last, "{sql:#?}");
+        assert!(place("GRANT SELECT ON TABLE langflow.flow TO cc;") < last, "{sql:#?}");
+        assert!(place("GRANT USAGE ON SCHEMA langflow TO aa;") < last, "it looks the table up: {sql:#?}");
+        assert!(place("REVOKE USAGE ON SCHEMA langflow FROM aa;") < last, "{sql:#?}");
     }
 }

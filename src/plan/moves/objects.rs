@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{Answers, Question, note};
 use crate::{
     domain::{
-        ObjectKind, Oid, Privilege, Privileges,
+        AclEntry, ObjectKind, Oid, Privilege, Privileges,
         change::{Change, Grantee, ObjectRef, On},
         dependencies::{Class, Dependencies, Thing, Through, Use, lines_naming, names, names_schema},
         effective::{Matrix, Who},
@@ -48,8 +48,9 @@ pub(super) struct Bundle<'a> {
     pub extensions: BTreeSet<String>,
     /// Objects that stay and that something of the bundle uses, with the privilege it takes.
     pub used: BTreeSet<(ObjectKind, String, String, Privilege)>,
-    /// Views that stay and read something of the bundle: their owner and the relation's name.
-    pub readers: BTreeSet<(String, String)>,
+    /// Views that stay and read something of the bundle: their owner and the relation's name, with what those who use the
+    /// view hold on it.
+    pub readers: BTreeMap<(String, String), Privileges>,
 }
 
 /// Moving things out of one schema.
@@ -91,6 +92,8 @@ impl<'a> Mover<'a> {
         bundle.going = going.iter().filter_map(|i| here.get(i).copied()).collect();
         bundle.going.sort_by(|a, b| (order(a.kind), &a.name).cmp(&(order(b.kind), &b.name)));
         self.edges(&uses, &going, &mut bundle);
+        self.staying_types(&uses, &going, &mut bundle);
+        self.row_security(&mut bundle);
         self.texts(&going, &mut bundle);
         bundle
     }
@@ -239,8 +242,10 @@ impl<'a> Mover<'a> {
                     bundle.used.insert((ObjectKind::Table, schema, used.name.clone(), Privilege::Select));
                 }
                 Through::Query if !goes && !stays => {
-                    let owner = self.object(&edge.user).map(|o| catalog.role_name(o.owner));
-                    bundle.readers.extend(owner.map(|owner| (owner, used.name.clone())));
+                    let Some(view) = self.object(&edge.user) else { continue };
+                    let place = (catalog.role_name(view.owner), used.name.clone());
+                    let held = bundle.readers.entry(place).or_default();
+                    *held = *held | Self::through(view, user, uses);
                 }
                 Through::Default if goes && stays => {
                     let sequence = self.object(used).filter(|o| o.kind == Kind::Sequence && o.owned_by.is_none());
@@ -268,6 +273,66 @@ impl<'a> Mover<'a> {
                 self.from
             );
             bundle.notes.push(note(HazardKind::Application, sentence));
+        }
+    }
+
+    /// What a view's owner needs on what the view reads, so that whoever uses the view goes on: to read it, and to write it
+    /// where the view is of one relation and somebody holds that on the view.
+    fn through(view: &Object, id: Id, uses: &[Use]) -> Privileges {
+        let reads = uses.iter().filter(|e| (e.user.class, e.user.oid) == id && e.through == Through::Query);
+        let relations: BTreeSet<Oid> =
+            reads.filter_map(|e| e.used.as_ref()).filter(|u| u.class == Class::Relation).map(|u| u.oid).collect();
+        let select: Privileges = Privilege::Select.into();
+        if view.kind != Kind::View || relations.len() != 1 {
+            return select;
+        }
+        let writes = Privileges::of(&[Privilege::Insert, Privilege::Update, Privilege::Delete]);
+        let others = view.acl.0.as_deref().unwrap_or_default().iter().filter(|e| e.grantee != view.owner);
+        others.fold(select, |held, e| held | e.privileges.and(writes))
+    }
+
+    /// Types that stay, and what goes uses: their names are looked up from another schema then.
+    fn staying_types(&self, uses: &[Use], going: &BTreeSet<Id>, bundle: &mut Bundle<'a>) {
+        let catalog = &self.snapshot.catalog;
+        let from = catalog.schema_named(self.from).map(|s| s.oid);
+        let mut types: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for edge in uses.iter().filter(|e| going.contains(&(e.user.class, e.user.oid)) && e.extension.is_none()) {
+            let Some(used) = edge.used.as_ref().filter(|u| u.class == Class::Type && Some(u.schema) == from) else {
+                continue;
+            };
+            if !going.contains(&(used.class, used.oid)) {
+                types.entry(used.name.as_str()).or_default().insert(edge.user.name.as_str());
+            }
+        }
+        for (name, users) in types {
+            let users: Vec<&str> = users.into_iter().collect();
+            let sentence = format!(
+                "Type {from}.{name} stays, and {} uses it: code of {} has to write {from}.{name}, or {from} in its                  search_path, and needs USAGE on {from}.",
+                text::list(&users, 4),
+                self.owner.unwrap_or(self.to),
+                from = self.from
+            );
+            bundle.notes.push(note(HazardKind::Application, sentence));
+        }
+    }
+
+    /// An owner is exempt from the policies of its tables, and views read with their owner's exemption: that goes along.
+    fn row_security(&self, bundle: &mut Bundle<'a>) {
+        let (Some(new), catalog) = (self.owner, &self.snapshot.catalog) else { return };
+        let mut tables: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for o in bundle.going.iter().filter(|o| o.rls && !o.force_rls) {
+            let exempt = catalog.role(o.owner).is_some_and(|r| r.superuser || r.bypass_rls);
+            let old = catalog.role_name(o.owner);
+            if old != new && !exempt {
+                tables.entry(old).or_default().push(&o.name);
+            }
+        }
+        for (old, tables) in tables {
+            let sentence = format!(
+                "The policies of {} spare the owner: until now {old}, then {new}. {old}, and everybody who reads through a                  view of {old}, sees only the rows that policies give {old}, without an error where they give none.",
+                text::list(&tables, 4)
+            );
+            bundle.notes.push(note(HazardKind::Loss, sentence));
         }
     }
 
@@ -317,11 +382,25 @@ impl<'a> Mover<'a> {
                     ),
                 ));
             }
-            if goes && body.security_definer && self.owner.is_some() {
-                bundle.notes.push(note(
-                    HazardKind::Note,
-                    format!("Routine {schema}.{} runs with its owner's rights: its owner stays.", body.signature),
-                ));
+            let definer = bundle.going.iter().find(|o| o.oid == body.oid && body.security_definer);
+            if let (Some(definer), Some(new)) = (definer, self.owner) {
+                let old = catalog.role_name(definer.owner);
+                let exempt = old == new || catalog.role(definer.owner).is_some_and(|r| r.superuser);
+                let sentence = if exempt {
+                    format!(
+                        "Routine {schema}.{} runs with the rights of its owner {old}, and keeps it.",
+                        body.signature
+                    )
+                } else {
+                    format!(
+                        "Routine {schema}.{} runs with the rights of its owner {old}, and keeps it: on what {new} owns \
+                         then, {old} has only what it is granted. It needs those grants, or ALTER ROUTINE … OWNER TO \
+                         {new}.",
+                        body.signature
+                    )
+                };
+                let kind = if exempt { HazardKind::Note } else { HazardKind::Application };
+                bundle.notes.push(note(kind, sentence));
             }
         }
         for default in &self.dependencies.text_defaults {
@@ -387,21 +466,23 @@ impl<'a> Mover<'a> {
                 !matrix.rights(&after.catalog, Who::Role(position), kind, o.owner, &o.acl).contains(privilege)
             })
         };
-        let grant = |role: &str, kind: ObjectKind, schema: &str, name: &str, privilege: Privilege| Change::Grant {
-            privileges: privilege.into(),
+        let grant = |role: &str, kind: ObjectKind, schema: &str, name: &str, privileges: Privileges| Change::Grant {
+            privileges,
             on: On::Objects { kind, schema: schema.to_owned(), names: vec![name.to_owned()] },
             to: Grantee::Role(role.to_owned()),
         };
         let mut changes = Vec::new();
-        for (owner, relation) in &bundle.readers {
-            if lacks(owner, ObjectKind::Table, self.to, relation, Privilege::Select) {
-                changes.push(grant(owner, ObjectKind::Table, self.to, relation, Privilege::Select));
+        for ((owner, relation), held) in &bundle.readers {
+            let missing: Privileges =
+                held.iter().filter(|p| lacks(owner, ObjectKind::Table, self.to, relation, *p)).collect();
+            if !missing.is_empty() {
+                changes.push(grant(owner, ObjectKind::Table, self.to, relation, missing));
             }
         }
         for (kind, schema, name, privilege) in &bundle.used {
             let Some(owner) = self.owner else { continue };
             if lacks(owner, *kind, schema, name, *privilege) {
-                changes.push(grant(owner, *kind, schema, name, *privilege));
+                changes.push(grant(owner, *kind, schema, name, (*privilege).into()));
             }
         }
         changes
@@ -430,7 +511,9 @@ impl<'a> Mover<'a> {
                         object: o.name.clone(),
                         column: None,
                         privileges: entry.privileges,
+                        grantable: entry.grantable,
                         grantor: (entry.grantor != o.owner).then(|| catalog.role_name(entry.grantor)),
+                        depth: depth(o.acl.0.as_deref().unwrap_or_default(), o.owner, entry.grantor),
                     });
                 }
             }
@@ -448,26 +531,40 @@ impl<'a> Mover<'a> {
                     object: g.relation.clone(),
                     column: Some(g.column.clone()),
                     privileges: entry.privileges,
+                    grantable: entry.grantable,
                     grantor: (entry.grantor != g.owner).then(|| catalog.role_name(entry.grantor)),
+                    depth: depth(g.acl.0.as_deref().unwrap_or_default(), g.owner, entry.grantor),
                 });
             }
         }
         found
     }
 
-    /// USAGE on the new schema and SELECT on what will be made there, for one who reads what goes.
-    pub(super) fn keep(&self, who: &Grantee, creator: &str) -> Vec<Change> {
-        vec![
-            Change::Grant { privileges: Privilege::Usage.into(), on: On::Schema(self.to.to_owned()), to: who.clone() },
-            Change::DefaultPrivileges {
-                creator: creator.to_owned(),
-                schema: Some(self.to.to_owned()),
-                kind: DefaultKind::Tables,
-                privileges: Privilege::Select.into(),
-                grantee: who.clone(),
-                grant: true,
-            },
-        ]
+    /// True for a role that reads most of the tables that go: it will want to read the next one, too. PUBLIC is never
+    /// given that by itself.
+    pub(super) fn reads_most(bundle: &Bundle<'_>, who: &Grantee, held: &[Held]) -> bool {
+        let tables = bundle.going.iter().filter(|o| matches!(o.kind, Kind::Table | Kind::Partitioned | Kind::Foreign));
+        let tables: BTreeSet<&str> = tables.map(|o| o.name.as_str()).collect();
+        let reads =
+            |h: &&Held| h.kind == ObjectKind::Table && h.column.is_none() && h.privileges.contains(Privilege::Select);
+        let read: BTreeSet<&str> = held.iter().filter(reads).map(|h| h.object.as_str()).collect();
+        *who != Grantee::Public && tables.intersection(&read).count() * 2 > tables.len()
+    }
+
+    /// USAGE on the new schema for one who holds rights on what goes, and SELECT on what will be made there where `future`
+    /// says so.
+    pub(super) fn keep(&self, who: &Grantee, creator: &str, future: bool) -> Vec<Change> {
+        let usage =
+            Change::Grant { privileges: Privilege::Usage.into(), on: On::Schema(self.to.to_owned()), to: who.clone() };
+        let defaults = future.then(|| Change::DefaultPrivileges {
+            creator: creator.to_owned(),
+            schema: Some(self.to.to_owned()),
+            kind: DefaultKind::Tables,
+            privileges: Privilege::Select.into(),
+            grantee: who.clone(),
+            grant: true,
+        });
+        std::iter::once(usage).chain(defaults).collect()
     }
 }
 
@@ -479,27 +576,63 @@ pub(super) struct Held {
     /// The right is on this column only.
     pub column: Option<String>,
     pub privileges: Privileges,
+    /// The part of them that it may pass on.
+    pub grantable: Privileges,
+    /// `None`: the owner.
     pub grantor: Option<String>,
+    /// Grant options between the owner and the grantor: what stands on more of them is taken first.
+    pub depth: usize,
 }
 
 impl Held {
+    fn on(&self, schema: &str) -> On {
+        match &self.column {
+            Some(column) => {
+                On::Columns { schema: schema.to_owned(), relation: self.object.clone(), columns: vec![column.clone()] }
+            }
+            None => On::Objects { kind: self.kind, schema: schema.to_owned(), names: vec![self.object.clone()] },
+        }
+    }
+
     /// Takes it away, once the object stands in `schema`.
     pub(super) fn revoke(&self, schema: &str, from: &Grantee) -> Change {
         Change::Revoke {
             privileges: self.privileges,
-            on: match &self.column {
-                Some(column) => On::Columns {
-                    schema: schema.to_owned(),
-                    relation: self.object.clone(),
-                    columns: vec![column.clone()],
-                },
-                None => On::Objects { kind: self.kind, schema: schema.to_owned(), names: vec![self.object.clone()] },
-            },
+            on: self.on(schema),
             from: from.clone(),
             option_only: false,
             grantor: self.grantor.clone(),
         }
     }
+
+    /// The same from the owner, for one whose grantor loses what it passed on.
+    pub(super) fn by_owner(&self, schema: &str, to: &Grantee) -> Vec<Change> {
+        let (on, to) = (self.on(schema), to.clone());
+        let plain = self.privileges.minus(self.grantable);
+        let mut changes = Vec::new();
+        if !plain.is_empty() {
+            changes.push(Change::Grant { privileges: plain, on: on.clone(), to: to.clone() });
+        }
+        if !self.grantable.is_empty() {
+            changes.push(Change::GrantWith { privileges: self.grantable, on, to, option: true, grantor: None });
+        }
+        changes
+    }
+}
+
+/// How many grant options lie between the owner of a list and a grantor in it.
+pub(super) fn depth(list: &[AclEntry], owner: Oid, grantor: Oid) -> usize {
+    let (mut at, mut depth) = (vec![grantor], 0);
+    // A chain has no more links than the list has entries.
+    while at.iter().any(|who| *who != owner) && depth <= list.len() {
+        depth += 1;
+        at = list
+            .iter()
+            .filter(|e| e.grantee != owner && at.contains(&e.grantee) && !e.grantable.is_empty())
+            .map(|e| e.grantor)
+            .collect();
+    }
+    depth
 }
 
 /// Edges by either end.

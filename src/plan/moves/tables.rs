@@ -12,8 +12,8 @@ use crate::{
         ObjectKind, Oid, Privilege,
         change::{Change, Grantee},
         dependencies::Dependencies,
-        effective::Matrix,
-        snapshot::{Kind, Object, Snapshot},
+        effective::{Matrix, Who},
+        snapshot::{Catalog, Kind, Object, Snapshot},
     },
     plan::{HazardKind, Refused, build, predict},
 };
@@ -93,21 +93,38 @@ pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -
             .collect(),
     };
     let but: Vec<&str> = wanted.owner.iter().map(String::as_str).collect();
-    for who in mover.grantees(&bundle, &but).into_keys() {
+    let matrix = Matrix::new(catalog, &snapshot.server);
+    let mut public = None;
+    for (who, held) in mover.grantees(&bundle, &but) {
         let who = who.map_or(Grantee::Public, Grantee::Role);
+        if who == Grantee::Public {
+            if !everybody_may_use(catalog, &matrix, &wanted.from) {
+                continue;
+            }
+            public = Some(held.len());
+        }
+        let future = Mover::reads_most(&bundle, &who, &held);
         for creator in &creators {
-            changes.extend(mover.keep(&who, creator));
+            changes.extend(mover.keep(&who, creator, future));
         }
     }
     // Owners need the schema, too: they own what is in it and could not name it.
-    let matrix = Matrix::new(catalog, &snapshot.server);
     let superuser = |name: &str| catalog.role_named(name).is_some_and(|r| r.superuser);
     for creator in creators.iter().filter(|c| !superuser(c) && !may(catalog, &matrix, c, &wanted.to, Privilege::Usage))
     {
-        changes.extend(mover.keep(&Grantee::Role(creator.clone()), creator).into_iter().take(1));
+        changes.extend(mover.keep(&Grantee::Role(creator.clone()), creator, false));
     }
     let mut plan = build::of_changes(snapshot, once(changes))?.called(wanted.asked());
     plan.notes.extend(bundle.notes);
+    if let Some(n) = public.filter(|_| !everybody_may_use(catalog, &matrix, &wanted.to)) {
+        let sentence = format!(
+            "Everybody (PUBLIC) holds rights on {} of what goes, and gets USAGE on {} so that they go on working; not on \
+             what will be made there.",
+            crate::text::count(n as u64, "object", "objects"),
+            wanted.to
+        );
+        plan.notes.push(note(HazardKind::Note, sentence));
+    }
     if !bundle.extensions.is_empty() {
         let list: Vec<&str> = bundle.extensions.iter().map(String::as_str).collect();
         let sentence = format!(
@@ -135,6 +152,12 @@ fn nothing_fits(snapshot: &Snapshot, wanted: &Wanted) -> Refused {
         None if there.is_empty() => Refused::new(format!("there is nothing in {from} that could move")),
         None => Refused::new(format!("nothing in {from} fits; there are {}", crate::text::list(&there, 6))),
     }
+}
+
+fn everybody_may_use(catalog: &Catalog, matrix: &Matrix, schema: &str) -> bool {
+    catalog.schema_named(schema).is_some_and(|s| {
+        matrix.rights(catalog, Who::Public, ObjectKind::Schema, s.owner, &s.acl).contains(Privilege::Usage)
+    })
 }
 
 /// Each change once, where it stands first.
@@ -169,4 +192,47 @@ pub fn schemas(from: &str, to: &str, snapshot: &Snapshot, dependencies: &Depende
     let known = others.into_iter().filter_map(|oid| snapshot.catalog.schema(oid));
     let known = known.filter(|s| !s.is_system()).map(|s| s.name.clone());
     known.chain([from.to_owned(), to.to_owned()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{plan::moves::tests::assert_there_and_back, policy::checks::fixture::Fixture};
+
+    #[test]
+    fn only_who_reads_most_of_what_goes_reads_what_comes() {
+        let f = Fixture::new()
+            .role("app")
+            .role("ingest")
+            .role("reader")
+            .schema("shop", "app")
+            .table("public", "events", "app")
+            .table("public", "items", "app")
+            .table("shop", "there", "app")
+            .grant("public.events", "ingest", "INSERT")
+            .grant("public.events", "PUBLIC", "SELECT")
+            .grant("public.events", "reader", "SELECT")
+            .grant("public.items", "reader", "SELECT");
+        let snapshot = f.case().snapshot;
+        let wanted = Wanted {
+            from: "public".into(),
+            to: "shop".into(),
+            tables: vec!["events".into(), "items".into()],
+            ..Wanted::default()
+        };
+        let made = plan(&snapshot, &Dependencies::default(), &wanted).unwrap();
+        assert_there_and_back(&snapshot, &made.plan);
+        let rights: Vec<&str> = made.plan.statements().filter(|s| !s.contains("SET SCHEMA")).collect();
+        assert_eq!(
+            rights,
+            [
+                "GRANT USAGE ON SCHEMA shop TO PUBLIC;",
+                "GRANT USAGE ON SCHEMA shop TO ingest;",
+                "GRANT USAGE ON SCHEMA shop TO reader;",
+                "ALTER DEFAULT PRIVILEGES FOR ROLE app IN SCHEMA shop GRANT SELECT ON TABLES TO reader;",
+            ]
+        );
+        let said = |text: &str| made.plan.notes.iter().any(|n| n.sentence.contains(text));
+        assert!(said("gets USAGE on shop"), "{:?}", made.plan.notes);
+    }
 }

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Answers, Proposal, Question, may, note, owner_of_schema, whereabouts::whereabouts};
+use super::{Answers, Proposal, Question, may, note, objects::depth, owner_of_schema, whereabouts::whereabouts};
 use crate::{
     domain::{
-        ObjectKind, Privilege, Privileges,
+        AclEntry, ObjectKind, Privilege, Privileges,
         alembic::Lineages,
         change::{Change, Grantee, ObjectRef, On},
         effective::Matrix,
@@ -416,7 +416,11 @@ fn without_writers(snapshot: &Snapshot, source: &VersionTable, goal: &Goal<'_>) 
     let mut changes = Vec::new();
     let objects = snapshot.objects.0.get(&source.schema);
     let object = objects.and_then(|list| list.relations.iter().find(|o| o.oid == source.oid));
-    for entry in object.map_or(&source.acl, |o| &o.acl).0.as_deref().unwrap_or_default() {
+    let list = object.map_or(&source.acl, |o| &o.acl).0.as_deref().unwrap_or_default();
+    // What was passed on is taken before the option that it was passed on with.
+    let mut entries: Vec<&AclEntry> = list.iter().collect();
+    entries.sort_by_key(|e| std::cmp::Reverse(depth(list, source.owner, e.grantor)));
+    for entry in entries {
         let lost = entry.privileges.and(writes);
         let name = catalog.role_name(entry.grantee);
         let creator = goal.service.is_some_and(|s| s.creators.contains(&name));
@@ -631,5 +635,19 @@ mod tests {
         let case = shared(&["e2", "l2"]).case();
         let proposal = plan(&case.snapshot, case.policy.as_ref(), &case.lineages, &to_langflow()).unwrap();
         assert!(matches!(build::back(&case.snapshot, &proposal.plan), Err(Stale::Moved(_))));
+    }
+
+    #[test]
+    fn what_was_passed_on_is_taken_before_the_option() {
+        let f = shared(&["l2"])
+            .role("aa")
+            .role("bb")
+            .grant_with_option("public.alembic_version", "aa", "INSERT")
+            .grant_by("public.alembic_version", "bb", "INSERT", Some("aa"), false);
+        let proposal = propose(f, &to_langflow()).unwrap();
+        let sql = sql(&proposal);
+        let place = |text: &str| sql.iter().position(|s| *s == text).unwrap_or_else(|| panic!("{text}: {sql:#?}"));
+        let bb = place("REVOKE INSERT ON TABLE langflow.alembic_version FROM bb;");
+        assert!(bb < place("REVOKE INSERT ON TABLE langflow.alembic_version FROM aa;"), "{sql:#?}");
     }
 }

@@ -20,7 +20,7 @@ use super::{
     sql::{AUDIT_COLUMNS, AUDIT_EVENTS, AUDIT_FUNCTION, AUDIT_PATH, AUDIT_SIGNATURE, audit_body},
 };
 use crate::domain::{
-    Acl, AclEntry, ObjectKind, Oid, Privileges,
+    Acl, AclEntry, ObjectKind, Oid, Privilege, Privileges,
     change::{Change, Grantee, ObjectRef, On, RoleAttributes},
     closure::Closure,
     quote_ident, search_path,
@@ -165,14 +165,18 @@ pub struct Draft {
     me: Oid,
 }
 
-/// The snapshot after these changes, made by the login of the snapshot.
+/// The snapshot after these changes, made by the login of the snapshot as a plan makes them: whoever acts as another role
+/// gives it the USAGE that it needs for that.
 ///
 /// # Errors
 /// [`Refused`] with the first change that the server would refuse, as far as the catalog tells.
 pub fn predict<'a>(snapshot: &Snapshot, changes: impl IntoIterator<Item = &'a Change>) -> Result<Snapshot, Refused> {
     let mut draft = Draft::new(snapshot);
     for change in changes {
-        draft.apply(change)?;
+        let [before, after] = draft.lent(change);
+        for change in before.iter().chain([change]).chain(&after) {
+            draft.apply(change)?;
+        }
     }
     Ok(draft.finish())
 }
@@ -330,6 +334,39 @@ impl Draft {
         Acting { name: catalog.role_name(role), superuser, roles }
     }
 
+    /// The role a change is run as and the schema whose names it has to look up without USAGE on it: the server refuses
+    /// that. (`LookupExplicitNamespace`.)
+    #[must_use]
+    pub fn lacks_usage(&self, change: &Change) -> Option<(String, String)> {
+        let (Change::Revoke { on, grantor: Some(by), .. } | Change::GrantWith { on, grantor: Some(by), .. }) = change
+        else {
+            return None;
+        };
+        let (On::AllIn { schema, .. } | On::Objects { schema, .. } | On::Columns { schema, .. }) = on else {
+            return None;
+        };
+        let catalog = &self.snapshot.catalog;
+        let (of, role) = (catalog.schema_named(schema)?, catalog.role_named(by)?);
+        let acting = self.acting(Some(role.oid));
+        let may = acting.superuser
+            || acting.roles.contains(&of.owner)
+            || acting.roles.iter().any(|r| matches!(&*catalog.role_name(*r), "pg_read_all_data" | "pg_write_all_data"))
+            || of.acl.in_force(ObjectKind::Schema, of.owner, self.version()).entries().iter().any(|e| {
+                e.privileges.contains(Privilege::Usage) && (e.is_public() || acting.roles.contains(&e.grantee))
+            });
+        (!may).then(|| (by.clone(), schema.clone()))
+    }
+
+    /// USAGE for a role that a change is run as, where it has none: given before, taken afterwards.
+    #[must_use]
+    pub fn lent(&self, change: &Change) -> [Option<Change>; 2] {
+        let Some((role, schema)) = self.lacks_usage(change) else { return [None, None] };
+        let (privileges, on, role) = (Privilege::Usage.into(), On::Schema(schema), Grantee::Role(role));
+        let before = Change::Grant { privileges, on: on.clone(), to: role.clone() };
+        let after = Change::Revoke { privileges, on, from: role, option_only: false, grantor: None };
+        [Some(before), Some(after)]
+    }
+
     /// The grantor of a membership: the bootstrap superuser for superusers from 16 on, else the login.
     fn membership_grantor(&self) -> Oid {
         if self.version() >= 160_000 && self.superuser() { BOOTSTRAP } else { self.me }
@@ -366,6 +403,9 @@ impl Draft {
     /// # Errors
     /// [`Refused`].
     pub fn apply(&mut self, change: &Change) -> Result<(), Refused> {
+        if let Some((role, schema)) = self.lacks_usage(change) {
+            return Err(Refused::new(format!("{role} has no USAGE on schema {schema}, and acts there")));
+        }
         match change {
             Change::CreateSchema { name, owner } => self.create_schema(name, owner),
             Change::DropSchema { name } => self.drop_schema(name),
@@ -916,13 +956,16 @@ impl Draft {
         {
             taken.extend(list.extract_if(.., |o| goes(o)));
         }
+        let types: Vec<String> = objects.types_of(extension).into_iter().map(str::to_owned).collect();
         objects.members.retain(|_, of| *of != extension);
+        objects.member_types.retain(|_, of| *of != extension);
         self.touched.insert(source);
         let moved: Vec<(Oid, ObjectKind, String)> =
             taken.iter().flatten().map(|o| (o.oid, o.kind.object_kind(), o.name.clone())).collect();
         if let Some(objects) = self.snapshot.objects.0.get_mut(&target).map(Arc::make_mut) {
             self.touched.insert(target);
             objects.members.extend(moved.iter().map(|(oid, ..)| (*oid, extension)));
+            objects.member_types.extend(types.iter().map(|name| (name.clone(), extension)));
             for (list, taken) in
                 [&mut objects.relations, &mut objects.routines, &mut objects.types].into_iter().zip(taken)
             {
@@ -934,10 +977,10 @@ impl Draft {
             }
         }
         let place = self.snapshot.catalog.schema_name(source);
+        for name in &types {
+            self.rename_signatures(&place, name, to);
+        }
         for (oid, kind, name) in &moved {
-            if matches!(kind, ObjectKind::Type | ObjectKind::Table) {
-                self.rename_signatures(&place, name, to);
-            }
             if let Some(shapes) = self.shapes() {
                 move_shapes(shapes, name, *kind, *oid, source, target);
             }
@@ -973,7 +1016,7 @@ impl Draft {
         let settings = &mut self.catalog().settings;
         settings.retain(|s| s.role != role || s.database != database || !s.name.eq_ignore_ascii_case(name));
         if let Some(value) = value {
-            let list = name.eq_ignore_ascii_case("search_path");
+            let list = search_path::is_list(name);
             let value = match value {
                 // The server keeps an empty list as one empty name.
                 [] if list => "\"\"".to_owned(),

@@ -557,7 +557,12 @@ fn named(objects: Vec<(Oid, Object)>, members: &BTreeMap<Oid, Oid>) -> Objects {
     let mut by_schema: BTreeMap<Oid, SchemaObjects> = BTreeMap::new();
     for (schema, object) in objects {
         let of = by_schema.entry(schema).or_default();
-        of.members.extend(members.get(&object.oid).map(|extension| (object.oid, *extension)));
+        if let Some(extension) = members.get(&object.oid) {
+            of.members.insert(object.oid, *extension);
+            if object.kind == Kind::Type {
+                of.member_types.insert(object.name.clone(), *extension);
+            }
+        }
         match object.kind.object_kind() {
             ObjectKind::Routine => of.routines.push(object),
             ObjectKind::Type => of.types.push(object),

@@ -133,7 +133,8 @@ impl<'r, 'a> Attempt<'r, 'a> {
     async fn prepare(&self, line: &mut Line, aside: &mut dyn Aside) -> Result<Ready, Stop> {
         let (plan, options) = (self.run.plan, self.run.options);
         let (question, reading) = (options.answer, options.answer * 4);
-        let limits = Limits { lock_ms: options.lock_ms, statement_ms: options.statement_ms, unit: reading };
+        let limits =
+            Limits { lock_ms: self.run.locks.each(options.lock_ms), statement_ms: options.statement_ms, unit: reading };
         let patience = Duration::from_millis(u64::from(options.statement_ms)) + Duration::from_secs(1);
         let opening = Opening::write(&line.facts, limits);
         line.run("the settings of the transaction", question, opening.text()).await.map_err(Stop::reading)?;
@@ -152,8 +153,7 @@ impl<'r, 'a> Attempt<'r, 'a> {
         }
         line.notices();
         let locked_at = Instant::now();
-        if !self.run.locks.is_empty() {
-            let sql = format!("lock table only {} in access exclusive mode nowait", self.run.locks.join(", only "));
+        for sql in self.run.locks.statements() {
             let locked = line.run("the locks of the tables", patience, &sql).await;
             locked.map_err(|error| Stop::Server(Failed { step: None, sql, error }))?;
         }
@@ -325,7 +325,7 @@ impl<'r, 'a> Attempt<'r, 'a> {
             }
             let title = step.and_then(|i| self.run.plan.steps.get(i)).map(|step| step.title.clone());
             let what =
-                title.map_or_else(|| self.run.locks.join(", "), |title| format!("what \u{201c}{title}\u{201d} needs"));
+                title.map_or_else(|| self.run.locks.names(), |title| format!("what \u{201c}{title}\u{201d} needs"));
             return Verdict::Locked { what, blockers: seen, error: answer };
         }
         let conflict = ["XX000", "23505", "40P01", "40001"].iter().any(|state| answer.is(state));

@@ -150,8 +150,8 @@ struct Run<'a> {
     target: &'a Conninfo,
     plan: &'a Plan,
     options: &'a ApplyOptions,
-    /// Tables to lock before anything else, quoted.
-    locks: Vec<String>,
+    /// Tables to lock before anything else.
+    locks: Locks,
     verifiers: Vec<(String, String)>,
     line: Option<Line>,
     /// A second connection that sees for whom we wait; opened when a lock was not to be had.
@@ -266,24 +266,54 @@ async fn wish_to_stop(stop: &mut Option<watch::Receiver<bool>>) {
     }
 }
 
-/// The tables that a plan's statements lock exclusively and that are there before it runs, quoted, each once.
-fn locks(plan: &Plan) -> Vec<String> {
-    let mut names = Vec::new();
+/// What a plan's statements lock and others may hold.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Locks {
+    /// Tables that are there before it runs, quoted, each once: locked against everybody.
+    exclusive: Vec<String>,
+    /// The same, locked against those who write.
+    writers: Vec<String>,
+    /// Statements that may have to wait while those locks are held: for views, sequences and others that LOCK does not
+    /// take.
+    waits: u32,
+}
+
+impl Locks {
+    /// How long each of those may wait, in milliseconds, so that all of them wait no longer than `limit` together.
+    fn each(&self, limit: u32) -> u32 {
+        const LEAST: u32 = 10;
+        (limit / self.waits.max(1)).max(LEAST.min(limit))
+    }
+
+    /// The statements that take them, without waiting.
+    fn statements(&self) -> Vec<String> {
+        [(&self.exclusive, "access exclusive"), (&self.writers, "share row exclusive")]
+            .into_iter()
+            .filter(|(names, _)| !names.is_empty())
+            .map(|(names, mode)| format!("lock table only {} in {mode} mode nowait", names.join(", only ")))
+            .collect()
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<&str> = self.exclusive.iter().chain(&self.writers).map(String::as_str).collect();
+        names.join(", ")
+    }
+}
+
+fn locks(plan: &Plan) -> Locks {
+    let mut locks = Locks::default();
     for step in &plan.steps {
+        let mut writers = false;
         let mut also = None;
         let (schema, table) = match &step.change {
             Change::SetOwner { object, .. } | Change::SetSchema { object, .. } => match object.kind {
                 Kind::Table | Kind::Partitioned => (&object.schema, &object.name),
                 // LOCK TABLE does not take these, or reaches beyond them.
-                Kind::View
-                | Kind::MaterializedView
-                | Kind::Foreign
-                | Kind::Sequence
-                | Kind::Function
-                | Kind::Procedure
-                | Kind::Aggregate
-                | Kind::Window
-                | Kind::Type => continue,
+                Kind::View | Kind::MaterializedView | Kind::Foreign | Kind::Sequence => {
+                    locks.waits += 1;
+                    continue;
+                }
+                Kind::Function | Kind::Procedure | Kind::Aggregate | Kind::Window | Kind::Type => continue,
             },
             Change::MoveVersionTable { schema, name, .. } | Change::DropVersionTable { schema, name } => (schema, name),
             Change::EnableRls { schema, table }
@@ -299,6 +329,17 @@ fn locks(plan: &Plan) -> Vec<String> {
                 also = Some((to, table));
                 (schema, table)
             }
+            Change::CreateAuditTrigger { schema, table, .. } => {
+                writers = true;
+                (schema, table)
+            }
+            Change::SetExtensionSchema { .. }
+            | Change::ValidateForeignKey { .. }
+            | Change::SetViewInvoker { .. }
+            | Change::ResetViewInvoker { .. } => {
+                locks.waits += 1;
+                continue;
+            }
             _ => continue,
         };
         let is_there = |schema: &str, table: &str| {
@@ -312,12 +353,15 @@ fn locks(plan: &Plan) -> Vec<String> {
         };
         for (schema, table) in also.into_iter().chain([(schema, table)]) {
             let name = crate::domain::qualified(schema, table);
-            if is_there(schema, table) && !names.contains(&name) {
-                names.push(name);
+            let list = if writers { &mut locks.writers } else { &mut locks.exclusive };
+            if is_there(schema, table) && !list.contains(&name) {
+                list.push(name);
             }
         }
     }
-    names
+    let Locks { exclusive, writers, .. } = &mut locks;
+    writers.retain(|name| !exclusive.contains(name));
+    locks
 }
 
 /// The version tables whose rows the plan changes, quoted.
@@ -335,4 +379,44 @@ fn rewritten(plan: &Plan) -> Vec<String> {
         }
     }
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::change::ObjectRef,
+        plan::{audit, build, choice::Choice},
+        policy::checks::fixture::Fixture,
+    };
+
+    #[test]
+    fn what_a_trail_watches_is_locked_against_writers_before_anything_waits() {
+        let f = Fixture::new().role("app").schema("shop", "app").table("shop", "a", "app").table("shop", "b", "app");
+        let tables = Choice::parse(&["shop.*".to_owned()]).unwrap();
+        let wanted = audit::Wanted { tables, ..audit::Wanted::default() };
+        let plan = audit::plan(&std::sync::Arc::new(f.case().snapshot), None, &wanted).unwrap();
+        let locks = locks(&plan);
+        assert_eq!(locks.statements(), ["lock table only shop.a, only shop.b in share row exclusive mode nowait"]);
+        assert_eq!((locks.waits, locks.each(300)), (0, 300));
+    }
+
+    #[test]
+    fn what_cannot_be_locked_at_once_shares_the_time_that_others_may_wait() {
+        let mut f = Fixture::new().role("app").schema("shop", "app").schema("new", "app").table("shop", "t", "app");
+        f = f.table("new", "there", "app");
+        let mut changes = vec![(Kind::Table, "t".to_owned())];
+        for n in 0..6 {
+            let name = format!("free_{n}");
+            f = f.sequence("shop", &name, "app");
+            changes.push((Kind::Sequence, name));
+        }
+        let changes = changes.into_iter().map(|(kind, name)| Change::SetSchema {
+            object: ObjectRef { kind, schema: "shop".into(), name },
+            to: "new".into(),
+        });
+        let locks = locks(&build::of_changes(&f.case().snapshot, changes).unwrap());
+        assert_eq!(locks.statements(), ["lock table only shop.t in access exclusive mode nowait"]);
+        assert_eq!((locks.waits, locks.each(300), locks.each(5)), (6, 50, 5));
+    }
 }

@@ -195,7 +195,9 @@ pub(crate) async fn writer(client: &Client, facts: &Facts, key: &Key) -> Result<
         Key::Policy { schema, table, name } => text(&["policy", schema, table, name]),
         Key::ForeignKey { schema, table, name } => text(&["constraint", schema, table, name]),
         Key::Extension { name } => text(&["extension", name]),
-        Key::VersionRows { .. } | Key::AuditFunction { .. } | Key::AuditTrigger { .. } => return Ok(None),
+        Key::All { .. } | Key::VersionRows { .. } | Key::AuditFunction { .. } | Key::AuditTrigger { .. } => {
+            return Ok(None);
+        }
     };
     let statement = Statement::new(what, sql).with(params);
     match unit(client, &Opening::new(facts, Limits::default()), None, &[statement]).await {

@@ -114,7 +114,14 @@ struct Decoder {
 impl Decoder {
     fn member(&mut self, row: &Row) -> Result<(), ServerError> {
         let mut f = Fields::new("the members of extensions", row);
-        self.members.insert(f.oid()?, f.oid()?);
+        let (object, extension) = (f.oid()?, f.oid()?);
+        self.members.insert(object, extension);
+        let schema = f.oid()?;
+        if let Some(name) = f.opt_text()?
+            && let Some(objects) = self.found.get_mut(&schema)
+        {
+            objects.member_types.insert(name, extension);
+        }
         Ok(())
     }
 
