@@ -687,7 +687,9 @@ fn activity_knows_who_blocks_whom_and_marks_its_own() {
             let tick = loop {
                 assert!(!waiting.is_finished(), "it waits for the lock");
                 let tick = reader.activity().await.unwrap();
-                if tick.activity.sessions.iter().any(|s| !s.blocked_by.is_empty()) {
+                // counters come late, and later still from a busy server
+                let blocked = tick.activity.sessions.iter().any(|s| !s.blocked_by.is_empty());
+                if blocked && tick.activity.commits > 0 {
                     break tick;
                 }
             };
@@ -702,7 +704,7 @@ fn activity_knows_who_blocks_whom_and_marks_its_own() {
             assert_eq!(blocker.client.as_deref(), Some("local socket"));
             let own: Vec<_> = activity.sessions.iter().filter(|s| s.own).map(|s| s.pid).collect();
             assert!(own.contains(&reader.pid()) && !own.contains(&holder_pid), "{own:?}");
-            assert!(activity.commits > 0 && activity.frozen_age.is_some());
+            assert!(activity.frozen_age.is_some());
             assert_eq!(activity.connections as usize, activity.sessions.len());
             holder.batch_execute("rollback").await.unwrap();
             waiting.await.unwrap().unwrap();
