@@ -103,6 +103,7 @@ fn instance(name: &str) -> Instance {
         revision: 0,
         first_sizes: None,
         recorded: false,
+        command: None,
     }
 }
 

@@ -224,6 +224,8 @@ pub struct App {
     leaving: bool,
     /// The journal as it was read last.
     book: Option<Arc<Book>>,
+    /// Forms that were left with something typed, one of each kind.
+    kept: Vec<act::form::Form>,
 }
 
 impl App {
@@ -275,6 +277,7 @@ impl App {
             pressed: None,
             leaving: false,
             book: None,
+            kept: Vec::new(),
         }
     }
 

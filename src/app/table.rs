@@ -38,8 +38,9 @@ impl TableState {
     #[must_use]
     pub fn order(&mut self, entries: &[Entry], columns: &[Column], instances: &[String]) -> Vec<usize> {
         let mut order: Vec<usize> = Vec::new();
-        for how in [How::Exactly, How::Loosely] {
-            let mut sieve = self.filter.sieve(instances, how);
+        // what was typed, then the rows of an instance called so, and only then something like it
+        for (how, named) in [(How::Exactly, false), (How::Exactly, true), (How::Loosely, false)] {
+            let mut sieve = self.filter.sieve(instances, how, named);
             order = entries.iter().enumerate().filter(|(_, e)| sieve.passes(e)).map(|(i, _)| i).collect();
             if !order.is_empty() {
                 break;
@@ -114,7 +115,7 @@ impl Filter {
     }
 
     /// `instances` are the names by position.
-    fn sieve(&self, instances: &[String], how: How) -> Sieve {
+    fn sieve(&self, instances: &[String], how: How, named: bool) -> Sieve {
         let mut found = String::new();
         let mut without = Vec::new();
         let mut only: Option<HashMap<usize, bool>> = None;
@@ -132,7 +133,8 @@ impl Filter {
                 found.push(' ');
             }
         }
-        Sieve { found: Fuzzy::new(&found, how), any: found.is_empty(), without, only }
+        let names = if named { instances.to_vec() } else { Vec::new() };
+        Sieve { found: Fuzzy::new(&found, how), any: found.is_empty(), without, only, names }
     }
 }
 
@@ -141,6 +143,8 @@ struct Sieve {
     any: bool,
     without: Vec<String>,
     only: Option<HashMap<usize, bool>>,
+    /// Instances whose name counts as a word of their rows.
+    names: Vec<String>,
 }
 
 impl Sieve {
@@ -156,7 +160,11 @@ impl Sieve {
                 return false;
             }
         }
-        self.any || self.found.score(&entry.text).is_some()
+        match self.names.get(entry.id.0) {
+            _ if self.any => true,
+            Some(name) => self.found.score(&format!("{} {name}", entry.text)).is_some(),
+            None => self.found.score(&entry.text).is_some(),
+        }
     }
 }
 
@@ -328,6 +336,9 @@ mod tests {
             ("@local", vec!["langflow_app", "onside_user"]),
             ("!lang", vec!["onside_user"]),
             ("@flowdb onside", vec![]),
+            ("flowdb", vec!["langflow_app"]),
+            ("flowdb lang", vec!["langflow_app"]),
+            ("lngflow", vec!["langflow_app", "langflow_app"]),
             (" ", vec!["langflow_app", "onside_user", "langflow_app"]),
             ("!", vec!["langflow_app", "onside_user", "langflow_app"]),
         ] {

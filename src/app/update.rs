@@ -556,18 +556,30 @@ impl App {
                 lines.push(Line::empty());
             }
         }
-        for context in [Context::Pane, Context::Preview, Context::Reading, Context::Always] {
-            lines.push(Line::known(
-                Line::empty(),
-                match context {
-                    Context::Pane => "On a pane",
-                    Context::Preview => "In the preview of an action",
-                    Context::Reading => "On a pane and in a text",
-                    Context::Always => "Everywhere",
-                },
-                Tone::Title,
-            ));
-            for action in ACTIONS.iter().filter(|a| a.context == context) {
+        // what works here comes first, then what works everywhere; the rest is there to be known
+        let preview = matches!(self.overlays.last(), Some(Overlay::Preview(_)));
+        let here = |a: &ActionSpec| match a.context {
+            Context::Pane => !preview && (a.enabled)(self).is_ok(),
+            Context::Preview => preview,
+            Context::Reading | Context::Always => false,
+        };
+        let everywhere = |a: &ActionSpec| matches!(a.context, Context::Reading | Context::Always);
+        let mut sections: [(&'static str, Vec<&ActionSpec>); 3] =
+            [("Here", Vec::new()), ("Everywhere", Vec::new()), ("Elsewhere, or not now", Vec::new())];
+        let [(_, first), (_, second), (_, third)] = &mut sections;
+        for action in ACTIONS {
+            let list = if here(action) {
+                &mut *first
+            } else if everywhere(action) {
+                &mut *second
+            } else {
+                &mut *third
+            };
+            list.push(action);
+        }
+        for (title, actions) in sections.into_iter().filter(|(_, actions)| !actions.is_empty()) {
+            lines.push(Line::empty().known(title, Tone::Title));
+            for action in actions {
                 let keys = match action.id {
                     "pane-1" => format!("1-{}", self.slots.len().clamp(1, 9)),
                     id if id.starts_with("pane-") => continue,
@@ -582,6 +594,12 @@ impl App {
                         .and(action.doc, Tone::Dim),
                 );
             }
+            lines.push(Line::empty());
+        }
+        let commands: Vec<&String> = self.instances.iter().filter_map(|i| i.command.as_ref()).collect();
+        if !commands.is_empty() {
+            lines.push(Line::empty().known("The same from a shell", Tone::Title));
+            lines.extend(commands.into_iter().map(|c| Line::new(&format!("  {c}"), Tone::Text)));
             lines.push(Line::empty());
         }
         lines.push(Line::new(

@@ -105,6 +105,25 @@ fn cut_at(text: &str, cells: usize) -> usize {
     text.len()
 }
 
+/// Wrapped, with what continues under the column of that cell.
+#[must_use]
+pub fn hanging(line: &Line, width: usize, column: usize) -> Vec<Line> {
+    let room = width.saturating_sub(column).max(8);
+    let (mut head, mut rest, mut used) = (Vec::new(), Vec::new(), 0);
+    for span in &line.0 {
+        if used < column {
+            head.push(span.clone());
+        } else {
+            rest.push(span.clone());
+        }
+        used += span.width();
+    }
+    let mut wrapped = wrap(&Line(rest), room).into_iter();
+    let mut lines = vec![Line(head).join(wrapped.next().unwrap_or_default())];
+    lines.extend(wrapped.map(|l| Line(vec![Span::new(&" ".repeat(column), Tone::Text)]).join(l)));
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

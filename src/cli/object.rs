@@ -298,7 +298,7 @@ mod tests {
                 object(Kind::Function, "g(numeric(10,2)[])"),
             ],
             types: vec![object(Kind::Type, "mood")],
-            indexes: Vec::new(),
+            ..SchemaObjects::default()
         };
         let objects = Objects([(Oid(5), std::sync::Arc::new(all))].into());
         let find = |text: &str| Words::parse(text).unwrap().object(&of, &objects).map(|o| o.name.clone());

@@ -540,6 +540,9 @@ pub struct SchemaObjects {
     /// Names that no other relation of the schema can have. Read for chosen schemas only, where something may move.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<IndexName>,
+    /// Which extension each member of one belongs to: its object's oid, and the extension's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub members: BTreeMap<Oid, Oid>,
 }
 
 /// The name of an index, and its table.

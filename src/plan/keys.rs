@@ -142,19 +142,44 @@ impl<'a> Keys<'a> {
             }
         }
         if matches!(kind, ObjectKind::Type | ObjectKind::Table) {
-            for (place, list) in &snapshot.objects.0 {
-                for o in &list.routines {
-                    let Some(renamed) = moved_type(&o.name, &of.schema, &of.name, to) else { continue };
-                    let place = snapshot.catalog.schema_name(*place);
-                    self.found.insert(object(ObjectKind::Routine, &place, &o.name));
-                    self.found.insert(object(ObjectKind::Routine, &place, &renamed));
-                }
-            }
+            self.renamed(&of.schema, &[&of.name], to);
         }
         if snapshot.versions.0.iter().any(|v| v.oid == moved && v.rows.known().is_some()) {
             self.found.insert(version_rows(&of.schema, &of.name));
             self.found.insert(version_rows(to, &of.name));
         }
+    }
+
+    /// Routines that are written otherwise once these types stand in `to`; those of extensions say nothing of their own.
+    fn renamed(&mut self, schema: &str, types: &[&str], to: &str) {
+        let snapshot = self.snapshot;
+        for (place, list) in &snapshot.objects.0 {
+            for o in list.routines.iter().filter(|o| !o.extension) {
+                let mut renamed: Option<String> = None;
+                for name in types {
+                    renamed = moved_type(renamed.as_deref().unwrap_or(&o.name), schema, name, to).or(renamed);
+                }
+                let Some(renamed) = renamed else { continue };
+                let place = snapshot.catalog.schema_name(*place);
+                self.found.insert(object(ObjectKind::Routine, &place, &o.name));
+                self.found.insert(object(ObjectKind::Routine, &place, &renamed));
+            }
+        }
+    }
+
+    fn extension(&mut self, name: &str, to: &str) {
+        self.found.insert(Key::Extension { name: name.to_owned() });
+        let snapshot = self.snapshot;
+        let Some(extension) = snapshot.catalog.extensions.iter().find(|e| e.name == name) else { return };
+        let Some(list) = snapshot.objects.0.get(&extension.schema) else { return };
+        let types: Vec<&str> = list
+            .relations
+            .iter()
+            .chain(&list.types)
+            .filter(|o| list.members.get(&o.oid) == Some(&extension.oid))
+            .map(|o| o.name.as_str())
+            .collect();
+        self.renamed(&snapshot.catalog.schema_name(extension.schema), &types, to);
     }
 
     fn of(&mut self, change: &Change) {
@@ -222,9 +247,7 @@ impl<'a> Keys<'a> {
                 };
                 self.moves(&of, to);
             }
-            Change::SetExtensionSchema { extension, .. } => {
-                self.found.insert(Key::Extension { name: extension.clone() });
-            }
+            Change::SetExtensionSchema { extension, to } => self.extension(extension, to),
             Change::SetRoleSetting { role, database, name, .. } => {
                 self.found.insert(Key::Setting {
                     role: Some(role.clone()),

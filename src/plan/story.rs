@@ -210,7 +210,11 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
         )],
         Change::SetPassword { role } => {
             let n = sessions(role);
-            let open = if n == 0 { String::new() } else { format!(" {n} open now stay as they are.") };
+            let open = match n {
+                0 => String::new(),
+                1 => " The session that is open now stays as it is.".to_owned(),
+                n => format!(" The {n} sessions that are open now stay as they are."),
+            };
             vec![hazard(
                 HazardKind::NoWayBack,
                 format!(
@@ -389,7 +393,11 @@ fn attribute_words(a: &RoleAttributes) -> String {
     .into_iter()
     .filter_map(|(value, word)| value.map(|on| if on { word.to_owned() } else { format!("NO{word}") }))
     .collect();
-    words.extend(a.connection_limit.map(|n| format!("at most {n} connections")));
+    words.extend(a.connection_limit.map(|n| match n {
+        -1 => "no limit of connections".to_owned(),
+        1 => "at most one connection".to_owned(),
+        n => format!("at most {n} connections"),
+    }));
     words.extend(a.valid_until.as_ref().map(|t| format!("password valid until {t}")));
     if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }

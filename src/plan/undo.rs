@@ -232,6 +232,19 @@ impl Way<'_> {
                 _ => {}
             }
         }
+        // Routines are called otherwise once the types of an extension stand elsewhere: those first.
+        for (key, now, goal) in &differing {
+            if let (
+                Key::Extension { name },
+                Some(State::Extension { schema: is, .. }),
+                Some(State::Extension { schema, .. }),
+            ) = (key, now, goal)
+                && is != schema
+            {
+                self.push(Change::SetExtensionSchema { extension: name.clone(), to: schema.clone() })?;
+            }
+        }
+        let differing = self.differing();
         // An object that is gone here and new there is the same one, when its oid is.
         let oid = |state: &Option<State>| match state {
             Some(State::Object { oid: Some(oid), owned: false, kind, .. }) => Some((*oid, *kind)),
@@ -293,13 +306,6 @@ impl Way<'_> {
                 ) if is != owner => {
                     let object = ObjectRef { kind, schema: schema.clone(), name: name.clone() };
                     self.push(Change::SetOwner { object, owner })?;
-                }
-                (
-                    Key::Extension { name },
-                    Some(State::Extension { schema: is, .. }),
-                    Some(State::Extension { schema, .. }),
-                ) if is != schema => {
-                    self.push(Change::SetExtensionSchema { extension: name.clone(), to: schema })?;
                 }
                 _ => {}
             }

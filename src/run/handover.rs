@@ -62,20 +62,24 @@ fn place(state: &Path, instance: &str, role: &str) -> PathBuf {
 /// Letters, digits, `_`, `.` and what is allowed besides; everything else as `%` and two hexadecimal digits for each byte.
 /// What would be too long for a file's name ends in a hash.
 fn plain(text: &str, allowed: &str) -> String {
+    use std::fmt::Write as _;
+
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.') || allowed.contains(c) {
             out.push(c);
         } else {
-            let bytes = c.encode_utf8(&mut [0; 4]).bytes().map(|b| format!("%{b:02X}")).collect::<String>();
-            out.push_str(&bytes);
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                let _ = write!(out, "%{byte:02X}");
+            }
         }
     }
     if out.len() > LONGEST {
-        let hash = Sha256::digest(text.as_bytes());
-        let hash: String = hash.iter().take(8).map(|b| format!("{b:02x}")).collect();
         out.truncate(LONGEST - 20);
-        out = format!("{out}%-{hash}");
+        out.push_str("%-");
+        for byte in Sha256::digest(text.as_bytes()).iter().take(8) {
+            let _ = write!(out, "{byte:02x}");
+        }
     }
     out
 }

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
     os::unix::fs::PermissionsExt as _,
+    path::Path,
     process::Stdio,
     time::Duration,
 };
@@ -118,7 +119,8 @@ fn the_demo_is_brought_to_its_policy_and_taken_back() {
             .as_array()
             .unwrap()
             .iter()
-            .filter(|f| !f["fix"].is_null())
+            // the policy speaks of the other instance, so that one is judged with it
+            .filter(|f| f["instance"] == instance && !f["fix"].is_null())
             .map(|f| f["id"].as_str().unwrap())
             .filter(|id| !kept.iter().any(|k| k == id))
             .collect();
@@ -360,7 +362,15 @@ fn a_service_gets_its_schema_its_role_and_its_password() {
     let run = |args: &[&str]| small.run(args);
     let rehearsed = run(&["create-schema", "small", "shop", "--read", "newcomer", "--rehearse"]).exits(0);
     assert!(rehearsed.out.contains("Rehearsed"), "{}", rehearsed.out);
-    let ran = run(&["create-schema", "small", "shop", "--read", "newcomer", "--yes", "--add-to-policy"]).exits(0);
+    let policy = small.moat.home.path().join("p.toml");
+    let before = fs::read_to_string(&policy).unwrap();
+    let ran = run(&["create-schema", "small", "shop", "--read", "newcomer", "--yes"]).exits(0);
+    assert!(
+        ran.out.contains("the service is added to p.toml") && ran.out.contains("CONNECTION LIMIT 10"),
+        "{}",
+        ran.out
+    );
+    assert!(fs::read_to_string(&policy).unwrap().contains("name = \"shop\""), "declared like by the form");
     for words in ["CREATE SCHEMA shop", "Logged in as shop_app", "what it creates goes to shop", "DATABASE_URL="] {
         assert!(ran.out.contains(words), "{words} is not in {}", ran.out);
     }
@@ -389,8 +399,24 @@ fn a_service_gets_its_schema_its_role_and_its_password() {
     // a second time there is something in the way
     run(&["create-schema", "small", "shop", "--yes"]).exits(4).says(&["is there already", "pgmoat plan"]);
     // and it is taken back as a whole
-    run(&["undo", "small", "--yes"]).exits(0);
+    let undone = run(&["undo", "small", "--yes"]).exits(0).out;
     assert!(!small.run(&["matrix", "small", "--format", "json"]).out.contains("shop_app"));
+    // with what it left in files
+    assert!(undone.contains("shop is taken out of p.toml, if") && undone.contains("shop was taken out of"), "{undone}");
+    assert!(undone.contains("The password of shop_app, which is gone, was deleted"), "{undone}");
+    assert_eq!(fs::read_to_string(&policy).unwrap(), before);
+    assert!(!Path::new(&place).exists());
+    let told = run(&["journal"]).exits(0).out;
+    assert!(told.contains("Undo entry 2: Create schema shop with role shop_app"), "{told}");
+    // what somebody altered since is not touched, and said
+    run(&["create-schema", "small", "shop", "--yes"]).exits(0);
+    let added = fs::read_to_string(&policy).unwrap().replace("connection_limit = 10", "connection_limit = 9");
+    fs::write(&policy, &added).unwrap();
+    let undone = run(&["undo", "small", "--yes"]).exits(0).out;
+    assert!(undone.contains("still declares service shop"), "{undone}");
+    assert_eq!(fs::read_to_string(&policy).unwrap(), added);
+    fs::write(&policy, before).unwrap();
+    run(&["create-schema", "small", "shop", "--leave-policy", "--connection-limit", "0", "--rehearse"]).exits(0);
 }
 
 #[test]

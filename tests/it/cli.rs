@@ -398,6 +398,11 @@ fn explain_answers_with_its_exit_code() {
     ask(&["engarde_user", "SELECT", "nowhere"]).exits(2).says(&["nowhere"]);
     ask(&["engarde_user", "EXECUTE", "public.users"]).exits(2).says(&["EXECUTE"]);
     ask(&["engarde_user", "CONNECT", "database:engarde"]).exits(0);
+    // the example of the README is what it says
+    let shown = include_str!("../../README.md").split("explain engarde onside_user").nth(1).unwrap();
+    let shown = shown.split("```").next().unwrap().split_once('\n').unwrap().1;
+    let ran = moat.run(&["-c", config(), "explain", "engarde", "onside_user", "INSERT", "public.campaigns"]).exits(0);
+    assert_eq!(ran.out.trim(), shown.trim());
     let json = ask(&["engarde_user", "USAGE", "public", "--format", "json"]).exits(0).json();
     assert_eq!(json["answers"][0]["privilege"], "USAGE");
     assert_eq!(json["schema_version"], 1);
@@ -451,7 +456,7 @@ fn a_recording_answers_as_its_server_did() {
         runtime.block_on(stands.application_name(STANDS).connect(tokio_postgres::NoTls)).unwrap();
     runtime.spawn(connection);
     let ran = moat.run(&["-c", config(), "snapshot", "engarde", "-o", path]).exits(0);
-    assert!(ran.out.is_empty() && ran.err.is_empty());
+    assert!(ran.out.is_empty() && ran.err.contains(path) && ran.err.contains("pgmoat --snapshot"), "{}", ran.err);
     let recorded: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!(recorded["schema_version"], 1);
     for args in [
@@ -492,9 +497,12 @@ fn a_derived_policy_finds_nothing_missing_and_nothing_too_much() {
     let moat = Moat::new();
     let file = moat.home.path().join("derived.toml");
     let path = file.to_str().unwrap();
-    moat.run(&["policy", "derive", &url("engarde"), "-o", path]).exits(0);
+    let derived = moat.run(&["policy", "derive", &url("engarde"), "-o", path]).exits(0);
+    let derived = derived.says(&[path, "`pgmoat check TARGET --policy"]);
+    assert!(derived.out.is_empty(), "{}", derived.out);
     moat.run(&["policy", "derive", &url("engarde"), "-o", path]).exits(2).says(&["exists already"]);
-    moat.run(&["policy", "check", path]).exits(0);
+    let checked = moat.run(&["policy", "check", path]).exits(0);
+    assert!(checked.out.contains("`pgmoat check TARGET --policy"), "{}", checked.out);
     let check = moat.run(&["check", &url("engarde"), "--policy", path, "--format", "json"]).json();
     // What is there is declared; a fault (two applications in one version table) stays a fault.
     let declared = ["existence", "grants", "ownership"];

@@ -218,6 +218,13 @@ fn a_kept_demo_goes_on_until_its_own_command_ends_it() {
         runtime.block_on(tokio_postgres::connect(&target.url, tokio_postgres::NoTls)).map(drop).unwrap();
     }
     assert!(text.contains("engarde.policy.toml"), "{text}");
+    // the line that is meant to be copied: a shell reads it as it stands
+    let line = text.lines().find_map(|l| l.trim().strip_prefix("findings  pgmoat check ")).unwrap();
+    let script = format!("exec \"$0\" check {line} --format json");
+    let ran = Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_pgmoat")]).output().unwrap();
+    let out = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.code() == Some(1) && out.contains("version-table-shared"), "{line}: {out}");
+    assert!(out.contains("grant-excess"), "with the policy: {line}");
     let commands: Vec<&str> = text.split("to stop\n").nth(1).unwrap().lines().collect();
     assert_eq!(commands.len(), 2);
     for command in commands {

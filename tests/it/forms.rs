@@ -121,8 +121,14 @@ fn a_service_is_set_up_with_keys_alone_and_its_password_is_on_no_screen() {
     insist(&mut console, "y", "Done and committed");
     assert_eq!(place.one("select to_regnamespace('frm_shop')::text"), "");
     assert_eq!(place.one("select to_regrole('frm_shop_app')::text"), "");
+    // what it left in files went with it
+    console.shows("The password of frm_shop_app, which is gone, was deleted");
+    assert!(!file.exists());
+    let policy = fs::read_to_string(place.home.path().join("it.policy.toml")).unwrap();
+    assert!(policy.contains("# a remark that stays") && !policy.contains("frm_shop"), "{policy}");
     console.send(ESC);
     console.shows("undone");
+    console.shows("Create schema frm_shop with role");
     console.send("q");
     assert_eq!(console.ends(PATIENCE), 0);
     for name in ["journal.jsonl", "pgmoat.log"] {

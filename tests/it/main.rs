@@ -31,6 +31,7 @@ mod hostile;
 mod init;
 mod locks;
 mod matrix_oracle;
+mod moves;
 #[expect(dead_code, reason = "the long run uses another scale")]
 mod oracle;
 mod outages;

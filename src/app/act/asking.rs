@@ -5,7 +5,7 @@ use super::lines::indented;
 use crate::{
     app::{
         view::{Line, Span, Tone},
-        wrap::wrap,
+        wrap::{hanging, wrap},
     },
     plan::moves::{Answers, Question},
     text,
@@ -142,24 +142,6 @@ impl Asking {
         }
         (lines, selected)
     }
-}
-
-/// Wrapped, with what continues under the column of that cell.
-fn hanging(line: &Line, width: usize, column: usize) -> Vec<Line> {
-    let room = width.saturating_sub(column).max(8);
-    let (mut head, mut rest, mut used) = (Vec::new(), Vec::new(), 0);
-    for span in &line.0 {
-        if used < column {
-            head.push(span.clone());
-        } else {
-            rest.push(span.clone());
-        }
-        used += span.width();
-    }
-    let mut wrapped = wrap(&Line(rest), room).into_iter();
-    let mut lines = vec![Line(head).join(wrapped.next().unwrap_or_default())];
-    lines.extend(wrapped.map(|l| indented(column, l)));
-    lines
 }
 
 #[cfg(test)]

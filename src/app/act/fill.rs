@@ -13,7 +13,7 @@ use crate::{
         overlay::Overlay,
         view::Tone,
     },
-    plan::moves::place_of,
+    plan::moves::{Answers, place_of},
 };
 
 impl App {
@@ -44,7 +44,17 @@ impl App {
         let Some(at) = self.focus() else { return Vec::new() };
         let seed = self.seed(at);
         let Some(instance) = self.instances.get(at) else { return Vec::new() };
-        let form = forms::new(kind, at, instance, &seed);
+        let kept = self.kept.iter().position(|f| f.kind == kind && f.instance == at && f.seed == seed);
+        let form = match kept {
+            Some(kept) => {
+                let mut form = self.kept.remove(kept);
+                form.come_back(Answers::new());
+                forms::check(&mut form, instance);
+                self.say("as it was left; Ctrl-U empties a field", Tone::Dim);
+                form
+            }
+            None => forms::new(kind, at, instance, &seed),
+        };
         self.overlays.push(Overlay::Form(Box::new(form)));
         Vec::new()
     }
@@ -94,12 +104,24 @@ impl App {
         match heard {
             Heard::Done => Vec::new(),
             Heard::Leave => {
-                self.overlays.pop();
-                self.say("nothing was done", Tone::Dim);
+                self.leave_form();
                 Vec::new()
             }
             Heard::GoOn => self.filled(),
         }
+    }
+
+    /// Away from the form on top. What was typed is there again when it is opened from the same place.
+    fn leave_form(&mut self) {
+        let words = match self.overlays.pop() {
+            Some(Overlay::Form(form)) if form.touched() => {
+                self.kept.retain(|f| f.kind != form.kind || f.instance != form.instance);
+                self.kept.push(*form);
+                "nothing was done; what was typed is kept for the next time"
+            }
+            _ => "nothing was done",
+        };
+        self.say(words, Tone::Dim);
     }
 
     /// Enter: to the plan, or to what is wrong.

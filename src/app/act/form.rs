@@ -14,7 +14,7 @@
 use tui_input::Input;
 
 use super::{
-    forms::{Kind, Part},
+    forms::{Kind, Part, Seed},
     lines::indented,
 };
 use crate::{
@@ -43,6 +43,10 @@ pub struct Form {
     tried: bool,
     /// What was answered in a preview that one came back from.
     pub answers: Answers,
+    /// What was selected where it was opened.
+    pub seed: Seed,
+    /// What the fields said when it was opened.
+    opened: Vec<String>,
     composed: Option<u64>,
     armed: bool,
     /// Field of each line as it was drawn last.
@@ -137,6 +141,14 @@ impl Field {
         }
     }
 
+    /// What it says, whatever its kind.
+    fn said(&self) -> String {
+        match &self.value {
+            Value::Text(input) => input.value().to_owned(),
+            Value::Yes(yes) => yes.to_string(),
+        }
+    }
+
     /// The piece that completion works on: of a list what stands after the last comma.
     fn piece(&self) -> &str {
         let Value::Text(input) = &self.value else { return "" };
@@ -203,7 +215,9 @@ impl Form {
         Form {
             instance,
             kind,
+            opened: fields.iter().map(Field::said).collect(),
             fields,
+            seed: Seed::default(),
             at: 0,
             scroll: 0,
             tried: false,
@@ -229,6 +243,12 @@ impl Form {
         self.answers.extend(answers);
         self.composed = None;
         self.armed = false;
+    }
+
+    /// Somebody said something that would be lost with it.
+    #[must_use]
+    pub fn touched(&self) -> bool {
+        !self.answers.is_empty() || !self.fields.iter().map(Field::said).eq(self.opened.iter().cloned())
     }
 
     #[must_use]

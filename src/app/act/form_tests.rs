@@ -437,6 +437,30 @@ fn an_isolation_takes_a_file_of_tables_and_the_version_tables_that_are_meant() {
 }
 
 #[test]
+fn what_was_typed_into_a_form_is_there_again_when_it_is_opened_from_the_same_place() {
+    let mut bench = opened("2c");
+    bench.keys("sankore");
+    bench.to(Part::Limit);
+    bench.key(Key::ctrl('u'));
+    bench.keys("7");
+    bench.key(Key::plain(Code::Esc));
+    assert!(bench.text().contains("what was typed is kept"), "{}", bench.text());
+    bench.keys("c");
+    let text = bench.text();
+    assert!(text.contains("as it was left"), "{text}");
+    assert_eq!((bench.form().value(Part::Schema).as_str(), bench.form().value(Part::Limit).as_str()), ("sankore", "7"));
+    // emptied by hand it is as new, and nothing is kept
+    bench.key(Key::ctrl('u'));
+    bench.keys("10");
+    bench.to(Part::Schema);
+    bench.key(Key::ctrl('u'));
+    bench.key(Key::plain(Code::Esc));
+    assert!(!bench.text().contains("what was typed is kept"), "{}", bench.text());
+    bench.keys("c");
+    assert!(!bench.text().contains("as it was left"), "{}", bench.text());
+}
+
+#[test]
 fn a_name_that_needs_quotes_is_taken_and_remarked_on() {
     let mut bench = opened("2c");
     bench.keys("Shop-1");

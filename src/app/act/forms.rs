@@ -50,7 +50,7 @@ pub enum Part {
 }
 
 /// What is selected where a form is opened.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seed {
     pub schema: Option<String>,
     /// `SCHEMA.TABLE` of a version table.
@@ -87,6 +87,7 @@ pub fn new(kind: Kind, at: usize, instance: &Instance, seed: &Seed) -> Form {
         Kind::Isolate => isolate_fields(instance, seed),
     };
     let mut form = Form::new(at, kind, fields);
+    form.seed = seed.clone();
     check(&mut form, instance);
     form
 }

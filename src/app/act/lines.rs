@@ -92,7 +92,8 @@ fn who(ready: &Ready, full: bool) -> Section {
         let gap = " ".repeat((widest + 2).saturating_sub(place.width()).max(2));
         let mut line = indented(2, place);
         let cell = |c: &&CellChange| c.role == effect.role && Some(&c.schema) == effect.schema.as_ref();
-        if let Some(cell) = ready.cells.iter().find(cell) {
+        // what looks the same in the matrix is told by the lists below alone
+        if let Some(cell) = ready.cells.iter().find(cell).filter(|c| c.before != c.after) {
             line.0.push(Span::new(&gap, Tone::Text));
             line = line.join(cell.before.clone()).known("  →  ", Tone::Dim).join(cell.after.clone());
         }

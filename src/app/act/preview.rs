@@ -539,13 +539,15 @@ impl Preview {
 /// What the plan does about findings, in one line.
 fn settles(ready: &Ready) -> Line {
     let plan = &ready.plan;
-    let steps = text::count(plan.statements().count() as u64, "statement", "statements");
+    let statements = plan.statements().count() as u64;
+    let steps = text::count(statements, "statement", "statements");
     let line = Line::new(&steps, Tone::Strong).known(" in one transaction", Tone::Text);
     if ready.settles == 0 {
         return line.known(".", Tone::Text);
     }
     let settled = text::count(ready.settles as u64, "finding", "findings");
-    let line = line.known(" settle ", Tone::Text).and(&settled, Tone::Strong);
+    let verb = if statements == 1 { " settles " } else { " settle " };
+    let line = line.known(verb, Tone::Text).and(&settled, Tone::Strong);
     match ready.remaining {
         0 => line.known("; no other finding has a fix.", Tone::Text),
         n => line.and(&format!("; {} more can be fixed.", text::count(n as u64, "finding", "findings")), Tone::Text),

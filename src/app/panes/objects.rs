@@ -16,6 +16,7 @@ use crate::{
         snapshot::{Object, SchemaObjects},
     },
     policy::{Finding, judgement::Judgement},
+    text,
 };
 
 /// Roles told of in one story; the rest is counted.
@@ -252,7 +253,10 @@ impl Level {
             }
         }
         if roles.len() > MOST_ROLES {
-            lines.push(Line::new(&format!("  {} more roles", roles.len() - MOST_ROLES), Tone::Dim));
+            lines.push(Line::new(
+                &format!("  {}", text::count((roles.len() - MOST_ROLES) as u64, "role more", "roles more")),
+                Tone::Dim,
+            ));
         }
         let superusers: Vec<&str> = catalog.roles.iter().filter(|r| r.superuser).map(|r| r.name.as_str()).collect();
         if !superusers.is_empty() {

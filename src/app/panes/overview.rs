@@ -15,6 +15,7 @@ use crate::{
         instance::Instance,
         panes::findings,
         view::{Column, Line, Span, Tone},
+        wrap::hanging,
     },
     config::target::Environment,
     domain::{link::LinkState, snapshot::Activity},
@@ -52,6 +53,8 @@ pub struct Overview {
 
 /// Lines of a terminal from which on there is room for more than what is wrong.
 const ROOMY: u16 = 30;
+/// Cells before the first value of a line about an instance.
+const LABEL: usize = 13;
 /// How many findings the first screen lists; the rest is one line and the Findings pane.
 const LISTED: usize = 200;
 
@@ -478,6 +481,14 @@ impl Pane for Overview {
             }
         }
         lines.push(Line::empty());
+        if ctx.height >= ROOMY {
+            // a margin of two cells on each side; what continues stands under the first value
+            let room = usize::from(width).saturating_sub(4);
+            lines = lines
+                .iter()
+                .flat_map(|l| if l.width() > room { hanging(l, room, LABEL) } else { vec![l.clone()] })
+                .collect();
+        }
         lines
     }
 

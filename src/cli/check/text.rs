@@ -35,13 +35,21 @@ pub fn write(report: &mut Report, readings: &[Reading]) -> Result<(), Failure> {
     if judged.is_empty() {
         return Ok(());
     }
+    // counted as the console counts: what is only listed is not wrong
     let all = judged.iter().flat_map(|j| j.findings.iter());
-    let parts: Vec<String> = tally(all.clone()).filter(|(_, n)| *n > 0).map(|(s, n)| format!("{n} {s}")).collect();
-    let total = all.count() as u64;
+    let wrong = all.clone().filter(|f| f.severity > Severity::Info);
+    let listed = all.filter(|f| f.severity == Severity::Info).count();
+    let parts: Vec<String> = tally(wrong.clone()).filter(|(_, n)| *n > 0).map(|(s, n)| format!("{n} {s}")).collect();
+    let total = wrong.count() as u64;
     let words = if total == 0 {
         "Nothing is wrong.".to_owned()
     } else {
         format!("{}: {}.", text::count(total, "finding", "findings"), text::list(&parts, 4))
+    };
+    let words = match listed {
+        0 => words,
+        1 => format!("{words} One more is only listed (info)."),
+        n => format!("{words} {n} more are only listed (info)."),
     };
     report.line().tone(&words, if total == 0 { Tone::Good } else { Tone::Strong }).end()
 }

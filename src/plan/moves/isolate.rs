@@ -210,10 +210,13 @@ pub fn plan(
     plan.notes.extend(setup::remarks(names.into_iter().filter(|(.., new)| *new).map(|(what, name, _)| (what, name))));
     let locks = plan.steps.iter().filter(|s| matches!(s.change, Change::SetSchema { .. })).count();
     if locks > 0 {
+        let what = match locks {
+            1 => "One object with its indexes and sequences is locked".to_owned(),
+            n => format!("{n} objects with their indexes and sequences are locked together"),
+        };
         let sentence = format!(
-            "{} with their indexes and sequences are locked together until COMMIT, for some milliseconds: the old service \
-             should be stopped, its unqualified names lead nowhere afterwards.",
-            text::count(locks as u64, "object", "objects")
+            "{what} until COMMIT, for some milliseconds: the old service should be stopped, its unqualified names lead \
+             nowhere afterwards."
         );
         plan.notes.push(note(HazardKind::Lock, sentence));
     }
@@ -797,7 +800,15 @@ mod tests {
 
     #[test]
     fn an_extension_is_left_within_reach() {
-        let f = before().extension("pg_trgm", "public", "postgres");
+        let f = before()
+            .extension("pg_trgm", "public", "postgres")
+            .object(Kind::Type, "public", "gtrgm", "postgres")
+            .function("public", "similarity(text, text)", "postgres")
+            .function("public", "gtrgm_out(public.gtrgm)", "postgres")
+            .function("public", "mine(public.gtrgm)", "old")
+            .member_of_extension("public.gtrgm", "pg_trgm")
+            .member_of_extension("public.similarity(text, text)", "pg_trgm")
+            .member_of_extension("public.gtrgm_out(public.gtrgm)", "pg_trgm");
         let mut dependencies = edges(&f, EDGES);
         let user = dependencies.uses[0].user.clone();
         let extension = Some("pg_trgm".to_owned());
@@ -820,6 +831,21 @@ mod tests {
         ] {
             assert!(sql.contains(&expected), "{expected} is not in {sql:#?}");
         }
+        // Its members go with it, and so does the new schema when all of that is taken back.
+        let after = predict::predict(&snapshot, done.plan.steps.iter().map(|s| &s.change)).unwrap();
+        let names = |schema: &str| -> Vec<String> {
+            let oid = after.catalog.schema_named(schema).unwrap().oid;
+            after.objects.0[&oid].all().map(|o| o.name.clone()).collect()
+        };
+        assert_eq!(names("extensions"), ["gtrgm_out(extensions.gtrgm)", "similarity(text, text)", "gtrgm"]);
+        assert!(names("public").contains(&"mine(extensions.gtrgm)".to_owned()), "{:?}", names("public"));
+        let back = build::back(&after, &done.plan).unwrap();
+        let back: Vec<&str> = back.statements().collect();
+        let place = |sql: &str| back.iter().position(|s| *s == sql).unwrap_or_else(|| panic!("{sql}: {back:#?}"));
+        assert!(
+            place("ALTER EXTENSION pg_trgm SET SCHEMA public;") < place("DROP SCHEMA extensions RESTRICT;"),
+            "{back:#?}"
+        );
     }
 
     #[test]

@@ -290,7 +290,7 @@ impl<'a> Mover<'a> {
             if !lines.is_empty() {
                 let shown: Vec<&str> = lines.iter().copied().take(LINES).collect();
                 let more = if lines.len() > LINES {
-                    format!(" and {} more lines", lines.len() - LINES)
+                    format!(" and {}", text::count((lines.len() - LINES) as u64, "line more", "lines more"))
                 } else {
                     String::new()
                 };

@@ -453,14 +453,15 @@ impl Draft {
                 self.set_schema(&object, to)
             }
             Change::SetExtensionSchema { extension, to } => {
-                let to = self.schema(to)?;
+                let target = self.schema(to)?;
                 let found = self.catalog().extensions.iter_mut().find(|e| e.name == *extension);
                 let found = found.ok_or_else(|| Refused::new(format!("there is no extension {extension}")))?;
                 if !found.relocatable {
                     return Err(Refused::new(format!("extension {extension} cannot be moved")));
                 }
-                found.schema = to;
-                Ok(())
+                let (oid, source) = (found.oid, found.schema);
+                found.schema = target;
+                self.move_members(oid, source, target, to)
             }
             Change::SetRoleSetting { role, database, name, value } => {
                 let role = self.role(role)?;
@@ -895,6 +896,51 @@ impl Draft {
         }
         if let Some(shapes) = self.shapes() {
             move_shapes(shapes, &object.name, kind, moved, source, target);
+        }
+        Ok(())
+    }
+
+    /// What an extension made goes where it goes. Where the names of its old place are not known nothing is to be moved,
+    /// and where those of the new one are not, what arrives is of no account.
+    fn move_members(&mut self, extension: Oid, source: Oid, target: Oid, to: &str) -> Result<(), Refused> {
+        if source == target {
+            return Ok(());
+        }
+        let Some(objects) = self.snapshot.objects.0.get_mut(&source).map(Arc::make_mut) else { return Ok(()) };
+        let goes: BTreeSet<Oid> =
+            objects.members.iter().filter(|(_, of)| **of == extension).map(|(oid, _)| *oid).collect();
+        let goes = |o: &Object| goes.contains(&o.oid) || o.owned_by.is_some_and(|table| goes.contains(&table));
+        let mut taken: [Vec<Object>; 3] = Default::default();
+        for (list, taken) in
+            [&mut objects.relations, &mut objects.routines, &mut objects.types].into_iter().zip(&mut taken)
+        {
+            taken.extend(list.extract_if(.., |o| goes(o)));
+        }
+        objects.members.retain(|_, of| *of != extension);
+        self.touched.insert(source);
+        let moved: Vec<(Oid, ObjectKind, String)> =
+            taken.iter().flatten().map(|o| (o.oid, o.kind.object_kind(), o.name.clone())).collect();
+        if let Some(objects) = self.snapshot.objects.0.get_mut(&target).map(Arc::make_mut) {
+            self.touched.insert(target);
+            objects.members.extend(moved.iter().map(|(oid, ..)| (*oid, extension)));
+            for (list, taken) in
+                [&mut objects.relations, &mut objects.routines, &mut objects.types].into_iter().zip(taken)
+            {
+                if let Some(twice) = taken.iter().find(|o| list.iter().any(|has| has.name == o.name)) {
+                    return Err(Refused::new(format!("{to}.{} is there already", twice.name)));
+                }
+                list.extend(taken);
+                list.sort_by(|a, b| a.name.cmp(&b.name));
+            }
+        }
+        let place = self.snapshot.catalog.schema_name(source);
+        for (oid, kind, name) in &moved {
+            if matches!(kind, ObjectKind::Type | ObjectKind::Table) {
+                self.rename_signatures(&place, name, to);
+            }
+            if let Some(shapes) = self.shapes() {
+                move_shapes(shapes, name, *kind, *oid, source, target);
+            }
         }
         Ok(())
     }

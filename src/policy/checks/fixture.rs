@@ -42,6 +42,8 @@ pub struct Fixture {
     pub versions: Vec<VersionTable>,
     pub lineages: Lineages,
     pub policy: Option<Policy>,
+    /// Objects that belong to an extension, with its oid.
+    members: BTreeMap<Oid, Oid>,
     names: bool,
     next: u32,
 }
@@ -83,6 +85,7 @@ impl Fixture {
             versions: Vec::new(),
             lineages: Lineages::default(),
             policy: None,
+            members: BTreeMap::new(),
             names: true,
             next: 16_384,
         };
@@ -311,6 +314,14 @@ impl Fixture {
         self
     }
 
+    /// An object, given as `schema.name`, that an extension made.
+    pub fn member_of_extension(mut self, object: &str, extension: &str) -> Self {
+        let found = self.catalog.extensions.iter().find(|e| e.name == extension).unwrap().oid;
+        self.find(object).extension = true;
+        self.members.insert(self.object_oid(object), found);
+        self
+    }
+
     /// A version table with rows (`None`: not read); the table itself is added too.
     pub fn version_table(mut self, schema: &str, name: &str, owner: &str, rows: Option<&[&str]>) -> Self {
         self = self.table(schema, name, owner);
@@ -404,7 +415,7 @@ impl Fixture {
         self.catalog.relations = relations;
         self.catalog.routines = routines;
         self.catalog.types = types;
-        let objects = if self.names { named(self.objects) } else { Objects::default() };
+        let objects = if self.names { named(self.objects, &self.members) } else { Objects::default() };
         let snapshot = Snapshot {
             instance: "local".into(),
             server: Arc::new(self.server),
@@ -542,10 +553,11 @@ pub fn fold(objects: &[(Oid, Object)]) -> (Vec<Group>, Vec<Group>, Vec<Group>) {
     (relations, routines, types)
 }
 
-fn named(objects: Vec<(Oid, Object)>) -> Objects {
+fn named(objects: Vec<(Oid, Object)>, members: &BTreeMap<Oid, Oid>) -> Objects {
     let mut by_schema: BTreeMap<Oid, SchemaObjects> = BTreeMap::new();
     for (schema, object) in objects {
         let of = by_schema.entry(schema).or_default();
+        of.members.extend(members.get(&object.oid).map(|extension| (object.oid, *extension)));
         match object.kind.object_kind() {
             ObjectKind::Routine => of.routines.push(object),
             ObjectKind::Type => of.types.push(object),

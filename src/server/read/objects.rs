@@ -2,7 +2,7 @@
 //! Objects that are alike travel together, so that each access control list is spelled out once.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, LazyLock},
 };
 
@@ -102,7 +102,8 @@ const INDEXES_READ: &str = "the names of indexes";
 /// Takes the rows as they come: a database has hundreds of thousands of names.
 #[derive(Default)]
 struct Decoder {
-    members: HashSet<Oid>,
+    /// An object and the extension that it belongs to.
+    members: HashMap<Oid, Oid>,
     /// A sequence and the table that owns it; ascending once relations are decoded.
     owners: Vec<(Oid, Oid)>,
     sorted: bool,
@@ -112,7 +113,8 @@ struct Decoder {
 
 impl Decoder {
     fn member(&mut self, row: &Row) -> Result<(), ServerError> {
-        self.members.insert(Fields::new("the members of extensions", row).oid()?);
+        let mut f = Fields::new("the members of extensions", row);
+        self.members.insert(f.oid()?, f.oid()?);
         Ok(())
     }
 
@@ -136,6 +138,8 @@ impl Decoder {
         let (rls, forced, tuples) = (f.bools()?, f.bools()?, f.longs()?);
         objects.relations.reserve_exact(oids.len());
         for (i, (oid, name)) in oids.into_iter().zip(names).enumerate() {
+            let extension = self.members.get(&oid);
+            objects.members.extend(extension.map(|extension| (oid, *extension)));
             let owner_of = self.owners.binary_search_by_key(&oid, |(sequence, _)| *sequence).ok();
             objects.relations.push(Object {
                 oid,
@@ -143,7 +147,7 @@ impl Decoder {
                 name,
                 owner,
                 acl: acl.clone(),
-                extension: self.members.contains(&oid),
+                extension: extension.is_some(),
                 rls: rls.get(i).copied().unwrap_or(false),
                 force_rls: forced.get(i).copied().unwrap_or(false),
                 owned_by: owner_of.and_then(|at| self.owners.get(at)).map(|(_, table)| *table),
@@ -165,13 +169,15 @@ impl Decoder {
         let list = if is_type { &mut objects.types } else { &mut objects.routines };
         let (oids, names) = (f.oids()?, f.texts()?);
         list.reserve_exact(oids.len());
+        let known = &self.members;
+        objects.members.extend(oids.iter().filter_map(|oid| Some((*oid, *known.get(oid)?))));
         list.extend(oids.into_iter().zip(names).map(|(oid, name)| Object {
             oid,
             kind,
             name,
             owner,
             acl: acl.clone(),
-            extension: self.members.contains(&oid),
+            extension: known.contains_key(&oid),
             rls: false,
             force_rls: false,
             owned_by: None,
