@@ -290,12 +290,13 @@ impl Guide {
                 });
             }
             Effect::Open { ticket, conninfo, place, password } => self.open(ticket, conninfo, place, password),
-            Effect::Judge { ticket, draft } => {
+            Effect::Judge { ticket, mut draft } => {
                 let Some(opened) = self.opened.clone() else { return };
                 apart(async move || {
                     let result = Box::pin(async {
                         // by what is there now: somebody may have changed it since, and so may we
                         let opened = setup::open(&opened.target).await?;
+                        draft.look(&opened.snapshot);
                         let judged = setup::judge(&opened, &draft).await?;
                         let ready = proposed(&judged).await?;
                         Ok(Box::new((opened, judged, ready)))

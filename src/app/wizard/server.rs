@@ -100,6 +100,7 @@ impl Wizard {
             self.access = super::access::State::default();
         }
         self.conninfo.clone_from(&opened.url);
+        self.draft.look(&opened.snapshot);
         self.opened = Some(opened);
         self.enter_reach();
         let to = self.resuming.take().unwrap_or(Step::Connection).max(Step::Connection);

@@ -4,7 +4,7 @@
 mod answers;
 mod place;
 
-use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
+use std::{fmt::Write as _, io::IsTerminal as _, path::PathBuf, sync::Arc};
 
 use secrecy::SecretString;
 
@@ -200,7 +200,7 @@ impl Sitting<'_> {
 
     async fn done(&mut self, mut plans: Plans) -> Outcome {
         if !plans.judged.lacks.is_empty() && self.args.save_sql.is_none() {
-            let lacks: String = plans.judged.lacks.iter().map(|lack| format!("\n  {lack}")).collect();
+            let lacks = plans.judged.lacks.iter().fold(String::new(), |all, lack| all + "\n  " + &lack.to_string());
             let cause = format!("could not begin: {} lacks rights{lacks}", self.place.target.conninfo.user);
             return Err(Failure::refused(
                 cause,
@@ -260,7 +260,7 @@ impl Sitting<'_> {
         let in_ = self.logins(&target, &plans, state.clone(), &fresh).await?;
         self.handed(&target, &plans, &fresh)?;
         setup::forget(&state);
-        self.end(&plans, again, in_)
+        self.end(&plans, &again, in_)
     }
 
     /// What the plan leaves open is accepted, or refused before anything is done.
@@ -275,7 +275,7 @@ impl Sitting<'_> {
             let mut lines = String::new();
             for open in &plans.judged.open {
                 let how = open.command.as_ref().map(|c| format!(" (`{c}`)")).unwrap_or_default();
-                lines.push_str(&format!("\n  {}: {}{how}", open.id, open.message));
+                let _ = write!(lines, "\n  {}: {}{how}", open.id, open.message);
             }
             let n = text::count(plans.judged.open.len() as u64, "finding", "findings");
             let cause = format!("could not settle everything: the plan leaves {n}{lines}");
@@ -426,14 +426,14 @@ impl Sitting<'_> {
         Ok(())
     }
 
-    fn end(&mut self, plans: &Plans, again: Vec<String>, logins: bool) -> Outcome {
+    fn end(&mut self, plans: &Plans, again: &[String], logins: bool) -> Outcome {
         self.report.blank()?;
         if !plans.policy.accepted.is_empty() {
             let n = text::count(plans.policy.accepted.len() as u64, "finding is", "findings are");
             let words = format!("{n} left: the exceptions of {} say how each is settled.", plans.policy_path.display());
             self.report.paragraph(0, "", &words, Tone::Warning)?;
         }
-        for found in &again {
+        for found in again {
             self.report.paragraph(0, "Still found: ", found, Tone::Warning)?;
         }
         if again.is_empty() {

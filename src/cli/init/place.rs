@@ -163,7 +163,7 @@ fn chosen<'a>(found: &'a [Found], dir: &Path) -> Result<Option<&'a Found>, Failu
         [] => Ok(None),
         [one] => Ok(Some(*one)),
         several => {
-            let list: String = several.iter().filter_map(|f| f.conninfo()).map(|c| format!("\n  {c}")).collect();
+            let list = several.iter().filter_map(|f| f.conninfo()).fold(String::new(), |all, c| all + "\n  " + &c);
             let n = text::count(several.len() as u64, "database answers", "databases answer");
             let cause = format!("could not choose a database in {}: {n}{list}", dir.display());
             Err(Failure::usage(cause, "Name one as TARGET."))

@@ -1,7 +1,7 @@
 //! Connection strings to words and values, with libpq's grammar: URIs and `key=value`. Values are not judged here.
 //! No error repeats a value, since any piece of a mistyped string may be a piece of a password.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::words::{self, Fate};
 use crate::config::{Error, nearest};
@@ -17,12 +17,15 @@ pub struct Settings {
 
 /// Percent-encoding of everything that is not unreserved (RFC 3986).
 fn encode(text: &str) -> String {
-    text.bytes()
-        .map(|b| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
-            _ => format!("%{b:02X}"),
-        })
-        .collect()
+    text.bytes().fold(String::new(), |mut out, b| {
+        match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(b)),
+            _ => {
+                let _ = write!(out, "%{b:02X}");
+            }
+        }
+        out
+    })
 }
 
 impl Settings {
@@ -89,7 +92,11 @@ impl Settings {
             text.push('@');
         }
         if let Some(host) = host {
-            text.push_str(&if host.contains(':') { format!("[{host}]") } else { encode(host) });
+            if host.contains(':') {
+                let _ = write!(text, "[{host}]");
+            } else {
+                text.push_str(&encode(host));
+            }
         }
         if let Some(port) = port {
             text.push(':');
@@ -108,7 +115,7 @@ impl Settings {
             };
             if !said {
                 text.push(sign);
-                text.push_str(&format!("{name}={}", encode(value).replace("%2F", "/")));
+                let _ = write!(text, "{name}={}", encode(value).replace("%2F", "/"));
                 sign = '&';
             }
         }

@@ -269,7 +269,9 @@ pub fn run_groups(
     }
     checking.dedup();
     if let Some(policy) = policy.filter(|p| !p.accepted.is_empty()) {
-        findings.iter_mut().for_each(|finding| accept(policy, finding));
+        for finding in &mut findings {
+            accept(policy, finding);
+        }
     }
     // By key, because moving thousands of findings would take a second list as large.
     findings.sort_by_cached_key(|f| (Reverse(f.severity), f.group));

@@ -129,7 +129,7 @@ impl Draft {
                 guessed.map(|g| g.role.as_str()).or_else(|| most(snapshot, schema.oid).map(|r| r.name.as_str()));
             if let (Some(role), "public") = (owner, schema.name.as_str()) {
                 // public is where it stands, not what it is.
-                service.name = base(role).to_owned();
+                base(role).clone_into(&mut service.name);
             }
             if let Some(guessed) = guessed {
                 service.role.clone_from(&guessed.role);
