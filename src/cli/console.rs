@@ -24,10 +24,10 @@ pub async fn run(context: &Context, words: &[String]) -> Outcome {
     run_with(context, words, &HashMap::new()).await
 }
 
-/// As [`run`]; instances by name have a command that asks the same from a shell.
+/// As `run`; instances by name have a command that asks the same from a shell.
 ///
 /// # Errors
-/// As [`run`].
+/// As `run`.
 pub async fn run_with(context: &Context, words: &[String], commands: &HashMap<String, String>) -> Outcome {
     terminal::required("check")?;
     let targets = context.with_elsewhere(context.targets_or_none(words)?)?;
