@@ -1,6 +1,8 @@
 //! The frame of a question, as data: where one is, what is asked and why, the answers, what was found beside them (to the
 //! right, or below where the screen is narrow), and the keys. Knows the pages of the steps, nothing of what they do.
 
+use std::cmp::Ordering;
+
 use tui_input::Input;
 
 use super::{Step, Wizard};
@@ -310,12 +312,10 @@ fn steps(wizard: &Wizard, width: usize) -> Line {
     let count = format!("{} of {}", now.number(), Step::ALL.len());
     let mut line = Line::empty().known(" ", Tone::Dim);
     for step in Step::ALL {
-        line = if step < now {
-            line.known("✔ ", Tone::Good).known(step.title(), Tone::Dim)
-        } else if step == now {
-            line.known("▸ ", Tone::Accent).known(step.title(), Tone::Strong)
-        } else {
-            line.known("· ", Tone::Dim).known(step.title(), Tone::Dim)
+        line = match step.cmp(&now) {
+            Ordering::Less => line.known("✔ ", Tone::Good).known(step.title(), Tone::Dim),
+            Ordering::Equal => line.known("▸ ", Tone::Accent).known(step.title(), Tone::Strong),
+            Ordering::Greater => line.known("· ", Tone::Dim).known(step.title(), Tone::Dim),
         };
         line = line.known("  ", Tone::Dim);
     }

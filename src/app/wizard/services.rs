@@ -73,11 +73,10 @@ const fn label(field: Field) -> &'static str {
     match field {
         Field::Name => "service",
         Field::Schema => "schema",
-        Field::Role => "role",
+        Field::Role | Field::Reporting => "role",
         Field::Limit => "connections",
         Field::Versions => "version table",
         Field::Password => "new password",
-        Field::Reporting => "role",
     }
 }
 

@@ -135,8 +135,8 @@ impl Bench {
         self.draw();
     }
 
-    fn opened(&self) -> Box<Opened> {
-        Box::new(Opened {
+    fn opened(&self) -> Opened {
+        Opened {
             snapshot: snapshot(self.mess),
             url: "postgresql://me@localhost:5432/shop".to_owned(),
             sees: vec![(Tone::Good, "me is a superuser: it sees everything and may do everything.".to_owned())],
@@ -147,13 +147,13 @@ impl Bench {
             },
             environment: Environment::Development,
             neighbours: Vec::<Neighbour>::new(),
-        })
+        }
     }
 
     fn open(&mut self) {
         let ticket = self.ticket();
         let opened = self.opened();
-        self.update(Msg::Opened(ticket, Ok(opened)));
+        self.update(Msg::Opened(ticket, Ok(Box::new(opened))));
         self.draw();
     }
 
@@ -197,7 +197,7 @@ impl Bench {
         self.draw();
     }
 
-    fn to_services(&mut self) {
+    fn at_services(&mut self) {
         self.found();
         self.key(Code::Enter);
         self.open();
@@ -206,8 +206,8 @@ impl Bench {
         assert_eq!(self.wizard.step(), Step::Services);
     }
 
-    fn to_plan(&mut self) {
-        self.to_services();
+    fn at_plan(&mut self) {
+        self.at_services();
         self.key(Code::Enter);
         self.key(Code::Enter);
         assert_eq!(self.wizard.step(), Step::Plan);
@@ -324,7 +324,7 @@ fn keys_alone_lead_from_nothing_to_the_end() {
 #[test]
 fn back_and_forth_loses_no_answer() {
     let mut bench = Bench::new(true, None);
-    bench.to_services();
+    bench.at_services();
     // one service out, one in, another name for it
     bench.key(Code::Char(' '));
     bench.key(Code::Char('a'));
@@ -357,14 +357,14 @@ fn back_and_forth_loses_no_answer() {
     let mut other = bench.opened();
     let changed = Arc::make_mut(&mut other.snapshot);
     Arc::make_mut(&mut changed.server).database = "other".to_owned();
-    bench.update(Msg::Opened(ticket, Ok(other)));
+    bench.update(Msg::Opened(ticket, Ok(Box::new(other))));
     assert_ne!(bench.wizard.kept().draft, before);
 }
 
 #[test]
 fn the_matrix_says_what_is_there_and_takes_every_level() {
     let mut bench = Bench::new(true, None);
-    bench.to_services();
+    bench.at_services();
     bench.key(Code::Enter);
     bench.snap("mess_access");
     let levels = |bench: &Bench| bench.wizard.draft.levels("orders", "billing");
@@ -404,7 +404,7 @@ fn the_matrix_says_what_is_there_and_takes_every_level() {
 #[test]
 fn what_no_plan_settles_is_left_with_a_reason_or_stays_a_finding() {
     let mut bench = Bench::new(true, None);
-    bench.to_plan();
+    bench.at_plan();
     bench.judge(remaining());
     bench.snap("leave");
     bench.key(Code::Down);
@@ -425,7 +425,7 @@ fn what_no_plan_settles_is_left_with_a_reason_or_stays_a_finding() {
 #[test]
 fn nothing_is_confirmed_before_it_was_seen() {
     let mut bench = Bench::new(true, None);
-    bench.to_plan();
+    bench.at_plan();
     let ticket = bench.ticket();
     let read = snapshot(true);
     let policy = Arc::new(bench.wizard.draft.policy(&read));
@@ -534,7 +534,7 @@ fn a_typed_address_hides_the_password_in_it() {
 #[test]
 fn what_was_cut_short_is_offered_and_gone_on_with() {
     let mut bench = Bench::new(true, None);
-    bench.to_services();
+    bench.at_services();
     bench.key(Code::Char(' '));
     let effects = bench.take();
     let Some(Effect::Keep(kept)) = effects.iter().rev().find(|e| matches!(e, Effect::Keep(_))) else { panic!() };
@@ -611,7 +611,7 @@ fn wrong_names_are_said_and_not_taken() {
 #[test]
 fn leaving_keeps_the_answers_and_stops_what_runs() {
     let mut bench = Bench::new(true, None);
-    bench.to_services();
+    bench.at_services();
     bench.take();
     bench.update(Msg::Key(Key::ctrl('c')));
     let effects = bench.take();
@@ -645,7 +645,7 @@ fn every_size_has_a_screen() {
     for (width, height) in [(1, 1), (20, 5), (40, 12), (60, 16), (79, 20), (100, 24), (200, 60)] {
         let mut bench = Bench::new(true, None);
         bench.update(Msg::Resize(width, height));
-        bench.to_plan();
+        bench.at_plan();
         bench.judge(remaining());
         bench.key(Code::Enter);
         bench.judge(Vec::new());
