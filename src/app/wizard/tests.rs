@@ -357,7 +357,7 @@ fn back_and_forth_loses_no_answer() {
     let mut other = Box::new(bench.opened());
     let changed = Arc::make_mut(&mut other.snapshot);
     Arc::make_mut(&mut changed.server).database = "other".to_owned();
-    bench.update(Msg::Opened(ticket, Ok(Box::new(other))));
+    bench.update(Msg::Opened(ticket, Ok(other)));
     assert_ne!(bench.wizard.kept().draft, before);
 }
 
