@@ -430,14 +430,7 @@ async fn run(
     how: How,
     stop: watch::Receiver<bool>,
 ) -> Told {
-    let nothing = |title: &str| Told {
-        fate: Fate::Nothing,
-        title: title.to_owned(),
-        details: Vec::new(),
-        remedy: None,
-        refused: Vec::new(),
-        aftermath: None,
-    };
+    let nothing = |title: &str| Told::new(Fate::Nothing, title);
     let Some(target) = target else { return nothing("Nothing was changed: there is no server behind this instance.") };
     let Some(state) = state else {
         return nothing("Nothing was changed: there is no place for a journal, because no home directory is known.");
@@ -601,14 +594,7 @@ fn details(done: &Done, committed: bool) -> Vec<String> {
 // ── sessions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async fn end(target: Option<Arc<Target>>, state: Option<PathBuf>, identity: Identity, order: &ending::Order) -> Told {
-    let nothing = |title: String| Told {
-        fate: Fate::Nothing,
-        title,
-        details: Vec::new(),
-        remedy: None,
-        refused: Vec::new(),
-        aftermath: None,
-    };
+    let nothing = |title: String| Told::new(Fate::Nothing, title);
     let Some(target) = target else { return nothing("Nothing was sent: there is no server here.".to_owned()) };
     let (kind, past) = match order.way {
         ending::Way::Cancel => (Signal::Cancel, "cancelled"),

@@ -360,14 +360,7 @@ impl Guide {
 
     fn act(&mut self, ticket: u64, plan: Approved, rehearse: bool) {
         let (Some(opened), tell) = (self.opened.clone(), self.tell.clone()) else { return };
-        let nothing = |title: String| Told {
-            fate: Fate::Nothing,
-            title,
-            details: Vec::new(),
-            remedy: None,
-            refused: Vec::new(),
-            aftermath: None,
-        };
+        let nothing = |title: String| Told::new(Fate::Nothing, title);
         let Some(state) = self.options.state.clone() else {
             let told = nothing("Nothing was changed: there is no place for a journal.".to_owned());
             let _ = tell.send(News::Acted(ticket, Box::new(told), Vec::new()));

@@ -176,6 +176,15 @@ pub struct Told {
     pub aftermath: Option<Box<Aftermath>>,
 }
 
+impl Told {
+    /// Nothing to tell but how it ended.
+    #[must_use]
+    pub fn new(fate: Fate, title: impl Into<String>) -> Told {
+        let (details, refused) = (Vec::new(), Vec::new());
+        Told { fate, title: title.into(), details, remedy: None, refused, aftermath: None }
+    }
+}
+
 /// What was found out and made once it was committed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Aftermath {

@@ -345,14 +345,7 @@ fn a_rehearsal_comes_back_to_the_plan_and_a_stale_plan_is_made_again() {
     bench.keys("r");
     let Some(Effect::Rehearse { ticket, .. }) = bench.effects.last() else { panic!("{:?}", bench.effects) };
     let ticket = *ticket;
-    let told = |fate, title: &str| Told {
-        fate,
-        title: title.into(),
-        details: Vec::new(),
-        remedy: None,
-        refused: Vec::new(),
-        aftermath: None,
-    };
+    let told = |fate, title: &str| Told::new(fate, title);
     bench.app.update(Msg::Act(ticket, ActNews::Over(told(Fate::Rehearsed, "Rehearsed: it works"))));
     bench.drawn();
     assert!(bench.text().contains("Rehearsed: it works") && bench.text().contains("Enter apply"), "{}", bench.text());
@@ -490,14 +483,7 @@ fn no_row_of_random_keys_approves_without_a_full_confirmation() {
                     _ => continue,
                 };
                 let fate = [Fate::Committed, Fate::Nothing, Fate::Unknown, Fate::Rehearsed][next(4)];
-                let told = Told {
-                    fate,
-                    title: "over".into(),
-                    details: Vec::new(),
-                    remedy: None,
-                    refused: vec![],
-                    aftermath: None,
-                };
+                let told = Told::new(fate, "over");
                 bench.app.update(Msg::Act(ticket, ActNews::Over(told)));
             }
             // the screen follows the keys two times in three

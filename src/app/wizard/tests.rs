@@ -628,14 +628,7 @@ fn leaving_keeps_the_answers_and_stops_what_runs() {
     bench.update(Msg::Key(Key::ctrl('c')));
     assert_eq!(bench.take(), [Effect::Stop(ticket)]);
     bench.shows("asked to stop");
-    let told = Told {
-        fate: Fate::Nothing,
-        title: "Nothing was changed: it was stopped.".to_owned(),
-        details: Vec::new(),
-        remedy: None,
-        refused: Vec::new(),
-        aftermath: None,
-    };
+    let told = Told::new(Fate::Nothing, "Nothing was changed: it was stopped.");
     bench.update(Msg::Act(ticket, ActNews::Over(told)));
     assert!(bench.take().contains(&Effect::Leave(Left::Kept)));
 }
