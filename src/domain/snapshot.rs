@@ -804,6 +804,14 @@ impl Index {
 }
 
 impl Catalog {
+    /// Tables of a schema that belong to no extension; partitions and foreign tables are some, views are none.
+    #[must_use]
+    pub fn tables_of(&self, schema: Oid) -> u64 {
+        let table = |k: Kind| matches!(k, Kind::Table | Kind::Partitioned | Kind::Foreign);
+        let groups = self.relations.iter().filter(|g| g.schema == schema && table(g.kind) && !g.extension);
+        groups.map(|g| u64::from(g.count)).sum()
+    }
+
     /// Name of a role; a dropped or unseen one is shown as its number in words.
     #[must_use]
     pub fn role_name(&self, oid: Oid) -> String {

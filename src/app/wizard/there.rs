@@ -10,7 +10,7 @@ use crate::{
         keymap::{Code, Key},
         view::{Line, Span, Tone},
     },
-    domain::snapshot::{Kind, Schema, Snapshot},
+    domain::snapshot::{Schema, Snapshot},
     text,
 };
 
@@ -23,12 +23,6 @@ pub(super) struct State {
 /// Schemas that belong to somebody.
 pub(super) fn schemas(snapshot: &Snapshot) -> impl Iterator<Item = &Schema> {
     snapshot.catalog.schemas.iter().filter(|s| !s.is_system() && !s.extension)
-}
-
-fn tables(snapshot: &Snapshot, schema: &Schema) -> u64 {
-    let table = |k: Kind| matches!(k, Kind::Table | Kind::Partitioned | Kind::Foreign);
-    let groups = snapshot.catalog.relations.iter().filter(|g| g.schema == schema.oid && table(g.kind) && !g.extension);
-    groups.map(|g| u64::from(g.count)).sum()
 }
 
 fn owner<'a>(snapshot: &'a Snapshot, schema: &Schema) -> &'a str {
@@ -74,7 +68,7 @@ impl Wizard {
                 let wrong = opened.wrong.iter().filter(|w| w.2.as_deref() == Some(&schema.name)).count();
                 let left = Line::new(&cell(&schema.name, names), Tone::Strong)
                     .and(&format!("  {}", cell(owner(snapshot, schema), 18)), Tone::Text)
-                    .and(&format!("  {:>6}  ", tables(snapshot, schema)), Tone::Text)
+                    .and(&format!("  {:>6}  ", snapshot.catalog.tables_of(schema.oid)), Tone::Text)
                     .and(&versions(snapshot, schema).join(", "), Tone::Text);
                 let right = match wrong {
                     0 => Line::empty(),

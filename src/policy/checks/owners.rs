@@ -162,8 +162,9 @@ fn findings(
     if !secure.is_empty() {
         let mut f = draft(Some(&secure), secure.len() as u32);
         f.id.push_str(":definer");
+        let (runs, does) = if secure.len() == 1 { ("runs", "does") } else { ("run", "do") };
         f.message = format!(
-            "{} of {} run with the rights of {present_name} (SECURITY DEFINER) and do not belong to {owner}.",
+            "{} of {} {runs} with the rights of {present_name} (SECURITY DEFINER) and {does} not belong to {owner}.",
             text::count(secure.len() as u64, "routine", "routines"),
             schema.name
         );

@@ -119,12 +119,15 @@ impl Draft {
     fn found(&mut self, snapshot: &Snapshot, found: &Policy) {
         let catalog = &snapshot.catalog;
         for schema in catalog.schemas.iter().filter(|s| !s.is_system() && !s.extension && s.name != AUDIT) {
-            let tables = tables(snapshot, schema.oid);
+            let relations = relations(snapshot, schema.oid);
             let guessed = found.services.iter().find(|s| s.schemas.contains(&schema.name));
             let mut service = DraftService::template(&schema.name);
             schema.name.clone_into(&mut service.schema);
             service.version_table = versions(snapshot, schema);
-            let count = text::count(tables, "table", "tables");
+            let count = match catalog.tables_of(schema.oid) {
+                0 if relations > 0 => text::count(relations, "object", "objects"),
+                n => text::count(n, "table", "tables"),
+            };
             let owner =
                 guessed.map(|g| g.role.as_str()).or_else(|| most(snapshot, schema.oid).map(|r| r.name.as_str()));
             if let (Some(role), "public") = (owner, schema.name.as_str()) {
@@ -136,9 +139,9 @@ impl Draft {
                 service.owner = (guessed.owner != guessed.role).then(|| guessed.owner.clone());
                 service.connection_limit = limit(snapshot, guessed.connection_limit);
                 // An empty public belongs to everybody who connects.
-                service.chosen = tables > 0 || schema.name != "public";
+                service.chosen = relations > 0 || schema.name != "public";
                 service.why = format!("{} owns or works with everything in {} ({count}).", guessed.role, schema.name);
-            } else if tables == 0 {
+            } else if relations == 0 {
                 let owner = catalog.roles.iter().find(|r| r.oid == real_owner(catalog, schema.owner));
                 let Some(owner) = owner.filter(|r| !administers(r)) else { continue };
                 service.role.clone_from(&owner.name);
@@ -280,7 +283,7 @@ fn limit(snapshot: &Snapshot, limit: Option<i32>) -> Option<i32> {
 }
 
 /// Tables and what is like them in a schema, extensions' left out.
-fn tables(snapshot: &Snapshot, schema: Oid) -> u64 {
+fn relations(snapshot: &Snapshot, schema: Oid) -> u64 {
     let groups = snapshot.catalog.relations.iter().filter(|g| g.schema == schema && !g.extension);
     groups.map(|g| u64::from(g.count)).sum()
 }
