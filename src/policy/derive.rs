@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    DatabaseRule, Exception, Finding, Group, Level, Policy, RoleRule, SchemaRule, Service, Severity, checks,
+    Accepted, DatabaseRule, Exception, Finding, Group, Level, Policy, RoleRule, SchemaRule, Service, Severity, checks,
     desired::{DATABASE_PREFIX, PUBLIC, Rights, is_compared, real_owner, required},
     judge::Judge,
     versions::Versions,
@@ -58,6 +58,7 @@ pub fn derive(snapshot: &Snapshot, matrix: &Matrix) -> Policy {
         }
     }
     let mut policy = book.policy;
+    policy.accepted = draft.not_inherited(&policy);
     Draft::tidy(&mut policy);
     policy
 }
@@ -342,15 +343,25 @@ impl Draft<'_> {
         levels
     }
 
+    /// Memberships that are there and give nothing without SET ROLE: as found, not faults.
+    fn not_inherited(&self, policy: &Policy) -> Vec<Accepted> {
+        let findings = self.found(&[Group::Roles], policy).into_iter().filter(|f| f.code == "membership-missing");
+        findings.map(|f| Accepted { finding: f.id, reason: AS_FOUND.to_owned(), instance: None }).collect()
+    }
+
     /// Findings of existence, grants and ownership that are left with a policy.
     fn ask(&self, policy: &Policy) -> Vec<Finding> {
+        self.found(ASKED, policy)
+    }
+
+    fn found(&self, groups: &[Group], policy: &Policy) -> Vec<Finding> {
         let local = policy.for_instance(&self.snapshot.instance, true);
         let lineages = Arc::new(Lineages::default());
         let judge = Judge::new(self.snapshot, self.matrix, Some(&local));
         let versions = Versions::new(self.snapshot, Some(&local), &lineages, self.matrix);
         let (mut findings, _) =
-            checks::run_groups(ASKED, self.snapshot, self.matrix, &judge, Some(&local), &lineages, &versions);
-        findings.retain(|f| ASKED.contains(&f.group) && f.severity > Severity::Info);
+            checks::run_groups(groups, self.snapshot, self.matrix, &judge, Some(&local), &lineages, &versions);
+        findings.retain(|f| groups.contains(&f.group) && f.severity > Severity::Info);
         findings
     }
 
@@ -358,8 +369,20 @@ impl Draft<'_> {
     fn cells(&self, book: &mut Book) -> bool {
         let local = book.policy.for_instance(&self.snapshot.instance, true);
         let judge = Judge::new(self.snapshot, self.matrix, Some(&local));
+        let all: Vec<(usize, usize)> = judge.differing().collect();
+        let differing: HashSet<(usize, usize)> = all.iter().copied().collect();
+        // What a group is excused from, its declared members are, too: they are asked again when it has its exception.
+        let by_group = |(role, schema): &(usize, usize)| {
+            judge.desired().is_some_and(|d| d.groups_of(*role).iter().any(|g| differing.contains(&(*g, *schema))))
+        };
+        let (members, first): (Vec<_>, Vec<_>) = all.into_iter().partition(by_group);
+        self.excuse(book, &judge, &first) || self.excuse(book, &judge, &members)
+    }
+
+    /// Makes exceptions of what is too much in these cells, and takes back guesses that they contradict.
+    fn excuse(&self, book: &mut Book, judge: &Judge<'_>, cells: &[(usize, usize)]) -> bool {
         let mut changed = false;
-        for (role, schema) in judge.differing().collect::<Vec<_>>() {
+        for &(role, schema) in cells {
             let catalog = &self.snapshot.catalog;
             let (Some(role_name), Some(schema_name)) =
                 (catalog.roles.get(role).map(|r| &r.name), catalog.schemas.get(schema).map(|s| &s.name))
@@ -672,6 +695,43 @@ mod tests {
         let exception = &policy.exceptions[0];
         assert_eq!((exception.role.as_str(), exception.objects.as_slice()), ("odd", &["a".to_owned()][..]));
         assert_eq!(left(&f, &policy), Vec::<String>::new());
+    }
+
+    #[test]
+    fn members_of_a_group_need_no_exception_of_their_own() {
+        let f = Fixture::new()
+            .role("app")
+            .group("readers")
+            .role("one")
+            .role("two")
+            .member("readers", "one")
+            .member("readers", "two")
+            .schema("s", "app")
+            .table("s", "a", "app")
+            .table("s", "b", "app")
+            .table("s", "c", "app")
+            .grant_schema("s", "readers", "USAGE")
+            .grant("s.a", "readers", "SELECT")
+            .grant("s.b", "readers", "SELECT");
+        for f in [f.clone(), f.without_names()] {
+            let policy = derived(&f);
+            let of: Vec<&str> = policy.exceptions.iter().map(|e| e.role.as_str()).collect();
+            assert_eq!(of, ["readers"]);
+            assert_eq!(left(&f, &policy), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn a_membership_that_is_not_inherited_is_listed_as_found() {
+        let f = Fixture::new()
+            .group("readers")
+            .role("lazy")
+            .membership("readers", "lazy", |m| m.inherit = false)
+            .schema("s", "readers")
+            .table("s", "a", "readers");
+        let policy = derived(&f);
+        let accepted: Vec<&str> = policy.accepted.iter().map(|a| a.finding.as_str()).collect();
+        assert_eq!(accepted, ["membership-missing:lazy:readers"]);
     }
 
     proptest! {

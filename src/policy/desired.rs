@@ -64,6 +64,17 @@ impl Rights {
         }
     }
 
+    /// Those of the rights that are among `privileges`, of whatever kind.
+    #[must_use]
+    pub const fn and(self, privileges: Privileges) -> Rights {
+        Rights {
+            schema: self.schema.and(privileges),
+            tables: self.tables.and(privileges),
+            sequences: self.sequences.and(privileges),
+            routines: self.routines.and(privileges),
+        }
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         KINDS.iter().all(|k| self.of(*k).is_empty())
@@ -161,6 +172,17 @@ struct Declared {
     want: Want,
     /// It owns a schema that has no declared owner: everything is allowed to it, to its members nothing by that.
     found_owner: bool,
+    /// What exceptions for the whole schema allow it, and with it its declared members.
+    excepted: Rights,
+    /// Exceptions speak of single objects.
+    single: bool,
+}
+
+impl Declared {
+    /// What a declared member may do because this role may.
+    const fn lends(&self) -> Rights {
+        self.want.allowed.union(self.excepted)
+    }
 }
 
 /// What the policy says of one schema.
@@ -288,8 +310,9 @@ impl Desired {
         let mut want = own.map(|d| d.want);
         for of_group in self.groups_of(role).iter().filter_map(|group| self.own(*group, schema)) {
             let want = want.get_or_insert_default();
-            want.allowed = want.allowed.union(of_group.want.allowed);
+            want.allowed = want.allowed.union(of_group.lends());
             want.levels = want.levels.union(of_group.want.levels.without(Level::Own));
+            want.excepted |= of_group.single;
         }
         for (rights, _) in self.everywhere.iter().filter(|(_, roles)| get(roles, role)) {
             let want = want.get_or_insert_default();
@@ -323,9 +346,14 @@ impl Desired {
     /// What is allowed in a schema only by declared memberships: rights, and bits of the roles that have them so.
     pub fn allowed_to_members(&self, schema: usize) -> impl Iterator<Item = (Rights, &[u64])> {
         let declared = self.declared.get(schema).into_iter().flatten();
-        let by_group =
-            declared.filter_map(|d| Some((d.want.allowed, self.members.get(&(d.role as usize))?.as_slice())));
+        let by_group = declared.filter_map(|d| Some((d.lends(), self.members.get(&(d.role as usize))?.as_slice())));
         by_group.chain(self.everywhere.iter().map(|(rights, roles)| (*rights, roles.as_slice())))
+    }
+
+    /// Bits of the declared members of groups that exceptions allow something on single objects of a schema.
+    pub fn excepted_singly(&self, schema: usize) -> impl Iterator<Item = &[u64]> {
+        let declared = self.declared.get(schema).into_iter().flatten().filter(|d| d.single);
+        declared.filter_map(|d| self.members.get(&(d.role as usize)).map(Vec::as_slice))
     }
 
     /// The policy names this role.
@@ -350,14 +378,15 @@ impl Desired {
         self.schemas.get(schema).is_some_and(|s| s.judged)
     }
 
-    /// Exceptions for PUBLIC or a role in a schema.
+    /// Exceptions for PUBLIC or a role in a schema, and those for groups that the role is in by declared memberships.
     pub fn exceptions_of(&self, who: Who, schema: usize) -> impl Iterator<Item = &Exception> {
-        let role = match who {
-            Who::Public => None,
-            Who::Role(role) => Some(role),
+        let (role, groups) = match who {
+            Who::Public => (None, &[][..]),
+            Who::Role(role) => (Some(role), self.groups_of(role)),
         };
-        let list = self.excepted.get(&(role, schema)).map(Vec::as_slice).unwrap_or_default();
-        list.iter().filter_map(|i| self.exceptions.get(*i))
+        let all = std::iter::once(role).chain(groups.iter().map(|group| Some(*group)));
+        let lists = all.filter_map(move |role| self.excepted.get(&(role, schema)));
+        lists.flatten().filter_map(|i| self.exceptions.get(*i))
     }
 }
 
@@ -595,7 +624,16 @@ impl Builder<'_> {
             }
             let role = self.name_role(&exception.role);
             if let (Some(role), Some(schema)) = (role, schema) {
-                self.declared(role, schema, |d| d.want.excepted = true);
+                let privileges: Privileges = exception.privileges.iter().copied().collect();
+                let version = self.out.version_num;
+                self.declared(role, schema, |d| {
+                    d.want.excepted = true;
+                    if exception.objects.is_empty() {
+                        d.excepted = d.excepted.union(Rights::all(version).and(privileges));
+                    } else {
+                        d.single = true;
+                    }
+                });
                 self.out.excepted.entry((Some(role), schema)).or_default().push(i);
             }
         }

@@ -322,6 +322,7 @@ impl<'a> Judge<'a> {
         }
         if of.named {
             self.excuse_members(desired, schema, out);
+            self.count_members(desired, schema, out);
             for role in desired.roles_of(schema).filter(|r| desired.compares(*r) && desired.names_role(*r)) {
                 let Some(want) = desired.want(role, schema) else { continue };
                 let exceptions = || desired.exceptions_of(Who::Role(role), schema);
@@ -374,6 +375,22 @@ impl<'a> Judge<'a> {
         }
         for ((word, member), excess) in out.iter_mut().zip(members).zip(beyond.excess) {
             *word &= !member | excess;
+        }
+    }
+
+    /// Takes the roles out of `out` that have here no more than exceptions for single objects allow their declared groups:
+    /// these have to be counted.
+    fn count_members(&self, desired: &Desired, schema: usize, out: &mut [u64]) {
+        let mut members = vec![0; out.len()];
+        for bits in desired.excepted_singly(schema) {
+            or_into(&mut members, bits);
+        }
+        members.iter_mut().zip(out.iter()).for_each(|(member, differs)| *member &= differs);
+        for role in ones(&members) {
+            if let (Some(Drift::None), Some(word)) = (self.cell(Who::Role(role), schema).drift, out.get_mut(role / 64))
+            {
+                *word &= !(1 << (role % 64));
+            }
         }
     }
 
@@ -705,6 +722,33 @@ mod tests {
         assert_eq!((judged.drift, judged.declared), (Some(Drift::None), Some(vec![Level::Read])));
     }
 
+    #[test]
+    fn what_a_group_is_excused_from_its_declared_members_are_too() {
+        let grouped = Fixture::new()
+            .role("langflow_app")
+            .group("app_ro")
+            .role("reader")
+            .member("app_ro", "reader")
+            .schema("langflow", "langflow_app")
+            .table("langflow", "flow", "langflow_app")
+            .table("langflow", "message", "langflow_app")
+            .grant_schema("langflow", "app_ro", "USAGE")
+            .grant("langflow.flow", "app_ro", "SELECT");
+        let rules = |objects: &str| {
+            format!(
+                "[[service]]\nname='l'\nschema='langflow'\nrole='langflow_app'\n\
+                 [[role]]\nname='app_ro'\naccess={{langflow=['usage']}}\n[[role]]\nname='reader'\nmember_of=['app_ro']\n\
+                 [[exception]]\nrole='app_ro'\nschema='langflow'\nprivileges=['SELECT']\n{objects}\nreason='x'\n"
+            )
+        };
+        for (objects, differ) in [("", 0), ("objects=['flow']", 0), ("objects=['message']", 2)] {
+            let case = grouped.clone().policy(&rules(objects)).case();
+            assert_eq!(case.judge().cells().unwrap().1, differ, "{objects}");
+            let drift = cell(&case, "reader", "langflow").drift;
+            assert_eq!(drift == Some(Drift::None), differ == 0, "{objects}");
+        }
+    }
+
     proptest::proptest! {
         #![proptest_config(crate::policy::checks::arbitrary::cases())]
         /// Comparing without counting and counting every cell say the same, under a policy that speaks of some of it.
@@ -713,7 +757,9 @@ mod tests {
             let rules = "[[service]]\nname='l'\nschema='langflow'\nrole='langflow_app'\naccess={public=['read','append']}\n\
                 [[role]]\nname='reader'\naccess={langflow=['read'],public=['write']}\nmember_of=['g_ro','pg_read_all_data']\n\
                 [[role]]\nname='g_ro'\naccess={langflow=['all']}\n\
-                [[exception]]\nrole='reader'\nschema='langflow'\nprivileges=['INSERT','USAGE']\nobjects=['o1','o2']\nreason='x'\n";
+                [[exception]]\nrole='reader'\nschema='langflow'\nprivileges=['INSERT','USAGE']\nobjects=['o1','o2']\nreason='x'\n\
+                [[exception]]\nrole='g_ro'\nschema='public'\nprivileges=['SELECT']\nobjects=['o1']\nreason='x'\n\
+                [[exception]]\nrole='g_ro'\nschema='public'\nprivileges=['UPDATE']\nreason='x'\n";
             for undeclared in ["report", "ignore"] {
                 let case = f.clone().policy(&format!("undeclared='{undeclared}'\n{rules}")).case();
                 let judge = case.judge();
