@@ -23,6 +23,7 @@ mod grant_option_excess;
 mod membership;
 mod misplaced;
 mod owners;
+mod owns_undeclared;
 mod public_privilege;
 mod rls;
 mod rls_bypassed_by_view;
@@ -154,6 +155,7 @@ pub const CHECKS: &[Check] = &[
     // ownership, place
     owners::SCHEMA_CHECK,
     owners::OBJECT_CHECK,
+    owns_undeclared::CHECK,
     misplaced::OBJECT_CHECK,
     misplaced::EXTENSION_CHECK,
     // roles
