@@ -1,5 +1,6 @@
 //! `public-privilege`: PUBLIC holds something in a named schema. What PostgreSQL gives PUBLIC by itself is left alone:
 //! EXECUTE on routines, and USAGE on the schema `public`. No policy can give PUBLIC anything, except by an exception.
+//! Without a policy only what hands data and schemas to everybody is told, and nothing is fixed: who needs it is not said.
 
 use super::{
     Check, Code, Context,
@@ -22,10 +23,20 @@ pub const CODE: Code = Code {
           PUBLIC holds it.",
 };
 
-pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: false, run };
+pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: true, run };
+
+/// Rights with which everybody can change what is there.
+const CHANGING: Privileges = Privileges::of(&[
+    Privilege::Insert,
+    Privilege::Update,
+    Privilege::Delete,
+    Privilege::Truncate,
+    Privilege::Trigger,
+    Privilege::Create,
+]);
 
 fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
-    let Some(desired) = entries::desired(context) else { return };
+    let Some(desired) = entries::desired(context) else { return without_policy(context, out) };
     for position in entries::named_schemas(desired) {
         let Some(schema) = entries::schema(context, position) else { continue };
         // `public` comes with USAGE for PUBLIC
@@ -43,8 +54,45 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
+fn without_policy(context: &Context<'_>, out: &mut Vec<Finding>) {
+    for (position, schema) in context.catalog.schemas.iter().enumerate().filter(|(_, s)| !s.is_system() && !s.extension)
+    {
+        let usage = context
+            .matrix
+            .rights(context.catalog, Who::Public, ObjectKind::Schema, schema.owner, &schema.acl)
+            .contains(Privilege::Usage);
+        for excess in entries::excess(context, Who::Public, position, Rights::NONE, &[]) {
+            let schemas_own = excess.kind == ObjectKind::Schema;
+            // without USAGE, rights on what is in it do not work for everybody
+            if !CHANGING.contains(excess.privilege) || !(schemas_own || usage) {
+                continue;
+            }
+            let mut f = told(draft(context, None, position, &schema.name, &excess), &schema.name, &excess);
+            f.remedy =
+                "Revoke it from PUBLIC, after granting it to those who need it; a policy (`pgmoat policy derive`) \
+                        says who that is, and `pgmoat plan` does both."
+                    .into();
+            if schemas_own && schema.name == "public" && context.snapshot.server.version_num < 150_000 {
+                f.severity = Severity::Info;
+                f.message.push_str(" Before 15 every database is made so.");
+            }
+            out.push(f);
+        }
+    }
+}
+
 fn finding(context: &Context<'_>, desired: &Desired, position: usize, schema: &str, excess: &Excess) -> Finding {
-    let mut f = draft(context, desired, position, schema, excess);
+    let mut f = told(draft(context, Some(desired), position, schema, excess), schema, excess);
+    f.fix = fix(context, desired, position, schema, excess);
+    f.remedy = format!(
+        "Revoke it from PUBLIC; roles that the policy gives {} are granted it themselves first.",
+        excess.privilege
+    );
+    f
+}
+
+/// A finding with what it says.
+fn told(mut f: Finding, schema: &str, excess: &Excess) -> Finding {
     let share = entries::share(excess.count, excess.total, excess.kind);
     if excess.kind == ObjectKind::Schema {
         f.observed = excess.privilege.to_string();
@@ -56,11 +104,6 @@ fn finding(context: &Context<'_>, desired: &Desired, position: usize, schema: &s
         entries::list_objects(&mut f, schema, excess.names.as_deref(), u64::from(excess.count));
     }
     f.expected = "none".into();
-    f.fix = fix(context, desired, position, schema, excess);
-    f.remedy = format!(
-        "Revoke it from PUBLIC; roles that the policy gives {} are granted it themselves first.",
-        excess.privilege
-    );
     f
 }
 
@@ -96,7 +139,7 @@ fn fix(
 }
 
 fn excepted(context: &Context<'_>, desired: &Desired, position: usize, schema: &str, excess: &Excess) -> Finding {
-    let mut f = draft(context, desired, position, schema, excess);
+    let mut f = draft(context, Some(desired), position, schema, excess);
     f.id.push_str(":excepted");
     f.severity = Severity::Info;
     f.observed = format!("{} on {}", excess.privilege, entries::share(excess.excepted, excess.total, excess.kind));
@@ -107,10 +150,10 @@ fn excepted(context: &Context<'_>, desired: &Desired, position: usize, schema: &
     f
 }
 
-fn draft(context: &Context<'_>, desired: &Desired, position: usize, schema: &str, excess: &Excess) -> Finding {
+fn draft(context: &Context<'_>, desired: Option<&Desired>, position: usize, schema: &str, excess: &Excess) -> Finding {
     let mut f = context.draft(&CODE);
     f.id = format!("{}:{PUBLIC}:{schema}:{}:{}", CODE.code, excess.kind.singular(), excess.privilege);
-    f.service = entries::service_of(context, desired, position);
+    f.service = desired.and_then(|desired| entries::service_of(context, desired, position));
     f.schema = Some(schema.to_owned());
     f.privilege = Some(excess.privilege);
     f.via = Some(PUBLIC.to_owned());
@@ -123,6 +166,24 @@ mod tests {
     use crate::domain::change::{Change, Grantee};
 
     const POLICY: &str = "[[service]]\nname='s'\nschema='s'\nrole='app'\n[[schema]]\nname='public'\n";
+
+    #[test]
+    fn without_a_policy_only_what_lets_everybody_change_things_is_told() {
+        let bare = || Fixture::new().role("app").schema("s", "app").table("s", "a", "app").table("s", "b", "app");
+        assert!(bare().case().of("public-privilege").is_empty());
+        let dead = bare().grant("s.a", "PUBLIC", "SELECT, INSERT");
+        assert!(dead.clone().case().of("public-privilege").is_empty(), "nobody gets there without USAGE");
+        let case = dead.grant_schema("s", "PUBLIC", "USAGE").case();
+        let found = case.of("public-privilege");
+        assert_eq!(found.len(), 1, "reading may be meant: {found:?}");
+        assert_eq!((found[0].observed.as_str(), &found[0].fix), ("1 of 2 tables", &None));
+        let made = bare().grant_schema("s", "PUBLIC", "CREATE").case().only("public-privilege");
+        assert_eq!(made.severity, Severity::Error);
+        for (version, severity) in [(140_000, Severity::Info), (150_000, Severity::Error)] {
+            let public = bare().version(version).grant_schema("public", "PUBLIC", "CREATE");
+            assert_eq!(public.case().only("public-privilege").severity, severity);
+        }
+    }
 
     fn base() -> Fixture {
         Fixture::new().role("app").schema("s", "app").table("s", "a", "app").function("s", "f()", "app").policy(POLICY)
