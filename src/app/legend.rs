@@ -18,6 +18,7 @@ pub fn of(pane: &str) -> &'static [(&'static str, &'static str)] {
         "grants" => &[
             ("own all …", "the level that holds, or that should hold where something is missing"),
             ("some", "rights, but less than any level"),
+            ("*", "more than the level, by an exception or through PUBLIC; the lines below say what"),
             ("−n", "n privileges are missing"),
             ("+n", "n privileges are too much"),
             ("−own", "does not own all that it should"),

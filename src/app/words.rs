@@ -9,6 +9,7 @@ use crate::{
     },
     policy::{
         Level,
+        desired::{Rights, allowed},
         judge::{Difference, Drift, Judged},
         judgement::Judgement,
     },
@@ -78,7 +79,7 @@ pub fn differences(list: &[Difference]) -> Vec<String> {
 /// colour. What PUBLIC should not have is no role's difference and is counted apart.
 #[must_use]
 pub fn cell_of(j: &Judgement, who: Who, schema: usize, judged: &Judged) -> Line {
-    let line = cell(judged);
+    let line = cell(judged, who == Who::Public);
     if who != Who::Public {
         return line;
     }
@@ -89,7 +90,26 @@ pub fn cell_of(j: &Judgement, who: Who, schema: usize, judged: &Judged) -> Line 
     if excess > 0 { line.and(&format!(" +{excess}"), Tone::Excess) } else { line }
 }
 
-fn cell(judged: &Judged) -> Line {
+/// Something is effective that neither the level nor a difference tells; `public`: CREATE is told apart.
+fn beyond(judged: &Judged, public: bool) -> bool {
+    let levels = judged.level.iter().filter_map(|word| Level::ALL.into_iter().find(|l| l.word() == *word));
+    let told = levels.fold(Rights::NONE, |all, level| all.union(allowed(level, u32::MAX)));
+    if judged.level.is_empty() || judged.level == ["usage"] {
+        return false; // "some", or nothing but USAGE
+    }
+    let excess = |kind: ObjectKind| -> Privileges {
+        judged.excess.iter().filter(|d| d.kind == kind).map(|d| d.privilege).collect()
+    };
+    let schema = judged.cell.schema().minus(if public { Privilege::Create.into() } else { Privileges::NONE });
+    let held = [
+        (ObjectKind::Schema, schema),
+        (ObjectKind::Table, judged.cell.judged_tables.on_any()),
+        (ObjectKind::Sequence, judged.cell.judged_sequences.on_any()),
+    ];
+    held.into_iter().any(|(kind, held)| !held.minus(told.of(kind)).minus(excess(kind)).is_empty())
+}
+
+fn cell(judged: &Judged, public: bool) -> Line {
     if judged.cell.superuser {
         return Line(vec![Span::known("su", Tone::Superuser)]);
     }
@@ -126,6 +146,9 @@ fn cell(judged: &Judged) -> Line {
         (list, _) => list.join("+"),
     };
     line = line.and(&word, if undeclared { Tone::Excess } else { tone });
+    if beyond(judged, public) {
+        line = line.known("*", Tone::Dim);
+    }
     if judged.cell.dead {
         line = line.known(" dead", Tone::Warning);
     }

@@ -34,7 +34,8 @@ pub fn text(report: &mut Report, grids: &[Grid<'_>]) -> Result<(), Failure> {
         }
     }
     if !grids.is_empty() {
-        let legend = "own, all, write … levels · some: less than a level · −n privileges missing · −own does not own all \
+        let legend = "own, all, write … levels · * more than the level (--format csv says what) · some: less than a level · \
+                      “·” nothing of its own: what PUBLIC may do, everybody may · −n privileges missing · −own does not own all \
                       it should · +n too much · ! not declared · ◂ through a membership · dead: no USAGE on the schema · \
                       su superuser · ? unknown";
         report.blank()?;
