@@ -276,9 +276,10 @@ impl Context {
             }
             let place = match &one.policy {
                 Some(path) => {
-                    // A policy given for all belongs to the instance that the configuration gives it to, if any.
-                    let mut owners = named.iter().filter(|(_, p)| same(p, path)).peekable();
-                    let home = owners.peek().is_none() || owners.any(|(owner, _)| *owner == one.name);
+                    // What a policy says without an instance is about whatever it was given for, unless it speaks of that
+                    // as lying elsewhere.
+                    let owned = named.iter().any(|(owner, p)| *owner == one.name && same(p, path));
+                    let home = owned || !policies.load(path)?.elsewhere().contains(one.name.as_str());
                     Some(Place { path: path.clone(), home })
                 }
                 None => self.of_others(&one.name, &named, &mut policies)?,
