@@ -34,7 +34,7 @@ use crate::{
     policy::judgement::Judgement,
     server::{
         Reader, Want,
-        apply::{self, ApplyOptions, Done, Outcome, Reason, preflight::preflight},
+        apply::{self, ApplyOptions, Done, Outcome, Reason, now, preflight::preflight},
         signal::{self, Signal},
     },
     text,
@@ -95,6 +95,7 @@ impl Acts {
     /// Makes a plan; the answer comes as news of the ticket.
     pub(super) fn plan(&self, ticket: u64, instance: usize, ask: Ask, judgement: Option<Arc<Judgement>>) {
         let (target, tell, state) = (self.target(instance), self.tell.clone(), self.state.clone());
+        let server = target.clone();
         apart(async move || {
             let made = match (target, judgement) {
                 (Some(target), Some(judgement)) => match ask {
@@ -111,6 +112,10 @@ impl Acts {
                 },
                 (None, _) => Err(vec!["There is no server behind this instance.".to_owned()]),
                 (_, None) => Err(vec!["The server has not answered yet.".to_owned()]),
+            };
+            let made = match (made, server) {
+                (Ok(ready), Some(server)) => Ok(Ready { now: now::in_the_way(&server, &ready.plan).await, ..ready }),
+                (made, _) => made,
             };
             let _ = tell.send(Msg::Act(ticket, ActNews::Ready(made.map(Box::new))));
         });
@@ -337,7 +342,8 @@ pub(super) fn ready(judged: &Judgement, plan: Plan, title: String, meaning: Mean
     let lacks = preflight(&judged.snapshot, &matrix, &plan).iter().map(ToString::to_string).collect();
     let (questions, after) = (Vec::new(), After::default());
     let plan = plan.called(title.as_str());
-    let mut ready = Ready { title, plan, meaning, cells: Vec::new(), settles, remaining: 0, lacks, questions, after };
+    let (cells, now) = (Vec::new(), Vec::new());
+    let mut ready = Ready { title, plan, meaning, cells, settles, remaining: 0, lacks, now, questions, after };
     if let Ok(after) = predict::predict(&judged.snapshot, ready.plan.steps.iter().map(|s| &s.change)) {
         let after = Judgement::new(Arc::new(after), judged.policy.clone(), Arc::clone(&judged.lineages), None);
         ready.cells = lines::cells(judged, &after, &ready.plan);

@@ -13,6 +13,7 @@ use super::read::{
     catalog::{self, CatalogRead, Hints},
     depends,
     isolation::{self, Asked},
+    life::{self, Holder},
     objects,
     shapes::{self, ShapesRead},
     sizes::{self, Exact},
@@ -278,6 +279,15 @@ impl Reader {
         let limits = Limits { statement_ms: self.limits.statement_ms * 4, ..self.limits };
         let read = isolation::asked(&self.connected.client, &self.facts, limits, roles, schemas);
         bounded("what the roles can reach", self.limits.unit * 4, &self.connected, &mut self.broken, read).await
+    }
+
+    /// The sessions that hold locks on these relations at the moment.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub(crate) async fn holders(&mut self, names: Vec<String>) -> Result<Vec<Holder>, ServerError> {
+        let read = life::holders(&self.connected.client, &self.facts, self.limits, names);
+        bounded("the sessions in the way", self.limits.single(), &self.connected, &mut self.broken, read).await
     }
 
     /// Estimated sizes of all schemas and the size of the database.

@@ -274,6 +274,29 @@ fn an_interrupted_action_says_that_nothing_was_changed() {
     small.run(&["plan"]).exits(1);
 }
 
+/// Before anything is confirmed the plan says who holds a lock that it needs, and that nobody does.
+#[test]
+fn a_plan_says_who_is_in_the_way_of_its_locks() {
+    let small = Small::new("act_now", "development");
+    small.sql("alter table act_now.t add column tenant_id text; create schema other authorization act_now_app");
+    let rls = ["setup-rls", "small", "--tables", "act_now.t"];
+    let ran = small.run(&rls).exits(4);
+    assert!(ran.out.contains("At the moment nobody holds a lock on the table"), "{}", ran.out);
+    let cluster = shared(cluster::newest()).unwrap();
+    let runtime = runtime();
+    let (pid, blocker) = runtime.block_on(async {
+        let client = connect(cluster.cluster(), SUPERUSER, &small.database).await;
+        client.batch_execute("set application_name = 'report'; begin; select from act_now.t").await.unwrap();
+        let row = client.query_one("select pg_backend_pid()", &[]).await.unwrap();
+        (row.get::<_, i32>(0), client)
+    });
+    let ran = small.run(&rls).exits(4);
+    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let named = format!("In the way at the moment: pid {pid} of {SUPERUSER} (report), idle in transaction");
+    assert!(flat.contains(&named) && flat.contains("It holds a lock on act_now.t"), "{flat}");
+    runtime.block_on(async { blocker.batch_execute("rollback").await.unwrap() });
+}
+
 /// Whoever reads the output goes away before COMMIT: what was set is written down all the same.
 #[test]
 fn a_password_that_was_set_is_never_lost_with_the_output() {

@@ -513,4 +513,13 @@ fn a_derived_policy_finds_nothing_missing_and_nothing_too_much() {
         .collect();
     assert!(accused.is_empty(), "{accused:?}");
     assert_eq!(check["summary"]["instances"][0]["cells_differing"], 0);
+    // It says the same of this connection when an instance of the configuration has it, too.
+    let config = format!("[[instance]]\nname='engarde'\nurl='{}'\npolicy='{path}'\n", url("engarde"));
+    let config = moat.file("owner.toml", &config);
+    let ids = |check: &Value| -> Vec<String> {
+        let all = check["findings"].as_array().unwrap().iter();
+        all.map(|f| f["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let again = moat.run(&["-c", &config, "check", &url("engarde"), "--policy", path, "--format", "json"]).json();
+    assert_eq!(ids(&again), ids(&check));
 }

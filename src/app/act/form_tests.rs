@@ -129,6 +129,7 @@ impl Bench {
             settles: 0,
             remaining: 0,
             lacks: Vec::new(),
+            now: Vec::new(),
             questions: Vec::new(),
             after,
         };

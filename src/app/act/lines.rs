@@ -58,6 +58,12 @@ pub(super) fn plan(ready: &Ready, full: bool) -> Vec<Section> {
         };
         sections.insert(0, section);
     }
+    if !ready.now.is_empty() {
+        let lines = ready.now.iter().map(|sentence| indented(2, Line::new(sentence, Tone::Text)));
+        let section =
+            Section { title: title("Locks at the moment"), hint: String::new(), lines: lines.collect(), folded: false };
+        sections.insert(1 + usize::from(!ready.lacks.is_empty()), section);
+    }
     if !plan.left.is_empty() {
         let lines = plan
             .left

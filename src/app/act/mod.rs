@@ -100,6 +100,8 @@ pub struct Ready {
     pub remaining: usize,
     /// Steps that the login cannot do, and what right it lacks.
     pub lacks: Vec<String>,
+    /// Who is in the way of its locks at the moment, and for how long they will be held; empty where it takes none.
+    pub now: Vec<String>,
     /// What nothing decides but a person; the plan is without it.
     pub questions: Vec<Question>,
     pub after: After,

@@ -71,6 +71,7 @@ pub(crate) fn ready(instance: &Instance) -> Ready {
         settles: changes.len(),
         remaining: 0,
         lacks: Vec::new(),
+        now: Vec::new(),
         questions: Vec::new(),
         after: After::default(),
     }

@@ -171,6 +171,7 @@ impl Bench {
             settles: plan.steps.len(),
             remaining: 0,
             lacks: Vec::new(),
+            now: Vec::new(),
             questions: Vec::new(),
             after: After::default(),
             plan,
@@ -438,6 +439,7 @@ fn nothing_is_confirmed_before_it_was_seen() {
         settles: 1,
         remaining: 0,
         lacks: Vec::new(),
+        now: Vec::new(),
         questions: Vec::new(),
         after: After::default(),
     });

@@ -218,7 +218,10 @@ impl Sitting<'_> {
         }
         if !plan.is_empty() {
             let snapshot = (*plans.judged.judgement.snapshot).clone();
-            plan::show(self.report, &Made { plan: plan.clone(), snapshot, lacks: plans.judged.lacks.clone() })?;
+            plan::show(
+                self.report,
+                &Made { plan: plan.clone(), snapshot, lacks: plans.judged.lacks.clone(), now: Vec::new() },
+            )?;
         }
         self.shown(&files)?;
         if let Some(path) = self.args.save_sql.clone() {

@@ -20,7 +20,10 @@ use crate::{
     policy::judgement::Judgement,
     server::{
         Reader, Want,
-        apply::preflight::{Lack, preflight},
+        apply::{
+            now,
+            preflight::{Lack, preflight},
+        },
     },
     text,
 };
@@ -36,13 +39,23 @@ pub struct Made {
     pub snapshot: Snapshot,
     /// Steps that the connected role cannot do.
     pub lacks: Vec<Lack>,
+    /// Who is in the way of its locks at the moment.
+    pub now: Vec<String>,
 }
 
 impl Made {
     fn new(plan: Plan, snapshot: Snapshot) -> Made {
         let matrix = Matrix::new(&snapshot.catalog, &snapshot.server);
         let lacks = preflight(&snapshot, &matrix, &plan);
-        Made { plan, snapshot, lacks }
+        Made { plan, snapshot, lacks, now: Vec::new() }
+    }
+
+    /// With who is in the way of its locks at the moment, where there is a server to ask.
+    async fn looked(mut self, reader: Option<&mut Reader>) -> Made {
+        if let Some(reader) = reader {
+            self.now = now::on(reader, &self.plan).await;
+        }
+        self
     }
 }
 
@@ -116,7 +129,7 @@ pub async fn to_policy(target: &Target, only: &[String]) -> Result<Made, Failure
         if first.is_empty() || reader.is_none() {
             let settled: BTreeSet<&String> = plan.steps.iter().flat_map(|s| &s.resolves).collect();
             let asked = format!("Fix {}", text::count(settled.len() as u64, "finding", "findings"));
-            return Ok(Made::new(plan.called(asked), snapshot));
+            return Ok(Made::new(plan.called(asked), snapshot).looked(reader.as_mut()).await);
         }
         wanted.extend(first);
     }
@@ -149,7 +162,7 @@ pub async fn from_ground(
     complete(&mut snapshot, reader.as_mut(), &wanted).await?;
     let plan = make(&snapshot)?;
     // What it touches besides: then the making has to see that, too.
-    Ok(Made::new(plan, snapshot))
+    Ok(Made::new(plan, snapshot).looked(reader.as_mut()).await)
 }
 
 /// A plan made of a fresh picture in which the objects of these schemas, and of those the plan touches, are known.
@@ -186,7 +199,7 @@ pub async fn from_columns(
         let missing: Vec<String> =
             unread(&snapshot, &plan.ground).into_iter().filter(|s| !wanted.contains(s)).collect();
         if missing.is_empty() || reader.is_none() {
-            return Ok(Made::new(plan, snapshot));
+            return Ok(Made::new(plan, snapshot).looked(reader.as_mut()).await);
         }
         wanted.extend(missing);
     }
@@ -224,7 +237,7 @@ pub async fn from_dependencies(
         let missing: Vec<String> =
             unread(&snapshot, &plan.ground).into_iter().filter(|s| !wanted.contains(s)).collect();
         if missing.is_empty() {
-            return Ok(Made::new(plan, snapshot));
+            return Ok(Made::new(plan, snapshot).looked(reader.as_mut()).await);
         }
         wanted.extend(missing);
     }

@@ -67,6 +67,9 @@ pub fn write(report: &mut Report, made: &Made) -> Result<(), Failure> {
         let words = format!("{} cannot do this: {lack}", made.snapshot.server.current_user);
         report.paragraph(2, "! right: ", &words, Tone::Error)?;
     }
+    for sentence in &made.now {
+        report.paragraph(2, "  now: ", sentence, Tone::Dim)?;
+    }
     report.line().tone(&sum(plan), if plan.is_empty() { Tone::Good } else { Tone::Strong }).end()
 }
 

@@ -155,7 +155,6 @@ pub const CHECKS: &[Check] = &[
     // ownership, place
     owners::SCHEMA_CHECK,
     owners::OBJECT_CHECK,
-    owns_undeclared::CHECK,
     misplaced::OBJECT_CHECK,
     misplaced::EXTENSION_CHECK,
     // roles

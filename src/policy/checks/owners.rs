@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Check, Code, Context, entries};
+use super::{Check, Code, Context, entries, owns_undeclared};
 use crate::{
     domain::{
         ObjectKind, Oid,
@@ -116,6 +116,7 @@ fn run_objects(context: &Context<'_>, out: &mut Vec<Finding>) {
             findings(context, desired, position, owner, kind, present, (count, total), out);
         }
     }
+    owns_undeclared::run(context, out);
 }
 
 /// The object's owner is not one that the policy accepts; roles of the platform are left alone.

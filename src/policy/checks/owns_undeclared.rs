@@ -1,19 +1,18 @@
 //! `object-owner` where no owner is declared: objects of a named schema belong to a role that the policy gives less there
 //! than an owner has by being one. Nothing can be revoked from an owner, so there is no fix; other owners are judged by
-//! `owners`.
+//! `owners`, which begins this.
 
 use std::collections::BTreeMap;
 
-use super::{Check, Context, entries, owners::OBJECT};
+use super::{Context, entries, owners::OBJECT};
 use crate::{
     domain::{ObjectKind, Privileges, effective::Who},
     policy::Finding,
     text,
 };
 
-pub const CHECK: Check = Check { codes: &[OBJECT], slow: false, without_policy: false, run };
-
-fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
+/// Adds a finding for each schema, kind and owner.
+pub fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(desired) = entries::desired(context) else { return };
     for position in entries::named_schemas(desired) {
         if !desired.schemas.get(position).is_some_and(|s| s.owner.is_none()) {

@@ -9,6 +9,7 @@
 mod attempt;
 mod line;
 pub mod login;
+pub mod now;
 pub mod outcome;
 pub mod password;
 pub mod preflight;
@@ -292,6 +293,10 @@ impl Locks {
             .filter(|(names, _)| !names.is_empty())
             .map(|(names, mode)| format!("lock table only {} in {mode} mode nowait", names.join(", only ")))
             .collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.exclusive.is_empty() && self.writers.is_empty()
     }
 
     fn names(&self) -> String {

@@ -117,6 +117,48 @@ pub struct Blocker {
     pub query: String,
 }
 
+/// A session that holds locks on some of the relations that were asked about.
+#[derive(Debug, Clone)]
+pub(crate) struct Holder {
+    pub session: Blocker,
+    /// The first of them, quoted and with its schema, as it was asked for.
+    pub relation: String,
+    pub relations: i64,
+    /// One of the locks is in the way of others than writers, too, or is a writer's.
+    pub writes: bool,
+}
+
+/// The sessions that hold locks on these relations at the moment, longest transaction first; names are quoted and have
+/// their schema, and such as do not exist are passed over.
+///
+/// # Errors
+/// [`ServerError`].
+pub(crate) async fn holders(
+    client: &Client,
+    facts: &Facts,
+    limits: Limits,
+    names: Vec<String>,
+) -> Result<Vec<Holder>, ServerError> {
+    let what = "the sessions in the way";
+    let statement = Statement::new(what, include_str!("holders_now.sql")).with(Param::Texts(names));
+    let all = unit(client, &Opening::new(facts, limits), None, &[statement]).await?;
+    let rows = all.first().map_or(&[][..], Vec::as_slice);
+    rows.iter()
+        .map(|row| {
+            let mut f = Fields::new(what, row);
+            let session = Blocker {
+                pid: f.i32()?,
+                user: f.opt_text()?.unwrap_or_default(),
+                application: f.opt_text()?.unwrap_or_default(),
+                state: f.opt_text()?.unwrap_or_default(),
+                transaction_ms: f.opt_i64()?,
+                query: f.opt_text()?.unwrap_or_default(),
+            };
+            Ok(Holder { session, relation: f.text()?, relations: f.i64()?, writes: f.bool()? })
+        })
+        .collect()
+}
+
 /// Which sessions to ask for.
 #[derive(Debug, Clone)]
 pub(crate) enum InTheWay {
