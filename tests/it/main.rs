@@ -41,6 +41,7 @@ mod pooler;
 mod pty;
 mod reach;
 mod read;
+mod readonly;
 mod session;
 mod standby;
 mod support;
