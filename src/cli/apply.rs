@@ -260,7 +260,7 @@ fn state(context: &Context) -> Result<PathBuf, Failure> {
 /// Refuses before anything is read: what follows would be refused in any case.
 fn writable(target: &Target) -> Result<&Server, Failure> {
     let server = server_of(target)?;
-    if server.read_only {
+    if server.conninfo.read_only {
         let cause = format!("could not change {}: it is read-only", server.name);
         return Err(refused(cause, "Leave out --read-only, or set read_only = false for this instance."));
     }

@@ -77,7 +77,7 @@ fn beside(target: Target, command: Option<String>) -> ConsoleInstance {
         Source::Server(server) => ConsoleInstance {
             name: target.name,
             environment: server.environment,
-            read_only: server.read_only,
+            read_only: server.conninfo.read_only,
             allow_signals: server.allow_signals,
             source: run::Source::Server(server),
             policy_name,

@@ -37,7 +37,9 @@ pub async fn run(global: &Global, env: Env, word: Option<&str>, dir: Option<&Pat
     let config = if path.exists() { Config::load(Some(&path), &env)? } else { Config::default() };
     let dir = whole(dir.unwrap_or_else(|| Path::new(".")))?;
     let policy = global.policy.as_deref().map(whole).transpose()?;
+    let instance = word.and_then(|word| config.instance(word));
     let options = GuideOptions {
+        read_only: global.read_only || instance.is_some_and(|i| i.read_only),
         theme: global.theme.clone().unwrap_or_else(|| config.ui.theme.clone()),
         themes: paths::config_dir(&env).map(|dir| dir.join("themes")),
         no_color: global.no_color,

@@ -243,7 +243,7 @@ impl Context {
             if one.conninfo.password.is_none() {
                 one.conninfo.password.clone_from(&server.conninfo.password);
             }
-            one.read_only |= server.read_only;
+            one.conninfo.read_only |= server.conninfo.read_only;
             Some(one)
         })
     }

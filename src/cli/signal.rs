@@ -42,7 +42,7 @@ pub async fn run(report: &mut Report, context: &Context, args: &SignalArgs, way:
     let server = server_of(&target)?;
     let verb = way.verb();
     let refused = |why: &str, remedy: &str| Failure::refused(format!("could not {verb} {pid}: {why}"), remedy);
-    if server.read_only {
+    if server.conninfo.read_only {
         return Err(refused("this instance is read-only", "Leave out --read-only, or set read_only = false for it."));
     }
     if !server.allow_signals {

@@ -12,7 +12,7 @@ pub mod target;
 
 use std::fmt;
 
-pub use conninfo::{Conninfo, Host};
+pub use conninfo::{Conninfo, Host, Leave};
 pub use env::Env;
 pub use file::{Config, Instance, Ui};
 pub use target::{Environment, Target, TargetOptions};

@@ -77,8 +77,6 @@ pub struct Target {
     pub environment: Environment,
     /// The policy it is judged by, if any. Whether the file exists was not checked.
     pub policy: Option<PathBuf>,
-    /// True: nothing may be changed and no session ended.
-    pub read_only: bool,
     /// False: no session may be cancelled or terminated.
     pub allow_signals: bool,
     /// Prints the password. Not there when the connection string holds one.
@@ -240,14 +238,14 @@ impl Context<'_> {
     fn instance(&self, instance: &Instance) -> Result<Target, Error> {
         let settings = Settings::parse(&instance.url)?;
         let own_password = settings.get("password").is_some_and(|p| !p.is_empty());
-        let conninfo = Conninfo::resolve(settings, self.env)
+        let mut conninfo = Conninfo::resolve(settings, self.env)
             .map_err(|e| Error::new(format!("{} (instance `{}`)", e.message, instance.name), e.remedy))?;
+        conninfo.read_only = instance.read_only || self.options.read_only;
         let policy = instance.policy.as_deref().map(|written| self.config.resolve_path(written, self.env));
         Ok(Target {
             name: instance.name.clone(),
             environment: instance.environment.unwrap_or_else(|| environment(&conninfo)),
             policy: self.policy(policy),
-            read_only: instance.read_only || self.options.read_only,
             allow_signals: instance.allow_signals,
             password_command: instance.password_command.clone().filter(|_| !own_password),
             ask: self.ask(),
@@ -256,12 +254,12 @@ impl Context<'_> {
     }
 
     fn raw(&self, settings: Settings) -> Result<Target, Error> {
-        let conninfo = Conninfo::resolve(settings, self.env)?;
+        let mut conninfo = Conninfo::resolve(settings, self.env)?;
+        conninfo.read_only = self.options.read_only;
         Ok(Target {
             name: conninfo.name(),
             environment: environment(&conninfo),
             policy: self.policy(None),
-            read_only: self.options.read_only,
             allow_signals: true,
             password_command: None,
             ask: self.ask(),
@@ -330,7 +328,7 @@ mod tests {
         assert_eq!(target.conninfo.to_string(), "u@db.example:5432/db");
         assert_eq!(target.environment, Environment::Production);
         assert_eq!(target.policy, Some("/c/default.toml".into()));
-        assert!(target.read_only && !target.allow_signals);
+        assert!(target.conninfo.read_only && target.conninfo.leave().is_none() && !target.allow_signals);
         assert_eq!(target.password_command, None, "its string holds a password");
         let target = resolve_one(&options(&["local"]), &config(), &env(&[])).unwrap();
         assert_eq!(target.environment, Environment::Development);
@@ -394,7 +392,7 @@ mod tests {
         };
         for target in resolve(&all, &config(), &env(&[])).unwrap() {
             assert_eq!(target.policy, Some("p.toml".into()));
-            assert!(target.read_only);
+            assert!(target.conninfo.read_only);
             assert_eq!(target.ask, Ask::Never);
         }
         let both = TargetOptions { no_password: true, ask_password: true, ..TargetOptions::default() };

@@ -56,7 +56,7 @@ pub async fn act(
     let plan = order.plan.plan();
     let nothing = |outcome, settled| Acted { id: None, outcome, unwritten: None, settled };
     let refuse = |why: String, settled| nothing(Outcome::NothingChanged(Reason::Refused(why)), settled);
-    if target.read_only {
+    if target.conninfo.read_only {
         return refuse(format!("{} is read-only here", target.name), Vec::new());
     }
     if plan.is_empty() {
@@ -134,7 +134,7 @@ pub async fn signal(
     aims: &[Aim],
     names: &[String],
 ) -> Result<Vec<Told>, String> {
-    if target.read_only {
+    if target.conninfo.read_only {
         return Err(format!("{} is read-only here", target.name));
     }
     if !target.allow_signals {

@@ -56,6 +56,8 @@ pub struct GuideOptions {
     pub dir: PathBuf,
     /// A server that was named.
     pub conninfo: Option<String>,
+    /// Nothing is changed on any server: what would be is only shown.
+    pub read_only: bool,
     /// The configuration that gets the instance.
     pub config: PathBuf,
     /// Names and connection strings of the instances that it has.
@@ -350,10 +352,10 @@ impl Guide {
     }
 
     fn open(&self, ticket: u64, conninfo: String, place: Option<usize>, password: Option<Hidden>) {
-        let (tell, env) = (self.tell.clone(), self.options.env.clone());
+        let (tell, env, read_only) = (self.tell.clone(), self.options.env.clone(), self.options.read_only);
         let found = place.and_then(|at| self.found.found.get(at)).and_then(|f| f.password.clone());
         apart(async move || {
-            let result = Box::pin(connect(conninfo, place, password, found, &env));
+            let result = Box::pin(connect(conninfo, place, password, found, read_only, &env));
             let _ = tell.send(News::Opened(ticket, result.await));
         });
     }
@@ -460,10 +462,12 @@ async fn connect(
     place: Option<usize>,
     password: Option<Hidden>,
     found: Option<SecretString>,
+    read_only: bool,
     env: &Env,
 ) -> Result<Box<(Opened, String, Option<usize>)>, Trouble> {
     let wrong = |e: Error| Trouble { kind: setup::Kind::Wrong, message: e.message, remedy: e.remedy };
-    let options = target::TargetOptions { targets: vec![conninfo.clone()], ..target::TargetOptions::default() };
+    let targets = vec![conninfo.clone()];
+    let options = target::TargetOptions { targets, read_only, ..target::TargetOptions::default() };
     let mut target = target::resolve_one(&options, &Config::default(), env).map_err(wrong)?;
     match password {
         Some(Hidden(typed)) => target.conninfo.password = Some(SecretString::clone(&typed)),

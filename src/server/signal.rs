@@ -14,7 +14,7 @@ use super::{
     read::{self, Facts, signals},
     reader::bounded,
 };
-use crate::config::Conninfo;
+use crate::config::{Conninfo, Leave};
 
 /// For name resolution, sockets, TLS and login together.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -58,12 +58,13 @@ pub enum Told {
 /// Signals each of them, and watches for a moment what becomes of it.
 ///
 /// # Errors
-/// No connection, or it was lost; those that were signalled before are then not told.
+/// Read-only, no connection, or it was lost; those that were signalled before are then not told.
 pub async fn signal(target: &Conninfo, signal: Signal, aims: &[Aim]) -> Result<Vec<Told>, ServerError> {
+    let leave = target.leave().ok_or_else(|| ServerError::ReadOnly(target.to_string()))?;
     let mut line = Line::open(target).await?;
     let mut told = Vec::with_capacity(aims.len());
     for aim in aims {
-        told.push(line.send(signal, *aim).await?);
+        told.push(line.send(signal, *aim, &leave).await?);
     }
     let end = Instant::now() + WATCH.0;
     while told.contains(&Told::Sent) {
@@ -146,13 +147,13 @@ impl Line {
         Ok(line)
     }
 
-    async fn send(&mut self, signal: Signal, aim: Aim) -> Result<Told, ServerError> {
+    async fn send(&mut self, signal: Signal, aim: Aim, leave: &Leave) -> Result<Told, ServerError> {
         let (client, facts) = (&self.connected.client, &self.facts);
         let Aim { pid, backend_start_us, query_start_us } = aim;
         let work = async {
             match signal {
-                Signal::Cancel => signals::cancel(client, facts, pid, backend_start_us, query_start_us).await,
-                Signal::Terminate => signals::terminate(client, facts, pid, backend_start_us).await,
+                Signal::Cancel => signals::cancel(client, facts, leave, pid, backend_start_us, query_start_us).await,
+                Signal::Terminate => signals::terminate(client, facts, leave, pid, backend_start_us).await,
             }
         };
         match bounded("the signal", QUESTION, &self.connected, &mut self.broken, work).await {

@@ -12,6 +12,7 @@
 
 mod act;
 mod acting;
+mod aimed;
 #[expect(dead_code, reason = "the long run moves by hand, too")]
 mod applications;
 mod apply;
@@ -41,6 +42,8 @@ mod pooler;
 mod pty;
 mod reach;
 mod read;
+mod readonly;
+mod sampled;
 mod session;
 mod standby;
 mod support;

@@ -56,7 +56,7 @@ pub async fn run(report: &mut Report, global: &Global, env: Env, args: &args::In
         return wizard(global, env, args).await;
     }
     let place = place::find(global, &env, args).await?;
-    if place.target.read_only && args.save_sql.is_none() {
+    if place.target.conninfo.read_only && args.save_sql.is_none() {
         let cause = format!("could not set up {}: it is read-only", place.target.name);
         return Err(Failure::refused(cause, "Leave out --read-only, or set read_only = false for this instance."));
     }

@@ -55,9 +55,16 @@ pub struct Conninfo {
     pub application_name: String,
     /// Startup `options`, only where somebody wrote them down: poolers refuse them.
     pub options: Option<String>,
+    /// True: what is reached this way is only looked at, see [`Conninfo::leave`]. Nothing of a connection string.
+    pub read_only: bool,
     /// What was noticed while reading, for people. Holds no values that may be secret.
     pub warnings: Vec<String>,
 }
+
+/// Leave to change something on a server, or to end a session of it. Nothing in `server` begins a transaction that may
+/// write, or sends a signal, without one.
+#[derive(Debug)]
+pub struct Leave(());
 
 /// One server to try.
 #[derive(Debug, Clone)]
@@ -276,6 +283,12 @@ pub const DEFAULT_PORT: u16 = 5432;
 pub const APPLICATION_NAME: &str = "pgmoat";
 
 impl Conninfo {
+    /// The only way to a [`Leave`]: `None` where the target is read-only.
+    #[must_use]
+    pub fn leave(&self) -> Option<Leave> {
+        (!self.read_only).then_some(Leave(()))
+    }
+
     /// Reads a connection string and completes it from service, environment and defaults.
     pub fn parse(text: &str, env: &Env) -> Result<Self, Error> {
         Self::resolve(Settings::parse(text)?, env)
@@ -465,6 +478,7 @@ impl Resolver<'_> {
             load_balance: self.one_of("load_balance_hosts", false, &[("disable", false), ("random", true)])?,
             application_name: application_name.to_owned(),
             options: self.get("options").map(str::to_owned),
+            read_only: false,
             warnings,
         })
     }

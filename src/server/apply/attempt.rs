@@ -136,7 +136,7 @@ impl<'r, 'a> Attempt<'r, 'a> {
         let limits =
             Limits { lock_ms: self.run.locks.each(options.lock_ms), statement_ms: options.statement_ms, unit: reading };
         let patience = Duration::from_millis(u64::from(options.statement_ms)) + Duration::from_secs(1);
-        let opening = Opening::write(&line.facts, limits);
+        let opening = Opening::write(&line.facts, limits, &self.run.leave);
         line.run("the settings of the transaction", question, opening.text()).await.map_err(Stop::reading)?;
         let alone = ask!(line, "the lock between consoles", question, |c, _f| life::advisory(c));
         if !alone.map_err(Stop::reading)? {

@@ -31,7 +31,7 @@ pub use self::{
 };
 pub use super::read::life::Blocker;
 use crate::{
-    config::Conninfo,
+    config::{Conninfo, Leave},
     domain::{change::Change, snapshot::Kind, transaction::Transaction},
     plan::{Approved, Key, Plan, State},
 };
@@ -119,6 +119,7 @@ pub trait Aside: Send {
 /// Runs the plan, or rehearses it. Never panics, never guesses, and returns within the limits of the options.
 pub async fn apply(target: &Conninfo, approved: &Approved, options: &ApplyOptions, aside: &mut dyn Aside) -> Outcome {
     let plan = approved.plan();
+    let Some(leave) = target.leave() else { return Outcome::refused(format!("{target} is read-only here")) };
     if plan.ground.fingerprint() != plan.base_fingerprint {
         return Outcome::refused("the plan was altered: its fingerprint is not that of the state it names");
     }
@@ -134,6 +135,7 @@ pub async fn apply(target: &Conninfo, approved: &Approved, options: &ApplyOption
     }
     let mut run = Run {
         target,
+        leave,
         plan,
         options,
         locks: locks(plan),
@@ -149,6 +151,7 @@ pub async fn apply(target: &Conninfo, approved: &Approved, options: &ApplyOption
 /// One action under way.
 struct Run<'a> {
     target: &'a Conninfo,
+    leave: Leave,
     plan: &'a Plan,
     options: &'a ApplyOptions,
     /// Tables to lock before anything else.

@@ -22,6 +22,8 @@ pub enum ServerError {
     Deadline { what: &'static str, after: Duration },
     /// An answer that does not have the form that was asked for. Columns count from 0.
     Unreadable { what: &'static str, column: usize, expected: &'static str },
+    /// The target, which is read-only: nothing was sent.
+    ReadOnly(String),
 }
 
 impl ServerError {
@@ -46,14 +48,17 @@ impl ServerError {
         match self {
             ServerError::Connect(error) => error.sqlstate.as_deref(),
             ServerError::Answer { error, .. } => error.sqlstate.as_deref(),
-            ServerError::Deadline { .. } | ServerError::Unreadable { .. } => None,
+            ServerError::Deadline { .. } | ServerError::Unreadable { .. } | ServerError::ReadOnly(_) => None,
         }
     }
 
     pub(crate) fn is(&self, state: &SqlState) -> bool {
         match self {
             ServerError::Answer { error, .. } => error.is(state.code()),
-            ServerError::Connect(_) | ServerError::Deadline { .. } | ServerError::Unreadable { .. } => false,
+            ServerError::Connect(_)
+            | ServerError::Deadline { .. }
+            | ServerError::Unreadable { .. }
+            | ServerError::ReadOnly(_) => false,
         }
     }
 
@@ -62,6 +67,7 @@ impl ServerError {
     pub fn ends_connection(&self) -> bool {
         match self {
             ServerError::Connect(_) | ServerError::Deadline { .. } | ServerError::Unreadable { .. } => true,
+            ServerError::ReadOnly(_) => false,
             ServerError::Answer { error, .. } => error.closed || error.sqlstate.is_none(),
         }
     }
@@ -71,6 +77,7 @@ impl ServerError {
     pub fn is_lasting(&self) -> bool {
         match self {
             ServerError::Connect(error) => error.is_lasting(),
+            ServerError::ReadOnly(_) => true,
             ServerError::Answer { .. } | ServerError::Deadline { .. } | ServerError::Unreadable { .. } => false,
         }
     }
@@ -87,6 +94,7 @@ impl ServerError {
             ServerError::Unreadable { .. } => {
                 Some("this is a fault of the program or an unknown server version; please report it".to_owned())
             }
+            ServerError::ReadOnly(_) => Some("leave out --read-only, or set read_only = false".to_owned()),
         }
     }
 }
@@ -115,6 +123,7 @@ impl fmt::Display for ServerError {
             ServerError::Unreadable { what, column, expected } => {
                 write!(f, "could not read {what}: column {} does not hold {expected}", column + 1)
             }
+            ServerError::ReadOnly(target) => write!(f, "could not change {target}: it is read-only here"),
         }
     }
 }

@@ -38,6 +38,8 @@ use tokio_postgres::{
 pub use error::ServerError;
 pub use facts::Facts;
 
+use crate::config::Leave;
+
 /// How long a read may take, on the server and here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -119,8 +121,8 @@ impl Opening {
         opening
     }
 
-    /// For a transaction that changes something.
-    pub(crate) fn write(facts: &Facts, limits: Limits) -> Opening {
+    /// For a transaction that changes something. There is no other one that may write.
+    pub(crate) fn write(facts: &Facts, limits: Limits, _leave: &Leave) -> Opening {
         let mut opening = Opening::from(include_str!("begin_write.sql"), facts, limits);
         if facts.restricts_relations {
             opening.text.push_str(include_str!("begin_restrict.sql"));

@@ -4,6 +4,7 @@
 use tokio_postgres::{Client, Row};
 
 use super::{Facts, Limits, Opening, Param, ServerError, Statement, fields::Fields, unit};
+use crate::config::Leave;
 
 /// A backend as it stands now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,7 @@ pub struct Seen {
 pub(crate) async fn cancel(
     client: &Client,
     facts: &Facts,
+    _leave: &Leave,
     pid: i32,
     backend_start_us: i64,
     query_start_us: Option<i64>,
@@ -40,6 +42,7 @@ pub(crate) async fn cancel(
 pub(crate) async fn terminate(
     client: &Client,
     facts: &Facts,
+    _leave: &Leave,
     pid: i32,
     backend_start_us: i64,
 ) -> Result<Option<bool>, ServerError> {
