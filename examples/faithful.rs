@@ -7,13 +7,18 @@
 
 #[path = "../tests/it/faithful/mod.rs"]
 mod faithful;
-#[expect(dead_code, reason = "only its graphs are used")]
+#[expect(dead_code, reason = "its own runs are not used")]
 #[path = "../tests/it/oracle/mod.rs"]
 mod oracle;
 
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
 use faithful::{Report, moves::Moves};
 use pgmoat::demo::{
-    binaries::{self, Wanted},
+    binaries::{self, Binaries, Wanted},
     cluster::{Cluster, ClusterOptions, Server},
 };
 
@@ -32,34 +37,57 @@ async fn main() -> std::process::ExitCode {
             Err(error) => println!("PostgreSQL {major}: not on this machine ({error})"),
         }
     }
+    let begun = Instant::now();
+    // A server and its client take turns, so the majors run side by side.
+    let each = wanted / here.len().max(1) as u64;
+    let running: Vec<_> = here
+        .into_iter()
+        .map(|(major, programs)| tokio::spawn(of_major(major, programs, guard.clone(), each, moving)))
+        .collect();
     let (mut total, mut moved, mut log) = (Report::default(), Moves::default(), String::new());
-    for (major, programs) in &here {
-        let options = ClusterOptions {
-            server: Some(Server::Programs(programs.clone())),
-            guard: Some(guard.clone()),
-            ..ClusterOptions::default()
-        };
-        let cluster = Cluster::start(options).unwrap();
-        let mut seed = u64::from(*major) * 100_000;
-        if moving {
-            let mut of_major = Moves::default();
-            while of_major.plans < wanted / here.len() as u64 {
-                of_major.add(&faithful::moves::run(&cluster, seed, 20, &mut log).await);
-                seed += 1;
-            }
-            println!("PostgreSQL {major}: {of_major:?}");
-            moved.add(&of_major);
-            continue;
-        }
-        let mut of_major = Report::default();
-        while of_major.pairs < wanted / here.len() as u64 {
-            of_major.add(faithful::run(&cluster, seed, 20, &mut log).await);
-            seed += 1;
-        }
-        println!("PostgreSQL {major}: {of_major:?}");
-        total.add(of_major);
+    for major in running {
+        let (report, moves, text) = major.await.unwrap();
+        total.add(report);
+        moved.add(&moves);
+        log.push_str(&text);
     }
     println!("{log}{total:?}\n{moved:?}");
     let (differ, tried) = (total.differences + moved.differences, total.pairs + moved.plans);
+    let took = begun.elapsed().as_secs_f64();
+    println!("{tried} in {took:.0} s, {:.1} a second", tried as f64 / took);
     std::process::ExitCode::from(u8::from(differ > 0 || tried == 0))
+}
+
+/// As many as wanted on a cluster of its own; said as it goes.
+async fn of_major(
+    major: u32,
+    programs: Binaries,
+    guard: PathBuf,
+    wanted: u64,
+    moving: bool,
+) -> (Report, Moves, String) {
+    let options =
+        ClusterOptions { server: Some(Server::Programs(programs)), guard: Some(guard), ..ClusterOptions::default() };
+    let cluster = Cluster::start(options).unwrap();
+    let (begun, mut said) = (Instant::now(), Instant::now());
+    let (mut pairs, mut moves, mut log) = (Report::default(), Moves::default(), String::new());
+    let mut seed = u64::from(major) * 100_000;
+    while pairs.pairs + moves.plans < wanted {
+        if moving {
+            moves.add(&faithful::moves::run(&cluster, seed, 20, &mut log).await);
+        } else {
+            pairs.add(faithful::run(&cluster, seed, 20, &mut log).await);
+        }
+        seed += 1;
+        if said.elapsed() > Duration::from_secs(30) || pairs.pairs + moves.plans >= wanted {
+            said = Instant::now();
+            let took = begun.elapsed().as_secs_f64();
+            if moving {
+                println!("PostgreSQL {major}, {took:.0} s: {moves:?}");
+            } else {
+                println!("PostgreSQL {major}, {took:.0} s: {pairs:?}");
+            }
+        }
+    }
+    (pairs, moves, log)
 }

@@ -21,8 +21,11 @@ use crate::{
     policy::{Finding, judgement::Judgement},
 };
 
+/// Things that a note names before it counts the rest.
+const NAMED: usize = 12;
+
 /// Rounds of planning to a policy: each settles what the one before made possible.
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 24;
 
 /// A finding with a fix that a plan leaves alone, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,9 +117,11 @@ fn turned(now: &Snapshot, done: &Plan) -> Result<(Plan, bool), Stale> {
         .collect();
     if !way.rewritten.is_empty() {
         let n = crate::text::count(way.rewritten.len() as u64, "list", "lists");
+        let names: Vec<String> = way.rewritten.iter().map(ToString::to_string).collect();
         let what = format!(
-            "{n} of privileges that stood for the built-in default will be written out: the rights are the same, the \
-             catalog's bytes are not."
+            "{n} of privileges will mean the same as before and be spelled otherwise, as a list where the built-in default \
+             stood, or by another grantor: {}.",
+            crate::text::list(&names, NAMED)
         );
         notes.push(note(HazardKind::Note, what));
     }
@@ -385,13 +390,23 @@ impl<'a> Maker<'a> {
             Judgement::new(next, judgement.policy.clone(), Arc::clone(&judgement.lineages), None)
         };
         let mut current = (!self.steps.is_empty()).then(|| judged(&self.draft));
+        let mut tried = self.steps.len();
         for _ in 0..ROUNDS {
             let findings = current.as_ref().map_or(&judgement.findings, |j| &j.findings);
             let fixed = |f: &&Finding| {
                 f.fix.as_ref().is_some_and(|fix| !fix.is_empty()) && !refused.contains_key(&f.id) && wanted(f)
             };
             let open: Vec<&Finding> = findings.iter().filter(fixed).collect();
-            let Some(first) = open.iter().map(|f| stage(f.code)).min() else { break };
+            let Some(first) = open.iter().map(|f| stage(f.code)).min() else {
+                // What was refused may be possible once the rest is settled: a membership, when the one the other way round
+                // is gone.
+                if refused.is_empty() || self.steps.len() == tried {
+                    break;
+                }
+                tried = self.steps.len();
+                refused.clear();
+                continue;
+            };
             let now: Vec<&Finding> = open.into_iter().filter(|f| stage(f.code) == first).collect();
             for (change, resolves) in merged(&now) {
                 let ids = resolves.clone();
@@ -518,6 +533,27 @@ mod tests {
         let way = super::back(&done, &plan).unwrap();
         let sql: Vec<&str> = way.statements().collect();
         assert!(sql.contains(&"GRANT USAGE ON SCHEMA s51 TO a51;") && sql.contains(&"SET LOCAL ROLE a51;"), "{sql:#?}");
+    }
+
+    #[test]
+    fn what_was_refused_is_tried_again_once_the_rest_is_settled() {
+        let f = Fixture::new().role("app").group("a").group("b").member("a", "b").schema("s", "app");
+        let f = f.grant_schema("s", "a", "USAGE");
+        let f = f.policy(
+            "undeclared='revoke'\n[[service]]\nname='s'\nschema='s'\nrole='app'\nversion_table=false\n\
+             [[role]]\nname='a'\nmember_of=['b']\nlogin=false\naccess={s=['usage']}\n[[role]]\nname='b'\nlogin=false\n",
+        );
+        let case = f.case();
+        let judged = Judgement::new(Arc::new(case.snapshot), case.policy.map(Arc::new), case.lineages, None);
+        let plan = converge(&judged, &[]);
+        assert_eq!(plan.left, []);
+        let sql: Vec<&str> = plan.statements().collect();
+        let place =
+            |text: &str| sql.iter().position(|s| s.starts_with(text)).unwrap_or_else(|| panic!("{text}: {sql:#?}"));
+        assert!(place("REVOKE a FROM b") < place("GRANT b TO a"), "{sql:#?}");
+        let done = predict(&judged.snapshot, plan.steps.iter().map(|s| &s.change)).unwrap();
+        let again = Judgement::new(Arc::new(done), judged.policy.clone(), Arc::clone(&judged.lineages), None);
+        assert!(converge(&again, &[]).is_empty());
     }
 
     #[test]

@@ -63,7 +63,8 @@ impl Moves {
     }
 }
 
-struct Nobody;
+/// Stands aside: no password, nothing written down.
+pub struct Nobody;
 
 impl Aside for Nobody {
     fn password(&mut self, _: &str) -> Option<SecretString> {

@@ -15,6 +15,7 @@ use pgmoat::{
         ObjectKind, Privilege,
         effective::{Matrix, Who},
         quote_ident,
+        snapshot::{Catalog, Snapshot},
     },
     server::{Reader, Want},
 };
@@ -105,21 +106,43 @@ async fn compare(
     let place = Conninfo::parse(&cluster.url(SUPERUSER, database), &Env::default()).unwrap();
     let mut reader = Reader::open(&place, "oracle").await.unwrap();
     let snapshot = reader.snapshot(&Want::default()).await.unwrap();
-    let version = snapshot.server.version_num;
-    let matrix = Matrix::new(&snapshot.catalog, &snapshot.server);
-    let oracle = ask(client, version).await;
-    for (position, schema) in snapshot.catalog.schemas.iter().enumerate().filter(|(_, s)| !s.is_system()) {
-        let whos = (0..snapshot.catalog.roles.len()).map(Who::Role).chain([Who::Public]);
+    let answers = ask(client, snapshot.server.version_num).await;
+    judge(&snapshot, &snapshot.catalog, &answers, &format!("seed {seed}"), report, log);
+}
+
+/// Compares every cell of a snapshot's matrix with what the server answered. Roles and schemas are found in `known` by
+/// their names: what was only foreseen has no oid yet.
+pub fn judge(
+    snapshot: &Snapshot,
+    known: &Catalog,
+    answers: &Answers,
+    name: &str,
+    report: &mut Report,
+    log: &mut String,
+) {
+    let (catalog, version) = (&snapshot.catalog, snapshot.server.version_num);
+    let matrix = Matrix::new(catalog, &snapshot.server);
+    let roles: BTreeMap<&str, u32> = known.roles.iter().map(|r| (r.name.as_str(), r.oid.0)).collect();
+    let schemas: BTreeMap<&str, u32> = known.schemas.iter().map(|s| (s.name.as_str(), s.oid.0)).collect();
+    for (position, schema) in catalog.schemas.iter().enumerate().filter(|(_, s)| !s.is_system()) {
+        let whos = (0..catalog.roles.len()).map(Who::Role).chain([Who::Public]);
         for who in whos {
             let role = match who {
                 Who::Public => None,
-                Who::Role(i) => Some(&snapshot.catalog.roles[i]),
+                Who::Role(i) => Some(&catalog.roles[i]),
             };
-            let cell = matrix.cell(&snapshot.catalog, who, position);
-            let key = (role.map_or(0, |r| r.oid.0), schema.oid.0);
-            let Some(expected) = oracle.get(&key) else {
+            let cell = matrix.cell(catalog, who, position);
+            let named = role.map_or("PUBLIC", |r| &r.name);
+            let oid = role.map_or(Some(0), |r| roles.get(r.name.as_str()).copied());
+            let key = oid.zip(schemas.get(schema.name.as_str()).copied());
+            let Some(expected) = key.and_then(|key| answers.get(&key)) else {
                 report.differences += 1;
-                let _ = writeln!(log, "seed {seed}: the oracle has no cell {key:?}");
+                let _ = writeln!(
+                    log,
+                    "{name}: the server has no cell {} x {}",
+                    quote_ident(named),
+                    quote_ident(&schema.name)
+                );
                 continue;
             };
             let mut got = vec![u64::from(cell.usage), u64::from(cell.create)];
@@ -135,11 +158,10 @@ async fn compare(
             report.cells += 1;
             if got != *expected {
                 report.differences += 1;
-                let name = role.map_or("PUBLIC", |r| &r.name);
                 let _ = writeln!(
                     log,
-                    "seed {seed}, {version}: {} x {}: the matrix says {got:?}, the server {expected:?}",
-                    quote_ident(name),
+                    "{name}, {version}: {} x {}: the matrix says {got:?}, the server {expected:?}",
+                    quote_ident(named),
                     quote_ident(&schema.name)
                 );
             }
@@ -147,10 +169,13 @@ async fn compare(
     }
 }
 
+/// Counts by the oids of role (0 is PUBLIC) and schema.
+pub type Answers = BTreeMap<(u32, u32), Vec<u64>>;
+
 /// What the server answers for every role (and PUBLIC as 0) and schema: USAGE, CREATE, then for tables, sequences and
 /// routines the total and the count of each privilege.
-async fn ask(client: &tokio_postgres::Client, version: u32) -> BTreeMap<(u32, u32), Vec<u64>> {
-    let mut out: BTreeMap<(u32, u32), Vec<u64>> = BTreeMap::new();
+pub async fn ask(client: &tokio_postgres::Client, version: u32) -> Answers {
+    let mut out = Answers::new();
     let schemas = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'";
     let subjects =
         [("r.oid", "r.oid", "pg_roles r cross join pg_namespace n"), ("0", "'public'::name", "pg_namespace n")];
