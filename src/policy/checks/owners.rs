@@ -14,6 +14,7 @@ use crate::{
     policy::{
         Finding, Group, Severity,
         desired::{Desired, SchemaWant, resolved_owner},
+        versions::{Class, VersionInfo},
     },
     text,
 };
@@ -102,6 +103,7 @@ fn run_objects(context: &Context<'_>, out: &mut Vec<Finding>) {
         let Some((_, want, owner, _)) = declared(context, desired, position) else { continue };
         let mut strays: BTreeMap<(ObjectKind, Oid), u32> = BTreeMap::new();
         let mut totals: BTreeMap<ObjectKind, u32> = BTreeMap::new();
+        let guests = Guests::of(context, desired, position);
         let groups =
             context.matrix.groups(context.catalog, position).chain(context.matrix.types(context.catalog, position));
         for group in groups.filter(|g| !g.extension) {
@@ -111,12 +113,70 @@ fn run_objects(context: &Context<'_>, out: &mut Vec<Finding>) {
                 *strays.entry((kind, group.owner)).or_default() += group.count;
             }
         }
-        for ((kind, present), count) in strays {
+        for (kind, owner) in &guests.owners {
+            if let Some(count) = strays.get_mut(&(*kind, *owner)) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        for ((kind, present), count) in strays.into_iter().filter(|(_, count)| *count > 0) {
             let total = totals.get(&kind).copied().unwrap_or(count);
             findings(context, desired, position, owner, kind, present, (count, total), out);
         }
     }
     owns_undeclared::run(context, out);
+}
+
+/// What stands in a schema and is said to be another service's: it is to be moved, not to be given to the neighbour.
+struct Guests {
+    version_tables: BTreeSet<Oid>,
+    /// Types, sequences and routines that only another schema uses.
+    used_elsewhere: BTreeSet<(ObjectKind, String)>,
+    /// Kind and owner of each.
+    owners: Vec<(ObjectKind, Oid)>,
+}
+
+impl Guests {
+    fn of(context: &Context<'_>, desired: &Desired, position: usize) -> Guests {
+        let mut guests =
+            Guests { version_tables: BTreeSet::new(), used_elsewhere: BTreeSet::new(), owners: Vec::new() };
+        let Some(schema) = entries::schema(context, position) else { return guests };
+        let here = entries::service_of(context, desired, position);
+        for info in &context.versions.0 {
+            let Some(table) = context.snapshot.versions.0.get(info.table).filter(|t| t.schema == schema.oid) else {
+                continue;
+            };
+            if table.plain && table.shape && is_guest(info, here.as_deref()) {
+                guests.version_tables.insert(table.oid);
+                guests.owners.push((ObjectKind::Table, table.owner));
+            }
+        }
+        for used in context.shapes.iter().flat_map(|s| &s.foreign_uses).filter(|u| u.schema == schema.oid) {
+            let of = |schema: &Oid| {
+                let position = context.matrix.index.schema(*schema)?;
+                entries::service_of(context, desired, position)
+            };
+            let kind = used.kind.object_kind();
+            if used.used_by.iter().filter_map(of).any(|service| Some(service) != here) {
+                guests.used_elsewhere.insert((kind, used.name.clone()));
+                guests.owners.push((kind, used.owner));
+            }
+        }
+        guests
+    }
+
+    fn has(&self, object: &Object) -> bool {
+        self.version_tables.contains(&object.oid)
+            || self.used_elsewhere.contains(&(object.kind.object_kind(), object.name.clone()))
+    }
+}
+
+/// Its class says that the version table is a service's other than `here`.
+fn is_guest(info: &VersionInfo, here: Option<&str>) -> bool {
+    let at_home = info.home.is_some() && info.home.as_deref() == here;
+    match info.class {
+        Class::Shared => !at_home,
+        _ => !at_home && info.service.is_some() && info.service.as_deref() != here,
+    }
 }
 
 /// The object's owner is not one that the policy accepts; roles of the platform are left alone.
@@ -138,8 +198,9 @@ fn findings(
 ) {
     let Some(schema) = entries::schema(context, position) else { return };
     let definers = definers(context, schema);
-    let named = entries::objects(context, position)
-        .map(|all| all.into_iter().filter(|o| o.kind.object_kind() == kind && o.owner == present).collect::<Vec<_>>());
+    let guests = Guests::of(context, desired, position);
+    let stray = |o: &&Object| o.kind.object_kind() == kind && o.owner == present && !guests.has(o);
+    let named = entries::objects(context, position).map(|all| all.into_iter().filter(stray).collect::<Vec<_>>());
     let (secure, plain): (Vec<&Object>, Vec<&Object>) =
         named.clone().unwrap_or_default().into_iter().partition(|o| {
             kind == ObjectKind::Routine && definers.as_ref().is_some_and(|d| d.contains(o.name.as_str()))
@@ -243,8 +304,9 @@ pub fn whole_schema(context: &Context<'_>, desired: &Desired, position: usize, o
         return Some(changes);
     }
     let definers = definers(context, schema)?;
-    let objects: Vec<&Object> =
-        entries::objects(context, position)?.into_iter().filter(|o| !definers.contains(o.name.as_str())).collect();
+    let guests = Guests::of(context, desired, position);
+    let ours = |o: &&Object| !definers.contains(o.name.as_str()) && !guests.has(o);
+    let objects: Vec<&Object> = entries::objects(context, position)?.into_iter().filter(ours).collect();
     changes.extend(object_changes(context, desired, position, owner, &objects));
     Some(changes)
 }
@@ -252,7 +314,10 @@ pub fn whole_schema(context: &Context<'_>, desired: &Desired, position: usize, o
 #[cfg(test)]
 mod tests {
     use super::{super::fixture::Fixture, *};
-    use crate::domain::snapshot::{Definer, Kind};
+    use crate::domain::{
+        alembic::tests::{lineage, lineages},
+        snapshot::{Definer, ForeignUse, Kind},
+    };
 
     fn base() -> Fixture {
         Fixture::new()
@@ -328,6 +393,34 @@ mod tests {
             .table("s", "made", "old")
             .case();
         assert!(case.of("object-owner").is_empty());
+    }
+
+    #[test]
+    fn what_is_another_services_is_moved_and_not_given_to_the_neighbour() {
+        let mut f = base()
+            .policy("[[service]]\nname='s'\nschema='s'\nrole='app'\n[[service]]\nname='t'\nschema='t'\nrole='old'\n")
+            .schema("t", "old")
+            .version_table("s", "alembic_version_t", "old", Some(&["t1"]))
+            .object(Kind::Type, "s", "mood", "old")
+            .object(Kind::Type, "s", "other", "old");
+        f.lineages = lineages([lineage("t", &["t1"])]);
+        f.shapes.foreign_uses.push(ForeignUse {
+            kind: Kind::Type,
+            schema: f.schema_oid("s"),
+            name: "mood".into(),
+            owner: f.role_oid("old"),
+            used_by: vec![f.schema_oid("t")],
+            example: "table t.message".into(),
+        });
+        let case = f.case();
+        assert_eq!(case.of("version-table-misplaced").len(), 1);
+        let found = case.only("object-owner");
+        assert_eq!(found.id, "object-owner:s:type:old");
+        assert_eq!(
+            (found.objects.as_slice(), found.observed.as_str()),
+            (&["s.other".to_owned()][..], "1 of 2 types owned by old")
+        );
+        assert_eq!(found.fix.map(|fix| fix.len()), Some(1));
     }
 
     #[test]
