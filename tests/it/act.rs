@@ -179,26 +179,31 @@ fn with_keys(moat: &Moat, config: &str, instance: &str, first: &Meaning) {
     let home = tempfile::tempdir().unwrap();
     let mut console = Start::new(home.path(), &["-c", config, instance]).run();
     console.shows("PRIMARY");
-    console.press("1f", &format!("everything on {instance}"));
-    console.press(&format!("everything on{ENTER}"), "What is run");
+    // The policy speaks of the other instance, which is open, too.
+    console.press("i", "all instances");
+    console.press(&format!("{instance}{ENTER}"), &format!("only {instance}"));
+    console.press(":", "Go to, or do");
+    console.press(&format!("fix everything{ENTER}"), "Who gains and loses");
     insist(&mut console, ENTER, "any other key");
     insist(&mut console, "y", "Done and committed");
     assert_eq!(fixable(moat, config, instance), Vec::<String>::new(), "with keys");
     console.send(ESC);
-    console.shows_no("What is run");
-    // Once it was read anew.
+    console.shows_no("Done and committed");
+    // Once it was read anew, there is nothing left to fix, for all of it and for a row.
     console.send("R");
     insist(&mut console, &format!("{ESC}:fix everything"), "not now: no finding has a fix");
     console.send(ESC);
+    console.press("8", "what is wrong");
+    insist(&mut console, "f", "nothing here differs");
     console.press("9", "committed");
     insist(&mut console, "u", "Undo entry");
-    console.shows("What is run");
+    console.shows("Who gains and loses");
     insist(&mut console, ENTER, "any other key");
     insist(&mut console, "y", "Done and committed");
     let differences = first.differences(&meaning(moat, config, instance));
     assert!(differences.is_empty(), "with keys: {}", differences.join("\n"));
     console.send(ESC);
-    console.shows_no("What is run");
+    console.shows_no("Done and committed");
     console.send("q");
     assert_eq!(console.ends(PATIENCE), 0);
 }
