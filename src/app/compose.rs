@@ -394,7 +394,7 @@ impl App {
         let table = &mut slot.table;
         table.column = table.column.min(columns.len().saturating_sub(1));
         if table.widths.len() != columns.len() {
-            table.widths = columns.iter().map(|c| needs(c, text::width(&c.title))).collect();
+            table.widths = columns.iter().map(|c| needs(c, text::width(&text::safe(&c.title)))).collect();
         }
         let kept = kept(columns, room);
         let movable: Vec<usize> = kept.iter().copied().filter(|i| columns.get(*i).is_some_and(|c| !c.frozen)).collect();
@@ -909,7 +909,7 @@ fn place_of(instance: &Instance) -> Line {
 /// Cells a column would like for a text.
 fn needs(column: &Column, width: usize) -> u16 {
     // room for the mark of the sorting
-    let title = text::width(&column.title) + if column.sorts { 2 } else { 0 };
+    let title = text::width(&text::safe(&column.title)) + if column.sorts { 2 } else { 0 };
     u16::try_from(width.max(title)).unwrap_or(u16::MAX).clamp(column.min, column.max.max(column.min))
 }
 

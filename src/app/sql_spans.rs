@@ -210,6 +210,12 @@ impl<'a> Scanner<'a> {
         })
     }
 
+    /// Whether the piece that was just taken belongs to a name in quotes, where blanks mean something, and its tone.
+    fn of_name(&self, piece: &str, tone: Tone) -> (bool, Tone) {
+        let within = piece == "\n" && self.inside == Inside::Quoted;
+        (within || tone == Tone::SqlName, if within { Tone::SqlName } else { tone })
+    }
+
     /// Up to the end of the line or the end mark; the mark included closes.
     fn until(&mut self, mark: &str, closes: bool) -> &'a str {
         let line = self.rest.find('\n').unwrap_or(self.rest.len());
@@ -342,12 +348,13 @@ pub fn one_line(sql: &str, chars: usize) -> Line {
     let mut buffer = String::new();
     let mut tone = Tone::Text;
     while let Some((piece, piece_tone)) = scanner.next() {
+        let (quoted, piece_tone) = scanner.of_name(piece, piece_tone);
         if piece_tone != tone && !buffer.is_empty() {
             line.0.push(Span::new(&std::mem::take(&mut buffer), tone));
         }
         tone = piece_tone;
         for c in piece.chars() {
-            if matches!(c, ' ' | '\n' | '\r' | '\t') {
+            if !quoted && matches!(c, ' ' | '\n' | '\r' | '\t') {
                 if !blank {
                     buffer.push(' ');
                 }
@@ -374,7 +381,8 @@ pub fn lines(sql: &str, most: usize) -> Vec<Line> {
     let mut scanner = Scanner::new(sql);
     let mut out = vec![Line::empty()];
     while let Some((piece, tone)) = scanner.next() {
-        if piece == "\n" {
+        let (quoted, tone) = scanner.of_name(piece, tone);
+        if piece == "\n" && !quoted {
             if out.len() >= most {
                 out.push(Line(vec![Span::known("… cut here", Tone::Dim)]));
                 break;
@@ -383,7 +391,11 @@ pub fn lines(sql: &str, most: usize) -> Vec<Line> {
             continue;
         }
         if let Some(line) = out.last_mut() {
-            line.0.push(Span::new(&piece.trim_end_matches('\r').replace('\t', "    "), tone));
+            line.0.push(if quoted {
+                Span::new(piece, tone)
+            } else {
+                Span::new(&piece.trim_end_matches('\r').replace('\t', "    "), tone)
+            });
         }
     }
     out
@@ -439,6 +451,17 @@ mod tests {
         assert_eq!(one_line("select 1", 6).plain(), "select…");
         for odd in ["'", "\"", "$", "$a", "$$", "/*", "--", "E'\\", "é'ü", "a-b", "''", "\\"] {
             assert_eq!(one_line(odd, 50).plain(), crate::text::safe(odd), "{odd}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_blanks_stay_different() {
+        for name in ["\"\ttab\"", "\" tab\"", "\"    tab\"", "\"line\nfeed\"", "\"line feed\"", "\"a\r\""] {
+            let sql = format!("grant usage on schema {name} to x");
+            let shown = sql.replace(name, &crate::text::safe(name));
+            assert_eq!(one_line(&sql, 500).plain(), shown);
+            assert_eq!(lines(&sql, 9).iter().map(Line::plain).collect::<Vec<_>>(), [shown.clone()]);
+            assert_eq!(crate::text::safe_lines(&sql), shown);
         }
     }
 

@@ -22,7 +22,6 @@ use crate::{
         snapshot::{ClusterDatabase, Snapshot},
     },
     server::{SizesWanted, Want},
-    text,
 };
 
 /// One path: what it is for, its key in JSON, and where it is.
@@ -113,7 +112,7 @@ fn server(report: &mut Report, snapshot: &Snapshot) -> Result<(), Failure> {
     for fact in about::facts(snapshot) {
         report.paragraph(2, &format!("{:<10}", fact.label), &fact.text, fact.tone)?;
         for (what, meaning) in fact.means {
-            report.paragraph(4, &format!("{:<14} ", text::safe(&what)), &meaning, Tone::Text)?;
+            report.paragraph(4, &format!("{what:<14} "), &meaning, Tone::Text)?;
         }
     }
     Ok(())

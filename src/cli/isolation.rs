@@ -578,7 +578,7 @@ fn tenants(report: &mut Report, answer: &Answer) -> Result<(), Failure> {
                 )
             }
         };
-        report.paragraph(2, &format!("{}  ", text::safe(&name)), &words, tone)?;
+        report.paragraph(2, &format!("{name}  "), &words, tone)?;
     }
     for finding in &answer.tenancy {
         report.paragraph(2, &format!("{}  ", finding.code), &finding.message, Tone::Error)?;

@@ -81,11 +81,12 @@ impl Report {
     /// # Errors
     /// As [`Report::blank`].
     pub fn paragraph(&mut self, indent: usize, label: &str, words: &str, tone: Tone) -> Result<(), Failure> {
+        let label = &text::safe(label);
         let room = self.width.map_or(usize::MAX, |w| w.saturating_sub(indent + text::width(label)).max(24));
         let hang = " ".repeat(indent + text::width(label));
         for (i, part) in wrap(&text::safe(words), room).into_iter().enumerate() {
             if i == 0 {
-                let line = self.line().known(&" ".repeat(indent)).tone(label, Tone::Dim);
+                let line = self.line().known(&" ".repeat(indent)).painted(label, Tone::Dim);
                 line.painted(part, tone).end()?;
             } else {
                 self.line().known(&hang).painted(part, tone).end()?;

@@ -14,11 +14,13 @@ use pgmoat::demo::{Demo, DemoOptions, cluster::SUPERUSER};
 use serde_json::Value;
 
 use crate::{
+    acting::insist,
     cli::{Moat, Ran},
     read::runtime,
     support::{
         cluster::{self, connect, shared},
-        terminal::{ENTER, Start},
+        meaning::Meaning,
+        terminal::{ENTER, ESC, PATIENCE, Start},
     },
 };
 
@@ -81,6 +83,38 @@ impl Small {
     }
 }
 
+/// Everything the program reads of an instance, by what it means.
+fn meaning(moat: &Moat, config: &str, instance: &str) -> Meaning {
+    Meaning::recorded(&moat.run(&["-c", config, "snapshot", instance]).exits(0).out)
+}
+
+/// Findings of an instance that have a fix, but for those that a plan said it leaves alone.
+fn fixable(moat: &Moat, config: &str, instance: &str) -> Vec<String> {
+    let again = moat.run(&["-c", config, "plan", instance, "--format", "json"]);
+    let left = again.json();
+    assert_eq!(again.code, 0, "the second plan is empty: {left:#}");
+    let kept = left["left"].as_array().cloned().unwrap_or_default();
+    let check = moat.run(&["-c", config, "check", instance, "--format", "json"]).json();
+    let findings = check["findings"].as_array().unwrap().iter();
+    findings
+        // the policy speaks of the other instance, so that one is judged with it
+        .filter(|f| f["instance"] == instance && !f["fix"].is_null())
+        .map(|f| f["id"].as_str().unwrap().to_owned())
+        .filter(|id| !kept.iter().any(|k| k["finding"] == **id))
+        .collect()
+}
+
+/// The same as at first but for how some lists are spelled, and the undo named those.
+#[track_caller]
+fn restored(now: &Meaning, first: &Meaning, told: &str) {
+    let differences = first.differences(now);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    let respelled = first.respelled(now);
+    let said = told.split(" will mean the same as before").next().filter(|said| said.len() < told.len());
+    let count = said.and_then(|said| said.lines().last()?.split_whitespace().rev().nth(3)?.parse::<usize>().ok());
+    assert!(count.unwrap_or(0) >= respelled.len(), "{count:?} {respelled:#?}\n{told}");
+}
+
 #[test]
 fn the_demo_is_brought_to_its_policy_and_taken_back() {
     let runtime = runtime();
@@ -99,45 +133,79 @@ fn the_demo_is_brought_to_its_policy_and_taken_back() {
     });
     let moat = Moat::new();
     for instance in ["engarde", "flowdb"] {
+        let first = meaning(&moat, config, instance);
         let before = matrix(&moat, config, instance);
         let plan = moat.run(&["-c", config, "plan", instance, "--format", "json"]).exits(1).json();
         let steps = plan["steps"].as_array().unwrap().len();
         assert!(steps > 0 && !plan["effects"].as_array().unwrap().is_empty());
         let rehearsed = moat.run(&["-c", config, "apply", instance, "--rehearse"]).exits(0);
         assert!(rehearsed.out.contains("Rehearsed"), "{}", rehearsed.out);
-        assert_eq!(matrix(&moat, config, instance), before, "a rehearsal leaves nothing");
+        let rehearsed = meaning(&moat, config, instance);
+        assert_eq!(
+            (first.differences(&rehearsed), first.respelled(&rehearsed)),
+            (Vec::new(), Vec::new()),
+            "a rehearsal"
+        );
         moat.run(&["-c", config, "apply", instance, "--yes"]).exits(0);
-        let again = moat.run(&["-c", config, "plan", instance, "--format", "json"]);
-        let left = again.json();
-        assert_eq!(again.code, 0, "the second plan is empty: {left:#}");
-        let kept: Vec<String> = left["left"]
-            .as_array()
-            .map(|list| list.iter().map(|l| l["finding"].as_str().unwrap().to_owned()).collect())
-            .unwrap_or_default();
-        let check = moat.run(&["-c", config, "check", instance, "--format", "json"]).json();
-        let fixable: Vec<&str> = check["findings"]
-            .as_array()
-            .unwrap()
-            .iter()
-            // the policy speaks of the other instance, so that one is judged with it
-            .filter(|f| f["instance"] == instance && !f["fix"].is_null())
-            .map(|f| f["id"].as_str().unwrap())
-            .filter(|id| !kept.iter().any(|k| k == id))
-            .collect();
-        assert!(fixable.is_empty(), "{fixable:?}");
-        let after = matrix(&moat, config, instance);
-        assert_ne!(after, before);
-        moat.run(&["-c", config, "undo", instance, "--yes"]).exits(0);
+        assert_eq!(fixable(&moat, config, instance), Vec::<String>::new());
+        let done = meaning(&moat, config, instance);
+        assert!(!first.differences(&done).is_empty());
+        let told = moat.run(&["-c", config, "undo", instance, "--yes"]).exits(0).out;
+        let back = meaning(&moat, config, instance);
+        restored(&back, &first, &told);
         same(&matrix(&moat, config, instance), &before);
         moat.run(&["-c", config, "redo", instance, "--yes"]).exits(0);
-        same(&matrix(&moat, config, instance), &after);
+        let differences = done.differences(&meaning(&moat, config, instance));
+        assert!(differences.is_empty(), "done again: {}", differences.join("\n"));
         moat.run(&["-c", config, "undo", instance, "--yes"]).exits(0);
-        same(&matrix(&moat, config, instance), &before);
-        println!("{instance}: {steps} steps there and back twice");
+        let last = meaning(&moat, config, instance);
+        assert_eq!((back.differences(&last), back.respelled(&last)), (Vec::new(), Vec::new()), "taken back again");
+        println!(
+            "{instance}: {steps} steps there and back twice; {} things mean what they meant, spelled otherwise: {:?}",
+            first.len(),
+            first.respelled(&last)
+        );
+        if instance == "engarde" {
+            with_keys(&moat, config, instance, &first);
+        }
     }
     let text = moat.run(&["-c", config, "journal"]).exits(0).out;
     assert!(text.contains("takes back entry") && text.contains("committed"), "{text}");
     runtime.block_on(async { drop(demo) });
+}
+
+/// Everything is fixed with keys alone, a second time there is nothing to fix, and `u` takes it back.
+fn with_keys(moat: &Moat, config: &str, instance: &str, first: &Meaning) {
+    let home = tempfile::tempdir().unwrap();
+    let mut console = Start::new(home.path(), &["-c", config, instance]).run();
+    console.shows("PRIMARY");
+    // The policy speaks of the other instance, which is open, too.
+    console.press("i", "all instances");
+    console.press(&format!("{instance}{ENTER}"), &format!("only {instance}"));
+    console.press(":", "Go to, or do");
+    console.press(&format!("fix everything{ENTER}"), "Who gains and loses");
+    insist(&mut console, ENTER, "any other key");
+    insist(&mut console, "y", "Done and committed");
+    assert_eq!(fixable(moat, config, instance), Vec::<String>::new(), "with keys");
+    console.send(ESC);
+    console.shows_no("Done and committed");
+    // Once it was read anew, there is nothing left to fix, for all of it and for a row.
+    console.send("R");
+    insist(&mut console, &format!("{ESC}:fix everything"), "not now: no finding has a fix");
+    console.send(ESC);
+    console.press("8", "what is wrong");
+    insist(&mut console, "f", "nothing here differs");
+    console.press("9", "committed");
+    insist(&mut console, "u", "Undo entry");
+    console.shows("Who gains and loses");
+    insist(&mut console, ENTER, "any other key");
+    insist(&mut console, "y", "Done and committed");
+    let differences = first.differences(&meaning(moat, config, instance));
+    assert!(differences.is_empty(), "with keys: {}", differences.join("\n"));
+    console.send(ESC);
+    console.shows_no("Done and committed");
+    console.send("q");
+    assert_eq!(console.ends(PATIENCE), 0);
 }
 
 #[track_caller]

@@ -3,12 +3,17 @@
 
 use std::{
     collections::BTreeSet,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use pgmoat::{
     demo::cluster::{Cluster, ClusterOptions},
-    domain::quote_ident,
+    domain::{quote_ident, snapshot::VersionRows},
+    server::{Reader, Want},
 };
 use serde_json::Value;
 use tokio_postgres::Client;
@@ -17,14 +22,14 @@ use crate::{
     cli::Moat,
     read::runtime,
     support::{
-        cluster::{self, connect},
+        cluster::{self, connect, conninfo},
         terminal::{ENTER, ESC, PATIENCE, Start, acts, plain},
     },
     traps::{TRAPS, fired, is_superuser},
 };
 
 /// Names as schemas, roles and tables may have them, and some as databases have them.
-fn names() -> Vec<String> {
+pub fn names() -> Vec<String> {
     let mut names: Vec<String> = [
         "a\"b",
         "a\";drop table t;--",
@@ -112,6 +117,12 @@ const VERSION_TABLES: &[&str] = &[
     "create unlogged table @.alembic_version (version_num text); insert into @.alembic_version values ('u')",
     "create table @.parent (version_num text); create table @.alembic_version () inherits (@.parent); insert into @.alembic_version values ('i')",
     "create sequence @.alembic_version",
+    "create table @.alembic_version (version_num text); insert into @.alembic_version select g::text from generate_series(1, 1000000) g",
+    "create table @.alembic_version (version_num text); insert into @.alembic_version values (repeat('x', 100000000))",
+    "create foreign table @.alembic_version (version_num text) server nowhere",
+    "create table @.alembic_version (version_num text) partition by list (version_num);
+     create table @.alembic_version_of_a partition of @.alembic_version for values in ('a'); insert into @.alembic_version values ('a')",
+    "create table @.alembic_version (version_num text); create table @.child () inherits (@.alembic_version); insert into @.child values ('c')",
 ];
 
 /// Access lists that are odd; `@` is a name of the corpus.
@@ -135,10 +146,18 @@ async fn all(client: &Client, statements: &[String]) {
     }
 }
 
-/// The server with all of it in the database `hostile`; sessions with odd texts stay open while they are held.
-async fn hostile() -> (Cluster, Vec<Client>) {
+/// The server with all of it in the database `hostile`, made once and changed by nobody; sessions with odd texts stay open
+/// while they are held.
+async fn hostile() -> (&'static Cluster, Vec<Client>) {
+    static MADE: OnceLock<Cluster> = OnceLock::new();
+    let made = || MADE.get_or_init(|| std::thread::spawn(|| runtime().block_on(made())).join().unwrap());
+    let own = tokio::task::spawn_blocking(made).await.unwrap();
+    (own, talking(own).await)
+}
+
+async fn made() -> Cluster {
     let server = cluster::server(cluster::newest());
-    let settings = vec![("track_activity_query_size".to_owned(), "100000".to_owned())];
+    let settings = vec![("track_activity_query_size".to_owned(), "1048576".to_owned())];
     let own = Cluster::start(ClusterOptions { server, settings, ..cluster::options() }).unwrap();
     let setup = connect(&own, "postgres", "postgres").await;
     setup.batch_execute("create database hostile").await.unwrap();
@@ -146,7 +165,11 @@ async fn hostile() -> (Cluster, Vec<Client>) {
         setup.batch_execute(&format!("create database {}", quote_ident(database))).await.unwrap();
     }
     let client = connect(&own, "postgres", "hostile").await;
-    let mut statements = vec!["create schema tables; create table tables.base (id int)".to_owned()];
+    let mut statements = vec![
+        "create schema tables; create table tables.base (id int);
+         create foreign data wrapper w; create server nowhere foreign data wrapper w"
+            .to_owned(),
+    ];
     for name in names() {
         let quoted = quote_ident(&name);
         statements.push(format!(
@@ -162,23 +185,33 @@ async fn hostile() -> (Cluster, Vec<Client>) {
     }
     statements.extend(ACCESS.iter().map(|sql| sql.replace('@', &escape)));
     all(&client, &statements).await;
+    own
+}
 
+/// Sessions that say odd things, one of them a megabyte of it, and one with a table of its own before everybody else's.
+async fn talking(own: &Cluster) -> Vec<Client> {
     let mut sessions = Vec::new();
     for (i, name) in ["\u{1b}[2Jx", "\u{202e}nimda", "日本語", "line\nfeed"].iter().enumerate() {
-        let session = connect(&own, name, "hostile").await;
+        let session = connect(own, name, "hostile").await;
         let text = format!(
             "begin; select {i} /* \u{1b}[2J\u{1b}]0;t\u{7}\u{9b}31m\u{202e} {} 日本 */",
-            "z".repeat(i * 30_000)
+            // longer than what is kept of it, which then ends within a letter
+            "\u{e9}z\u{1b}".repeat(i * 100_000)
         );
         session.batch_execute("set application_name = e'\\x1b[2J\\u202e'").await.unwrap();
         session.batch_execute(&text).await.unwrap();
         sessions.push(session);
     }
-    (own, sessions)
+    let session = connect(own, "postgres", "hostile").await;
+    let shadows =
+        "create temp table alembic_version (version_num text); insert into alembic_version values (e'\\x1b[2Jtemp')";
+    session.batch_execute(shadows).await.unwrap();
+    sessions.push(session);
+    sessions
 }
 
 /// Roles or schemas as the server has them, predefined and system ones left out.
-async fn stored(client: &Client, sql: &str) -> BTreeSet<String> {
+pub async fn stored(client: &Client, sql: &str) -> BTreeSet<String> {
     client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
 }
 
@@ -187,7 +220,7 @@ fn named(cells: &[Value], key: &str) -> BTreeSet<String> {
 }
 
 #[track_caller]
-fn harmless(what: &str, text: &str) {
+pub fn harmless(what: &str, text: &str) {
     if let Some(at) = text.find(|c| acts(c) && c != '\t') {
         let from = text[..at].char_indices().rev().nth(60).map_or(0, |(i, _)| i);
         panic!("{what}: {:?}", text[from..].chars().take(120).collect::<String>());
@@ -227,11 +260,11 @@ fn no_command_prints_what_acts_and_no_two_names_become_one() {
             if matches!(args.last(), Some(&("json" | "sarif" | "snapshot"))) {
                 let json: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{what}: {error}"));
                 if what == "matrix --format json" {
-                    let client = connect(&own, "postgres", "hostile").await;
+                    let client = connect(own, "postgres", "hostile").await;
                     let cells = json["instances"][0]["cells"].as_array().unwrap();
                     let roles = "select rolname::text from pg_roles where oid >= 16384 or rolname = 'postgres'";
                     assert_eq!(named(cells, "role"), stored(&client, roles).await);
-                    let schemas = "select nspname::text from pg_namespace where oid >= 16384 or nspname = 'public'";
+                    let schemas = "select nspname::text from pg_namespace where oid >= 16384 and nspname !~ '^pg_' or nspname = 'public'";
                     assert_eq!(named(cells, "schema"), stored(&client, schemas).await);
                 }
             }
@@ -320,8 +353,13 @@ fn bytes_that_are_no_text_are_shown_as_such() {
         )
         .await
         .unwrap();
+        // More than the 1,024 bytes that are kept of a statement: the cut falls within a letter, which no encoding mends here.
+        raw.batch_execute(&format!("select 1 /* {}\u{1b}[2J */", "\u{e9}".repeat(2_000))).await.unwrap();
         let moat = Moat::new();
         for database in ["raw", "postgres"] {
+            let ran = moat.run(&["sessions", &own.url("postgres", database)]).exits(0);
+            harmless("sessions", &ran.out);
+            assert!(ran.out.contains("select 1 /*"), "{}", ran.out);
             let url = own.url("postgres", database);
             for args in [&["check"][..], &["matrix"], &["matrix", "--format", "json"], &["snapshot"], &["policy", "derive"]] {
                 let words: Vec<&str> = args.iter().copied().chain([url.as_str()]).collect();
@@ -399,5 +437,143 @@ fn no_trap_goes_off_while_the_console_looks() {
         let look = connect(&own, "postgres", "trapped").await;
         let _ = look.batch_execute("begin; explain select version_num from evil.alembic_version; rollback").await;
         assert!(fired(&own.log()) > before);
+    });
+}
+
+/// A version table that is dropped, made again, or replaced by a view between the look and the reading: what is read is a
+/// table's rows or nothing, and the view is never asked.
+#[test]
+fn a_version_table_that_is_swapped_while_it_is_read_runs_nothing() {
+    runtime().block_on(async {
+        let server = cluster::server(cluster::newest());
+        let own = Cluster::start(ClusterOptions { server, ..cluster::options() }).unwrap();
+        let setup = connect(&own, "postgres", "postgres").await;
+        setup
+            .batch_execute(
+                "create role swapper login; create schema swap authorization swapper; set role swapper;
+                 create function swap.spring() returns text volatile language plpgsql as $$ begin
+                   raise log 'TRAP FIRED for %', current_user; return 'from the view'; end $$; reset role",
+            )
+            .await
+            .unwrap();
+        let before = fired(&own.log());
+        let (over, swaps) = (AtomicBool::new(false), AtomicU32::new(0));
+        let swapping = async {
+            let client = connect(&own, "swapper", "postgres").await;
+            while !over.load(Ordering::Relaxed) {
+                for sql in [
+                    "create table swap.alembic_version (version_num varchar(32)); insert into swap.alembic_version values ('a')",
+                    "begin; drop table swap.alembic_version; create view swap.alembic_version as select swap.spring() as version_num; commit",
+                    "drop view swap.alembic_version",
+                    "create table swap.alembic_version (version_num varchar(32)); insert into swap.alembic_version values ('b')",
+                    "begin; alter table swap.alembic_version rename to gone;
+                     create table swap.alembic_version (version_num varchar(32)); insert into swap.alembic_version values ('c');
+                     drop table swap.gone; commit",
+                    "drop table swap.alembic_version",
+                ] {
+                    client.batch_execute(sql).await.unwrap();
+                }
+                swaps.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let reading = async {
+            let mut reader = Reader::open(&conninfo(&own, "postgres", "postgres"), "swap").await.unwrap();
+            let want = Want { versions: true, ..Want::default() };
+            let (mut seen, begun) = (BTreeSet::new(), Instant::now());
+            // Long enough that each state was met, and some were changed on the way.
+            while begun.elapsed() < PATIENCE && (seen.len() < 3 || !seen.contains("rows") || swaps.load(Ordering::Relaxed) < 30) {
+                let snapshot = reader.snapshot(&want).await.unwrap();
+                for table in &snapshot.versions.0 {
+                    let rows = match &table.rows {
+                        VersionRows::Known(rows) => {
+                            assert!(rows.iter().all(|row| ["a", "b", "c"].contains(&row.as_str())), "{rows:?}");
+                            "rows".to_owned()
+                        }
+                        VersionRows::Locked(_) => "locked".to_owned(),
+                        VersionRows::Refused(why) => why.clone(),
+                        other => panic!("{other:?}"),
+                    };
+                    seen.insert(rows);
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+            seen
+        };
+        let (seen, ()) = tokio::join!(reading, swapping);
+        assert!(seen.len() >= 3 && seen.contains("rows"), "{seen:?}");
+        println!("{} rounds of swaps, met: {seen:?}", swaps.load(Ordering::Relaxed));
+        assert_eq!(fired(&own.log()), before, "the view was asked");
+        let _ = setup.batch_execute("create view careless as select swap.spring(); select * from careless").await;
+        assert!(fired(&own.log()) > before, "the trap was meant to be sharp");
+    });
+}
+
+/// What a server says on the way, at length: warnings, errors, details, hints and contexts of 100 kB with escapes in them.
+#[test]
+fn what_the_server_says_at_length_acts_nowhere() {
+    runtime().block_on(async {
+        let server = cluster::server(cluster::newest());
+        let own = Cluster::start(ClusterOptions { server, ..cluster::options() }).unwrap();
+        let setup = connect(&own, "postgres", "postgres").await;
+        let evil = r"e'\x1b[2J\x1b]0;t\x07\u202e\u009b31m'";
+        setup
+            .batch_execute(&format!(
+                "create role loud_app; create schema loud authorization loud_app; create table loud.t (id int);
+                 create role loud_stranger; grant select on loud.t to loud_stranger;
+                 create table public.say (how text); insert into public.say values ('warning');
+                 create function public.talk() returns event_trigger language plpgsql as $$
+                 declare long text := {evil} || repeat({evil} || ' words ', 4000); declare way text := (select how from public.say);
+                 begin
+                   raise warning using message = long, detail = long, hint = long;
+                   if way = 'error' then
+                     execute format('do %L', format('begin raise exception using message = %L, detail = %L, hint = %L, errcode = ''P0001''; end', long, long, long));
+                   end if;
+                 end $$;
+                 create event trigger talk on ddl_command_end execute function public.talk()"
+            ))
+            .await
+            .unwrap();
+        // Whatever locales the server has, it may speak in; what is meant is told by codes.
+        for locale in ["de_DE.UTF-8", "fr_FR.UTF-8", "ja_JP.UTF-8", "ru_RU.UTF-8"] {
+            if setup.batch_execute(&format!("alter database postgres set lc_messages = '{locale}'")).await.is_ok() {
+                break;
+            }
+        }
+        let moat = Moat::new();
+        let policy = moat.file(
+            "p.toml",
+            "undeclared = \"revoke\"\n[[service]]\nname = \"loud\"\nschema = \"loud\"\nrole = \"loud_app\"\nversion_table = false\n",
+        );
+        let (url, log) = (own.url("postgres", "postgres"), moat.home.path().join("log"));
+        let (log, home) = (log.to_str().unwrap(), moat.home.path());
+        let act = |code: i32| {
+            let ran = moat.run(&["apply", &url, "--policy", &policy, "--yes", "--log", log, "-vv"]);
+            for (what, text) in [("stdout", &ran.out), ("stderr", &ran.err)] {
+                harmless(what, text);
+                assert!(text.len() < 2_000_000, "{what}: {} bytes", text.len());
+            }
+            harmless("the log", &std::fs::read_to_string(log).unwrap());
+            let journal = std::fs::read_to_string(home.join(".local/state/pgmoat/journal.jsonl")).unwrap();
+            harmless("the journal", &journal);
+            ran.exits(code)
+        };
+        setup.batch_execute("update public.say set how = 'error'").await.unwrap();
+        let refused = act(4);
+        assert!(refused.err.contains("\\u{1b}[2J") && refused.err.contains("words"), "the server's own words are shown");
+        let ran = moat.run(&["journal"]).exits(0);
+        harmless("the journal, told", &ran.out);
+        // The same in the console: the words of a refusal on a screen.
+        let mut console = Start::new(home, &[&url, "--policy", &policy]).run();
+        console.shows("PRIMARY");
+        console.press("9", "not committed");
+        console.send(&format!("{ENTER}{}", "\x1b[6~".repeat(5)));
+        console.send(&format!("{ESC}{ESC}q"));
+        assert_eq!(console.ends(PATIENCE), 0);
+        plain(&console.raw()).unwrap_or_else(|fault| panic!("{fault}"));
+        setup.batch_execute("update public.say set how = 'warning'").await.unwrap();
+        act(0);
+        let ran = moat.run(&["undo", &url, "--yes"]).exits(0);
+        harmless("undo", &ran.out);
+        harmless("undo", &ran.err);
     });
 }

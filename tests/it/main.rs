@@ -29,6 +29,7 @@ mod faulty;
 mod findings;
 mod forms;
 mod hostile;
+mod hostile_acts;
 mod init;
 mod locks;
 mod matrix_oracle;

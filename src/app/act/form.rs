@@ -480,7 +480,8 @@ fn choices(field: &Field, room: usize) -> Line {
         if line.width() + gap.len() + text::width(&shown) + 4 > room && i > 0 {
             return line.known(" …", Tone::Dim);
         }
-        line = line.known(gap, Tone::Dim).and(&shown, if *choice == field.piece() { Tone::Accent } else { Tone::Info });
+        line = line.known(gap, Tone::Dim);
+        line.0.push(Span::safe(shown, if *choice == field.piece() { Tone::Accent } else { Tone::Info }));
     }
     line
 }

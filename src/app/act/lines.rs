@@ -152,8 +152,8 @@ pub fn gathered(list: &[String]) -> Vec<String> {
 }
 
 fn place(effect: &Effect, plan: &Plan) -> Line {
-    let line = Line::new(text::fit(&text::safe(role_words(effect.role.as_deref())), 40).as_ref(), Tone::Strong);
-    let line = Line(line.0).known(" × ", Tone::Dim);
+    let role = text::fit(&text::safe(role_words(effect.role.as_deref())), 40).into_owned();
+    let line = Line(vec![Span::safe(role, Tone::Strong)]).known(" × ", Tone::Dim);
     match &effect.schema {
         Some(schema) => line.and(schema, Tone::Strong),
         None => line.known("database ", Tone::Dim).and(&plan.target.database, Tone::Strong),

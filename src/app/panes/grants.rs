@@ -390,7 +390,7 @@ impl Pane for Grants {
         columns.push(mark);
         let narrow = ctx.width < 100;
         columns.extend(self.schemas.iter().map(|(name, _)| Column {
-            title: Cow::Owned(crate::text::safe(name).into_owned()),
+            title: Cow::Owned(name.clone()),
             min: if narrow { 9 } else { 12 },
             max: 18,
             align: Align::Left,

@@ -128,7 +128,7 @@ fn effects(report: &mut Report, plan: &Plan) -> Result<(), Failure> {
 /// The statements alone, with the steps' titles as comments.
 pub fn sql(report: &mut Report, plan: &Plan) -> Result<(), Failure> {
     for step in &plan.steps {
-        report.sql(0, &format!("-- {}: {}", step.id, text::safe(&step.title)))?;
+        report.line().tone(&format!("-- {}: {}", step.id, step.title), Tone::Accent).end()?;
         for statement in &step.sql {
             report.sql(0, statement)?;
         }
