@@ -179,9 +179,9 @@ pub fn plan(
     }
     let mut tables: BTreeSet<String> = rows.iter().map(|(table, _)| table.name.clone()).collect();
     let by_hand = wanted.version_tables.first().or(service.version_table.as_ref());
-    let named = rows.first().map(|(table, _)| table.name.clone()).or_else(|| by_hand.cloned());
+    let mut named = rows.first().map(|(table, _)| table.name.clone()).or_else(|| by_hand.cloned());
     if !lost.is_empty() {
-        let name = named.clone().unwrap_or_else(|| "alembic_version".to_owned());
+        let name = named.get_or_insert_with(|| "alembic_version".to_owned()).clone();
         first.extend(versions::written(snapshot, &name, &lost, &goal, !rows.is_empty())?);
         tables.insert(name);
     }
