@@ -1,14 +1,15 @@
 //! Real Alembic on every server this machine has: `cargo run --release --example applications -- [published] [MAJOR…]` lets three
-//! projects collide in one schema, then published applications (Optuna, MLflow) with one of them; isolates each, moves some
-//! by hand, and compares what they do with a clean database; `published` leaves the projects alone out. Exit 1 when
-//! anything differs, 2 when Alembic or an application could not be installed.
+//! projects collide in one schema in every way that is known, then published applications (Optuna, MLflow) with one of them;
+//! isolates each, moves some by hand, splits rows off, lets the next release run, and compares what they do with a clean
+//! database; `published` leaves the projects alone out. Exit 1 when anything differs, 2 when Alembic or an application
+//! could not be installed.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test tool")]
 
 #[path = "../tests/it/applications/mod.rs"]
 mod applications;
 
-use applications::{Field, GARDEN, HARBOR, LIBRARY, MLFLOW, OPTUNA};
+use applications::{Field, GARDEN, HARBOR, LIBRARY, MLFLOW, OPTUNA, ORCHARD, Tools, collisions::Alone};
 use pgmoat::demo::{
     binaries::{self, Wanted},
     cluster::{Cluster, ClusterOptions, Server},
@@ -51,7 +52,15 @@ async fn main() -> std::process::ExitCode {
                 }
             }
             said(major, &field, &mut faults, &mut checks);
+            collisions(major, &tools, &cluster, &mut faults, &mut checks).await;
         }
+        let mut field = Field::new(&tools, &cluster, "strays");
+        let (should, garden) = (field.clean(OPTUNA, usize::MAX).await, field.clean(GARDEN, usize::MAX).await);
+        field.failed_start_of(OPTUNA, &should, &garden).await;
+        said(major, &field, &mut faults, &mut checks);
+        let mut field = Field::new(&tools, &cluster, "rows");
+        field.split(MLFLOW).await;
+        said(major, &field, &mut faults, &mut checks);
         for (app, other, stem) in [(OPTUNA, GARDEN, "tuning"), (MLFLOW, LIBRARY, "flow")] {
             let mut field = Field::new(&tools, &cluster, stem);
             let should = field.clean(app, usize::MAX).await;
@@ -68,6 +77,29 @@ async fn main() -> std::process::ExitCode {
     let runs = tools.runs.into_inner();
     println!("{runs} commands, {checks} comparisons, {faults} differ");
     std::process::ExitCode::from(u8::from(faults > 0 || checks == 0))
+}
+
+/// The written projects in every way that is known, one after the other.
+async fn collisions(major: u32, tools: &Tools, cluster: &Cluster, faults: &mut u32, checks: &mut u32) {
+    let field = |stem: &str| Field::new(tools, cluster, stem);
+    let alone = Alone::new(&field("alone"), usize::MAX, true).await;
+    let library = field("alone").clean(LIBRARY, usize::MAX).await;
+    for case in ["failed", "dropped", "emptied", "overlapping", "path", "path2", "name", "purged", "split", "next"] {
+        let mut field = field(case);
+        match case {
+            "failed" => field.failed_start(&alone).await,
+            "dropped" => field.dropped(&alone).await,
+            "emptied" => field.emptied(&alone).await,
+            "overlapping" => field.overlapping(&alone).await,
+            "path" => field.by_path(ORCHARD, &alone).await,
+            "path2" => field.by_path(HARBOR, &alone).await,
+            "name" => field.by_name(&library, usize::MAX).await,
+            "purged" => field.purged(&alone).await,
+            "split" => field.split(GARDEN).await,
+            _ => field.next_release(usize::MAX).await,
+        }
+        said(major, &field, faults, checks);
+    }
 }
 
 fn said(major: u32, field: &Field<'_>, faults: &mut u32, checks: &mut u32) {

@@ -588,6 +588,9 @@ pub struct Isolate {
     /// Rows of the version table that are its own; without, those that its scripts know
     #[arg(long, value_name = "REV", value_delimiter = ',', num_args = 1..)]
     pub rows: Vec<String>,
+    /// The revision its tables stand at, where no version table holds it any more: it is written into its own. `-`: none
+    #[arg(long = "lost-revision", value_name = "REV", value_delimiter = ',', allow_hyphen_values = true)]
+    pub lost_revisions: Vec<String>,
     /// Only this version table; without, every one that holds a row of it
     #[arg(long = "version-table", value_name = "NAME")]
     pub version_tables: Vec<String>,

@@ -109,6 +109,7 @@ pub async fn isolate(report: &mut Report, context: &Context, args: &Isolate, hal
         service: Some(name),
         tables: patterns(&args.tables, args.tables_from.as_deref())?,
         rows: args.rows.clone(),
+        lost: args.lost_revisions.clone(),
         version_tables: args.version_tables.clone(),
         keep_readers: args.keep_readers.clone(),
         extensions_schema: args.extensions_schema.clone(),

@@ -237,8 +237,9 @@ pub enum Evidence {
 ///
 /// `candidates` are the services whose lineage holds each row (position by position with `rows`). A candidate is ruled
 /// out where it also owns a row that comes before or after, since one lineage never holds both; then by `evidence`
-/// (service, row). Where several of one project remain, `home` decides if it is among them. The result holds, for each
-/// row, what remains: one name is settled, several are ambiguous, none is unknown.
+/// (service, row). Where several of one project remain, `home` decides if it is among them. A row whose only candidate
+/// also owns one that comes after it is nobody's that is known. The result holds, for each row, what remains: one name is
+/// settled, several are ambiguous, none is unknown.
 pub fn owners(
     lineages: &Lineages,
     rows: &[String],
@@ -292,6 +293,18 @@ pub fn owners(
             .is_some_and(|l| names.iter().all(|n| lineages.of(n).is_some_and(|other| l.same_project(other))));
         if one_project {
             *names = vec![home];
+        }
+    }
+    // What one lineage never holds beside what comes after it is another's, whose scripts are not known.
+    let single = |names: &[&str]| if let [one] = names { Some((*one).to_owned()) } else { None };
+    let of: Vec<Option<String>> = left.iter().map(|names| single(names)).collect();
+    for ((row, names), owner) in rows.iter().zip(&mut left).zip(&of) {
+        let Some(lineage) = owner.as_deref().and_then(|one| lineages.of(one)) else { continue };
+        let after = |(other, of): (&String, &Option<String>)| {
+            other != row && of == owner && lineage.ancestors([other.as_str()]).contains(row.as_str())
+        };
+        if rows.iter().zip(&of).any(after) {
+            names.clear();
         }
     }
     left.into_iter().map(|names| names.into_iter().map(str::to_owned).collect()).collect()
@@ -400,6 +413,10 @@ pub(crate) mod tests {
         let found = owners(&all, &alone, None, |_, _| Evidence::Against);
         assert_eq!(found[0].len(), 2, "evidence against all decides nothing");
         assert_eq!(owners(&all, &rows(&["ffff"]), None, |_, _| Evidence::Open), vec![rows(&[])]);
+        // without the scripts of the other it is nobody's that is known, and not langflow's
+        let known = lineages([lineage("langflow", &["l0", "a1b2c3d4e5f6 < l0", "e5a7c9b1d3f2 < a1b2c3d4e5f6"])]);
+        let found = owners(&known, &both, Some("langflow"), |_, _| Evidence::Open);
+        assert_eq!(found, vec![rows(&[]), rows(&["langflow"])]);
     }
 
     #[test]

@@ -497,10 +497,14 @@ impl<'a> Reading<'a> {
         }
         if let Some(row) = rows.iter().find(|r| r.place == Place::Unknown) {
             let service = home_name().or_else(|| self.claimants(i).next().map(|s| s.service.name.clone()));
-            let reason = format!(
-                "No revision script knows {}: a newer release, a squashed history, or another application.",
-                row.revision
-            );
+            let reason = if self.lineages.holding(&row.revision).is_empty() {
+                format!(
+                    "No revision script knows {}: a newer release, a squashed history, or another application.",
+                    row.revision
+                )
+            } else {
+                format!("{} stands beside a revision that comes after it: it is another application's.", row.revision)
+            };
             return (Class::Unknown, service, reason);
         }
         match settled.as_slice() {

@@ -14,6 +14,7 @@ use pgmoat::{
 use rustix::process::Signal;
 
 use crate::{
+    applications::{App, GARDEN, HARBOR, short},
     cli::{Moat, Ran},
     read::runtime,
     support::{
@@ -48,6 +49,18 @@ fn logs_in(file: &Path) -> Option<String> {
     let url = text.trim().strip_prefix("DATABASE_URL=").unwrap();
     let conninfo = Conninfo::parse(url, &Env::default()).unwrap();
     runtime().block_on(try_login(&conninfo)).unwrap().current_schema
+}
+
+/// A project's migrations, up, down and up again, with what was handed over for a role; nothing where Alembic cannot be had.
+fn migrates(files: &[PathBuf], role: &str, app: App) {
+    let Some(tools) = short::here() else { return };
+    let of = |file: &&PathBuf| file.file_name().is_some_and(|name| name.to_string_lossy().contains(role));
+    let text = std::fs::read_to_string(files.iter().find(of).unwrap()).unwrap();
+    let url = text.trim().strip_prefix("DATABASE_URL=").unwrap();
+    for args in [["upgrade", "heads"].as_slice(), &["check"], &["downgrade", "base"], &["upgrade", "heads"]] {
+        let ran = tools.alembic(url, app, args);
+        assert_eq!(ran.code, 0, "{role} {args:?}: {}", ran.text);
+    }
 }
 
 /// Presses until the question is gone: a key that comes before it was drawn is dropped. Then waits for what it leads to.
@@ -125,6 +138,10 @@ fn an_empty_database_is_set_up_with_keys_alone() {
     assert_eq!(files.len(), 3, "{files:?}");
     let schemas: Vec<Option<String>> = files.iter().map(|file| logs_in(file)).collect();
     assert!(schemas.contains(&Some("wizshop".to_owned())) && schemas.contains(&Some("wizbill".to_owned())));
+    // real migrations run with what was handed over, and nothing is found afterwards
+    migrates(&files, "wizshop_app", GARDEN);
+    migrates(&files, "wizbill_app", HARBOR);
+    assert_eq!(check(&moat).exits(0).err, "");
     // no password on the screen, in the files for others, or in what remembers the set-up
     let raw = String::from_utf8_lossy(&console.raw()).into_owned();
     for file in &files {
@@ -176,6 +193,8 @@ fn the_demo_s_mess_becomes_clean_or_is_left_with_a_reason() {
     let files = handed(home);
     assert_eq!(files.len(), 1, "{files:?}");
     assert_eq!(logs_in(&files[0]).as_deref(), Some("wiznew"));
+    migrates(&files, "wiznew_app", HARBOR);
+    check(&moat).exits(0);
     console.send("q");
     assert_eq!(console.ends(PATIENCE), 0);
     runtime.block_on(async { drop(demo) });

@@ -41,6 +41,7 @@ pub enum Part {
     ClosePublic,
     Policy,
     Rows,
+    Lost,
     Revisions,
     Tables,
     TablesFrom,
@@ -192,6 +193,11 @@ fn isolate_fields(instance: &Instance, seed: &Seed) -> Vec<Field> {
             "A file with a name or glob on each line, beside what is typed above; # begins a remark.",
         ),
         Field::list(Part::Rows, "rows", "Revisions that go, where you know better than the scripts."),
+        Field::list(
+            Part::Lost,
+            "lost revision",
+            "What its tables stand at, where no version table holds it any more; - says that there is none.",
+        ),
         Field::list(
             Part::VersionTables,
             "version tables",
@@ -413,6 +419,7 @@ fn check_isolate(form: &mut Form, judgement: &Judgement) {
     hint(form, Part::Tables, "those that its scripts create");
     hint(form, Part::TablesFrom, "no file");
     hint(form, Part::Rows, "those of its scripts");
+    hint(form, Part::Lost, "none is lost");
     hint(form, Part::VersionTables, "each with a row of it");
     hint(form, Part::Readers, "each is asked about");
     hint(form, Part::Extensions, "each is asked about");
@@ -491,6 +498,7 @@ pub fn ask(form: &Form, judgement: &Judgement) -> Ask {
                 service: Some(form.value(Part::Service)),
                 tables: form.items(Part::Tables),
                 rows: form.items(Part::Rows),
+                lost: form.items(Part::Lost),
                 version_tables: form.items(Part::VersionTables),
                 keep_readers: form.items(Part::Readers),
                 extensions_schema: form.typed(Part::Extensions),

@@ -45,6 +45,9 @@ pub struct Wanted {
     /// Globs; with `!` in front what stays. They decide about types, sequences, views and routines, too.
     pub tables: Vec<String>,
     pub rows: Vec<String>,
+    /// Revisions that its tables stand at and that no version table holds any more: written into its own. [`NONE`] alone
+    /// says that it goes without one.
+    pub lost: Vec<String>,
     /// Default: every version table of the shared schema that holds a row of the service.
     pub version_tables: Vec<String>,
     /// Roles that go on reading; with `!` in front those that stop. `PUBLIC` is everybody.
@@ -55,6 +58,9 @@ pub struct Wanted {
     pub password: bool,
     pub answers: Answers,
 }
+
+/// In place of a lost revision: there is none. No revision is called so, Alembic forbids it.
+pub const NONE: &str = "-";
 
 impl Wanted {
     /// What is asked for, in a few words.
@@ -119,10 +125,23 @@ pub fn plan(
     let known = Versions::new(snapshot, Some(&policy), lineages, &matrix);
     let mut questions = Vec::new();
     let rows = rows(snapshot, &known, &service.name, lineage.is_some(), wanted, &mut questions)?;
+    let lost = lost(&rows, lineage, &service.name, wanted)?;
+    let open = !questions.is_empty();
     let claims = Claims { snapshot, dependencies, lineages, lineage, service: &service };
-    let seeds = seeds(&claims, &rows, wanted, &mut questions)?;
+    let mut stands_at: Vec<&str> = rows.iter().flat_map(|(_, rows)| rows).map(String::as_str).collect();
+    stands_at.extend(&lost);
+    let seeds = seeds(&claims, &stands_at, wanted, &mut questions)?;
     if seeds.is_empty() && rows.is_empty() && questions.is_empty() {
         return Err(Refused::new(format!("nothing in {} belongs to {}", wanted.from, service.name)));
+    }
+    if let Some(question) = unsaid(snapshot, &known, &rows, lineage, &service.name, wanted).filter(|_| !open) {
+        if wanted.answers.get(&question.about) == Some(&false) {
+            return Err(Refused::new(format!(
+                "{}'s revision is lost: it has to be named (lost revision)",
+                service.name
+            )));
+        }
+        questions.push(question);
     }
     let mover = Mover {
         snapshot,
@@ -158,6 +177,14 @@ pub fn plan(
     for (table, rows) in &rows {
         first.extend(versions::into_place(snapshot, table, &wanted.from, rows, &goal)?);
     }
+    let mut tables: BTreeSet<String> = rows.iter().map(|(table, _)| table.name.clone()).collect();
+    let by_hand = wanted.version_tables.first().or(service.version_table.as_ref());
+    let mut named = rows.first().map(|(table, _)| table.name.clone()).or_else(|| by_hand.cloned());
+    if !lost.is_empty() {
+        let name = named.get_or_insert_with(|| "alembic_version".to_owned()).clone();
+        first.extend(versions::written(snapshot, &name, &lost, &goal, !rows.is_empty())?);
+        tables.insert(name);
+    }
     first.extend(mover.changes(&bundle));
     let mut path = vec![wanted.schema.clone()];
     let mut said = Vec::new();
@@ -170,7 +197,11 @@ pub fn plan(
     first.extend(readers(&mover, &bundle, wanted, &held, &names, &mut questions));
 
     service.search_path = Some(path.clone());
-    service.version_table = rows.first().map(|(table, _)| table.name.clone());
+    let there = catalog.schema_named(&wanted.schema).and_then(|s| {
+        let here = |v: &&VersionTable| v.schema == s.oid && v.shape && v.plain;
+        snapshot.versions.0.iter().find(here).map(|v| v.name.clone())
+    });
+    service.version_table = named.filter(|_| !tables.is_empty()).or(there);
     policy.services.retain(|s| s.name != service.name);
     policy.services.push(service.clone());
     let mut last = vec![Change::SetRoleSetting {
@@ -200,7 +231,6 @@ pub fn plan(
     plan.left.clear();
 
     let after = predict::predict(snapshot, plan.steps.iter().map(|step| &step.change))?;
-    let tables: BTreeSet<String> = rows.iter().map(|(table, _)| table.name.clone()).collect();
     let goals: Vec<_> = tables.iter().map(|t| (wanted.role.clone(), t.clone(), wanted.schema.clone())).collect();
     let whereabouts = whereabouts(snapshot, &after, &tables, &goals);
     plan.notes.extend(bundle.notes.into_iter().chain(said));
@@ -208,7 +238,8 @@ pub fn plan(
         let kind = if place.holds() { HazardKind::Note } else { HazardKind::Application };
         plan.notes.push(note(kind, place.sentence()));
     }
-    plan.notes.extend(warnings(snapshot, lineage, wanted, &rows));
+    plan.notes.extend(warnings(snapshot, lineage, wanted));
+    plan.notes.extend(of_the_revision(snapshot, lineage, wanted, &lost, &tables));
     let names = [("schema", wanted.schema.as_str(), new_schema), ("role", wanted.role.as_str(), new_role)];
     plan.notes.extend(setup::remarks(names.into_iter().filter(|(.., new)| *new).map(|(what, name, _)| (what, name))));
     let locks = plan.steps.iter().filter(|s| matches!(s.change, Change::SetSchema { .. })).count();
@@ -278,7 +309,12 @@ fn rows<'a>(
     let (mut found, mut strange) = (Vec::new(), Vec::new());
     let mut by_hand: BTreeSet<&String> = wanted.rows.iter().collect();
     for name in &names {
-        let table = versions::source(snapshot, &wanted.from, Some(name))?;
+        let table = match versions::source(snapshot, &wanted.from, Some(name)) {
+            Ok(table) => table,
+            // It may be lost with its revision.
+            Err(_) if !wanted.lost.is_empty() => continue,
+            Err(why) => return Err(why),
+        };
         let of = known.0.iter().find(|v| v.oid == table.oid).map(|v| v.rows.as_slice()).unwrap_or_default();
         let here: Vec<String> = wanted.rows.iter().filter(|r| of.iter().any(|o| o.revision == **r)).cloned().collect();
         by_hand.retain(|r| !here.contains(r));
@@ -287,8 +323,10 @@ fn rows<'a>(
         }
         let asked = Asked { service: Some(service), scripts, by_hand: &here, answers: &wanted.answers };
         let Chosen { rows, questions: open, strange: unknown } = versions::choose(of, &asked, name)?;
-        questions.extend(open);
-        strange.extend(unknown);
+        if wanted.lost.is_empty() {
+            questions.extend(open);
+            strange.extend(unknown);
+        }
         if !rows.is_empty() {
             found.push((table, rows));
         }
@@ -298,9 +336,65 @@ fn rows<'a>(
         return Err(Refused::new(format!("there is no row {row} in {list} of {}", wanted.from)));
     }
     if found.is_empty() {
+        for question in &mut strange {
+            question.flag.push_str(" (or, where it is another's and its own is lost, --lost-revision REVISION)");
+        }
         questions.extend(strange);
     }
     Ok(found)
+}
+
+/// The revisions that somebody gives because no version table holds them any more.
+fn lost<'a>(
+    rows: &[(&VersionTable, Vec<String>)],
+    lineage: Option<&Lineage>,
+    service: &str,
+    wanted: &'a Wanted,
+) -> Result<Vec<&'a str>, Refused> {
+    let lost: Vec<&str> = wanted.lost.iter().map(String::as_str).filter(|r| *r != NONE).collect();
+    for revision in &lost {
+        if lineage.is_some_and(|l| !l.contains(revision)) {
+            return Err(Refused::new(format!("{revision} is in none of {service}'s revision scripts")));
+        }
+        for (table, row) in rows.iter().flat_map(|(table, rows)| rows.iter().map(|row| (&table.name, row))) {
+            if row == revision || lineage.is_some_and(|l| l.related(row, revision)) {
+                return Err(Refused::new(format!(
+                    "{service}'s revision is not lost: {}.{table} holds {row}",
+                    wanted.from
+                )));
+            }
+        }
+    }
+    Ok(lost)
+}
+
+/// Whether it goes without its revision, where its scripts are known and no version table has a row of it: its next start
+/// would take the database for a new one.
+fn unsaid(
+    snapshot: &Snapshot,
+    known: &Versions,
+    rows: &[(&VersionTable, Vec<String>)],
+    lineage: Option<&Lineage>,
+    service: &str,
+    wanted: &Wanted,
+) -> Option<Question> {
+    const ABOUT: &str = "revision:lost";
+    lineage?;
+    let home = snapshot.catalog.schema_named(&wanted.schema).map(|s| s.oid);
+    let has = |v: &VersionTable| {
+        let rows = known.0.iter().find(|info| info.oid == v.oid).map(|info| info.rows.as_slice());
+        Some(v.schema) == home && rows.is_some_and(|rows| !rows.is_empty())
+    };
+    let said = !wanted.lost.is_empty() || wanted.answers.get(ABOUT) == Some(&true);
+    (rows.is_empty() && !said && !snapshot.versions.0.iter().any(has)).then(|| Question {
+        about: ABOUT.to_owned(),
+        sentence: format!(
+            "No version table of {} holds a revision of {service}, and its tables are there: the revision is lost. Find it \
+             (a backup, another environment, the release that ran last) and name it. Does it go without?",
+            wanted.from
+        ),
+        flag: format!("--lost-revision {NONE} (or --lost-revision REVISION, which is then written into its own)"),
+    })
 }
 
 /// What says whose a table is.
@@ -315,7 +409,7 @@ struct Claims<'a> {
 /// The tables that are the service's.
 fn seeds(
     claims: &Claims<'_>,
-    rows: &[(&VersionTable, Vec<String>)],
+    stands_at: &[&str],
     wanted: &Wanted,
     questions: &mut Vec<Question>,
 ) -> Result<BTreeSet<Oid>, Refused> {
@@ -332,7 +426,7 @@ fn seeds(
     let mut certain: BTreeSet<&str> = BTreeSet::new();
     let mut ever: BTreeSet<&str> = BTreeSet::new();
     if let Some(lineage) = lineage {
-        let settled = rows.iter().flat_map(|(_, rows)| rows).filter(|r| lineage.contains(r));
+        let settled = stands_at.iter().filter(|r| lineage.contains(r));
         certain.extend(settled.flat_map(|row| lineage.tables_at(row)));
         ever.extend(lineage.tables());
     }
@@ -591,12 +685,7 @@ fn readers(
 }
 
 /// What else somebody should know.
-fn warnings(
-    snapshot: &Snapshot,
-    lineage: Option<&Lineage>,
-    wanted: &Wanted,
-    rows: &[(&VersionTable, Vec<String>)],
-) -> Vec<Hazard> {
+fn warnings(snapshot: &Snapshot, lineage: Option<&Lineage>, wanted: &Wanted) -> Vec<Hazard> {
     let catalog = &snapshot.catalog;
     let mut notes = Vec::new();
     if let Some(role) = catalog.role_named(&wanted.role) {
@@ -623,10 +712,46 @@ fn warnings(
             notes.push(note(HazardKind::Application, sentence));
         }
     }
-    if rows.is_empty() {
+    notes
+}
+
+/// What follows from the revision that was given, or from there being none.
+fn of_the_revision(
+    snapshot: &Snapshot,
+    lineage: Option<&Lineage>,
+    wanted: &Wanted,
+    lost: &[&str],
+    tables: &BTreeSet<String>,
+) -> Vec<Hazard> {
+    let catalog = &snapshot.catalog;
+    let mut notes = Vec::new();
+    let of = |schema: &str| catalog.schema_named(schema).map(|s| s.oid);
+    let home = of(&wanted.schema);
+    if tables.is_empty() && !snapshot.versions.0.iter().any(|v| Some(v.schema) == home && v.shape) {
         let sentence = "No row of a version table goes: the application would begin from its first revision, and its \
                         tables are there already.";
         notes.push(note(HazardKind::Application, sentence));
+    }
+    let objects = [of(&wanted.from), home].into_iter().flatten().filter_map(|oid| snapshot.objects.0.get(&oid));
+    let there: BTreeSet<&str> = objects.flat_map(|list| &list.relations).map(|o| o.name.as_str()).collect();
+    for revision in lost {
+        let missing: Vec<&str> =
+            lineage.into_iter().flat_map(|l| l.tables_at(revision)).filter(|t| !there.contains(t)).collect();
+        if !missing.is_empty() {
+            let sentence = format!(
+                "At {revision} its scripts have made {}, and it is not there: is that the revision?",
+                text::list(&missing, 6)
+            );
+            notes.push(note(HazardKind::Application, sentence));
+        }
+    }
+    let empty = |v: &&VersionTable| {
+        Some(v.schema) == of(&wanted.from) && v.shape && v.plain && v.rows.known().is_some_and(<[String]>::is_empty)
+    };
+    for table in snapshot.versions.0.iter().filter(empty).filter(|_| !lost.is_empty()) {
+        let sentence =
+            format!("{}.{} stays, empty: drop it by hand once no application looks there.", wanted.from, table.name);
+        notes.push(note(HazardKind::Note, sentence));
     }
     notes
 }
@@ -861,6 +986,38 @@ mod tests {
         let sql: Vec<&str> = done.plan.statements().collect();
         assert!(sql.contains(&"REVOKE SELECT ON TABLE langflow.flow FROM analytics;"), "{sql:#?}");
         assert!(!sql.iter().any(|s| s.contains("TO analytics")), "{sql:#?}");
+    }
+
+    #[test]
+    fn a_lost_revision_is_asked_for_and_written_where_it_belongs() {
+        let mut lost = before();
+        lost.versions[0].rows = crate::domain::snapshot::VersionRows::Known(vec!["e1".into()]);
+        let tables = ["!report*", "!both", "!level"].map(str::to_owned).to_vec();
+        let decided = Wanted { tables, keep_readers: vec!["analytics".into()], ..wanted() };
+        let open = proposal(lost.clone(), &decided).unwrap();
+        let asked: Vec<&str> = open.questions.iter().map(|q| q.about.as_str()).collect();
+        assert!(asked.contains(&"revision:lost"), "{asked:?}");
+
+        let with = |revision: &str| Wanted { lost: vec![revision.into()], ..decided.clone() };
+        let done = proposal(lost.clone(), &with("l2")).unwrap();
+        assert_eq!(done.questions, []);
+        let sql: Vec<&str> = done.plan.statements().collect();
+        let place =
+            |text: &str| sql.iter().position(|s| s.starts_with(text)).unwrap_or_else(|| panic!("{text}: {sql:#?}"));
+        let made = place("CREATE TABLE langflow.alembic_version");
+        assert!(made < place("INSERT INTO langflow.alembic_version (version_num) VALUES ('l2');"), "{sql:#?}");
+        assert_eq!(done.service.unwrap().version_table.as_deref(), Some("alembic_version"));
+        assert!(!sql.iter().any(|s| s.contains("public.alembic_version")), "the other's row stays: {sql:#?}");
+        let later = proposal(lost.clone(), &with("l3")).unwrap();
+        assert!(later.plan.notes.iter().any(|n| n.sentence.contains("message, and it is not there")), "{later:#?}");
+
+        let without = proposal(lost.clone(), &with(NONE)).unwrap();
+        assert!(without.plan.notes.iter().any(|n| n.sentence.contains("No row of a version table goes")));
+        assert!(!without.questions.iter().any(|q| q.about == "revision:lost"));
+        let unknown = proposal(lost, &with("zz")).unwrap_err().to_string();
+        assert!(unknown.contains("zz is in none of langflow's revision scripts"), "{unknown}");
+        let there = proposal(before(), &with("l1")).unwrap_err().to_string();
+        assert!(there.contains("not lost: public.alembic_version holds l2"), "{there}");
     }
 
     #[test]

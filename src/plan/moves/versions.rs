@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use super::{Answers, Proposal, Question, may, note, objects::depth, owner_of_schema, whereabouts::whereabouts};
 use crate::{
     domain::{
-        AclEntry, ObjectKind, Privilege, Privileges,
-        alembic::Lineages,
+        AclEntry, ObjectKind, Oid, Privilege, Privileges,
+        alembic::{Lineage, Lineages},
         change::{Change, Grantee, ObjectRef, On},
         effective::Matrix,
         snapshot::{Kind, Snapshot, VersionRows, VersionTable},
@@ -162,12 +162,34 @@ pub fn plan(
     let mut goals = vec![(role.to_owned(), source.name.clone(), wanted.to.clone())];
     goals.extend(declared(services, &after, &source.name, role));
     let whereabouts = whereabouts(snapshot, &after, &BTreeSet::from([source.name.clone()]), &goals);
+    let stays = (wanted.from != wanted.to && !plan.is_empty())
+        .then(|| staying(snapshot, &wanted.from, &[role, &owner], name.and_then(|name| lineages.of(name))))
+        .unwrap_or_default();
+    let mut path = vec![wanted.to.clone()];
+    path.extend((!stays.is_empty()).then(|| wanted.from.clone()));
     for place in &whereabouts {
         let kind = if place.holds() { HazardKind::Note } else { HazardKind::Application };
         plan.notes.push(note(kind, place.sentence()));
         if place.role == role && !place.holds() {
-            plan.notes.push(note(HazardKind::Application, setting(snapshot, role, &wanted.to, &source.name)));
+            plan.notes.push(note(HazardKind::Application, setting(snapshot, role, &path, &source.name)));
         }
+    }
+    if !stays.is_empty() {
+        let sentence = format!(
+            "{} in {}: a stop-gap. With {} before {} in its search_path {role} upgrades and downgrades, but what it makes \
+             goes to {}, an index on a table that stays needs CREATE on {}, and autogenerate sees whatever stands there. \
+             `pgmoat isolate` takes the tables along.",
+            match stays.as_slice() {
+                [one] => format!("Table {one} stays"),
+                several => format!("{} tables stay", several.len()),
+            },
+            wanted.from,
+            wanted.to,
+            wanted.from,
+            wanted.to,
+            wanted.from
+        );
+        plan.notes.push(note(HazardKind::Application, sentence));
     }
     if !whole && !plan.is_empty() && remains(snapshot, source, &rows).is_empty() {
         let sentence =
@@ -180,13 +202,31 @@ pub fn plan(
     Ok(Proposal { plan: plan.called(wanted.asked()), questions, whereabouts, service: None })
 }
 
+/// Tables of the application in the schema that its version table leaves: its role's or its owner's, or such as its scripts
+/// create.
+fn staying(snapshot: &Snapshot, from: &str, people: &[&str], lineage: Option<&Lineage>) -> Vec<String> {
+    let catalog = &snapshot.catalog;
+    let own: Vec<Oid> =
+        people.iter().filter_map(|name| catalog.role_named(name)).filter(|r| !r.superuser).map(|r| r.oid).collect();
+    let made = lineage.map(Lineage::tables).unwrap_or_default();
+    let versions: Vec<Oid> = snapshot.versions.0.iter().filter(|v| v.shape).map(|v| v.oid).collect();
+    let of = catalog.schema_named(from).and_then(|schema| snapshot.objects.0.get(&schema.oid));
+    of.into_iter()
+        .flat_map(|list| &list.relations)
+        .filter(|o| matches!(o.kind, Kind::Table | Kind::Partitioned) && !o.extension && !versions.contains(&o.oid))
+        .filter(|o| own.contains(&o.owner) || made.contains(o.name.as_str()))
+        .map(|o| o.name.clone())
+        .collect()
+}
+
 /// What the application needs so that it looks where its version table is.
-fn setting(snapshot: &Snapshot, role: &str, schema: &str, table: &str) -> String {
+fn setting(snapshot: &Snapshot, role: &str, path: &[String], table: &str) -> String {
+    let schema = path.first().map(String::as_str).unwrap_or_default();
     let change = Change::SetRoleSetting {
         role: role.to_owned(),
         database: Some(snapshot.server.database.clone()),
         name: "search_path".to_owned(),
-        value: Some(vec![schema.to_owned()]),
+        value: Some(path.to_vec()),
     };
     let sql = crate::plan::sql::statements(&change).join(" ");
     let custom = if table == "alembic_version" { String::new() } else { format!(", version_table={table:?}") };
@@ -403,6 +443,55 @@ pub(super) fn into_place(
     Ok(changes)
 }
 
+/// The changes that write lost revisions into the service's own version table, which is made where it is not there; `comes`
+/// when it is moved there by the same plan.
+pub(super) fn written(
+    snapshot: &Snapshot,
+    name: &str,
+    rows: &[&str],
+    goal: &Goal<'_>,
+    comes: bool,
+) -> Result<Vec<Change>, Refused> {
+    let place = format!("{}.{name}", goal.schema);
+    let target = snapshot.catalog.schema_named(goal.schema).map(|s| s.oid);
+    let objects = target.and_then(|oid| snapshot.objects.0.get(&oid));
+    let taken = objects.is_some_and(|list| list.relations.iter().any(|o| o.name == name));
+    let there = snapshot.versions.0.iter().find(|v| Some(v.schema) == target && v.name == name);
+    let (schema, owner) = (goal.schema.to_owned(), goal.owner.to_owned());
+    let mut changes = Vec::new();
+    if let Some(long) = rows.iter().find(|r| r.chars().count() > WIDTH) {
+        return Err(Refused::new(format!(
+            "{long} has {} characters, and a version table as Alembic makes it holds {WIDTH}",
+            long.chars().count()
+        )));
+    }
+    match there {
+        _ if comes => {}
+        None if taken => return Err(Refused::new(format!("{place} is there already and is no version table"))),
+        None => changes.push(Change::CreateVersionTable { schema: schema.clone(), name: name.to_owned(), owner }),
+        Some(there) if !(there.shape && there.plain) => {
+            return Err(Refused::new(format!("{place} is there already and is no version table")));
+        }
+        Some(there) => match &there.rows {
+            VersionRows::Known(held) if held.is_empty() => {
+                if snapshot.catalog.role_name(there.owner) != goal.owner {
+                    let object = ObjectRef { kind: Kind::Table, schema: schema.clone(), name: name.to_owned() };
+                    changes.push(Change::SetOwner { object, owner });
+                }
+            }
+            VersionRows::Known(held) => {
+                return Err(Refused::new(format!("{place} holds {} already: it is not lost", held.join(", "))));
+            }
+            unknown => {
+                return Err(Refused::new(format!("the rows of {place} are not known: {}", unread(unknown))));
+            }
+        },
+    }
+    let rows = rows.iter().map(|r| (*r).to_owned()).collect();
+    changes.push(Change::InsertVersionRows { schema, table: name.to_owned(), rows });
+    Ok(changes)
+}
+
 /// A version table that was shared was writable by others; in its service's schema it is the service's alone.
 fn without_writers(snapshot: &Snapshot, source: &VersionTable, goal: &Goal<'_>) -> Vec<Change> {
     let catalog = &snapshot.catalog;
@@ -529,6 +618,18 @@ mod tests {
         let notes: Vec<&str> = proposal.plan.notes.iter().map(|n| n.sentence.as_str()).collect();
         let setting = "ALTER ROLE langflow_app IN DATABASE engarde SET search_path = langflow;";
         assert!(notes.iter().any(|n| n.contains(setting) && n.contains("version_table_schema")), "{notes:#?}");
+    }
+
+    #[test]
+    fn rows_that_go_without_their_tables_are_a_stop_gap_and_that_is_said() {
+        let f = shared(&["e2", "l2"]).table("public", "vertex", "langflow_app");
+        let proposal = propose(f, &to_langflow()).unwrap();
+        let notes: Vec<&str> = proposal.plan.notes.iter().map(|n| n.sentence.as_str()).collect();
+        let setting = "ALTER ROLE langflow_app IN DATABASE engarde SET search_path = langflow, public;";
+        assert!(notes.iter().any(|n| n.contains(setting)), "{notes:#?}");
+        assert!(notes.iter().any(|n| n.starts_with("Table vertex stays in public: a stop-gap")), "{notes:#?}");
+        let whole = propose(shared(&["e2", "l2"]), &to_langflow()).unwrap();
+        assert!(!whole.plan.notes.iter().any(|n| n.sentence.contains("stop-gap")));
     }
 
     #[test]

@@ -52,6 +52,25 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         let place = |place: &Place| info.rows.iter().filter(|r| r.place == *place).collect::<Vec<_>>();
 
         let unknown = place(&Place::Unknown);
+        let (beside, unknown): (Vec<&Revision>, Vec<&Revision>) =
+            unknown.into_iter().partition(|r| !ctx.lineages.holding(&r.revision).is_empty());
+        for row in beside {
+            let mut finding = draft(&UNKNOWN, &[row], None);
+            let whose = ctx.lineages.holding(&row.revision);
+            finding.expected = "one application's revisions".into();
+            finding.message = format!(
+                "{} in {object} is a revision of {}, and one that comes after it stands beside it: a table of one \
+                 application never holds both, so it is another's.",
+                row.revision,
+                and(&whose)
+            );
+            finding.remedy = format!(
+                "Find out whose it is and split it off: `pgmoat versions move {} --from {object} --to SCHEMA --rows {}`; \
+                 leave it alone until then.",
+                ctx.snapshot.instance, row.revision
+            );
+            out.push(finding);
+        }
         if !unknown.is_empty() {
             let mut finding = draft(&UNKNOWN, &unknown, info.service.clone());
             finding.expected = "revisions of a declared service".into();
@@ -172,6 +191,13 @@ mod tests {
         assert_eq!((strange.severity, strange.fix.is_none()), (Severity::Error, true));
         let open = with(&["both"]).only(UNKNOWN.code);
         assert_eq!(open.severity, Severity::Info, "ambiguous is asked, not accused");
+    }
+
+    #[test]
+    fn what_stands_beside_its_own_successor_is_anothers() {
+        let found = with(&["l1", "b3"]).only(UNKNOWN.code);
+        assert_eq!((found.severity, found.observed.as_str()), (Severity::Error, "l1"));
+        assert!(found.message.contains("it is another's") && found.remedy.contains("--rows l1"), "{found:#?}");
     }
 
     #[test]

@@ -43,7 +43,8 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
                 ctx.snapshot.instance
             ),
             None => "Find the revision (backup, another environment, the release that ran last) and stamp it with the \
-                     application's own Alembic; never stamp head unseen."
+                     application's own Alembic, or name it to `pgmoat isolate … --lost-revision REVISION`; never stamp head \
+                     unseen."
                 .to_owned(),
         };
         out.push(finding);

@@ -1,5 +1,7 @@
 //! `version-table-misplaced`: a service's revision stands elsewhere than in its declared place.
 
+use std::fmt::Write as _;
+
 use super::{Check, Code, Context};
 use crate::{
     domain::{
@@ -49,6 +51,13 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             ctx.snapshot.instance,
             service.schemas.first().map(String::as_str).unwrap_or_default()
         );
+        if let Some(home) = &info.home {
+            let _ = write!(
+                finding.remedy,
+                " Then {home}'s: find its revision (a backup, another environment, the release that ran last) and stamp it \
+                 with {home}'s own Alembic; or name it to `pgmoat isolate … --lost-revision REVISION`."
+            );
+        }
         finding.fix = fix(ctx, info, service, &schema);
         out.push(finding);
     }

@@ -62,7 +62,8 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             )
         } else if used {
             "Its tables exist, so its revision is lost, and an empty table would make it start from zero: find the \
-             revision (backup, another environment), then stamp it with the application's own Alembic."
+             revision (backup, another environment), then stamp it with the application's own Alembic. Where they are what \
+             a first start left that failed, drop them and start it again."
                 .to_owned()
         } else {
             finding.fix = Some(vec![Change::CreateVersionTable {

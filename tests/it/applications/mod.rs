@@ -3,6 +3,7 @@
 //! clean database, as its own ordinary role and without anything in its URL; what stays behind is untouched, and the way
 //! back restores what was.
 
+pub mod collisions;
 #[cfg(test)]
 pub mod short;
 
@@ -33,7 +34,7 @@ pub struct App {
     pub version_table: &'static str,
     /// What it is installed from; empty: a project of this folder.
     pub packages: &'static [&'static str],
-    /// Its migrations, below where its packages are.
+    /// Its migrations, below where its packages are; of a project its folder, where that is not its name.
     pub scripts: &'static str,
     /// One of its tables.
     pub table: &'static str,
@@ -76,6 +77,25 @@ pub const HARBOR: App = App {
     ],
 };
 pub const LIBRARY: App = App { name: "library", version_table: "library_version", table: "books", ..GARDEN };
+/// Has a table of a name that garden has, too, and makes its tables before it migrates.
+pub const ORCHARD: App = App { name: "orchard", table: "crates", ..GARDEN };
+/// The release after it: it begins with what the one before left.
+pub const GARDEN_NEXT: App = App {
+    scripts: "garden-next",
+    table: "tools",
+    cycle: &[
+        &["current"],
+        &["upgrade", "heads"],
+        &["check"],
+        &["downgrade", "-1"],
+        &["upgrade", "heads"],
+        &["check"],
+        &["downgrade", "d4e5f6a7b8c9"],
+        &["upgrade", "heads"],
+        &["current"],
+    ],
+    ..GARDEN
+};
 /// Its own downgrade fails, in a clean database too.
 pub const OPTUNA: App = App {
     name: "optuna",
@@ -151,7 +171,8 @@ impl Tools {
     /// Where its migrations are.
     fn folder(&self, app: App) -> PathBuf {
         if app.packages.is_empty() {
-            return Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps").join(app.name);
+            let name = if app.scripts.is_empty() { app.name } else { app.scripts };
+            return Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps").join(name);
         }
         let of = std::fs::read_dir(self.place.join(app.name).join("lib")).unwrap();
         let python = of.map(|entry| entry.unwrap().path()).find(|path| path.join("site-packages").exists()).unwrap();
@@ -170,8 +191,19 @@ impl Tools {
             command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps/published.py")).arg(app.name);
             command
         };
+        self.python(command.args(args), url)
+    }
+
+    /// A project as published applications start: see the script.
+    pub fn start(&self, url: &str, app: App, does: &[&str]) -> Ran {
+        self.count();
+        let mut command = Command::new(self.place.join("alembic/bin/python"));
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps/start.py")).arg(app.name).args(does);
+        self.python(&mut command, url)
+    }
+
+    fn python(&self, command: &mut Command, url: &str) -> Ran {
         let output = command
-            .args(args)
             .env("DATABASE_URL", url.replacen("postgresql://", "postgresql+psycopg2://", 1))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs([("HOME", self.home.path()), ("TMPDIR", self.home.path())])
@@ -317,15 +349,37 @@ impl<'a> Field<'a> {
 
     /// Isolates one project, takes it back, isolates it again, and lets it do what it does in a clean database.
     pub async fn isolate(&mut self, shared: &Shared, app: App, cycle: usize, should: &Told) {
+        self.isolate_with(shared, app, &[], true).await;
+        self.as_clean(shared, app, cycle, should).await;
+    }
+
+    /// With its own role, and nothing in its URL.
+    async fn as_clean(&mut self, shared: &Shared, app: App, cycle: usize, should: &Told) {
+        let standing = self.standing(app).await;
+        let stays = texts(&shared.client, &standing).await;
+        let told = self.told(app, &self.role(app.name), &shared.database, app.name, cycle).await;
+        self.same(&format!("{}: as in a clean database", app.name), &told, should);
+        self.same("what stays is untouched", &texts(&shared.client, &standing).await, &stays);
+        let reads = self.client(&shared.reader, &shared.database).await;
+        let read = reads.batch_execute(&format!("select * from {}.{}", app.name, app.table)).await.is_ok();
+        self.same("the reader that was kept reads what was made since", &read, &true);
+    }
+
+    /// The command with more of its flags; `there_and_back` rehearses it and takes it back before.
+    async fn isolate_with(&mut self, shared: &Shared, app: App, more: &[&str], there_and_back: bool) -> Ran {
         let (role, schema) = (self.role(app.name), app.name);
         let url = self.url(SUPERUSER, &shared.database);
         let before = texts(&shared.client, IMAGE).await;
-        let standing = self.standing(app).await;
+        // A version table with nothing of others goes along as it is.
+        let rows = shared.client.query("select from public.alembic_version", &[]).await.map_or(0, |rows| rows.len());
+        let along = if rows == 1 && app.version_table == "alembic_version" { "|alembic_version" } else { "" };
+        let standing = standing(&format!("{}{along}", self.own(app).await));
         let stays = texts(&shared.client, &standing).await;
         let folder = self.tools.folder(app);
         let folder = folder.to_str().unwrap();
         let mut args = vec!["isolate", &url, "--from", "public", "--schema", schema, "--role", &role];
         args.extend(["--revisions", folder, "--keep-reader", &shared.reader]);
+        args.extend(more);
         let undecided = self.tools.moat(&args);
         let open = undecided.text.contains("is not decided") || undecided.text.contains("are not decided");
         if open {
@@ -350,22 +404,20 @@ impl<'a> Field<'a> {
             args.extend(named.iter().map(String::as_str));
         }
         args.push("--yes");
-        let rehearsed = self.tools.moat(&[args.as_slice(), &["--rehearse"]].concat());
-        self.same(&format!("{schema}: rehearsed ({})", rehearsed.text), &rehearsed.code, &0);
-        self.same("a rehearsal leaves nothing", &texts(&shared.client, IMAGE).await, &before);
+        if there_and_back {
+            let rehearsed = self.tools.moat(&[args.as_slice(), &["--rehearse"]].concat());
+            self.same(&format!("{schema}: rehearsed ({})", rehearsed.text), &rehearsed.code, &0);
+            self.same("a rehearsal leaves nothing", &texts(&shared.client, IMAGE).await, &before);
+            let done = self.tools.moat(&args);
+            self.same(&format!("{schema}: isolated ({})", done.text), &done.code, &0);
+            let undone = self.tools.moat(&["undo", &url, "--yes"]);
+            self.same(&format!("{schema}: taken back ({})", undone.text), &undone.code, &0);
+            self.same("the way back", &texts(&shared.client, IMAGE).await, &before);
+        }
         let done = self.tools.moat(&args);
         self.same(&format!("{schema}: isolated ({})", done.text), &done.code, &0);
-        let undone = self.tools.moat(&["undo", &url, "--yes"]);
-        self.same(&format!("{schema}: taken back ({})", undone.text), &undone.code, &0);
-        self.same("the way back", &texts(&shared.client, IMAGE).await, &before);
-        let again = self.tools.moat(&args);
-        self.same(&format!("{schema}: isolated again ({})", again.text), &again.code, &0);
-        let told = self.told(app, &role, &shared.database, schema, cycle).await;
-        self.same(&format!("{schema}: as in a clean database"), &told, should);
         self.same("what stays is untouched", &texts(&shared.client, &standing).await, &stays);
-        let reads = self.client(&shared.reader, &shared.database).await;
-        let read = reads.batch_execute(&format!("select * from {schema}.{}", app.table)).await.is_ok();
-        self.same("the reader that was kept reads what was made since", &read, &true);
+        done
     }
 
     /// The tables that the application has where it is alone, without its version table.
@@ -378,11 +430,17 @@ impl<'a> Field<'a> {
 
     /// What is not the project's: see [`standing`].
     async fn standing(&self, app: App) -> String {
-        let own = match app.name {
+        standing(&self.own(app).await)
+    }
+
+    /// How the names of what is the project's begin.
+    async fn own(&self, app: App) -> String {
+        match app.name {
             "garden" => "beds|plants|planted|bed_number|mood|watered|wetter".to_owned(),
             // The last one takes the version table itself along.
             "harbor" => "ships|cargo|pilots|loads|alembic_version".to_owned(),
             "library" => "books|volumes|shelf_number|lent|library_version".to_owned(),
+            "orchard" => "crates".to_owned(),
             // What it made where it is alone, and nothing else.
             _ => {
                 let client = self.client(SUPERUSER, &self.role(&format!("{}_clean", app.name))).await;
@@ -392,8 +450,7 @@ impl<'a> Field<'a> {
                     union select proname::text from pg_proc where pronamespace = 'public'::regnamespace";
                 format!("({})$", texts(&client, names).await.join("|"))
             }
-        };
-        standing(&own)
+        }
     }
 
     /// Tables by name to a schema that is there, then the version table: two steps by hand in place of one.
@@ -444,7 +501,7 @@ pub struct Shared {
 }
 
 /// What a project said, and what its schema looks like.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Told {
     pub said: Vec<(String, i32, String)>,
     pub outline: Vec<String>,
@@ -516,6 +573,7 @@ fn standing(own: &str) -> String {
     format!(
         "select 'relation ' || c.xmin::text || ' ' || c.oid || ' ' || c.relname || ' ' || c.relowner || ' ' ||
            coalesce(c.relacl::text, '') || c.relfilenode ||
+           case when c.relkind = 'S' then coalesce(pg_sequence_last_value(c.oid)::text, '') else '' end ||
            case when c.relkind = 'r' and c.relname <> 'alembic_version'
              then query_to_xml(format('select * from %s order by 1', c.oid::regclass), true, true, '')::text else '' end
          from pg_class c where c.relnamespace = 'public'::regnamespace and c.relname !~ '^_?(ix_)?({own})'
@@ -523,6 +581,12 @@ fn standing(own: &str) -> String {
          where t.typnamespace = 'public'::regnamespace and t.typname !~ '^_?({own})'
          union all select 'routine ' || p.xmin::text || ' ' || p.proname || p.proowner from pg_proc p
          where p.pronamespace = 'public'::regnamespace and p.proname !~ '^({own})'
+         union all select 'column ' || a.xmin::text || ' ' || c.relname || '.' || a.attname from pg_attribute a
+         join pg_class c on c.oid = a.attrelid
+         where a.attnum > 0 and c.relnamespace = 'public'::regnamespace and c.relname !~ '^_?(ix_)?({own})'
+         union all select 'constraint ' || k.xmin::text || ' ' || k.conname from pg_constraint k
+         join pg_class c on c.oid = k.conrelid
+         where c.relnamespace = 'public'::regnamespace and c.relname !~ '^_?(ix_)?({own})'
          union all select 'schema ' || n.xmin::text || coalesce(n.nspacl::text, '') from pg_namespace n
          where n.nspname = 'public' order by 1"
     )

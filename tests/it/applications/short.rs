@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pgmoat::demo::cluster::{Cluster, ClusterOptions};
 
-use super::{Field, GARDEN, HARBOR, OPTUNA, Tools, tools};
+use super::{Field, GARDEN, HARBOR, OPTUNA, ORCHARD, Tools, collisions::Alone, tools};
 use crate::support::cluster;
 
 /// Alembic, where it can be had.
@@ -51,4 +51,68 @@ async fn a_published_application_does_what_it_does_in_a_clean_database() {
     drop(field);
     println!("{} commands, {checks} comparisons\n{log}", tools.runs.into_inner());
     assert_eq!(faults, 0, "{log}");
+}
+
+/// Cases that share a cluster, each with roles and a database of its own.
+struct Cases<'a> {
+    tools: &'a Tools,
+    cluster: &'a Cluster,
+    checks: u32,
+    faults: u32,
+    log: String,
+}
+
+impl<'a> Cases<'a> {
+    fn field(&self, stem: &str) -> Field<'a> {
+        Field::new(self.tools, self.cluster, stem)
+    }
+
+    fn done(&mut self, field: &Field<'_>) {
+        self.checks += field.checks;
+        self.faults += field.faults;
+        self.log.push_str(&field.log);
+    }
+
+    fn end(self) {
+        println!("{} comparisons", self.checks);
+        assert_eq!(self.faults, 0, "{}", self.log);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_applications_lose_to_each_other_is_given_back_or_told_apart() {
+    let Some(tools) = here() else { return };
+    let Some(server) = cluster::server(cluster::newest()) else { return };
+    let own = Cluster::start(ClusterOptions { server: Some(server), ..cluster::options() }).unwrap();
+    let mut cases = Cases { tools: &tools, cluster: &own, checks: 0, faults: 0, log: String::new() };
+    let alone = Alone::new(&cases.field("alone"), 3, false).await;
+    let mut field = cases.field("dropped");
+    field.dropped(&alone).await;
+    cases.done(&field);
+    let mut field = cases.field("emptied");
+    field.emptied(&alone).await;
+    cases.done(&field);
+    let mut field = cases.field("overlapping");
+    field.overlapping(&alone).await;
+    cases.done(&field);
+    cases.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_split_off_paths_are_mended_and_the_next_release_runs() {
+    let Some(tools) = here() else { return };
+    let Some(server) = cluster::server(cluster::newest()) else { return };
+    let own = Cluster::start(ClusterOptions { server: Some(server), ..cluster::options() }).unwrap();
+    let mut cases = Cases { tools: &tools, cluster: &own, checks: 0, faults: 0, log: String::new() };
+    let mut field = cases.field("rows");
+    field.split(GARDEN).await;
+    cases.done(&field);
+    let mut field = cases.field("path");
+    let alone = Alone { orchard: field.clean(ORCHARD, 3).await, cycle: 3, ..Alone::default() };
+    field.by_path(ORCHARD, &alone).await;
+    cases.done(&field);
+    let mut field = cases.field("next");
+    field.next_release(5).await;
+    cases.done(&field);
+    cases.end();
 }

@@ -716,6 +716,7 @@ impl Town {
                     service: Some(if scripts { service.to_owned() } else { "svc_d".to_owned() }),
                     tables: if scripts && self.chance(0.6) { Vec::new() } else { globs },
                     rows: if scripts && self.chance(0.6) { Vec::new() } else { some(self, 0.4) },
+                    lost: if !scripts && self.chance(0.3) { vec!["lost 1".to_owned()] } else { Vec::new() },
                     version_tables: Vec::new(),
                     keep_readers: Vec::new(),
                     extensions_schema: None,

@@ -10,7 +10,7 @@ use pgmoat::demo::{
 use tokio_postgres::{Client, NoTls};
 
 use crate::{
-    applications::{GARDEN, short},
+    applications::{App, GARDEN, short},
     cli::{Moat, Ran},
     support::cluster::{self, connect},
 };
@@ -218,6 +218,9 @@ async fn from_an_empty_server() {
     g.batch_execute("create table garden.beds (id int)").await.unwrap();
 }
 
+/// The demo's service of that name, and its release after the one that made the tables.
+const ONSIDE: App = App { name: "onside", table: "content_tags", ..GARDEN };
+
 #[tokio::test(flavor = "multi_thread")]
 async fn from_the_demos_mess() {
     let options = DemoOptions { quiet: true, guard: Some(cluster::guard()), ..DemoOptions::default() };
@@ -264,6 +267,23 @@ async fn from_the_demos_mess() {
     assert!(!worst.is_empty() && worst.iter().all(|s| *s == "info"), "{worst:?}");
     moat.run(&["plan", "engarde"]).exits(0);
     assert!(ran.out.contains("ALTER ROLE capilytics_user LOGIN;"), "{}", ran.out);
+    // The next release of one of its services: it could not even use its schema before.
+    if let Some(tools) = short::here() {
+        let url = format!("postgresql://onside_user:{}@127.0.0.1:{}/engarde", own.password(), own.port());
+        for args in [["upgrade", "heads"], ["downgrade", "-1"], ["upgrade", "heads"]] {
+            let migrated = tools.alembic(&url, ONSIDE, &args);
+            assert_eq!(migrated.code, 0, "{args:?}: {}", migrated.text);
+        }
+        let admin = connect(own, SUPERUSER, "engarde").await;
+        let made =
+            "select oid::regclass::text from pg_class where relname in ('content_tags', 'ix_content_analysis_model')
+            order by 1";
+        let made = admin.query(made, &[]).await.unwrap();
+        let made: Vec<String> = made.iter().map(|row| row.get(0)).collect();
+        assert_eq!(made, ["onside.content_tags", "onside.ix_content_analysis_model"]);
+        let checked = moat.run(&["check"]).exits(0);
+        assert!(!checked.out.contains("content_tags"), "{}", checked.out);
+    }
     let again = moat.run(&answers[..5]).exits(0);
     assert!(again.out.contains("There is nothing to do"), "{}", again.out);
     // What somebody leaves is theirs to take up again.

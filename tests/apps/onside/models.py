@@ -1,0 +1,2 @@
+"""Its tables are made elsewhere: nothing is compared."""
+metadata = None
