@@ -425,6 +425,8 @@ impl Run {
     }
 
     fn input(&mut self, event: input::Event) -> Vec<Effect> {
+        #[cfg(debug_assertions)]
+        provoked(&event);
         self.app.update(match event {
             input::Event::Key(key) => Msg::Key(key),
             input::Event::Mouse(mouse) => Msg::Mouse(mouse),
@@ -547,6 +549,22 @@ impl Signals {
             _ = self.stop.recv() => Signal::Stop,
             _ = self.continued.recv() => Signal::Continued,
         }
+    }
+}
+
+/// A fault of the program on request, for tests: the variable allows it, and what is pasted says where.
+#[cfg(debug_assertions)]
+#[expect(clippy::panic, reason = "it is what is asked for")]
+fn provoked(event: &input::Event) {
+    let input::Event::Paste(place) = event else { return };
+    if std::env::var_os("PGMOAT_PROVOKE").is_none() {
+        return;
+    }
+    match place.as_str() {
+        "panic in the loop" => panic!("provoked in the loop"),
+        "panic in a task" => drop(tokio::spawn(async { panic!("provoked in a task") })),
+        "panic in a thread" => drop(std::thread::spawn(|| panic!("provoked in a thread"))),
+        _ => {}
     }
 }
 

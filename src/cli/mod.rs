@@ -39,7 +39,10 @@ mod themes;
 mod time;
 mod versions;
 
-use std::process::ExitCode;
+use std::{
+    panic::{self, AssertUnwindSafe},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
@@ -94,14 +97,16 @@ fn start(cli: Cli) -> Outcome {
         Failure::usage(format!("could not start: {e}"), "The system has too few threads or file descriptors left.")
     })?;
     let halt = Halt::new();
-    let outcome = runtime.block_on(async {
+    let work = async {
         tokio::select! {
             outcome = dispatch(cli, env, &halt) => outcome,
             () = async { interrupted().await; halt.wish().await } => Ok(Exit::Interrupted),
         }
-    });
-    // What still waits for a server is not worth waiting for.
+    };
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
+    // What still waits for a server is not worth waiting for, after a fault neither.
     runtime.shutdown_background();
+    let outcome = outcome.unwrap_or_else(|fault| panic::resume_unwind(fault));
     match &outcome {
         Ok(exit) => tracing::info!(code = exit.number(), "ended"),
         Err(failure) => tracing::error!(code = failure.exit.number(), %failure, "ended"),

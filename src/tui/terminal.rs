@@ -15,7 +15,7 @@ use std::{
         unix::net::UnixStream,
     },
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
@@ -33,7 +33,10 @@ use ratatui::{
     buffer::Buffer,
     layout::Rect,
 };
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    termios::{Action, QueueSelector, tcflow, tcflush},
+};
 use tokio::sync::mpsc;
 
 use super::{draw::draw, input, theme::Theme};
@@ -142,7 +145,7 @@ impl Terminal {
         draw(&screen, &self.theme, &mut next);
         let bytes = frame(self.shown.as_ref().filter(|b| b.area == area), &next)?;
         if !bytes.is_empty() {
-            self.shared.send(Job::Bytes(bytes));
+            self.shared.show(bytes);
         }
         self.shown = Some(next);
         self.last = Some(screen);
@@ -159,7 +162,7 @@ impl Terminal {
     pub fn copy(&self, text: &str) -> io::Result<()> {
         let mut bytes = Vec::new();
         queue!(bytes, CopyToClipboard::to_clipboard_from(text))?;
-        self.shared.send(Job::Bytes(bytes));
+        self.shared.show(bytes);
         Ok(())
     }
 
@@ -203,24 +206,52 @@ impl Shared {
 
     /// Modes first: they can be set on a terminal that does not read. Does nothing the second time.
     fn give_back(&self) {
-        if !self.taken.swap(false, Ordering::SeqCst) {
-            return;
+        {
+            let _jobs = self.jobs();
+            if !self.taken.swap(false, Ordering::SeqCst) {
+                return;
+            }
         }
         let _ = disable_raw_mode();
         self.send(Job::Bytes(LEAVE.into()));
         let (done, wait) = sync_channel(1);
         self.send(Job::Flush(done));
-        let _ = wait.recv_timeout(PATIENCE);
+        let mut patience = PATIENCE;
+        for _ in 0..10 {
+            if wait.recv_timeout(patience).is_ok() {
+                return;
+            }
+            // What it has not read by now is thrown away, so that the end is there when it reads again. A writer that
+            // waits for room learns of it only when output begins anew, and may have more than there is room for.
+            let _ = tcflush(io::stdout(), QueueSelector::OFlush);
+            let _ = tcflow(io::stdout(), Action::OOff).and_then(|()| tcflow(io::stdout(), Action::OOn));
+            patience = PATIENCE / 10;
+        }
     }
 
     fn pending(&self) -> usize {
         *self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Never blocks: a queue that is full belongs to a terminal that reads nothing.
+    fn jobs(&self) -> MutexGuard<'_, SyncSender<Job>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has it written while the terminal is ours: nothing follows what gives it back, whichever thread does that.
+    fn show(&self, bytes: Vec<u8>) {
+        let jobs = self.jobs();
+        if self.taken.load(Ordering::SeqCst) {
+            self.put(&jobs, Job::Bytes(bytes));
+        }
+    }
+
     fn send(&self, job: Job) {
+        self.put(&self.jobs(), job);
+    }
+
+    /// Never blocks: a queue that is full belongs to a terminal that reads nothing.
+    fn put(&self, jobs: &SyncSender<Job>, job: Job) {
         *self.pending.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         if jobs.try_send(job).is_ok() {
             self.sent.fetch_add(1, Ordering::SeqCst);
         } else {

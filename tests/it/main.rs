@@ -23,6 +23,7 @@ mod databases;
 mod demo;
 mod discover;
 mod elsewhere;
+mod endings;
 mod faithful;
 mod faults;
 mod faulty;

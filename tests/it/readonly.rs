@@ -362,7 +362,7 @@ fn what_is_read_only_runs_no_plan_and_sends_no_signal() {
         let home = tempfile::tempdir().unwrap();
         let journal = Journal::in_dir(home.path());
         let order = Order { plan: approved(), link: None, options: ApplyOptions::default() };
-        let acted = act::act(&target, &journal, order, &mut |_| None, &mut |_| ()).await;
+        let acted = Box::pin(act::act(&target, &journal, order, &mut |_| None, &mut |_| ())).await;
         assert!(refused(&acted.outcome) && acted.id.is_none(), "{acted:?}");
         let (place, names) = ((None, "postgres".to_owned()), ["x".to_owned()]);
         let error = act::signal(&target, &journal, place, Signal::Terminate, &aims, &names).await.unwrap_err();

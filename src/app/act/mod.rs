@@ -21,6 +21,8 @@ mod gate;
 pub mod lines;
 pub mod preview;
 #[cfg(test)]
+mod storm_tests;
+#[cfg(test)]
 mod tests;
 
 use std::{path::PathBuf, sync::Arc};

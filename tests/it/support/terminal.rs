@@ -93,8 +93,9 @@ pub struct Terminal {
     /// The program itself, not the shell above it.
     pub pid: Pid,
     under: Under,
-    master: Box<dyn MasterPty + Send>,
-    writer: Box<dyn Write + Send>,
+    /// Both `None` once the terminal is gone.
+    master: Option<Box<dyn MasterPty + Send>>,
+    writer: Option<Box<dyn Write + Send>>,
     seen: Arc<Seen>,
     /// The line's modes before the program began.
     modes: String,
@@ -109,8 +110,12 @@ struct Seen {
 struct State {
     grid: vt100::Parser,
     raw: Vec<u8>,
-    /// The other side is gone.
+    /// Nothing more is read: the other side is gone, or this one.
     over: bool,
+    /// Nothing is read for now.
+    held: bool,
+    /// This side goes.
+    leaves: bool,
 }
 
 impl Seen {
@@ -163,7 +168,8 @@ impl Terminal {
         }
         command.cwd(start.home);
         let modes = modes(&*pty.master);
-        let state = State { grid: vt100::Parser::new(cells(rows), cells(cols), 0), raw: Vec::new(), over: false };
+        let grid = vt100::Parser::new(cells(rows), cells(cols), 0);
+        let state = State { grid, raw: Vec::new(), over: false, held: false, leaves: false };
         let seen = Arc::new(Seen { state: Mutex::new(Some(state)), changed: Condvar::new() });
         let mut reader = pty.master.try_clone_reader().unwrap();
         let writer = pty.master.take_writer().unwrap();
@@ -178,10 +184,13 @@ impl Terminal {
                 if let Some(state) = state.as_mut() {
                     state.raw.extend_from_slice(&bytes[..n]);
                     state.grid.process(&bytes[..n]);
-                    state.over = n == 0;
+                    state.over = n == 0 || state.leaves;
                 }
                 to.changed.notify_all();
-                if n == 0 || state.is_none() {
+                while state.as_ref().is_some_and(|state| state.held) {
+                    state = to.changed.wait(state).unwrap();
+                }
+                if state.as_ref().is_none_or(|state| state.over) {
                     return;
                 }
             }
@@ -192,8 +201,8 @@ impl Terminal {
             child,
             pid: Pid::from_raw(pid).unwrap(),
             under: start.under,
-            master: pty.master,
-            writer,
+            master: Some(pty.master),
+            writer: Some(writer),
             seen,
             modes,
         }
@@ -201,8 +210,9 @@ impl Terminal {
 
     /// Sends keys, as bytes.
     pub fn send(&mut self, keys: &str) {
-        self.writer.write_all(keys.as_bytes()).unwrap();
-        self.writer.flush().unwrap();
+        let writer = self.writer.as_mut().unwrap();
+        writer.write_all(keys.as_bytes()).unwrap();
+        writer.flush().unwrap();
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -281,7 +291,59 @@ impl Terminal {
     /// Changes the size of the terminal; the grid of the test stays as it is.
     pub fn resize(&mut self, cols: u16, rows: u16) {
         let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
-        self.master.resize(size).unwrap();
+        self.master.as_ref().unwrap().resize(size).unwrap();
+    }
+
+    /// From now on nothing is read: what the program writes piles up until it can write no more. Waits for that.
+    #[track_caller]
+    pub fn stops_reading(&mut self) {
+        self.look(|state| state.held = true);
+        let begun = Instant::now();
+        // whole frames, one after the other
+        while !self.is_writing() {
+            assert!(begun.elapsed() < PATIENCE, "it was never kept from writing");
+            self.send("\x0c");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Its thread that writes has been in one write for a while.
+    fn is_writing(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid.as_raw_nonzero())).unwrap();
+        let writes = tasks
+            .flatten()
+            .map(|task| task.path())
+            .find(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "terminal out"));
+        let Some(thread) = writes else { return false };
+        let at = || std::fs::read_to_string(thread.join("syscall")).unwrap_or_default();
+        let first = at();
+        // the number of write(2) on the two kinds of machines there are
+        let number = if cfg!(target_arch = "x86_64") { "1 " } else { "64 " };
+        first.starts_with(number) && {
+            std::thread::sleep(Duration::from_millis(50));
+            at() == first
+        }
+    }
+
+    pub fn reads_again(&self) {
+        self.look(|state| state.held = false);
+        self.seen.changed.notify_all();
+    }
+
+    /// The terminal is gone, as a window that is closed.
+    #[track_caller]
+    pub fn hangs_up(&mut self) {
+        self.look(|state| state.leaves = true);
+        // what is written for another size wakes whoever reads
+        self.resize(40, 10);
+        self.wait("end of reading", PATIENCE, |state| state.over);
+        (self.writer, self.master) = (None, None);
+    }
+
+    /// The program has ended, whether anybody took notice or not.
+    pub fn is_gone(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero())).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
     }
 
     pub fn is_alive(&mut self) -> bool {
@@ -314,7 +376,7 @@ impl Terminal {
 
     /// The terminal as the program left it, or what differs from how it was.
     pub fn given_back(&self) -> Result<(), String> {
-        let now = modes(&*self.master);
+        let now = modes(&**self.master.as_ref().unwrap());
         if now != self.modes {
             return Err(format!("modes before {}\nafter {now}", self.modes));
         }
@@ -365,6 +427,7 @@ impl Drop for Terminal {
             let _ = self.child.wait();
         }
         *self.seen.lock() = None;
+        self.seen.changed.notify_all();
     }
 }
 
