@@ -1,14 +1,17 @@
 //! `public-privilege`: PUBLIC holds something in a named schema. What PostgreSQL gives PUBLIC by itself is left alone:
 //! EXECUTE on routines, and USAGE on the schema `public`. No policy can give PUBLIC anything, except by an exception.
 
+use std::{cell::OnceCell, collections::BTreeSet};
+
 use super::{
     Check, Code, Context,
     entries::{self, Excess, Revocation},
+    living::isolate,
 };
 use crate::{
     domain::{ObjectKind, Privilege, Privileges, change::On, effective::Who},
     policy::{
-        Finding, Group, Severity,
+        Finding, Group, Service, Severity,
         desired::{Desired, PUBLIC, Rights},
     },
     text,
@@ -26,6 +29,7 @@ pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: fa
 
 fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(desired) = entries::desired(context) else { return };
+    let living = OnceCell::new();
     for position in entries::named_schemas(desired) {
         let Some(schema) = entries::schema(context, position) else { continue };
         // `public` comes with USAGE for PUBLIC
@@ -37,7 +41,8 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
                 out.push(excepted(context, desired, position, &schema.name, &excess));
             }
             if excess.count > 0 {
-                out.push(finding(context, desired, position, &schema.name, &excess));
+                let found = finding(context, desired, position, &schema.name, &excess);
+                out.push(stays(context, &schema.name, found, living.get_or_init(|| context.living_by_role())));
             }
         }
     }
@@ -60,6 +65,23 @@ fn finding(context: &Context<'_>, desired: &Desired, position: usize, schema: &s
     f.remedy = format!(
         "Revoke it from PUBLIC; roles that the policy gives {} are granted it themselves first.",
         excess.privilege
+    );
+    f
+}
+
+/// Services whose tables stand there still keep what everybody has: without it, they would stop.
+fn stays(context: &Context<'_>, schema: &str, mut f: Finding, living: &BTreeSet<(usize, String)>) -> Finding {
+    let who: BTreeSet<usize> = living.iter().filter(|(_, s)| s == schema).map(|(role, _)| *role).collect();
+    let name = |s: &&Service| context.matrix.index.role_named(&s.role).is_some_and(|i| who.contains(&i));
+    let services: Vec<&Service> = context.services().iter().filter(name).collect();
+    let Some(first) = services.first() else { return f };
+    let names: Vec<&str> = services.iter().map(|s| s.name.as_str()).collect();
+    f.fix = None;
+    f.remedy = format!(
+        "{} may need it: their own tables are in {schema} still. Move them with `{}`, service by service; then revoke it \
+         from PUBLIC.",
+        text::list(&names, 4),
+        isolate(&context.snapshot.instance, schema, first)
     );
     f
 }
