@@ -141,7 +141,7 @@ impl Wizard {
             side: Vec::new(),
             keys: vec![
                 ("Enter", "console"),
-                ("Tab", "next service"),
+                ("Tab", "next"),
                 ("y", "copy block"),
                 ("w", "write it"),
                 ("r", "again"),
