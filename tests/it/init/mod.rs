@@ -340,9 +340,9 @@ async fn a_database_that_has_grown_goes_on_working() {
     let answers = [&["init", &place.url, "--yes"], services.as_slice(), &more].concat();
     let isolate = ["isolate", "grown", "--from", "public", "--schema", "orders", "--role", "orders_app"];
 
-    let refused = place.run(&answers).exits(4);
     let command = format!("`pgmoat {}`", isolate.join(" "));
-    refused.says(&["role-search-path:orders_app", "role-search-path:billing_app", &command]);
+    let refused = place.run(&answers).exits(4);
+    let refused = refused.says(&["role-search-path:orders_app", "role-search-path:billing_app", &command]);
     refused.says(&["version-table-shared:public.alembic_version"]);
     let ran = place.run(&[answers.as_slice(), &["--leave-rest"]].concat()).exits(0);
     for words in [
@@ -411,7 +411,7 @@ async fn a_service_that_was_cut_off_is_no_service_that_works() {
     admin.batch_execute(cut).await.unwrap();
     let answers = ["init", &place.url, "--yes", "--service", "orders", "--service", "billing"];
     let refused = place.run(&answers).exits(4);
-    refused.says(&["orders_app looks in orders and finds none of its tables", "order_items"]);
+    let refused = refused.says(&["orders_app looks in orders and finds none of its tables", "order_items"]);
     refused.says(&["version-table-shared:public.alembic_version", "pgmoat isolate grown --from public"]);
     place.run(&[&answers[..], &["--leave-rest"]].concat()).exits(0);
     let versions = place.run(&["versions", "grown"]).out;
