@@ -375,7 +375,7 @@ pub struct Init {
     /// Write the plan as SQL for somebody else to run, and change nothing in the database
     #[arg(long, value_name = "FILE", conflicts_with = "rehearse")]
     pub save_sql: Option<PathBuf>,
-    /// Begin with the answers of a set-up that was cut short
+    /// Begin with the answers of a set-up that was cut short in this folder; TARGET chooses among several
     #[arg(long)]
     pub resume: bool,
     #[command(flatten)]

@@ -58,7 +58,7 @@ pub async fn run(global: &Global, env: Env, word: Option<&str>, dir: Option<&Pat
         GuideEnded::Kept(step) => {
             let (number, all) = (step.number(), Step::ALL.len());
             report::note(&format!(
-                "pgmoat: the answers are kept at step {number} of {all}, {}; `pgmoat init` goes on there",
+                "pgmoat: the answers are kept at step {number} of {all}, {}\n`pgmoat init` goes on there",
                 step.title()
             ));
             Ok(Exit::Done)

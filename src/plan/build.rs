@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Effect, Ground, Hazard, HazardKind, Key, Moved, Plan, Refused, Step, Target, effects, keys, predict::Draft, sql,
-    story, undo,
+    story, undo, unfound,
 };
 use crate::{
     domain::{
@@ -421,8 +421,9 @@ impl<'a> Maker<'a> {
         refused.into_iter().map(|(finding, why)| Left { finding, why }).collect()
     }
 
-    fn plan(self) -> Plan {
+    fn plan(mut self) -> Plan {
         let after = self.draft.finish();
+        unfound::warn(&mut self.steps, self.base, &after);
         // As it is before the first step: a step may touch what an earlier one brought there.
         let ground = Ground::of(self.base, self.touched.iter().cloned());
         let mut predicted = Ground::of(&after, self.touched);

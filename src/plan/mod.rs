@@ -18,6 +18,7 @@ pub mod sql;
 mod story;
 pub mod tenancy;
 pub mod undo;
+mod unfound;
 
 use std::path::PathBuf;
 

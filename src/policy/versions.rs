@@ -214,6 +214,17 @@ impl TableCounts {
         self.by_schema.get(&schema).into_iter().flatten().map(|(_, count)| count).sum()
     }
 
+    /// Tables of an owner in one schema.
+    #[must_use]
+    pub fn owned_in(&self, schema: Oid, owner: Oid) -> u32 {
+        self.by_schema.get(&schema).into_iter().flatten().filter(|(o, _)| *o == owner).map(|(_, count)| count).sum()
+    }
+
+    /// Schemas with tables of an owner.
+    pub fn schemas_of(&self, owner: Oid) -> impl Iterator<Item = Oid> {
+        self.by_schema.iter().filter(move |(_, of)| of.iter().any(|(o, _)| *o == owner)).map(|(schema, _)| *schema)
+    }
+
     /// Tables of an owner, in whatever schema.
     #[must_use]
     pub fn of_owner(&self, owner: Oid) -> u32 {
@@ -558,6 +569,17 @@ impl<'a> Reading<'a> {
         }
         let claimants: Vec<&str> = self.claimants(i).map(|s| s.service.name.as_str()).collect();
         match claimants.as_slice() {
+            [] if !self.beside(i).is_empty() => {
+                let beside = self.beside(i);
+                let names: Vec<&str> = beside.iter().map(|s| s.service.name.as_str()).collect();
+                let reason = format!(
+                    "{} {} tables beside it and no revision elsewhere: this may be one of theirs, and there are no scripts \
+                     to tell.",
+                    and(&names),
+                    if names.len() == 1 { "has" } else { "have" }
+                );
+                (Class::Ambiguous, None, reason)
+            }
             [] => (
                 Class::Foreign,
                 None,
@@ -611,6 +633,22 @@ impl<'a> Reading<'a> {
         named && (!table.primary_key || (!rows.is_empty() && rows.iter().all(elsewhere)))
     }
 
+    /// Services that do not look at this table, nobody's declared place, and own tables in its schema without a revision of
+    /// their own anywhere: a search path that was changed too early leaves it so.
+    fn beside(&self, i: usize) -> Vec<&Of<'a>> {
+        let Some(table) = self.tables.get(i).filter(|_| self.home(i).is_none()) else { return Vec::new() };
+        let empty = |at: Option<usize>| {
+            let rows = at.and_then(|at| self.tables.get(at)).map(|t| t.rows.known());
+            rows.is_none_or(|rows| rows.is_some_and(<[String]>::is_empty))
+        };
+        let owns = |of: &&Of<'a>| {
+            let role = of.role.and_then(|role| self.catalog.roles.get(role)).filter(|r| !r.superuser);
+            role.is_some_and(|r| self.counts.owned_in(table.schema, r.oid) > 0)
+        };
+        let of = self.services.iter().filter(|s| s.service.version_table.is_some() && s.claims != Some(i));
+        of.filter(|s| empty(s.home) && empty(s.claims)).filter(owns).collect()
+    }
+
     /// Owners of the settled rows, and the service whose place it is; else what the evidence says.
     fn shared_by(&self, i: usize, table: &VersionTable, rows: &[Revision]) -> Vec<String> {
         let settled = rows.iter().filter_map(Revision::settled);
@@ -646,6 +684,7 @@ impl<'a> Reading<'a> {
                 .collect()
         } else {
             self.claimants(i)
+                .chain(self.beside(i))
                 .filter(|s| {
                     let own = s.home.filter(|h| *h != i).and_then(|h| self.tables.get(h));
                     s.in_use && own.is_none_or(|t| t.rows.known().is_some_and(<[String]>::is_empty))
@@ -654,6 +693,20 @@ impl<'a> Reading<'a> {
                 .collect()
         };
         (who.len() > 1).then_some(who)
+    }
+
+    /// Where the tables of a role are, when none stands where it looks.
+    fn unseen(&self, role: usize) -> Option<String> {
+        let of = self.catalog.roles.get(role).filter(|r| !r.superuser)?;
+        let path = Paths::new(self.catalog, &self.snapshot.server).of(self.catalog, self.matrix, role);
+        if path.schemas().any(|schema| self.counts.in_schema(schema) > 0) {
+            return None;
+        }
+        let mut names: Vec<String> =
+            self.counts.schemas_of(of.oid).map(|schema| self.catalog.schema_name(schema)).collect();
+        names.sort_unstable();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        (!names.is_empty()).then(|| and(&names))
     }
 
     /// What every service that takes this table for its own will do when it starts.
@@ -675,7 +728,12 @@ impl<'a> Reading<'a> {
                 continue;
             }
             if rows.is_empty() {
-                if of.in_use {
+                if let Some(where_to) = self.unseen(role) {
+                    say(format!(
+                        "takes the database for a new one and makes its tables a second time: those it has are in \
+                         {where_to}, where it does not look"
+                    ));
+                } else if of.in_use {
                     say(format!("takes the database for a new one and starts from its first revision: {}", exists(of)));
                 } else {
                     say("starts from its first revision and creates its tables".to_owned());
@@ -903,6 +961,35 @@ mod tests {
         f.versions[0].rows = VersionRows::Known(vec!["aa".into(), "bb".into()]);
         let f = f.version_table("langflow", V, "langflow_app", Some(&["cc"]));
         assert_eq!(classes(&f), vec![Class::Own, Class::Own], "two heads of one lineage are legitimate");
+    }
+
+    #[test]
+    fn a_table_that_nobody_looks_at_any_more_is_not_another_applications() {
+        const TWO: &str = "[[service]]\nname='orders'\nschema='orders'\nrole='orders_app'\n\
+                           [[service]]\nname='billing'\nschema='billing'\nrole='billing_app'\n";
+        let mut f = Fixture::new()
+            .role("orders_app")
+            .role("billing_app")
+            .schema("orders", "orders_app")
+            .schema("billing", "billing_app")
+            .table("public", "orders", "orders_app")
+            .table("public", "invoices", "billing_app")
+            .version_table("public", V, "orders_app", Some(&["aa", "bb"]))
+            .version_table("orders", V, "orders_app", Some(&[]))
+            .policy(TWO);
+        for (role, own) in [("orders_app", "orders"), ("billing_app", "billing")] {
+            f = path(f, role, own);
+        }
+        assert_eq!(classes(&f), vec![Class::Shared, Class::EmptyInUse]);
+        let case = f.clone().case();
+        let found = case.only("version-table-shared");
+        assert!(found.message.starts_with("orders and billing keep"), "{}", found.message);
+        let empty = case.only("version-table-empty");
+        assert!(empty.remedy.contains("among those of public.alembic_version (aa and bb)"), "{}", empty.remedy);
+        let all: Vec<String> = all(&f).into_iter().flat_map(|v| v.next_start).collect();
+        assert!(all.iter().any(|s| s.contains("makes its tables a second time")), "{all:?}");
+        f.versions[0].rows = VersionRows::Known(vec!["aa".into()]);
+        assert_eq!(classes(&f)[0], Class::Ambiguous);
     }
 
     #[test]

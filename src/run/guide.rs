@@ -84,10 +84,18 @@ pub enum GuideEnded {
 enum News {
     Msg(Msg),
     Found(Box<Discovery>),
-    Opened(u64, Result<Box<(Opened, String, Option<usize>)>, Trouble>),
+    Opened(u64, Result<Box<Connected>, Trouble>),
     Judged(u64, Result<Box<(Opened, Judged, Box<Ready>)>, Trouble>),
     Acted(u64, Box<Told>, Vec<Fresh>),
     Files(u64, Result<Vec<Writing>, Trouble>),
+}
+
+/// A server that let us in.
+struct Connected {
+    opened: Opened,
+    url: String,
+    place: Option<usize>,
+    passing: bool,
 }
 
 /// Between two steps of the clock.
@@ -105,6 +113,8 @@ struct Guide {
     writings: Vec<Writing>,
     stops: HashMap<u64, watch::Sender<bool>>,
     passwords: Vec<(String, String)>,
+    /// The login's password stands nowhere that the next start looks.
+    passing: bool,
 }
 
 /// Opens the set-up and runs it until it is left. The terminal is given back when this returns or is dropped.
@@ -120,8 +130,7 @@ pub async fn guide(options: GuideOptions) -> Result<GuideEnded, RunError> {
     let mut faults = Faults::watch(&terminal);
     let (tell, mut news) = mpsc::unbounded_channel();
 
-    let earlier = options.state.as_deref().and_then(setup::kept);
-    let passwords = earlier.as_ref().map(|k| k.passwords.clone()).unwrap_or_default();
+    let earlier = options.state.as_deref().map(|state| setup::kept(state, &options.dir)).unwrap_or_default();
     let (mut wizard, begun) = Wizard::new(earlier, options.conninfo.clone(), options.taken.clone());
     let mut guide = Guide {
         options,
@@ -132,7 +141,8 @@ pub async fn guide(options: GuideOptions) -> Result<GuideEnded, RunError> {
         judged: None,
         writings: Vec::new(),
         stops: HashMap::new(),
-        passwords,
+        passwords: Vec::new(),
+        passing: false,
     };
     let resize = |wizard: &mut Wizard| {
         let (width, height) = Terminal::size();
@@ -235,7 +245,8 @@ impl Guide {
                 ticket,
                 match result {
                     Ok(opened) => {
-                        let (opened, url, place) = *opened;
+                        let Connected { opened, url, place, passing } = *opened;
+                        self.passing = passing;
                         let found = place.and_then(|at| self.found.found.get(at));
                         let shown = facts::opened(&opened, url, found);
                         self.opened = Some(Arc::new(opened));
@@ -325,20 +336,31 @@ impl Guide {
                 });
             }
             Effect::Prove { ticket } => self.prove(ticket),
+            Effect::Resume(kept) => self.passwords = kept.passwords,
             Effect::Keep(kept) => {
                 let Some(state) = &self.options.state else { return };
-                let dir = self.options.dir.display().to_string();
                 let policy_file = self.options.policy.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
-                let kept = Kept { dir, policy_file, passwords: self.passwords.clone(), ..*kept };
+                let kept = Kept { policy_file, passwords: self.passwords.clone(), ..self.placed(*kept) };
                 if let Err(trouble) = setup::keep(state, &kept) {
                     let words = format!("{}. {}", trouble.message, trouble.remedy);
                     let _ = tell.send(News::Msg(Msg::Notice(words, Tone::Warning)));
                 }
             }
-            Effect::Forget => {
+            Effect::Forget(kept) => {
                 if let Some(state) = &self.options.state {
-                    setup::forget(state);
+                    setup::forget(state, &self.placed(*kept));
                 }
+            }
+            Effect::Remember => {
+                let Some(opened) = self.opened.clone() else { return };
+                let (words, tone) = match setup::remember_password(&opened.target.conninfo, &self.options.env) {
+                    Ok(path) => {
+                        self.passing = false;
+                        (format!("Written to {}; only you can read it.", path.display()), Tone::Good)
+                    }
+                    Err(trouble) => (format!("{}. {}", trouble.message, trouble.remedy), Tone::Warning),
+                };
+                let _ = tell.send(News::Msg(Msg::Notice(words, tone)));
             }
             Effect::Write { path, text } => {
                 tokio::task::spawn_blocking(move || {
@@ -349,6 +371,12 @@ impl Guide {
             // the loop's own
             Effect::Leave(_) | Effect::Suspend | Effect::Redraw | Effect::Copy(_) => {}
         }
+    }
+
+    /// With the folder that it was begun in.
+    fn placed(&self, kept: Kept) -> Kept {
+        let dir = if kept.dir.is_empty() { self.options.dir.display().to_string() } else { kept.dir.clone() };
+        Kept { dir, ..kept }
     }
 
     fn open(&self, ticket: u64, conninfo: String, place: Option<usize>, password: Option<Hidden>) {
@@ -412,7 +440,9 @@ impl Guide {
             environment: facts::careful(&kept.environment),
             policy: None,
         };
-        let here = || self.options.dir.join(format!("{}.policy.toml", kept.draft.name));
+        let begun = Some(PathBuf::from(&kept.dir)).filter(|dir| dir.is_dir());
+        let begun = begun.unwrap_or_else(|| self.options.dir.clone());
+        let here = || begun.join(format!("{}.policy.toml", kept.draft.name));
         let path = self.options.policy.clone().unwrap_or_else(here);
         // one of ours may go: it is kept beside the new one
         setup::files(&self.options.config, &entry, &path, &write::text(&judged.policy), true)
@@ -432,8 +462,10 @@ impl Guide {
         let fresh: Vec<Fresh> =
             self.passwords.iter().map(|(role, file)| Fresh { role: role.clone(), file: PathBuf::from(file) }).collect();
         let (env, writings) = (self.options.env.clone(), self.writings.clone());
+        let passing = self.passing;
         apart(async move || {
-            let proven = Box::pin(facts::proven(&opened, &judged, &tries, &env, &fresh, &writings)).await;
+            let mut proven = Box::pin(facts::proven(&opened, &judged, &tries, &env, &fresh, &writings)).await;
+            proven.proofs.extend(facts::asked_again(&opened.target.conninfo).filter(|_| passing));
             let _ = tell.send(News::Msg(Msg::Proven(ticket, Box::new(proven))));
         });
     }
@@ -464,7 +496,7 @@ async fn connect(
     found: Option<SecretString>,
     read_only: bool,
     env: &Env,
-) -> Result<Box<(Opened, String, Option<usize>)>, Trouble> {
+) -> Result<Box<Connected>, Trouble> {
     let wrong = |e: Error| Trouble { kind: setup::Kind::Wrong, message: e.message, remedy: e.remedy };
     let targets = vec![conninfo.clone()];
     let options = target::TargetOptions { targets, read_only, ..target::TargetOptions::default() };
@@ -477,5 +509,8 @@ async fn connect(
     let given = Settings::parse(&conninfo).unwrap_or_default();
     let url = entry::url(given, &target.conninfo).map_err(wrong)?;
     let opened = setup::open(&target).await?;
-    Ok(Box::new((opened, url, place)))
+    let options = target::TargetOptions { targets: vec![url.clone()], ..target::TargetOptions::default() };
+    let later = target::resolve_one(&options, &Config::default(), env).is_ok_and(|t| t.conninfo.has_password());
+    let passing = !later && opened.target.conninfo.has_password();
+    Ok(Box::new(Connected { opened, url, place, passing }))
 }

@@ -9,6 +9,10 @@ use crate::{
         keymap::{Code, Key},
         view::{Line, Tone},
     },
+    domain::{
+        Privilege,
+        effective::{self, Matrix},
+    },
     policy::{
         Level,
         draft::{Answer, CHOICES, Draft, Problem},
@@ -242,7 +246,7 @@ impl Wizard {
         Page {
             question: Line::new("Who may do what in whose schema?", Tone::Title),
             why: Line::new(
-                "Chosen is what they may do today. Less is better: what is not needed is taken away by the plan.",
+                "Chosen is what each was granted itself. Less is better: what is not needed is taken away by the plan.",
                 Tone::Dim,
             ),
             rows,
@@ -261,6 +265,17 @@ impl Wizard {
         }
     }
 
+    /// What a role may do there today because everybody may: no choice of one cell takes that away.
+    fn through_public(&self, role: &str, to: &str) -> Option<String> {
+        let snapshot = &self.opened.as_ref()?.snapshot;
+        let matrix = Matrix::new(&snapshot.catalog, &snapshot.server);
+        matrix.index.role_named(role)?;
+        let cell = matrix.cell(&snapshot.catalog, effective::Who::Public, matrix.index.schema_named(to)?);
+        let words: Vec<&str> = cell.tables.on_any().iter().map(Privilege::keyword).collect();
+        (cell.usage && !words.is_empty())
+            .then(|| format!("Today PUBLIC, which is everybody, has {} on tables there.", crate::text::list(&words, 5)))
+    }
+
     fn access_side(&self) -> Vec<Line> {
         let Some((who, to)) = self.cell_here() else { return Vec::new() };
         let levels = self.levels_of(&who, &to);
@@ -271,6 +286,9 @@ impl Wizard {
         let title = Line::new(name, Tone::Title).known(" in ", Tone::Title).and(&to, Tone::Title);
         let mut side = vec![title];
         let own = levels == [Level::Own];
+        if let Some(today) = self.through_public(name, &to).filter(|_| !own) {
+            side.push(Line::new(&today, Tone::Warning));
+        }
         let sentence = if own {
             "It owns the schema: it makes, migrates and fills its own tables.".to_owned()
         } else {

@@ -132,7 +132,7 @@ pub(super) fn compose(wizard: &mut Wizard) -> Screen {
     parts.push(Part::Text { area: Area { y, height: tall, ..line }, lines: head, stale: false });
     y = (y + tall + u16::from(height >= 14)).min(foot);
     let body = Area { y, height: foot - y, ..line };
-    if wizard.step == Step::Plan && wizard.earlier.is_none() && wizard.plan.previews() {
+    if wizard.step == Step::Plan && wizard.earlier.is_empty() && wizard.plan.previews() {
         preview(wizard, body, parts);
         return screen;
     }

@@ -301,8 +301,12 @@ pub enum Effect {
     },
     /// Remember the answers for the next start.
     Keep(Box<Kept>),
-    /// Nothing is to be gone on with any more.
-    Forget,
+    /// These answers are not to be gone on with any more.
+    Forget(Box<Kept>),
+    /// They are gone on with.
+    Resume(Box<Kept>),
+    /// Write the login's password to the password file.
+    Remember,
 }
 
 /// Something to say in the footer until the next key, or for some seconds.
@@ -316,8 +320,8 @@ const NOTICE_MS: u64 = 6000;
 
 /// See the module.
 pub struct Wizard {
-    /// Answers of an earlier start, while it is asked whether to go on with them.
-    earlier: Option<Kept>,
+    /// Answers of earlier starts, while it is asked whether to go on with one; and whether they were begun in this folder.
+    earlier: Vec<(Kept, bool)>,
     /// The server that was named, in case of beginning anew.
     named: Option<String>,
     /// Cursor of that question.
@@ -359,15 +363,22 @@ pub struct Wizard {
 }
 
 impl Wizard {
-    /// The beginning, or the question whether to go on with what was answered earlier. `conninfo` is a server that was
+    /// The beginning, or the question whether to go on with what was answered earlier (each with whether it was begun in
+    /// this folder, those first). `conninfo` is a server that was
     /// named on the command line, `taken` the names of the configuration's instances with their connection strings.
     #[must_use]
-    pub fn new(earlier: Option<Kept>, conninfo: Option<String>, taken: Vec<(String, String)>) -> (Wizard, Vec<Effect>) {
-        let asks = earlier.is_some();
+    pub fn new(
+        earlier: Vec<(Kept, bool)>,
+        conninfo: Option<String>,
+        taken: Vec<(String, String)>,
+    ) -> (Wizard, Vec<Effect>) {
+        let asks = !earlier.is_empty();
+        // what was begun elsewhere is offered, and not what Enter means
+        let elsewhere = earlier.iter().all(|(_, here)| !here);
         let mut wizard = Wizard {
+            earlier_at: if elsewhere { earlier.len() } else { 0 },
             earlier,
             named: conninfo.clone().filter(|_| asks),
-            earlier_at: 0,
             taken,
             step: Step::Server,
             resuming: None,
@@ -519,7 +530,7 @@ impl Wizard {
     fn keep(&self) -> Option<Effect> {
         match self.step {
             Step::Server => None,
-            Step::Proofs => Some(Effect::Forget),
+            Step::Proofs => Some(Effect::Forget(Box::new(self.kept()))),
             Step::Connection | Step::There | Step::Services | Step::Access | Step::Plan | Step::Files => {
                 Some(Effect::Keep(Box::new(self.kept())))
             }
@@ -550,7 +561,7 @@ impl Wizard {
             (Code::Char('c'), true) => return if self.runs() { self.stop(true) } else { self.leave() },
             _ => {}
         }
-        if self.earlier.is_some() {
+        if !self.earlier.is_empty() {
             return self.earlier_key(key);
         }
         match self.step {
@@ -567,8 +578,8 @@ impl Wizard {
 
     /// The screen of the question.
     fn page(&self) -> frame::Page {
-        if let Some(kept) = &self.earlier {
-            return self.earlier_page(kept);
+        if !self.earlier.is_empty() {
+            return self.earlier_page();
         }
         match self.step {
             Step::Server => self.server_page(),
@@ -582,34 +593,73 @@ impl Wizard {
         }
     }
 
-    fn earlier_page(&self, kept: &Kept) -> frame::Page {
-        let step = Step::of(&kept.step);
-        let where_to = format!("{} of {}, {}", step.number(), Step::ALL.len(), step.title());
-        let go_on = Line::new("Go on where it was left: ", Tone::Text).and(&where_to, Tone::Strong);
-        let anew = Line::new("Begin anew; the earlier answers are forgotten", Tone::Text);
-        let mut side = vec![Line::new("Kept", Tone::Title), frame::fact("database", &kept.url)];
-        let services: Vec<&str> = kept.draft.chosen().map(|s| s.name.as_str()).collect();
-        if !services.is_empty() {
-            side.push(frame::fact("services", &crate::text::list(&services, 8)));
+    fn earlier_page(&self) -> frame::Page {
+        let several = self.earlier.len() > 1;
+        let mut rows = Vec::new();
+        for (at, (kept, here)) in self.earlier.iter().enumerate() {
+            let step = Step::of(&kept.step);
+            let where_to = format!("{} of {}, {}", step.number(), Step::ALL.len(), step.title());
+            let line = if several || !here {
+                let line = Line::new("Go on with ", Tone::Text).and(&kept.draft.name, Tone::Strong);
+                let line = line.and(&format!(", {where_to}"), Tone::Text);
+                if *here { line } else { line.known(", begun in ", Tone::Dim).and(&kept.dir, Tone::Dim) }
+            } else {
+                Line::new("Go on where it was left: ", Tone::Text).and(&where_to, Tone::Strong)
+            };
+            rows.push(frame::Row::choice(line, self.earlier_at == at));
         }
-        let done = if kept.applied { "the plan was run; files and proofs are left" } else { "nothing was changed yet" };
-        side.push(frame::fact("so far", done));
+        let words = if self.replaces().is_some() {
+            "Begin anew; the earlier answers are forgotten"
+        } else {
+            "Begin anew; what is kept stays"
+        };
+        rows.push(frame::Row::choice(Line::new(words, Tone::Text), self.earlier_at >= self.earlier.len()));
+        let mut side = vec![Line::new("Kept", Tone::Title)];
+        if let Some((kept, _)) = self.earlier.get(self.earlier_at).or_else(|| self.earlier.first()) {
+            side.push(frame::fact("database", &kept.url));
+            if !kept.dir.is_empty() {
+                side.push(frame::fact("folder", &kept.dir));
+            }
+            let services: Vec<&str> = kept.draft.chosen().map(|s| s.name.as_str()).collect();
+            if !services.is_empty() {
+                side.push(frame::fact("services", &crate::text::list(&services, 8)));
+            }
+            let done =
+                if kept.applied { "the plan was run; files and proofs are left" } else { "nothing was changed yet" };
+            side.push(frame::fact("so far", done));
+        }
+        let question = if several {
+            "Earlier set-ups were not finished. Go on with one?"
+        } else {
+            "An earlier set-up was not finished. Go on with it?"
+        };
+        let mut keys = vec![("Enter", "do it"), ("↑↓", "choose")];
+        keys.extend(several.then_some(("d", "forget it")));
+        keys.push(("q", "leave"));
         frame::Page {
-            question: Line::new("An earlier set-up was not finished. Go on with it?", Tone::Title),
+            question: Line::new(question, Tone::Title),
             why: Line::new("Its answers were kept, passwords were not.", Tone::Dim),
-            rows: vec![frame::Row::choice(go_on, self.earlier_at == 0), frame::Row::choice(anew, self.earlier_at == 1)],
+            rows,
             at: Some(self.earlier_at),
             offset: 0,
             grid: None,
             side,
-            keys: vec![("Enter", "do it"), ("↑↓", "choose"), ("q", "leave")],
+            keys,
+        }
+    }
+
+    /// The answers that beginning anew puts away: those of this folder, where they are the only ones.
+    fn replaces(&self) -> Option<&Kept> {
+        match self.earlier.as_slice() {
+            [(kept, true)] => Some(kept),
+            _ => None,
         }
     }
 
     fn paste(&mut self, text: &str) {
         let text = text.trim_end_matches(['\r', '\n']);
         match self.step {
-            _ if self.earlier.is_some() => {}
+            _ if !self.earlier.is_empty() => {}
             Step::Server => self.server_paste(text),
             Step::Connection => self.reach_paste(text),
             Step::Services => self.services_paste(text),
@@ -620,25 +670,35 @@ impl Wizard {
 
     /// Whether to go on with what was answered earlier.
     fn earlier_key(&mut self, key: Key) -> Vec<Effect> {
+        let all = self.earlier.len();
         match key.code {
-            Code::Up | Code::Char('k') => self.earlier_at = 0,
-            Code::Down | Code::Char('j') | Code::Tab => self.earlier_at = 1,
+            Code::Up | Code::Char('k') => self.earlier_at = moved(self.earlier_at, -1, all + 1),
+            Code::Down | Code::Char('j') | Code::Tab => self.earlier_at = moved(self.earlier_at, 1, all + 1),
             Code::Esc | Code::Char('q') => return vec![Effect::Leave(Left::Done)],
-            Code::Enter if self.armed => {
-                let Some(kept) = self.earlier.take() else { return Vec::new() };
+            Code::Char('d') if all > 1 && self.earlier_at < all => {
+                let (kept, _) = self.earlier.remove(self.earlier_at);
                 self.fresh();
-                if self.earlier_at == 1 {
+                return vec![Effect::Forget(Box::new(kept))];
+            }
+            Code::Enter if self.armed => {
+                self.fresh();
+                let replaced = self.replaces().cloned();
+                let mut earlier = std::mem::take(&mut self.earlier);
+                if self.earlier_at >= all {
+                    let forget = replaced.map(|kept| Effect::Forget(Box::new(kept)));
                     let named = self.named.take().map(|conninfo| self.connect(conninfo, None, None));
-                    return [Effect::Forget].into_iter().chain(named.into_iter().flatten()).collect();
+                    return forget.into_iter().chain(named.into_iter().flatten()).collect();
                 }
+                let (kept, _) = earlier.remove(self.earlier_at);
                 let url = kept.url.clone();
                 self.resuming = Some(Step::of(&kept.step).min(Step::Plan));
                 self.environment = careful(&kept.environment);
                 self.draft = kept.draft.clone();
                 self.drafted = true;
                 self.applied = kept.applied;
-                self.rest = kept;
-                return self.connect(url, None, None);
+                self.rest = kept.clone();
+                let resume = Effect::Resume(Box::new(kept));
+                return [resume].into_iter().chain(self.connect(url, None, None)).collect();
             }
             _ => {}
         }

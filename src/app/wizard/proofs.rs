@@ -4,9 +4,12 @@ use super::{
     Effect, Left, Proven, Wizard,
     frame::{Page, Row},
 };
-use crate::app::{
-    keymap::{Code, Key},
-    view::{Line, Tone},
+use crate::{
+    app::{
+        keymap::{Code, Key},
+        view::{Line, Tone},
+    },
+    text,
 };
 
 /// See the module.
@@ -35,6 +38,10 @@ impl Wizard {
         Vec::new()
     }
 
+    fn forget(&self) -> Effect {
+        Effect::Forget(Box::new(self.kept()))
+    }
+
     pub(super) fn proofs_key(&mut self, key: Key) -> Vec<Effect> {
         if let Some(by) = super::vertical(key) {
             self.proofs.scroll = super::moved(self.proofs.scroll, by, self.proofs_page().rows.len());
@@ -43,9 +50,10 @@ impl Wizard {
         let block = self.proofs.proven.blocks.get(self.proofs.at);
         match key.code {
             Code::Esc => self.back(),
-            Code::Char('q') => vec![Effect::Forget, Effect::Leave(Left::Done)],
+            Code::Char('q') => vec![self.forget(), Effect::Leave(Left::Done)],
+            Code::Char('p') => vec![Effect::Remember],
             Code::Enter | Code::Char('o') if self.proofs.busy.is_none() => {
-                vec![Effect::Forget, Effect::Leave(Left::Console)]
+                vec![self.forget(), Effect::Leave(Left::Console)]
             }
             Code::Char('r') => self.enter_proofs(),
             Code::Tab | Code::Right => {
@@ -109,9 +117,14 @@ impl Wizard {
             rows.extend(block.text.trim_end().lines().map(|l| Row::Text(Line::new(l, Tone::Text))));
         }
         let failing = proven.proofs.iter().filter(|p| p.holds == Some(false)).count();
+        let left = self.draft.accepted.len();
         let question = match (state.busy, failing) {
             (Some(_), _) => Line::new("Does it hold?", Tone::Title),
-            (None, 0) => Line::new("It is set up, and it holds.", Tone::Good),
+            (None, 0) if left == 0 => Line::new("It is set up, and it holds.", Tone::Good),
+            (None, 0) => {
+                let left = text::count(left as u64, "thing is", "things are");
+                Line::new(&format!("It is set up; what was tried holds, and {left} left for now."), Tone::Warning)
+            }
             (None, 1) => Line::new("It is set up, but one thing does not hold yet.", Tone::Warning),
             (None, n) => Line::new(&format!("It is set up, but {n} things do not hold yet."), Tone::Warning),
         };
@@ -127,11 +140,11 @@ impl Wizard {
             grid: None,
             side: Vec::new(),
             keys: vec![
-                ("Enter", "open the console"),
-                ("Tab", "next service"),
-                ("y", "copy its block"),
-                ("w", "write it to a file"),
-                ("r", "try again"),
+                ("Enter", "console"),
+                ("Tab", "next"),
+                ("y", "copy block"),
+                ("w", "write it"),
+                ("r", "again"),
                 ("q", "leave"),
             ],
         }

@@ -314,6 +314,12 @@ impl Wizard {
 
     fn server_side(&self) -> Vec<Line> {
         let Some(around) = &self.around else { return Vec::new() };
+        if self.resuming.is_some() {
+            let mut side = vec![Line::new("Going on with", Tone::Title), fact("database", &shown(&self.conninfo))];
+            let services: Vec<&str> = self.draft.chosen().map(|s| s.name.as_str()).collect();
+            side.push(fact("services", &crate::text::list(&services, 8)));
+            return side;
+        }
         let mut side = vec![Line::new("Found", Tone::Title)];
         match self.here().filter(|_| self.server.typing.is_none()) {
             Some(place) => {

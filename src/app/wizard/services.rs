@@ -458,6 +458,7 @@ impl Wizard {
                 let Some(s) = self.draft.services.get(at) else { return side };
                 side.push(Line::new(&s.name, Tone::Title));
                 side.push(Line::new(&s.why, Tone::Text));
+                side.extend(s.staying().map(|sentence| Line::new(&sentence, Tone::Warning)));
                 let is = |there: bool| if there { "there already" } else { "will be made" };
                 side.push(fact("schema", &format!("{}, {}", s.schema, is(s.schema_exists))));
                 side.push(fact("role", &format!("{}, {}", s.role, is(s.role_exists))));

@@ -55,7 +55,7 @@ struct Bench {
 impl Bench {
     fn new(mess: bool, earlier: Option<Kept>) -> Bench {
         let taken = vec![("taken".to_owned(), "postgresql://elsewhere/x".to_owned())];
-        let (wizard, effects) = Wizard::new(earlier, None, taken);
+        let (wizard, effects) = Wizard::new(earlier.into_iter().map(|kept| (kept, true)).collect(), None, taken);
         let mut bench = Bench { wizard, mess, effects };
         bench.update(Msg::Resize(120, 40));
         bench.draw();
@@ -318,8 +318,10 @@ fn keys_alone_lead_from_nothing_to_the_end() {
     bench.key(Code::Tab);
     bench.shows("billing_app:PASSWORD");
     bench.take();
+    bench.key(Code::Char('p'));
+    assert_eq!(bench.take(), [Effect::Remember]);
     bench.key(Code::Enter);
-    assert_eq!(bench.take(), [Effect::Forget, Effect::Leave(Left::Console)]);
+    assert!(matches!(bench.take().as_slice(), [Effect::Forget(_), Effect::Leave(Left::Console)]));
 }
 
 #[test]
@@ -555,8 +557,28 @@ fn what_was_cut_short_is_offered_and_gone_on_with() {
     anew.take();
     anew.key(Code::Down);
     anew.key(Code::Enter);
-    assert_eq!(anew.take(), [Effect::Forget]);
+    assert_eq!(anew.take(), [Effect::Forget(Box::new(kept.clone()))]);
     anew.shows("Which database");
+
+    // several, of this folder and another: each is told apart, and beginning anew leaves them
+    let other = Kept { dir: "/elsewhere".into(), url: "postgresql://h/other".into(), ..kept.clone() };
+    let (wizard, _) = Wizard::new(vec![(kept.clone(), true), (other.clone(), false)], None, Vec::new());
+    let mut several = Bench { wizard, mess: true, effects: Vec::new() };
+    several.update(Msg::Resize(120, 40));
+    several.shows("begun in /elsewhere");
+    several.key(Code::Down);
+    several.shows("postgresql://h/other");
+    several.key(Code::Char('d'));
+    assert_eq!(several.take(), [Effect::Forget(Box::new(other.clone()))]);
+    several.shows("An earlier set-up");
+    // what was begun elsewhere is not what Enter means
+    let (wizard, _) = Wizard::new(vec![(other, false)], None, Vec::new());
+    let mut there = Bench { wizard, mess: true, effects: Vec::new() };
+    there.update(Msg::Resize(120, 40));
+    there.shows("Begin anew; what is kept stays");
+    there.key(Code::Enter);
+    assert_eq!(there.take(), []);
+    there.shows("Which database");
 
     // the server is away: its address can be mended, the answers wait
     let mut away = Bench::new(true, Some(kept.clone()));

@@ -27,7 +27,7 @@ use crate::{
     domain::alembic::Lineages,
     policy::{
         self, Policy,
-        draft::{Draft, Kept},
+        draft::{Answer, Draft, DraftService, Kept},
         write,
     },
     run::setup::{self, Fresh, Judged, Kind, Login, Opened, Tries, Trouble, Writing},
@@ -132,7 +132,20 @@ impl Sitting<'_> {
         if let Some((first, rest)) = problems.split_first() {
             let others = rest.iter().fold(String::new(), |all, p| format!("{all}\n  {} {}", p.sentence, p.remedy));
             let sentence = first.sentence.trim_end_matches('.');
-            return Err(Failure::usage(format!("could not set that up: {sentence}{others}"), first.remedy.clone()));
+            let remedy = match first.answer {
+                Answer::Services => {
+                    let elsewhere = self.place.elsewhere(&snapshot.catalog.database.name);
+                    let elsewhere = elsewhere.map(|words| format!(" {words}")).unwrap_or_default();
+                    format!("Name each with --service NAME, or --service NAME=SCHEMA:ROLE.{elsewhere}")
+                }
+                Answer::Name
+                | Answer::Service(..)
+                | Answer::Access(_)
+                | Answer::Reporting
+                | Answer::Audit
+                | Answer::Accepted(_) => first.remedy.clone(),
+            };
+            return Err(Failure::usage(format!("could not set that up: {sentence}{others}"), remedy));
         }
         let judged = setup::judge(&self.opened, &draft).await?;
         let policy_path = self.place.policy_path(&draft.name);
@@ -181,6 +194,10 @@ impl Sitting<'_> {
             let why = plans.draft.services.iter().find(|s| s.name == service.name).map(|s| s.why.as_str());
             if let Some(why) = why {
                 report.paragraph(2, "", why, Tone::Dim)?;
+            }
+            let stays = plans.draft.services.iter().find(|s| s.name == service.name).map(DraftService::staying);
+            for sentence in stays.into_iter().flatten() {
+                report.paragraph(2, "", &sentence, Tone::Warning)?;
             }
             for (to, levels) in &service.access {
                 let levels: Vec<&str> = levels.iter().map(|l| l.word()).collect();
@@ -251,7 +268,7 @@ impl Sitting<'_> {
             }
         }
         if self.args.run.rehearse {
-            setup::forget(&state);
+            setup::forget(&state, &kept);
             return Ok(Exit::Done);
         }
         kept.applied = true;
@@ -262,7 +279,7 @@ impl Sitting<'_> {
         self.written(&files)?;
         let in_ = self.logins(&target, &plans, state.clone(), &fresh).await?;
         self.handed(&target, &plans, &fresh)?;
-        setup::forget(&state);
+        setup::forget(&state, &kept);
         self.end(&plans, &again, in_)
     }
 
@@ -277,8 +294,8 @@ impl Sitting<'_> {
         if !self.args.leave_rest {
             let mut lines = String::new();
             for open in &plans.judged.open {
-                let how = open.command.as_ref().map(|c| format!(" (`{c}`)")).unwrap_or_default();
-                let _ = write!(lines, "\n  {}: {}{how}", open.id, open.message);
+                let how = open.command.as_ref().map_or_else(|| open.remedy.clone(), |c| format!("`{c}`"));
+                let _ = write!(lines, "\n  {}: {}\n    {how}", open.id, open.message);
             }
             let n = text::count(plans.judged.open.len() as u64, "finding", "findings");
             let cause = format!("could not settle everything: the plan leaves {n}{lines}");
@@ -341,7 +358,7 @@ impl Sitting<'_> {
     }
 
     fn keeping(&self, plans: &Plans) -> Kept {
-        let dir = std::env::current_dir().map(|d| d.to_string_lossy().into_owned()).unwrap_or_default();
+        let dir = self.place.dir().to_string_lossy().into_owned();
         let environment = self.args.environment.map(crate::config::Environment::from);
         Kept {
             schema_version: 1,
@@ -440,8 +457,27 @@ impl Sitting<'_> {
             self.report.paragraph(0, "Still found: ", found, Tone::Warning)?;
         }
         if again.is_empty() {
-            let words = format!("{} is set up: `pgmoat check {}` finds nothing.", plans.name, plans.name);
-            self.report.line().tone(&words, Tone::Good).end()?;
+            let name = &plans.name;
+            let (words, tone) = match plans.policy.accepted.len() as u64 {
+                0 => (format!("{name} is set up: `pgmoat check {name}` finds nothing."), Tone::Good),
+                n => {
+                    let n = text::count(n, "finding that is", "findings that are");
+                    let words = format!("{name} is set up but for what is left: `pgmoat check {name}` lists {n} left.");
+                    (words, Tone::Warning)
+                }
+            };
+            self.report.paragraph(0, "", &words, tone)?;
+        }
+        if self.place.passing(&self.opened.target)
+            && let Some(line) = setup::pgpass_line(&self.opened.target.conninfo)
+        {
+            let user = &self.opened.target.conninfo.user;
+            let words = format!(
+                "The next command asks for the password of {user}, unless ~/.pgpass has this line, with the password in \
+                 place of PASSWORD (and nobody else may read the file: chmod 600), or the instance has a password_command:"
+            );
+            self.report.paragraph(0, "", &words, Tone::Text)?;
+            self.report.line().known("  ").tone(&line, Tone::Strong).end()?;
         }
         self.report.flush()?;
         Ok(if again.is_empty() && logins { Exit::Done } else { Exit::Findings })

@@ -66,7 +66,9 @@ pub async fn find(global: &Global, env: &Env, args: &Init) -> Result<Place, Fail
         let cause = format!("could not look into {}: it is no directory", dir.display());
         return Err(Failure::usage(cause, "Name one with --dir DIR."));
     }
-    let kept = if args.resume { Some(resumed(env)?) } else { None };
+    let kept = if args.resume { Some(resumed(env, &dir, args.target.as_deref())?) } else { None };
+    let begun = kept.as_ref().map(|k| PathBuf::from(&k.dir)).filter(|d| d.is_dir());
+    let dir = begun.unwrap_or(dir);
     let word = args.target.clone().or_else(|| kept.as_ref().map(|k| k.url.clone()).filter(|u| !u.is_empty()));
     let policy = global
         .policy
@@ -131,11 +133,28 @@ pub async fn find(global: &Global, env: &Env, args: &Init) -> Result<Place, Fail
     })
 }
 
-fn resumed(env: &Env) -> Result<Kept, Failure> {
-    let kept = paths::state_dir(env).and_then(|state| setup::kept(&state));
-    kept.ok_or_else(|| {
-        Failure::usage("could not go on: no set-up was cut short", "Leave out --resume, and give the answers as flags.")
-    })
+/// The one set-up that was cut short in this folder, or, where there is none, anywhere; several are a question.
+fn resumed(env: &Env, dir: &Path, target: Option<&str>) -> Result<Kept, Failure> {
+    let all = paths::state_dir(env).map(|state| setup::kept(&state, dir)).unwrap_or_default();
+    let mut fits: Vec<(Kept, bool)> =
+        all.iter().filter(|(k, _)| target.is_none_or(|t| k.url == t || k.draft.name == t)).cloned().collect();
+    if fits.iter().any(|(_, here)| *here) {
+        fits.retain(|(_, here)| *here);
+    }
+    match fits.as_slice() {
+        [(one, _)] => Ok(one.clone()),
+        [] => {
+            let others = all.iter().fold(String::new(), |list, (k, _)| format!("{list}\n  {} in {}", k.url, k.dir));
+            let what = if all.is_empty() { "no set-up was cut short" } else { "none was cut short for that database" };
+            let cause = format!("could not go on: {what}{others}");
+            Err(Failure::usage(cause, "Leave out --resume, and give the answers as flags."))
+        }
+        several => {
+            let list = several.iter().fold(String::new(), |list, (k, _)| format!("{list}\n  {} in {}", k.url, k.dir));
+            let cause = format!("could not choose what to go on with: {} were cut short{list}", several.len());
+            Err(Failure::usage(cause, "Name one as TARGET, or its folder with --dir DIR."))
+        }
+    }
 }
 
 /// The words that somebody gave.
@@ -181,6 +200,38 @@ impl Place {
     pub fn passwords(&self) -> BTreeMap<String, SecretString> {
         let all = self.here().flat_map(|found| &found.neighbours);
         all.filter_map(|n| Some((n.user.clone()?, n.password.clone()?))).collect()
+    }
+
+    /// What keeps services of a project from being proposed: its files are about other databases.
+    pub fn elsewhere(&self, database: &str) -> Option<String> {
+        let proposes = |found: &&Found| !setup::neighbours(found, database).is_empty();
+        if self.here().any(|found| proposes(&found)) {
+            return None;
+        }
+        let others: Vec<String> = self
+            .found
+            .iter()
+            .filter(|f| f.project.is_some() && !f.neighbours.is_empty())
+            .map(|f| format!("{} ({})", f.conninfo().unwrap_or_else(|| f.name.clone()), text::list(&f.origins, 2)))
+            .collect();
+        (!others.is_empty()).then(|| format!("The services that stand in its files use {}.", text::list(&others, 3)))
+    }
+
+    /// The password stands nowhere that a later command looks.
+    pub fn passing(&self, target: &Target) -> bool {
+        let options = TargetOptions { targets: vec![self.url.clone()], ..TargetOptions::default() };
+        let later = match self.config.instance(&self.target.name) {
+            Some(instance) => instance.password_command.is_some(),
+            None => false,
+        };
+        let later = later
+            || target::resolve_one(&options, &Config::default(), &self.env).is_ok_and(|t| t.conninfo.has_password());
+        target.conninfo.has_password() && !later
+    }
+
+    /// Where a set-up is begun.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     fn here(&self) -> impl Iterator<Item = &Found> {

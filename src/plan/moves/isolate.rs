@@ -416,7 +416,10 @@ fn seeds(
     let Claims { snapshot, lineages, lineage, service, .. } = *claims;
     let catalog = &snapshot.catalog;
     let asks = wanted.tables.iter().any(|p| !p.starts_with('!'));
-    if lineage.is_none() && !asks {
+    // Tables of a role of its own are asked about, one by one.
+    let mine = catalog.role_named(&wanted.role).filter(|r| !r.superuser).map(|r| r.oid);
+    let owns = !relations(snapshot, &wanted.from, |o| Some(o.owner) == mine).is_empty();
+    if lineage.is_none() && !asks && !owns {
         return Err(Refused::new(format!(
             "nothing says which tables are {}'s: name its revision scripts (--revisions), or its tables (--tables, \
              --tables-from)",
@@ -434,7 +437,6 @@ fn seeds(
         let of = |(name, l): &(&String, &Lineage)| **name != service.name && l.tables().contains(table);
         lineages.0.iter().filter(of).map(|(name, _)| name.as_str()).collect()
     };
-    let mine = catalog.role_named(&wanted.role).map(|r| r.oid);
     let choice = Choice { patterns: &wanted.tables, answers: Some(&wanted.answers) };
     let versions: BTreeSet<Oid> = snapshot.versions.0.iter().filter(|v| v.shape).map(|v| v.oid).collect();
     let of = catalog.schema_named(&wanted.from).and_then(|s| snapshot.objects.0.get(&s.oid));
@@ -471,7 +473,10 @@ fn seeds(
         } else if ever.contains(name) {
             format!("is created by the scripts of {}, but not at the revision it is at", service.name)
         } else if mine == Some(o.owner) {
-            format!("belongs to {}, but no script creates it", wanted.role)
+            match lineage {
+                Some(_) => format!("belongs to {}, but no script creates it", wanted.role),
+                None => format!("belongs to {}", wanted.role),
+            }
         } else {
             if rivals.is_empty() {
                 unclaimed.insert(o.oid, name);

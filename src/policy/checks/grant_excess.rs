@@ -1,9 +1,12 @@
 //! `grant-excess`: a role holds, by an entry of its own, what the policy does not allow it. What it holds through a
 //! membership is the membership's finding; what it holds through PUBLIC is PUBLIC's.
 
+use std::{cell::OnceCell, collections::BTreeSet};
+
 use super::{
     Check, Code, Context,
     entries::{self, Excess, Revocation},
+    living::isolate,
 };
 use crate::{
     domain::{ObjectKind, effective::Who},
@@ -23,6 +26,7 @@ pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: fa
 
 fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(desired) = entries::desired(context) else { return };
+    let living = OnceCell::new();
     for position in entries::named_schemas(desired) {
         for role in entries::grantees(context, position) {
             if !desired.compares(role) || !desired.names_role(role) {
@@ -35,7 +39,8 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
                     out.extend(excepted(context, role, position, &excess));
                 }
                 if excess.count > 0 {
-                    out.extend(finding(context, role, position, &excess));
+                    let of = || living.get_or_init(|| context.living_by_role());
+                    out.extend(finding(context, role, position, &excess).map(|f| stays(context, role, f, of())));
                 }
             }
         }
@@ -79,6 +84,21 @@ fn finding(context: &Context<'_>, role: usize, position: usize, excess: &Excess)
         format!("Revoke it by hand: {name} has passed it on, or the objects' names are not read yet.")
     };
     Some(f)
+}
+
+/// A service whose tables stand there still keeps what it has: without it, it would stop.
+fn stays(context: &Context<'_>, role: usize, mut f: Finding, living: &BTreeSet<(usize, String)>) -> Finding {
+    let Some(schema) = f.schema.clone().filter(|schema| living.contains(&(role, schema.clone()))) else { return f };
+    let service = context.services().iter().find(|s| f.role.as_ref() == Some(&s.role));
+    let Some(service) = service else { return f };
+    f.fix = None;
+    f.remedy = format!(
+        "{}'s own tables are in {schema} still, and it keeps what it has there until `{}` has moved them; then revoke it, \
+         or declare it.",
+        service.name,
+        isolate(&context.snapshot.instance, &schema, service)
+    );
+    f
 }
 
 fn excepted(context: &Context<'_>, role: usize, position: usize, excess: &Excess) -> Option<Finding> {

@@ -2,14 +2,17 @@
 //! EXECUTE on routines, and USAGE on the schema `public`. No policy can give PUBLIC anything, except by an exception.
 //! Without a policy only what hands data and schemas to everybody is told, and nothing is fixed: who needs it is not said.
 
+use std::{cell::OnceCell, collections::BTreeSet};
+
 use super::{
     Check, Code, Context,
     entries::{self, Excess, Revocation},
+    living::isolate,
 };
 use crate::{
     domain::{ObjectKind, Privilege, Privileges, change::On, effective::Who},
     policy::{
-        Finding, Group, Severity,
+        Finding, Group, Service, Severity,
         desired::{Desired, PUBLIC, Rights},
     },
     text,
@@ -37,6 +40,7 @@ const CHANGING: Privileges = Privileges::of(&[
 
 fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(desired) = entries::desired(context) else { return without_policy(context, out) };
+    let living = OnceCell::new();
     for position in entries::named_schemas(desired) {
         let Some(schema) = entries::schema(context, position) else { continue };
         // `public` comes with USAGE for PUBLIC
@@ -48,7 +52,8 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
                 out.push(excepted(context, desired, position, &schema.name, &excess));
             }
             if excess.count > 0 {
-                out.push(finding(context, desired, position, &schema.name, &excess));
+                let found = finding(context, desired, position, &schema.name, &excess);
+                out.push(stays(context, &schema.name, found, living.get_or_init(|| context.living_by_role())));
             }
         }
     }
@@ -104,6 +109,23 @@ fn told(mut f: Finding, schema: &str, excess: &Excess) -> Finding {
         entries::list_objects(&mut f, schema, excess.names.as_deref(), u64::from(excess.count));
     }
     f.expected = "none".into();
+    f
+}
+
+/// Services whose tables stand there still keep what everybody has: without it, they would stop.
+fn stays(context: &Context<'_>, schema: &str, mut f: Finding, living: &BTreeSet<(usize, String)>) -> Finding {
+    let who: BTreeSet<usize> = living.iter().filter(|(_, s)| s == schema).map(|(role, _)| *role).collect();
+    let name = |s: &&Service| context.matrix.index.role_named(&s.role).is_some_and(|i| who.contains(&i));
+    let services: Vec<&Service> = context.services().iter().filter(name).collect();
+    let Some(first) = services.first() else { return f };
+    let names: Vec<&str> = services.iter().map(|s| s.name.as_str()).collect();
+    f.fix = None;
+    f.remedy = format!(
+        "{} may need it: their own tables are in {schema} still. Move them with `{}`, service by service; then revoke it \
+         from PUBLIC.",
+        text::list(&names, 4),
+        isolate(&context.snapshot.instance, schema, first)
+    );
     f
 }
 

@@ -1,23 +1,27 @@
 //! `role-search-path`, `database-search-path`: where declared roles look for unqualified names, with the setting that
 //! wins.
 
-use std::fmt::Write as _;
+use std::{cell::OnceCell, fmt::Write as _};
 
 use super::{
     Check, Code, Context,
-    declared::{Declared, shown_path},
+    declared::{Declared, list, shown_path},
+    living::{Living, isolate},
 };
 use crate::{
     domain::{
         change::Change,
         search_path::{Origin, Paths, SearchPath, Standing, parse},
     },
-    policy::{Finding, Group, Severity, versions::and},
+    policy::{
+        Finding, Group, Service, Severity,
+        versions::{TableCounts, and},
+    },
 };
 
 pub const CHECK: Check = Check { codes: &[ROLE, DATABASE], slow: false, without_policy: false, run };
 
-pub(super) const ROLE: Code = Code {
+pub const ROLE: Code = Code {
     code: "role-search-path",
     group: Group::Roles,
     severity: Severity::Error,
@@ -33,8 +37,10 @@ const DATABASE: Code = Code {
 
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     let paths = ctx.paths();
+    let counts = OnceCell::new();
     for of in ctx.declared() {
         out.extend(role(ctx, &paths, &of));
+        out.extend(of.service.and_then(|service| unseen(ctx, &paths, &of, service, &counts)));
     }
     out.extend(database(ctx, &paths));
 }
@@ -96,9 +102,64 @@ fn role(ctx: &Context<'_>, paths: &Paths<'_>, of: &Declared<'_>) -> Option<Findi
         };
     }
     finding.message = message;
+    let lost = of.service.map(|service| (service, ctx.lost(service, &path, &wanted)));
+    if let Some((service, first, lost)) =
+        lost.as_ref().and_then(|(service, lost)| Some((*service, lost.first()?, lost)))
+    {
+        let _ = write!(finding.message, " It works with {}, and would not find them there.", words(lost));
+        list(&mut finding, objects(lost));
+        finding.remedy = format!(
+            "Its path stays as it is until they are moved: `{}` moves them and sets the path; so does the key I in the \
+             console.",
+            isolate(&ctx.snapshot.instance, &first.schema, service)
+        );
+        return Some(finding);
+    }
     finding.remedy = format!("Set the path of {} in this database; new sessions will have it.", of.name);
     finding.fix = Some(vec![ctx.set_path(of.name, wanted)]);
     Some(finding)
+}
+
+/// What the id of a finding ends with that says: a service finds none of the tables that its role owns.
+pub const UNSEEN: &str = ":unseen";
+
+/// A service that finds none of its tables: it stands still, or begins to make them a second time.
+fn unseen(
+    ctx: &Context<'_>,
+    paths: &Paths<'_>,
+    of: &Declared<'_>,
+    service: &Service,
+    counts: &OnceCell<TableCounts>,
+) -> Option<Finding> {
+    let path = ctx.path(paths, of.position);
+    let away = ctx.out_of_sight(service, &path, counts);
+    let first = away.first()?;
+    let mut finding = ctx.draft(&ROLE);
+    let shown = shown_path(path.written());
+    finding.id = format!("{}:{}{UNSEEN}", ROLE.code, of.name);
+    finding.service = Some(service.name.clone());
+    finding.schema = service.schemas.first().cloned();
+    finding.role = Some(of.name.to_owned());
+    finding.observed = format!("{shown} (set for {})", path.origin.words());
+    finding.expected = format!("a path that shows {}", words(&away));
+    finding.via = Some(path.origin.words().to_owned());
+    finding.message = format!("{} looks in {shown} and finds none of its tables: it owns {}.", of.name, words(&away));
+    list(&mut finding, objects(&away));
+    finding.remedy = format!(
+        "Move them to where it looks: `{}`; until then a path with {} in it lets the service run.",
+        isolate(&ctx.snapshot.instance, &first.schema, service),
+        first.schema
+    );
+    Some(finding)
+}
+
+fn words(living: &[Living]) -> String {
+    let parts: Vec<String> = living.iter().map(Living::words).collect();
+    and(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn objects(living: &[Living]) -> Vec<String> {
+    living.iter().flat_map(|l| l.names.iter().map(|name| format!("{}.{name}", l.schema))).collect()
 }
 
 fn database(ctx: &Context<'_>, paths: &Paths<'_>) -> Option<Finding> {
@@ -134,8 +195,14 @@ fn database(ctx: &Context<'_>, paths: &Paths<'_>) -> Option<Finding> {
         .filter_map(|d| {
             // a service that lives on it gets the same path as its own
             let path = ctx.path(paths, d.position);
-            let service = d.service.filter(|_| is_wanted(ctx, d, &path))?;
-            Some(ctx.set_path(d.name, ctx.wanted_path(service, &path)))
+            let service = d.service?;
+            let wanted = ctx.wanted_path(service, &path);
+            if is_wanted(ctx, d, &path) {
+                return Some(ctx.set_path(d.name, wanted));
+            }
+            // and one whose tables are not moved yet keeps the one it has
+            let stays = !ctx.lost(service, &path, &wanted).is_empty();
+            stays.then(|| ctx.set_path(d.name, path.written().map(str::to_owned).collect()))
         })
         .collect();
     fix.push(Change::SetDatabaseSetting { database: name.clone(), name: "search_path".to_owned(), value: None });
@@ -187,6 +254,40 @@ mod tests {
         let found = fixture(TWO).grant_schema("extensions", "app", "USAGE");
         let found = set(found, "app", true, "public, extensions").case().only(ROLE.code);
         assert_eq!(found.fix, Some(vec![path("app", &["langflow", "extensions"])]), "extensions stay reachable");
+    }
+
+    #[test]
+    fn a_path_stays_while_the_tables_are_where_it_leads() {
+        let grown = || fixture(TWO).table("public", "flow", "app").table("public", "campaigns", "engarde_user");
+        let found = grown().case().only(ROLE.code);
+        assert!(found.fix.is_none(), "{found:#?}");
+        assert!(found.message.contains("1 table of public (flow)"), "{}", found.message);
+        let command = "`pgmoat isolate local --from public --schema langflow --role app`";
+        assert!(found.remedy.contains(command), "{}", found.remedy);
+        assert_eq!(found.objects, ["public.flow"]);
+        assert!(grown().without_names().case().only(ROLE.code).fix.is_none(), "names are not read");
+        // a leftover of the same name is no reason
+        let moved = grown().table("langflow", "flow", "app").case().only(ROLE.code);
+        assert!(moved.fix.is_some(), "{moved:#?}");
+        // what it has there is not taken either
+        let granted = grown().grant_schema("public", "app", "CREATE").grant("public.campaigns", "app", "SELECT").case();
+        assert!(granted.of("grant-excess").iter().all(|f| f.fix.is_none()), "{:#?}", granted.of("grant-excess"));
+        assert_eq!(granted.of("grant-excess").len(), 2);
+    }
+
+    #[test]
+    fn a_service_that_finds_none_of_its_tables_is_found() {
+        let cut = || set(fixture(TWO), "app", true, "langflow").table("public", "flow", "app");
+        let found = cut().case().only(ROLE.code);
+        assert!(found.id.ends_with(UNSEEN) && found.fix.is_none(), "{found:#?}");
+        assert!(
+            found.message.contains("finds none of its tables: it owns 1 table of public (flow)"),
+            "{}",
+            found.message
+        );
+        assert_eq!(cut().table("langflow", "vertex", "app").case().of(ROLE.code), vec![], "it has others, and works");
+        let own = cut().version_table("langflow", "alembic_version", "app", Some(&[]));
+        assert_eq!(own.case().of(ROLE.code).len(), 1, "a version table is none of its tables");
     }
 
     #[test]

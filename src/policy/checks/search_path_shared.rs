@@ -3,6 +3,7 @@
 use super::{
     Check, Code, Context,
     declared::{Declared, count, shown_path},
+    living::isolate,
     role_search_path::is_wanted,
 };
 use crate::{
@@ -59,11 +60,19 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         } else {
             let wanted = ctx.wanted_path(service, &path);
             finding.expected = shown_path(wanted.iter().map(String::as_str));
-            finding.remedy = format!(
-                "Set the path of {} to {}; what it reads of others it can name with the schema.",
-                of.name, finding.expected
-            );
-            finding.fix = Some(vec![ctx.set_path(of.name, wanted)]);
+            if let Some(living) = ctx.lost(service, &path, &wanted).first() {
+                finding.remedy = format!(
+                    "It works with {} still, and would not find them: `{}` moves them and sets the path.",
+                    living.words(),
+                    isolate(&ctx.snapshot.instance, &living.schema, service)
+                );
+            } else {
+                finding.remedy = format!(
+                    "Set the path of {} to {}; what it reads of others it can name with the schema.",
+                    of.name, finding.expected
+                );
+                finding.fix = Some(vec![ctx.set_path(of.name, wanted)]);
+            }
         }
         out.push(finding);
     }

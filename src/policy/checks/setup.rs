@@ -233,9 +233,20 @@ pub fn schema(context: &Context<'_>, policy: &Policy, name: &str) -> Option<Vec<
     Some(changes)
 }
 
-/// The version table to create with the service's first schema, unless the service has one somewhere already.
+/// The version table to create with the service's first schema, unless the service has one somewhere already, or tables:
+/// an empty one would make it start from zero.
 fn version_table<'p>(context: &Context<'_>, service: &'p Service, schema: &str) -> Option<&'p str> {
     let elsewhere = context.versions.0.iter().any(|v| v.service.as_deref() == Some(service.name.as_str()));
     let first = service.schemas.first().is_some_and(|s| s == schema);
-    service.version_table.as_deref().filter(|_| first && !elsewhere)
+    let paths = context.paths();
+    let in_use = || {
+        let position = context.matrix.index.role_named(&service.role);
+        let now = position.map(|position| context.path(&paths, position));
+        now.is_some_and(|now| {
+            let wanted = context.wanted_path(service, &now);
+            !context.lost(service, &now, &wanted).is_empty()
+                || !context.out_of_sight(service, &now, &std::cell::OnceCell::new()).is_empty()
+        })
+    };
+    service.version_table.as_deref().filter(|_| first && !elsewhere && !in_use())
 }

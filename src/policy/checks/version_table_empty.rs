@@ -1,7 +1,10 @@
 //! `version-table-empty`: a version table without a row although the application's tables exist.
 
-use super::{Check, Code, Context};
-use crate::policy::{Finding, Group, Severity, versions::Class};
+use super::{Check, Code, Context, version_table_missing::astray};
+use crate::{
+    policy::{Finding, Group, Severity, versions::Class},
+    text::list,
+};
 
 pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: true, run };
 
@@ -9,8 +12,7 @@ const CODE: Code = Code {
     code: "version-table-empty",
     group: Group::Versions,
     severity: Severity::Error,
-    why: "The revision is lost: the next start runs every migration again, or stamps a head that the tables have not \
-          reached.",
+    why: "Without a row the next start runs every migration again, or stamps a head that the tables have not reached.",
 };
 
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
@@ -42,13 +44,26 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
                 "Its revision stands in {from}: `pgmoat versions move {} --from {from} --to {schema} --rows {rows}`.",
                 ctx.snapshot.instance
             ),
-            None => "Find the revision (backup, another environment, the release that ran last) and stamp it with the \
-                     application's own Alembic, or name it to `pgmoat isolate … --lost-revision REVISION`; never stamp head \
-                     unseen."
-                .to_owned(),
+            None => match unattributed(ctx, info.service.as_deref()) {
+                Some((from, rows)) => format!(
+                    "Its revision may be among those of {from} ({}): find out which is its own (the revision scripts \
+                     tell), then `pgmoat versions move {} --from {from} --to {schema} --rows …`; never stamp head unseen.",
+                    list(&rows, 4),
+                    ctx.snapshot.instance
+                ),
+                None => "Find the revision (backup, another environment, the release that ran last) and stamp it with \
+                         the application's own Alembic, or name it to `pgmoat isolate … --lost-revision REVISION`; never \
+                         stamp head unseen."
+                    .to_owned(),
+            },
         };
         out.push(finding);
     }
+}
+
+fn unattributed(ctx: &Context<'_>, service: Option<&str>) -> Option<(String, Vec<String>)> {
+    let service = ctx.services().iter().find(|s| Some(s.name.as_str()) == service)?;
+    astray(ctx, service)
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ use super::{Check, Code, Context};
 use crate::{
     domain::change::Change,
     policy::{
-        Finding, Group, Severity,
+        Finding, Group, Service, Severity,
         versions::{Class, TableCounts, declared_place},
     },
+    text::list,
 };
 
 pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: false, run };
@@ -31,7 +32,9 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         // moving what is known to stand elsewhere ends both
         let elsewhere = ctx.versions.0.iter().any(|v| match v.class {
             Class::Misplaced => v.service.as_deref() == Some(&service.name),
-            Class::Shared => v.rows.iter().any(|r| r.settled() == Some(&service.name)),
+            Class::Shared => {
+                v.rows.iter().any(|r| r.settled() == Some(&service.name)) || v.shared_by.contains(&service.name)
+            }
             Class::Own
             | Class::Copy
             | Class::EmptyInUse
@@ -60,6 +63,14 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
                 "{schema}.{} is one: if it is this service's, say version_table = \"{}\" in the policy.",
                 other.name, other.name
             )
+        } else if let Some((table, rows)) = astray(ctx, service) {
+            format!(
+                "Its tables exist, and its revision may be among those of {table} ({}): find out which is its own (the \
+                 revision scripts tell), then `pgmoat versions move {} --from {table} --to {schema} --rows …`. An empty \
+                 table would make it start from zero.",
+                list(&rows, 4),
+                ctx.snapshot.instance
+            )
         } else if used {
             "Its tables exist, so its revision is lost, and an empty table would make it start from zero: find the \
              revision (backup, another environment), then stamp it with the application's own Alembic. Where they are what \
@@ -75,6 +86,19 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         };
         out.push(finding);
     }
+}
+
+/// A version table whose rows nobody is known to own, in a schema where the service's role owns tables, or that its path
+/// leads to: its revision may be among them.
+pub(super) fn astray(ctx: &Context<'_>, service: &Service) -> Option<(String, Vec<String>)> {
+    let role = ctx.catalog.role_named(&service.role).filter(|r| !r.superuser)?;
+    ctx.versions.0.iter().find_map(|v| {
+        let table = ctx.snapshot.versions.0.get(v.table)?;
+        let open: Vec<String> = v.rows.iter().filter(|r| r.settled().is_none()).map(|r| r.revision.clone()).collect();
+        let near = v.claimed_by.contains(&service.name) || ctx.tables_in(table.schema, |o| o == role.oid) > 0;
+        let free = v.home.is_none() && !matches!(v.class, Class::Copy) && near && !open.is_empty();
+        free.then(|| (format!("{}.{}", ctx.schema_name(table.schema), table.name), open))
+    })
 }
 
 #[cfg(test)]

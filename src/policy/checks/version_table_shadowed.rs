@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Check, Code, Context, declared::shown_path};
+use super::{Check, Code, Context, declared::shown_path, living::isolate};
 use crate::{
     domain::search_path::Standing,
     policy::{Finding, Group, Severity, versions::declared_place},
@@ -56,7 +56,14 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         let wanted = ctx.wanted_path(service, &path);
         // the own schema alone, where the own table is; a declared path with the neighbour first mends nothing
         let mends = service.schemas.first() == wanted.first();
-        if own && mends {
+        if let Some(living) = ctx.lost(service, &path, &wanted).first() {
+            finding.remedy = format!(
+                "Its tables have to go along with its revision: `{}` moves {}, its rows of the version table, and sets \
+                 the path.",
+                isolate(&ctx.snapshot.instance, &living.schema, service),
+                living.words()
+            );
+        } else if own && mends {
             finding.remedy = format!("Set the path of {} to {}.", service.role, wanted.join(", "));
             finding.fix = Some(vec![ctx.set_path(&service.role, wanted)]);
         } else if own {

@@ -59,6 +59,10 @@ pub struct DraftService {
     /// Groups that an existing role is in and that nobody logs in as: they stay.
     #[serde(default)]
     pub member_of: Vec<String>,
+    /// Other schemas in which its role owns tables today, with how many: they stay there, and it goes on finding them,
+    /// until they are moved.
+    #[serde(default)]
+    pub stays: Vec<(String, u32)>,
     /// Where the proposal comes from, one sentence.
     pub why: String,
 }
@@ -80,8 +84,21 @@ impl DraftService {
             version_table: true,
             new_password: false,
             member_of: Vec::new(),
+            stays: Vec::new(),
             why: "A service of its own: one schema, one role that owns it, nobody else's tables in sight.".to_owned(),
         }
+    }
+
+    /// What has to be known of tables that it has elsewhere, a sentence for each schema.
+    pub fn staying(&self) -> impl Iterator<Item = String> {
+        self.stays.iter().map(|(schema, count)| {
+            format!(
+                "{} owns {} in {schema}: they stay there, and its search_path stays as it is, until `pgmoat isolate` \
+                 moves them.",
+                self.role,
+                crate::text::count(u64::from(*count), "table", "tables")
+            )
+        })
     }
 
     /// Its role gets a password when it is set up.

@@ -10,7 +10,10 @@ use crate::{
         effective::Matrix,
         snapshot::{Role, Schema, Snapshot},
     },
-    policy::{Level, Policy, RoleRule, checks::audit_schema_missing::AUDIT, derive, desired::real_owner},
+    policy::{
+        Level, Policy, RoleRule, checks::audit_schema_missing::AUDIT, derive, desired::real_owner,
+        versions::TableCounts,
+    },
     text,
 };
 
@@ -70,7 +73,8 @@ impl Draft {
     pub fn wish(&mut self, snapshot: &Snapshot, name: &str, schema: Option<&str>, role: Option<&str>) -> usize {
         let by_schema = |s: &DraftService| schema.is_some_and(|schema| s.schema == schema);
         let known = self.services.iter().position(|s| s.name == name);
-        let at = known.or_else(|| self.services.iter().position(by_schema)).unwrap_or_else(|| {
+        let known = known.or_else(|| self.services.iter().position(by_schema));
+        let at = known.unwrap_or_else(|| {
             self.services.push(DraftService::template(name));
             self.services.len() - 1
         });
@@ -87,6 +91,10 @@ impl Draft {
             service.owner = None;
         }
         service.chosen = true;
+        if let Some(there) = snapshot.catalog.role_named(&service.role).filter(|_| known.is_none()) {
+            // a role that works already keeps the limit it has
+            service.connection_limit = limit(snapshot, Some(there.connection_limit));
+        }
         let (schema, role) = (service.schema.clone(), service.role.clone());
         // What is somebody's by name is nobody else's.
         let mut gone: Vec<String> = vec![called];
@@ -107,7 +115,19 @@ impl Draft {
 
     /// Sees anew which schemas and roles are there.
     pub fn look(&mut self, snapshot: &Snapshot) {
+        let counts = TableCounts::new(snapshot);
+        let places: Vec<(String, String)> = self.services.iter().map(|s| (s.role.clone(), s.schema.clone())).collect();
         for service in &mut self.services {
+            let own = |schema: &String| places.iter().any(|(role, place)| *role == service.role && place == schema);
+            let role = snapshot.catalog.role_named(&service.role).filter(|r| !r.superuser);
+            let mut stays: Vec<(String, u32)> = role
+                .into_iter()
+                .flat_map(|r| counts.schemas_of(r.oid).map(move |schema| (schema, r.oid)))
+                .map(|(schema, role)| (snapshot.catalog.schema_name(schema), counts.owned_in(schema, role)))
+                .filter(|(schema, _)| !own(schema))
+                .collect();
+            stays.sort_unstable();
+            service.stays = stays;
             service.schema_exists = snapshot.catalog.schema_named(&service.schema).is_some();
             let role = snapshot.catalog.role_named(&service.role);
             service.role_exists = role.is_some();
@@ -206,6 +226,9 @@ impl Draft {
             service.why = match user.filter(|_| ordinary) {
                 Some(user) => {
                     user.clone_into(&mut service.role);
+                    if let Some(role) = role {
+                        service.connection_limit = limit(snapshot, Some(role.connection_limit));
+                    }
                     format!("{} connects as {user}.", neighbour.service)
                 }
                 None if shared => {

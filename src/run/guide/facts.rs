@@ -13,9 +13,14 @@ use crate::{
         wizard::{self, Around, Block, Place, Proof, Proven, Remaining, Text},
         wording,
     },
-    config::{Env, target::Environment},
+    config::{Conninfo, Env, target::Environment},
     discover::{Discovery, Found, Reach, Secret},
-    policy::{Policy, Service, Severity, judgement::Judgement, versions::declared_place},
+    policy::{
+        Finding, Policy, Service, Severity,
+        checks::role_search_path,
+        judgement::Judgement,
+        versions::{Class, TableCounts, declared_place},
+    },
     text,
 };
 
@@ -291,6 +296,31 @@ fn failed(trouble: &Trouble) -> Proof {
     }
 }
 
+/// What a service whose tables are not in its own schema finds of them.
+fn tables(finding: &Finding) -> Option<Proof> {
+    let service = finding.service.as_ref().filter(|_| finding.code == role_search_path::ROLE.code)?;
+    let role = finding.role.as_deref().unwrap_or_default();
+    let objects: Vec<&str> = finding.objects.iter().map(String::as_str).collect();
+    let named = finding.remedy.split('`').nth(1).filter(|word| word.starts_with("pgmoat "));
+    if finding.id.ends_with(role_search_path::UNSEEN) {
+        let sentence = format!("{service}: {role} finds none of its tables: {}.", text::list(&objects, 6));
+        return Some(Proof { holds: Some(false), sentence, remedy: Some(finding.remedy.clone()) });
+    }
+    let remedy = format!("The key I in the console moves them to its own schema; so does `{}`.", named?);
+    let sentence = format!("{service}: {role} finds its tables where they were: {}.", text::list(&objects, 6));
+    (!objects.is_empty()).then_some(Proof { holds: None, sentence, remedy: Some(remedy) })
+}
+
+/// That the next start asks for the password, and what spares it.
+pub(super) fn asked_again(conninfo: &Conninfo) -> Option<Proof> {
+    let line = setup::pgpass_line(conninfo)?;
+    let remedy = format!(
+        "p adds it to ~/.pgpass, as the line {line}, readable by you alone; or give the instance a password_command."
+    );
+    let sentence = format!("The password of {} is kept nowhere: the next start asks for it again.", conninfo.user);
+    Some(Proof { holds: None, sentence, remedy: Some(remedy) })
+}
+
 /// The database against the policy, read again.
 fn held(again: &Judged, judged: &Judged) -> Vec<Proof> {
     let mut proofs = Vec::new();
@@ -309,28 +339,42 @@ fn held(again: &Judged, judged: &Judged) -> Vec<Proof> {
             remedy: (!holds).then(|| "`pgmoat plan` shows what they lack.".to_owned()),
         });
     }
+    let claims = judgement.versions.claims();
+    let counts = TableCounts::new(&judgement.snapshot);
     for service in judged.policy.services.iter().filter(|s| s.version_table.is_some()) {
-        let place = declared_place(service);
-        let home = judgement.versions.home_of(&service.name);
-        let (holds, sentence) = match home {
-            None => (true, format!("{}: its first migration makes {place}.", service.name)),
-            Some(home) if home.resolved_by.contains(&service.role) => {
-                (true, format!("{}: {} finds its version table {place}.", service.name, service.role))
+        let (name, role, place) = (&service.name, &service.role, declared_place(service));
+        let (holds, sentence) = match judgement.versions.home_of(name) {
+            Some(home) if home.class == Class::EmptyInUse => {
+                (Some(false), format!("{name}: its version table {place} is empty, and its tables are there."))
             }
-            Some(_) => (false, format!("{}: {} does not find its version table {place}.", service.name, service.role)),
+            Some(home) if home.resolved_by.contains(role) => {
+                (Some(true), format!("{name}: {role} finds its version table {place}."))
+            }
+            Some(_) => (Some(false), format!("{name}: {role} does not find its version table {place}.")),
+            None => match claims.get(name.as_str()).and_then(|v| judgement.snapshot.versions.0.get(v.table)) {
+                Some(table) => {
+                    let schema = judgement.snapshot.catalog.schema_name(table.schema);
+                    (None, format!("{name}: {role} finds its revision in {schema}.{}, as before.", table.name))
+                }
+                None if counts.in_use(&judgement.snapshot.catalog, service) => {
+                    (Some(false), format!("{name}: it has tables, and {place} is not there to say their revision."))
+                }
+                None => (Some(true), format!("{name}: its first migration makes {place}.")),
+            },
         };
-        let remedy = (!holds).then(|| "`pgmoat versions` tells where it looks.".to_owned());
-        proofs.push(Proof { holds: Some(holds), sentence, remedy });
+        let remedy = (holds == Some(false)).then(|| "`pgmoat versions` tells where it looks.".to_owned());
+        proofs.push(Proof { holds, sentence, remedy });
     }
+    proofs.extend(judgement.findings.iter().filter_map(tables));
     let left = judged.policy.accepted.len() as u64;
-    let accepted = match left {
-        0 => String::new(),
-        n => format!("; {} left for now", text::count(n, "finding is", "findings are")),
-    };
     proofs.push(Proof {
         holds: Some(findings.is_empty()),
         sentence: match findings.as_slice() {
-            [] => format!("`pgmoat check` finds nothing to settle{accepted}."),
+            [] if left == 0 => "`pgmoat check` finds nothing to settle.".to_owned(),
+            [] => {
+                let left = text::count(left, "finding is", "findings are");
+                format!("`pgmoat check` finds nothing else: {left} left for now.")
+            }
             [first, ..] => {
                 let many = text::count(findings.len() as u64, "finding", "findings");
                 format!("`pgmoat check` has {many}, first: {}", first.message)

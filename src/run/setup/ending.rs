@@ -202,6 +202,48 @@ fn from_pgpass(target: &Target, role: &str, env: &Env) -> Option<SecretString> {
     file.password(&[host.host.as_str(), socket], host.port, &target.conninfo.dbname, role)
 }
 
+/// The line of `~/.pgpass` that lets a connection in without asking, `PASSWORD` in the password's place.
+#[must_use]
+pub fn pgpass_line(conninfo: &Conninfo) -> Option<String> {
+    Some(format!("{}:PASSWORD", pgpass_place(conninfo)?))
+}
+
+fn pgpass_place(conninfo: &Conninfo) -> Option<String> {
+    let host = conninfo.hosts.first()?;
+    let name = if host.is_socket() { "localhost" } else { host.host.as_str() };
+    let plain = |text: &str| text.replace('\\', "\\\\").replace(':', "\\:");
+    Some(format!("{}:{}:{}:{}", plain(name), host.port, plain(&conninfo.dbname), plain(&conninfo.user)))
+}
+
+/// Adds the line with the password to the password file, which only its owner may read from then on.
+///
+/// # Errors
+/// There is no password, no home, or the file cannot be written.
+pub fn remember_password(conninfo: &Conninfo, env: &Env) -> Result<PathBuf, Trouble> {
+    let wrong = |message: String| Trouble::new(Kind::Wrong, message, "Add the line by hand.");
+    let path = pgpass::path(None, env).ok_or_else(|| wrong("could not find a home directory".to_owned()))?;
+    // one that is a link stays one
+    let path = std::fs::canonicalize(&path).unwrap_or(path);
+    let secret = conninfo.hosts.first().and_then(|host| conninfo.password_for(host));
+    let (Some(place), Some(secret)) = (pgpass_place(conninfo), secret) else {
+        return Err(wrong("could not write the password down: none was given".to_owned()));
+    };
+    let failed = |cause: std::io::Error| wrong(format!("could not write {}: {cause}", path.display()));
+    let before = existing(&path)?.unwrap_or_default();
+    let end = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
+    let secret = secret.expose_secret().replace('\\', "\\\\").replace(':', "\\:");
+    if secret.contains(['\n', '\r', '\0']) {
+        return Err(wrong("could not write the password down: a line cannot hold it".to_owned()));
+    }
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    // Made readable by its owner alone. The first line that fits counts: it goes before the others.
+    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    new.write_all(format!("{place}:{secret}\n{before}{end}").as_bytes()).map_err(failed)?;
+    new.as_file().sync_all().map_err(failed)?;
+    new.persist(&path).map_err(|e| failed(e.error))?;
+    Ok(path)
+}
+
 /// Passwords of a role in the hand-over files, newest first; also one that a cut left under a passing name.
 fn written(state: &Path, target: &Target, role: &str) -> Vec<(PathBuf, SecretString)> {
     let files = std::fs::read_dir(state.join("handover")).into_iter().flatten().flatten();

@@ -7,7 +7,8 @@ mod judge;
 mod kept;
 
 pub use ending::{
-    Applied, Block, Fresh, Login, LoginTest, Tries, Writing, apply, files, hand_over, login_tests, sql, write,
+    Applied, Block, Fresh, Login, LoginTest, Tries, Writing, apply, files, hand_over, login_tests, pgpass_line,
+    remember_password, sql, write,
 };
 pub use judge::{Judged, Open, judge, judge_by};
 pub use kept::{forget, keep, kept};

@@ -93,12 +93,14 @@ impl Line {
         }
     }
 
-    /// What the server said beside its answers since the last time.
+    /// What the server said beside its answers since the last time. That IF NOT EXISTS found the schema (42P06) is what we
+    /// asked for, and nothing to tell.
     pub(super) fn notices(&mut self) -> Vec<Notice> {
         let mut list = Vec::new();
         while let Ok(notice) = self.connected.notices.try_recv() {
             list.push(notice);
         }
+        list.retain(|notice| notice.sqlstate != "42P06");
         list
     }
 }

@@ -51,6 +51,11 @@ impl Place {
         self.moat.home.path().join(".local/state/pgmoat")
     }
 
+    /// Set-ups that are not finished.
+    fn kept(&self) -> usize {
+        fs::read_dir(self.state().join("setup")).into_iter().flatten().count()
+    }
+
     /// What stands in a hand-over file.
     fn handed(&self, instance: &str, role: &str) -> String {
         let path = self.state().join(format!("handover/{instance}-{role}.env"));
@@ -126,7 +131,7 @@ async fn from_an_empty_server() {
         create event trigger no on ddl_command_start when tag in ('CREATE SCHEMA') execute function no()";
     admin.batch_execute(guard).await.unwrap();
     place.run(&answers).exits(4).says(&["not today"]);
-    assert!(place.state().join("setup.json").exists() && !place.dir().join("shop.policy.toml").exists());
+    assert!(place.kept() == 1 && !place.dir().join("shop.policy.toml").exists());
     admin.batch_execute("drop event trigger no; drop function no()").await.unwrap();
     let ran = place.run(&["init", "--resume", "--yes"]).exits(0);
     for words in [
@@ -189,7 +194,7 @@ async fn from_an_empty_server() {
     let again = place.run(&answers).exits(0);
     assert!(again.out.contains("There is nothing to do"), "{}", again.out);
     assert_eq!(fs::read_to_string(place.state().join("journal.jsonl")).unwrap(), journal);
-    assert!(!place.state().join("setup.json").exists(), "nothing is kept of what is complete");
+    assert_eq!(place.kept(), 0, "nothing is kept of what is complete");
     // What the team's policy does not say is not slipped into it.
     let more = place.run(&[answers.as_slice(), &["--service", "stock"]].concat()).exits(2);
     more.says(&["--service stock", "--replace"]);
@@ -329,6 +334,136 @@ async fn from_what_applications_say() {
     web.batch_execute("create table pages (id int)").await.unwrap();
 }
 
+/// A database that has grown: the tables of two services and one version table with a row of each in `public`, worked with
+/// by the default path.
+const GROWN: &str = "
+    create role orders_app login password 'o'; create role billing_app login password 'b';
+    grant create on schema public to orders_app, billing_app;
+    set role orders_app;
+    create table orders (id int primary key); create table order_items (id int primary key, o int references orders);
+    create table alembic_version (version_num varchar(32) primary key);
+    insert into alembic_version values ('aaa111'), ('bbb222');
+    grant select, insert, update, delete on alembic_version to billing_app;
+    grant select, references on orders to billing_app;
+    reset role; set role billing_app;
+    create table invoices (id int primary key, o int references orders); create table payments (id int primary key);
+    reset role; create table products (id int primary key);";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_has_grown_goes_on_working() {
+    let Some(place) = Place::new("grown").await else { return };
+    connect(&place.cluster, SUPERUSER, "grown").await.batch_execute(GROWN).await.unwrap();
+    let port = place.cluster.port();
+    let url = |role: &str, password: &str| format!("postgresql://{role}:{password}@127.0.0.1:{port}/grown");
+    let services = ["--service", "orders", "--service", "billing", "--service", "catalog"];
+    let more = ["--access", "billing:orders=read", "--reporting", "reporting2"];
+    let answers = [&["init", &place.url, "--yes"], services.as_slice(), &more].concat();
+    let isolate = ["isolate", "grown", "--from", "public", "--schema", "orders", "--role", "orders_app"];
+
+    let command = format!("`pgmoat {}`", isolate.join(" "));
+    let refused = place.run(&answers).exits(4);
+    let refused = refused.says(&["role-search-path:orders_app", "role-search-path:billing_app", &command]);
+    refused.says(&["version-table-shared:public.alembic_version"]);
+    let ran = place.run(&[answers.as_slice(), &["--leave-rest"]].concat()).exits(0);
+    for words in [
+        "CREATE SCHEMA orders AUTHORIZATION orders_app;",
+        "owns 2 tables in public: they stay there",
+        "but for what is left",
+    ] {
+        assert!(ran.out.contains(words), "{words:?} is not in: {}", ran.out);
+    }
+    for words in [
+        "ALTER ROLE orders_app",
+        "ALTER ROLE billing_app",
+        "TABLE orders.alembic_version",
+        "TABLE billing.alembic_version",
+        "FROM billing_app",
+        "finds nothing",
+    ] {
+        let found = ran.out.lines().find(|line| line.contains(words) && !line.trim_start().starts_with("REVOKE"));
+        assert!(found.is_none(), "{words:?} is in: {}", ran.out);
+    }
+    // the new one has what it needs
+    assert!(ran.out.contains("CREATE TABLE catalog.alembic_version"), "{}", ran.out);
+
+    // both applications work as before, and can migrate
+    let (o, b) = (place.session(&url("orders_app", "o")).await, place.session(&url("billing_app", "b")).await);
+    o.batch_execute("select count(*) from orders; create table returns (id int); drop table returns").await.unwrap();
+    b.batch_execute("select * from orders, invoices; update alembic_version set version_num = 'bbb333' where version_num = 'bbb222'")
+        .await
+        .unwrap();
+    let checked = place.run(&["check", "--format", "json"]).exits(0).json();
+    let findings = checked["findings"].as_array().unwrap();
+    for id in ["role-search-path:orders_app", "version-table-shared:public.alembic_version"] {
+        let found = findings.iter().find(|f| f["id"] == id).unwrap_or_else(|| panic!("{id}: {findings:#?}"));
+        assert_eq!(found["severity"], "info");
+    }
+    let policy = fs::read_to_string(place.dir().join("grown.policy.toml")).unwrap();
+    assert!(policy.contains(&command), "{policy}");
+    place.run(&["plan", "grown"]).exits(0);
+
+    // the command that is named, and what it asks for
+    let asked = place.run(&[isolate.as_slice(), &["--yes"]].concat()).exits(4);
+    asked.says(&["--tables orders", "--tables order_items", "--rows aaa111", "--keep-reader billing_app"]);
+    let said = ["--tables", "orders", "order_items", "!invoices", "--rows", "aaa111"];
+    let said = [isolate.as_slice(), &said, &["--keep-reader", "billing_app", "--yes"]].concat();
+    place.run(&said).exits(0);
+    let o = place.session(&url("orders_app", "o")).await;
+    o.batch_execute("select count(*) from orders, order_items; select 1 / count(*) from alembic_version")
+        .await
+        .unwrap();
+    let findings = place.run(&["check", "--format", "json"]).json();
+    let found = findings["findings"].as_array().unwrap().iter().any(|f| f["id"] == "role-search-path:orders_app");
+    assert!(!found, "{findings:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_was_cut_off_is_no_service_that_works() {
+    let Some(place) = Place::new("grown").await else { return };
+    let admin = connect(&place.cluster, SUPERUSER, "grown").await;
+    admin.batch_execute(GROWN).await.unwrap();
+    // what a set-up that looks at the policy alone would make
+    let cut = "create schema orders authorization orders_app; create schema billing authorization billing_app;
+        alter role orders_app in database grown set search_path = orders;
+        alter role billing_app in database grown set search_path = billing;
+        create table orders.alembic_version (version_num varchar(32) primary key);
+        alter table orders.alembic_version owner to orders_app";
+    admin.batch_execute(cut).await.unwrap();
+    let answers = ["init", &place.url, "--yes", "--service", "orders", "--service", "billing"];
+    let refused = place.run(&answers).exits(4);
+    let refused = refused.says(&["orders_app looks in orders and finds none of its tables", "order_items"]);
+    refused.says(&["version-table-shared:public.alembic_version", "pgmoat isolate grown --from public"]);
+    place.run(&[&answers[..], &["--leave-rest"]].concat()).exits(0);
+    let versions = place.run(&["versions", "grown"]).out;
+    assert!(versions.contains("makes its tables a second time"), "{versions}");
+    assert!(!versions.contains("will find that its tables already exist"), "{versions}");
+}
+
+#[test]
+fn set_ups_of_two_folders_do_not_replace_each_other() {
+    let moat = Moat::new();
+    let state = moat.home.path().join(".local/state/pgmoat");
+    for project in ["a", "b"] {
+        let dir = moat.home.path().join(project);
+        fs::create_dir(&dir).unwrap();
+        let kept = pgmoat::policy::draft::Kept {
+            schema_version: 1,
+            dir: dir.to_string_lossy().into_owned(),
+            step: "access".into(),
+            url: format!("postgresql://127.0.0.1:1/{project}"),
+            ..Default::default()
+        };
+        pgmoat::run::setup::keep(&state, &kept).unwrap();
+    }
+    let resume = |dir: &str| {
+        let dir = moat.home.path().join(dir);
+        Ran::new(moat.command(&["init", "--resume", "--yes"]).current_dir(dir).output().unwrap())
+    };
+    resume("a").exits(3).says(&["127.0.0.1:1/a"]);
+    resume("b").exits(3).says(&["127.0.0.1:1/b"]);
+    resume(".").exits(2).says(&["2 were cut short", "127.0.0.1:1/a in ", "127.0.0.1:1/b in ", "--dir"]);
+}
+
 #[test]
 fn what_cannot_be_is_said_before_anything_is_done() {
     let moat = Moat::new();
@@ -339,4 +474,14 @@ fn what_cannot_be_is_said_before_anything_is_done() {
     moat.run(&["init", "--yes", "--dir", "/nowhere"]).exits(2).says(&["/nowhere"]);
     moat.run(&["init", "--yes", "--snapshot", "x.json"]).exits(2).says(&["recording"]);
     moat.run(&["init", "--yes", "--audit", "--no-audit"]).exits(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_names_the_flag_that_helps() {
+    let Some(place) = Place::new("lonely").await else { return };
+    let compose = "services:\n  db:\n    image: postgres:15\n    environment:\n      POSTGRES_DB: elsewhere\n    ports:\n      - \"127.0.0.1:1:5432\"\n  \
+         web:\n    image: web\n    environment:\n      DATABASE_URL: postgresql://web_rw:x@db:5432/elsewhere\n";
+    fs::write(place.dir().join("compose.yaml"), compose).unwrap();
+    let ran = place.run(&["init", &place.url, "--yes", "--dir", "."]).exits(2);
+    ran.says(&["--service NAME", "compose.yaml"]);
 }
