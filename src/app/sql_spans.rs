@@ -460,7 +460,7 @@ mod tests {
             let sql = format!("grant usage on schema {name} to x");
             let shown = sql.replace(name, &crate::text::safe(name));
             assert_eq!(one_line(&sql, 500).plain(), shown);
-            assert_eq!(lines(&sql, 9).iter().map(Line::plain).collect::<Vec<_>>(), [shown.clone()]);
+            assert_eq!(lines(&sql, 9).iter().map(Line::plain).collect::<Vec<_>>(), std::slice::from_ref(&shown));
             assert_eq!(crate::text::safe_lines(&sql), shown);
         }
     }

@@ -162,9 +162,11 @@ pub fn plan(
     let mut goals = vec![(role.to_owned(), source.name.clone(), wanted.to.clone())];
     goals.extend(declared(services, &after, &source.name, role));
     let whereabouts = whereabouts(snapshot, &after, &BTreeSet::from([source.name.clone()]), &goals);
-    let stays = (wanted.from != wanted.to && !plan.is_empty())
-        .then(|| staying(snapshot, &wanted.from, &[role, &owner], name.and_then(|name| lineages.of(name))))
-        .unwrap_or_default();
+    let stays = if wanted.from != wanted.to && !plan.is_empty() {
+        staying(snapshot, &wanted.from, &[role, &owner], name.and_then(|name| lineages.of(name)))
+    } else {
+        Vec::new()
+    };
     let mut path = vec![wanted.to.clone()];
     path.extend((!stays.is_empty()).then(|| wanted.from.clone()));
     for place in &whereabouts {

@@ -15,7 +15,7 @@ use crate::{
 pub fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(desired) = entries::desired(context) else { return };
     for position in entries::named_schemas(desired) {
-        if !desired.schemas.get(position).is_some_and(|s| s.owner.is_none()) {
+        if desired.schemas.get(position).is_none_or(|s| s.owner.is_some()) {
             continue;
         }
         let mut owned: BTreeMap<(usize, ObjectKind), (u32, Privileges)> = BTreeMap::new();
@@ -71,7 +71,7 @@ fn finding(
     f.schema = Some(schema.clone());
     f.role = Some(name.clone());
     f.observed = format!("{} owned by {name}", entries::share(count, total, kind));
-    f.expected = declared.clone();
+    f.expected.clone_from(&declared);
     f.message = format!(
         "{count} {noun} of {schema} {verb} to {name}, which has {beyond} there as their owner; declared: {declared}."
     );

@@ -78,7 +78,8 @@ fn file(state: &Path, kept: &Kept) -> PathBuf {
     hash.update(kept.dir.as_bytes());
     hash.update([0]);
     hash.update(kept.url.as_bytes());
-    let name: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let first = hash.finalize().iter().take(8).fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+    let name = format!("{first:016x}");
     state.join(FOLDER).join(format!("{name}.json"))
 }
 
@@ -128,7 +129,9 @@ mod tests {
         let state = dir.path();
         let all =
             [answers("/a", "postgresql://h/x"), answers("/b", "postgresql://h/x"), answers("/a", "postgresql://h/y")];
-        all.iter().for_each(|kept| keep(state, kept).unwrap());
+        for kept in &all {
+            keep(state, kept).unwrap();
+        }
         let in_b = kept(state, Path::new("/b"));
         assert_eq!(in_b.len(), 3);
         assert_eq!(in_b[0], (all[1].clone(), true));
