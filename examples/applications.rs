@@ -1,7 +1,7 @@
 //! Real Alembic on every server this machine has: `cargo run --release --example applications -- [published] [MAJOR…]` lets three
 //! projects collide in one schema, then published applications (Optuna, MLflow) with one of them; isolates each, moves some
 //! by hand, and compares what they do with a clean database; `published` leaves the projects alone out. Exit 1 when
-//! anything differs, 2 when Alembic or an application could not be installed.
+//! anything differs or a major is not on this machine, 2 when Alembic or an application could not be installed.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test tool")]
 
@@ -25,12 +25,13 @@ async fn main() -> std::process::ExitCode {
     if ![OPTUNA, MLFLOW].into_iter().all(|app| tools.has(app)) {
         return 2.into();
     }
-    let (mut faults, mut checks) = (0, 0);
+    let (mut faults, mut checks, mut missing) = (0, 0, 0);
     for major in majors {
         let programs = match binaries::find(&Wanted { dir: None, major: Some(major) }) {
             Ok(found) => found,
             Err(error) => {
                 println!("PostgreSQL {major}: not on this machine ({error})");
+                missing += 1;
                 continue;
             }
         };
@@ -66,8 +67,8 @@ async fn main() -> std::process::ExitCode {
         }
     }
     let runs = tools.runs.into_inner();
-    println!("{runs} commands, {checks} comparisons, {faults} differ");
-    std::process::ExitCode::from(u8::from(faults > 0 || checks == 0))
+    println!("{runs} commands, {checks} comparisons, {faults} differ, {missing} majors missing");
+    std::process::ExitCode::from(u8::from(faults > 0 || checks == 0 || missing > 0))
 }
 
 fn said(major: u32, field: &Field<'_>, faults: &mut u32, checks: &mut u32) {

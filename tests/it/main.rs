@@ -15,6 +15,7 @@ mod acting;
 #[expect(dead_code, reason = "the long run moves by hand, too")]
 mod applications;
 mod apply;
+mod beside;
 mod cli;
 mod connect;
 mod cuts;
@@ -42,6 +43,7 @@ mod pty;
 mod reach;
 mod read;
 mod session;
+mod stale;
 mod standby;
 mod support;
 mod tenancy;
