@@ -1,8 +1,8 @@
 //! Real Alembic on every server this machine has: `cargo run --release --example applications -- [published] [MAJOR…]` lets three
 //! projects collide in one schema in every way that is known, then published applications (Optuna, MLflow) with one of them;
 //! isolates each, moves some by hand, splits rows off, lets the next release run, and compares what they do with a clean
-//! database; `published` leaves the projects alone out. Exit 1 when anything differs, 2 when Alembic or an application
-//! could not be installed.
+//! database; `published` leaves the projects alone out. Exit 1 when anything differs or a major is not on this machine, 2 when
+//! Alembic or an application could not be installed.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test tool")]
 
@@ -26,12 +26,13 @@ async fn main() -> std::process::ExitCode {
     if ![OPTUNA, MLFLOW].into_iter().all(|app| tools.has(app)) {
         return 2.into();
     }
-    let (mut faults, mut checks) = (0, 0);
+    let (mut faults, mut checks, mut missing) = (0, 0, 0);
     for major in majors {
         let programs = match binaries::find(&Wanted { dir: None, major: Some(major) }) {
             Ok(found) => found,
             Err(error) => {
                 println!("PostgreSQL {major}: not on this machine ({error})");
+                missing += 1;
                 continue;
             }
         };
@@ -75,8 +76,8 @@ async fn main() -> std::process::ExitCode {
         }
     }
     let runs = tools.runs.into_inner();
-    println!("{runs} commands, {checks} comparisons, {faults} differ");
-    std::process::ExitCode::from(u8::from(faults > 0 || checks == 0))
+    println!("{runs} commands, {checks} comparisons, {faults} differ, {missing} majors missing");
+    std::process::ExitCode::from(u8::from(faults > 0 || checks == 0 || missing > 0))
 }
 
 /// The written projects in every way that is known, one after the other.

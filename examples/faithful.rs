@@ -1,7 +1,8 @@
 //! The long run of the law *faithful*: `cargo run --release --example faithful -- [PAIRS] [MAJOR…]` leads at least that many
-//! random states to random policies on real servers, and half of them back, spread over the majors this machine has;
+//! random states to random policies on real servers, and half of them back, spread over the majors, 14 to 18 by default;
 //! `… -- moves [PLANS] [MAJOR…]` moves tables, version tables and whole services about in random databases instead.
-//! Exit 1 when a server made anything else of a plan than was predicted.
+//! Exit 1 when a server made anything else of a plan than was predicted, when fewer were led there than asked for, or when
+//! a major is not on this machine.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test tool")]
 
@@ -30,16 +31,19 @@ async fn main() -> std::process::ExitCode {
     let majors: Vec<u32> = numbers.iter().skip(1).map(|n| *n as u32).collect();
     let majors = if majors.is_empty() { vec![14, 15, 16, 17, 18] } else { majors };
     let guard = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("pgmoat");
-    let mut here = Vec::new();
+    let (mut here, mut missing) = (Vec::new(), 0);
     for major in majors {
         match binaries::find(&Wanted { dir: None, major: Some(major) }) {
             Ok(found) => here.push((major, found)),
-            Err(error) => println!("PostgreSQL {major}: not on this machine ({error})"),
+            Err(error) => {
+                println!("PostgreSQL {major}: not on this machine ({error})");
+                missing += 1;
+            }
         }
     }
     let begun = Instant::now();
     // A server and its client take turns, so the majors run side by side.
-    let each = wanted / here.len().max(1) as u64;
+    let each = wanted.div_ceil(here.len().max(1) as u64);
     let running: Vec<_> = here
         .into_iter()
         .map(|(major, programs)| tokio::spawn(of_major(major, programs, guard.clone(), each, moving)))
@@ -54,8 +58,8 @@ async fn main() -> std::process::ExitCode {
     println!("{log}{total:?}\n{moved:?}");
     let (differ, tried) = (total.differences + moved.differences, total.pairs + moved.plans);
     let took = begun.elapsed().as_secs_f64();
-    println!("{tried} in {took:.0} s, {:.1} a second", tried as f64 / took);
-    std::process::ExitCode::from(u8::from(differ > 0 || tried == 0))
+    println!("{tried} of {wanted} in {took:.0} s, {:.1} a second, {missing} majors missing", tried as f64 / took);
+    std::process::ExitCode::from(u8::from(differ > 0 || tried < wanted.max(1) || missing > 0))
 }
 
 /// As many as wanted on a cluster of its own; said as it goes.

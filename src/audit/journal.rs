@@ -123,6 +123,7 @@ impl Journal {
         let path = running.join(format!("{id}.lock"));
         let lock = private(OpenOptions::new().write(true).create(true).truncate(false)).open(&path).map_err(write)?;
         lock.try_lock().map_err(|e| write(held(e)))?;
+        self.named(&tail).map_err(write)?;
         append(&mut file, &tail, id, at_us, record).map_err(write)?;
         Ok(Open { id, path, lock })
     }
@@ -167,6 +168,7 @@ impl Journal {
         let mut file = self.turn().map_err(write)?;
         let tail = tail(&mut file).map_err(write)?;
         let id = tail.last_id + 1;
+        self.named(&tail).map_err(write)?;
         append(&mut file, &tail, id, at_us, Record::Signal(Box::new(intent))).map_err(write)?;
         Ok(id)
     }
@@ -188,6 +190,11 @@ impl Journal {
         let mut file = self.turn().map_err(write)?;
         let tail = tail(&mut file).map_err(write)?;
         append(&mut file, &tail, id, at_us, record).map_err(write)
+    }
+
+    /// A new file is there after a crash of the machine only when its folder says so.
+    fn named(&self, tail: &Tail) -> io::Result<()> {
+        if cfg!(unix) && tail.last_id == 0 { File::open(&self.dir)?.sync_all() } else { Ok(()) }
     }
 
     /// The file, open and locked, for its owner only.
@@ -419,6 +426,7 @@ mod tests {
                 system_identifier: Some("7".into()),
                 database: "engarde".into(),
                 server_version_num: 180_000,
+                timeline: None,
             },
             base_fingerprint: Ground::default().fingerprint(),
             ground: Ground::default(),
@@ -428,6 +436,7 @@ mod tests {
             notes: Vec::new(),
             left: Vec::new(),
             entry: None,
+            policy: None,
         }
     }
 

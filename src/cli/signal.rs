@@ -99,6 +99,12 @@ pub async fn run(report: &mut Report, context: &Context, args: &SignalArgs, way:
             report.line().tone(&format!("The signal was sent; {pid} has not ended yet."), Tone::Warning).end()?;
         }
         Some(Told::Vanished(why) | Told::Refused(why)) => return Err(refused(why, "")),
+        Some(Told::Unknown(why)) => {
+            let line = format!("It is not known whether {pid} was reached: {why}.");
+            report.line().tone(&line, Tone::Critical).end()?;
+            report.flush()?;
+            return Ok(Exit::Unknown);
+        }
         None => return Err(refused("nothing was sent", "")),
     }
     report.flush()?;

@@ -98,6 +98,10 @@ pub struct Server {
     /// The service that runs this server, where it shows.
     #[serde(default)]
     pub platform: Option<Platform>,
+    /// First eight digits of the WAL file's name when the connection was made; `None` on a standby, and where the login
+    /// may not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<String>,
 }
 
 /// What one catalog read returned; all of one repeatable-read transaction.

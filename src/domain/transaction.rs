@@ -28,6 +28,10 @@ pub struct Life {
     pub checkpointer_start_us: Option<i64>,
     /// Start of the postmaster.
     pub postmaster_start_us: Option<i64>,
+    /// Since when the server counts, where the checkpointer's start may not be seen: anybody may ask, and a crash makes
+    /// it begin anew. Somebody can make it begin anew without a crash, too: then nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counting_since_us: Option<i64>,
 }
 
 impl Life {
@@ -37,8 +41,11 @@ impl Life {
         self.system_identifier == other.system_identifier
             && self.timeline.is_some()
             && self.timeline == other.timeline
-            && self.checkpointer_start_us.is_some()
-            && self.checkpointer_start_us == other.checkpointer_start_us
+            && match (self.checkpointer_start_us, other.checkpointer_start_us) {
+                (Some(mine), Some(others)) => mine == others,
+                (None, None) => self.counting_since_us.is_some() && self.counting_since_us == other.counting_since_us,
+                (Some(_), None) | (None, Some(_)) => false,
+            }
             && self.postmaster_start_us == other.postmaster_start_us
     }
 
@@ -60,11 +67,15 @@ mod tests {
             timeline: Some("00000001".into()),
             checkpointer_start_us: Some(5),
             postmaster_start_us: Some(4),
+            counting_since_us: None,
         };
         assert!(life.is_surely(&life));
         assert!(!Life { checkpointer_start_us: None, ..life.clone() }.is_surely(&life));
         let hidden = Life { checkpointer_start_us: None, ..life.clone() };
         assert!(!hidden.is_surely(&hidden), "two unknowns are not one known");
+        let counting = |us| Life { counting_since_us: Some(us), ..hidden.clone() };
+        assert!(counting(7).is_surely(&counting(7)));
+        assert!(!counting(7).is_surely(&counting(8)) && !counting(7).is_surely(&hidden));
         assert!(!Life { checkpointer_start_us: Some(6), ..life.clone() }.is_surely(&life));
         assert!(!Life { timeline: Some("00000002".into()), ..life.clone() }.is_surely(&life));
         assert!(!Life { system_identifier: None, ..life.clone() }.is_elsewhere(&life));

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Effect, Ground, Hazard, HazardKind, Key, Moved, Plan, Refused, Step, Target, effects, keys, predict::Draft, sql,
-    story, undo, unfound,
+    story, sweep, undo, unfound,
 };
 use crate::{
     domain::{
@@ -125,7 +125,7 @@ fn turned(now: &Snapshot, done: &Plan) -> Result<(Plan, bool), Stale> {
         );
         notes.push(note(HazardKind::Note, what));
     }
-    plan.notes = notes;
+    plan.notes.extend(notes);
     Ok((plan, way.left.is_empty()))
 }
 
@@ -432,12 +432,14 @@ impl<'a> Maker<'a> {
             predicted.forget_expressions();
         }
         let effects: Vec<Effect> = effects::effects(self.base, &after, &ground);
+        let notes = sweep::hazard(self.base, &after, &effects).into_iter().collect();
         let server = &self.base.server;
         let target = Target {
             instance: self.base.instance.clone(),
             system_identifier: server.system_identifier.clone(),
             database: server.database.clone(),
             server_version_num: server.version_num,
+            timeline: server.timeline.clone(),
         };
         let base_fingerprint = ground.fingerprint();
         let mut hash = Sha256::new();
@@ -460,9 +462,10 @@ impl<'a> Maker<'a> {
             steps: self.steps,
             predicted,
             effects,
-            notes: Vec::new(),
+            notes,
             left: Vec::new(),
             entry: None,
+            policy: None,
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod predict;
 pub mod setup;
 pub mod sql;
 mod story;
+mod sweep;
 pub mod tenancy;
 pub mod undo;
 mod unfound;
@@ -23,6 +24,7 @@ mod unfound;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 pub use ground::{Ground, Key, Moved, State};
 pub use predict::Refused;
@@ -58,6 +60,25 @@ pub struct Plan {
     /// What a policy's file gets once it is committed, and loses again when it is taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<PolicyEntry>,
+    /// The policy that it leads to, where it was made from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyUsed>,
+}
+
+/// The policy file that a plan was made from, as it was then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyUsed {
+    /// Absolute.
+    pub file: PathBuf,
+    /// Of its bytes, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+impl PolicyUsed {
+    #[must_use]
+    pub fn new(file: PathBuf, text: &[u8]) -> PolicyUsed {
+        PolicyUsed { file, sha256: ground::hexadecimal(&Sha256::digest(text), 32) }
+    }
 }
 
 /// A service as it is added to a policy's file.
@@ -79,6 +100,26 @@ pub struct Target {
     pub system_identifier: Option<String>,
     pub database: String,
     pub server_version_num: u32,
+    /// First eight digits of the WAL file's name, which change when a standby is promoted or a backup is restored; `None`
+    /// where that was not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<String>,
+}
+
+impl Target {
+    /// Why a server on this timeline is not the one the plan is for: since then it went another way.
+    #[must_use]
+    pub fn went_another_way(&self, timeline: Option<&str>) -> Option<String> {
+        let number = |hex: &str| u32::from_str_radix(hex, 16).map_or_else(|_| hex.to_owned(), |n| n.to_string());
+        let (then, now) = (self.timeline.as_deref()?, timeline?);
+        (then != now).then(|| {
+            format!(
+                "the plan was made on timeline {}, and this server is on {}: it was promoted or restored since",
+                number(then),
+                number(now)
+            )
+        })
+    }
 }
 
 /// One change of a plan.
@@ -196,5 +237,24 @@ impl Approved {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_of_an_older_release_is_read() {
+        let written = r#"{"instance":"local","system_identifier":"7","database":"d","server_version_num":150000}"#;
+        let old: Target = serde_json::from_str(written).unwrap();
+        assert_eq!(old.timeline, None);
+        assert_eq!(serde_json::to_string(&old).unwrap(), written);
+        assert_eq!(old.went_another_way(Some("00000002")), None, "what is not known refuses nothing");
+        let new = Target { timeline: Some("0000000A".into()), ..old };
+        assert_eq!(new.went_another_way(None), None);
+        assert_eq!(new.went_another_way(Some("0000000A")), None);
+        let why = new.went_another_way(Some("0000000B")).unwrap();
+        assert!(why.contains("timeline 10") && why.contains("on 11"), "{why}");
     }
 }

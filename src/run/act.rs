@@ -161,6 +161,7 @@ pub async fn signal(
                 Told::Ended => "sent, and it ended".to_owned(),
                 Told::Sent => "sent".to_owned(),
                 Told::Vanished(why) | Told::Refused(why) => why.clone(),
+                Told::Unknown(why) => format!("not known: {why}"),
             })
             .collect(),
         Err(error) => aims.iter().map(|_| error.to_string()).collect(),

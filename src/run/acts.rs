@@ -632,14 +632,23 @@ async fn end(target: Option<Arc<Target>>, state: Option<PathBuf>, identity: Iden
             signal::Told::Sent => format!("{}: the signal was sent; it has not ended yet", aim.name),
             signal::Told::Vanished(why) => format!("{}: nothing was sent, {why}", aim.name),
             signal::Told::Refused(why) => format!("{}: refused, {why}", aim.name),
+            signal::Told::Unknown(why) => format!("{}: not known, {why}", aim.name),
         })
         .collect();
+    let unknown = told.iter().filter(|t| matches!(t, signal::Told::Unknown(_))).count();
     let title = match (hit, told.len()) {
+        _ if unknown > 0 => {
+            format!("The line was lost: of {} it is not known.", text::count(unknown as u64, "session", "sessions"))
+        }
         (0, _) => format!("Nothing was {past}."),
         (hit, all) if hit == all => format!("{} {past}.", text::count(hit as u64, "session was", "sessions were")),
         (hit, all) => format!("{hit} of {all} sessions were {past}."),
     };
-    let fate = if hit > 0 { Fate::Committed } else { Fate::Nothing };
+    let fate = match (unknown, hit) {
+        (0, 0) => Fate::Nothing,
+        (0, _) => Fate::Committed,
+        _ => Fate::Unknown,
+    };
     Told { fate, title, details, remedy: None, refused: Vec::new(), aftermath: None }
 }
 
@@ -741,6 +750,7 @@ fn signalled(entry: &crate::audit::SignalEntry, names: &[String], identities: &[
         })
     });
     let (state, tone) = match &entry.told {
+        Some(told) if told.iter().any(|t| t.starts_with("not known")) => ("UNKNOWN", Tone::Critical),
         Some(told) if told.iter().any(|t| t.starts_with("sent")) => ("sent", Tone::Good),
         Some(_) => ("not sent", Tone::Warning),
         None => ("open", Tone::Warning),

@@ -53,32 +53,71 @@ pub enum Told {
     Vanished(String),
     /// Nothing was sent: the server refuses it to this role.
     Refused(String),
+    /// The line was lost when it was sent or watched: whether it arrived, or what came of it, in words as far as it is
+    /// known.
+    Unknown(String),
 }
 
-/// Signals each of them, and watches for a moment what becomes of it.
+/// Signals each of them, and watches for a moment what becomes of it. A line that is lost on the way is opened again, to
+/// look.
 ///
 /// # Errors
-/// Read-only, no connection, or it was lost; those that were signalled before are then not told.
+/// Read-only, or no connection: nothing was sent.
 pub async fn signal(target: &Conninfo, signal: Signal, aims: &[Aim]) -> Result<Vec<Told>, ServerError> {
     let leave = target.leave().ok_or_else(|| ServerError::ReadOnly(target.to_string()))?;
     let mut line = Line::open(target).await?;
     let mut told = Vec::with_capacity(aims.len());
     for aim in aims {
-        told.push(line.send(signal, *aim, &leave).await?);
+        match line.send(signal, *aim, &leave).await {
+            Ok(one) => told.push(one),
+            Err(error) => {
+                told.push(Told::Unknown(format!("it may have been sent or not: {error}")));
+                break;
+            }
+        }
     }
+    told.resize(aims.len(), Told::Vanished("the line was lost before".to_owned()));
     let end = Instant::now() + WATCH.0;
-    while told.contains(&Told::Sent) {
+    let mut blind = None;
+    let mut open: Vec<bool> = told.iter().map(|one| matches!(one, Told::Sent | Told::Unknown(_))).collect();
+    while open.contains(&true) {
         let pids: Vec<i32> = aims.iter().map(|a| a.pid).collect();
-        let seen = line.look(pids).await?;
-        for (aim, told) in aims.iter().zip(&mut told).filter(|(_, told)| **told == Told::Sent) {
-            if is_over(signal, *aim, &seen) {
-                *told = Told::Ended;
+        if line.broken || line.connected.client.is_closed() {
+            match Line::open(target).await {
+                Ok(other) => line = other,
+                Err(error) => {
+                    blind = Some(error);
+                    break;
+                }
+            }
+        }
+        match line.look(pids).await {
+            Ok(seen) => {
+                blind = None;
+                for ((aim, one), open) in aims.iter().zip(&mut told).zip(&mut open).filter(|(_, open)| **open) {
+                    if is_over(signal, *aim, &seen) {
+                        *open = false;
+                        *one = match &one {
+                            Told::Unknown(why) => Told::Unknown(format!("it is over now; {why}")),
+                            _ => Told::Ended,
+                        };
+                    }
+                }
+            }
+            Err(error) => {
+                line.broken = true;
+                blind = Some(error);
             }
         }
         if Instant::now() >= end {
             break;
         }
         sleep(WATCH.1).await;
+    }
+    if let Some(error) = blind {
+        for one in told.iter_mut().filter(|one| **one == Told::Sent) {
+            *one = Told::Unknown(format!("it was sent, and what came of it was not seen: {error}"));
+        }
     }
     Ok(told)
 }

@@ -16,6 +16,7 @@ mod aimed;
 #[expect(dead_code, reason = "the long run moves by hand, too")]
 mod applications;
 mod apply;
+mod beside;
 mod cli;
 mod connect;
 mod cuts;
@@ -47,6 +48,7 @@ mod read;
 mod readonly;
 mod sampled;
 mod session;
+mod stale;
 mod standby;
 mod support;
 mod tenancy;

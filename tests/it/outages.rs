@@ -3,7 +3,7 @@
 
 use std::{
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
@@ -26,7 +26,7 @@ use pgmoat::{
 use crate::{
     apply::{case, plan, run, setup, snapshot},
     cuts::{console, own_cluster},
-    faulty::{Real, World},
+    faulty::{Real, World, actions},
     read::runtime,
     support::{
         cluster::{self, connect},
@@ -105,12 +105,12 @@ fn a_standby_that_does_not_answer_is_told_as_it_is() {
     let settings = vec![("synchronous_commit".to_owned(), "on".to_owned())];
     let own = Cluster::start(ClusterOptions { server, settings, ..cluster::options() }).unwrap();
     runtime().block_on(async {
-        let world = World::new(&own, "standby").await;
+        let mut world = World::new(&own, "standby").await;
         let admin = connect(&own, "postgres", "postgres").await;
         let names = |value: &str| format!("alter system set synchronous_standby_names = '{value}'");
         let second = Duration::from_secs(1);
-        for action in 0..world.actions.len() {
-            world.reset(action).await;
+        for action in world.some(&[actions::SET_UP, actions::RIGHTS, actions::MOVE]) {
+            let plan = world.reset(action).await;
             admin.batch_execute(&names("nobody")).await.unwrap();
             admin.batch_execute("select pg_reload_conf()").await.unwrap();
             let shown = "select setting from pg_settings where name = 'synchronous_standby_names'";
@@ -118,7 +118,7 @@ fn a_standby_that_does_not_answer_is_told_as_it_is() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let options = ApplyOptions { commit: second, resolve: second * 10, ..ApplyOptions::default() };
-            let outcome = world.act(action, &options).await;
+            let outcome = world.act(&plan, &options).await;
             let Outcome::Committed(done) = &outcome else { panic!("{outcome:?}") };
             assert!(done.awaits_standby && done.resolved, "{done:?}");
             // What waits is neither cancelled nor ended: that would only hide that nobody else has it.
@@ -149,13 +149,13 @@ fn a_journal_that_takes_no_more_bytes_stops_the_action_and_hides_nothing() {
     }
     let cluster = own_cluster();
     runtime().block_on(async {
-        let world = World::new(&cluster, "journal_full").await;
+        let mut world = World::new(&cluster, "journal_full").await;
+        let rights = world.action(actions::RIGHTS);
         let home = tempfile::tempdir().unwrap();
-        let file = world.plan_file(1, home.path()).await;
+        let file = world.plan_file(rights, home.path()).await;
         let output = console(home.path(), &["apply", &world.url(), "--plan", &file, "--yes"]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
-        let state = |home: &Path| home.join(".local/state/pgmoat");
-        let text = std::fs::read(state(home.path()).join("journal.jsonl")).unwrap();
+        let text = std::fs::read(home.path().join(".local/state/pgmoat/journal.jsonl")).unwrap();
         let ends: Vec<usize> = text.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1).collect();
         assert_eq!(ends.len(), 3, "intent, transaction, outcome");
         let mut places = vec![0, 1, ends[0] / 2];
@@ -164,11 +164,11 @@ fn a_journal_that_takes_no_more_bytes_stops_the_action_and_hides_nothing() {
             places.extend([at - 1, *at, at + 1, usize::midpoint(*at, *next)]);
         }
         places.extend([ends[2] - 10, ends[2] + 1000]);
-        let (mut not_begun, mut rolled_back, mut committed, mut killed) = (0, 0, 0, 0);
+        let mut ends_seen = Ends::default();
         for (i, limit) in places.into_iter().enumerate() {
             for killing in [false, true].into_iter().take(1 + usize::from(i % 2 == 0)) {
                 let home = tempfile::tempdir().unwrap();
-                let file = world.plan_file(1, home.path()).await;
+                let file = world.plan_file(rights, home.path()).await;
                 let plain = console(home.path(), &["apply", &world.url(), "--plan", &file, "--yes"]);
                 let trap = if killing { "" } else { "trap '' XFSZ; " };
                 let script = format!("{trap}exec prlimit --fsize={limit} -- \"$@\"");
@@ -177,50 +177,117 @@ fn a_journal_that_takes_no_more_bytes_stops_the_action_and_hides_nothing() {
                 command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
                 let output = command.stdin(Stdio::null()).output().unwrap();
                 let what = format!("at {limit}, killing {killing}: {output:?}");
-                let real = world.real(1).await;
-                let journal = Journal::in_dir(&state(home.path()));
-                let read = journal.read().unwrap();
-                assert!(read.damaged <= 1 && read.entries.len() <= 1, "{what}");
-                let entry = read.entries.first();
-                match (output.status.code(), real) {
-                    (_, Real::Partial) => panic!("{what}"),
-                    (Some(4), Real::Nothing) if entry.is_none() => not_begun += 1,
-                    (Some(4), Real::Nothing) => rolled_back += 1,
-                    // Done and told so; that its end is not written down is told apart.
-                    (Some(0 | 3), Real::Done) => {
-                        let told = String::from_utf8_lossy(&output.stdout).contains("Done: committed");
-                        let noted = String::from_utf8_lossy(&output.stderr).contains("could not write the journal");
-                        assert!(told && noted == (output.status.code() == Some(3)), "{what}");
-                        committed += 1;
-                    }
-                    (None, _) => killed += 1,
-                    (Some(_), _) => panic!("{what}"),
-                }
-                if real == Real::Done {
-                    assert!(entry.is_some_and(|e| e.transaction.is_some()), "done, and not written down: {what}");
-                }
-                // The next one settles what is open, and writes behind what was torn.
-                let target = Conninfo::parse(&world.url(), &Env::default()).unwrap();
-                let identity = world.plan(1).target.system_identifier.clone();
-                let found = settle(&target, &journal, identity.as_deref(), world.database()).await.unwrap();
-                let right = |ending: &Ending| match ending {
-                    Ending::Committed { .. } => real == Real::Done,
-                    Ending::NotCommitted { .. } => real == Real::Nothing,
-                    _ => false,
-                };
-                assert!(found.iter().all(|(_, ending)| right(ending)), "{found:?} after {what}");
-                let before = journal.read().unwrap().entries.len();
-                let file = world.plan_file(1, home.path()).await;
-                let next = console(home.path(), &["apply", &world.url(), "--plan", &file, "--yes"]).output().unwrap();
-                assert!(next.status.success(), "{next:?} after {what}");
-                let read = journal.read().unwrap();
-                assert!(read.entries.len() == before + 1 && read.damaged <= 1, "{read:?} after {what}");
-                assert!(read.entries.iter().all(|e| !e.is_open()), "{read:?} after {what}");
+                ends_seen.judge(&mut world, rights, home.path(), &output, &what).await;
             }
         }
-        println!(
-            "a full journal: {not_begun} not begun, {rolled_back} rolled back, {committed} committed, {killed} killed"
-        );
+        println!("a full journal: {ends_seen:?}");
+        let Ends { not_begun, rolled_back, committed, killed } = ends_seen;
         assert!(not_begun > 2 && rolled_back > 2 && committed > 2 && killed > 1);
     });
+}
+
+/// A disk that fails: at every write to the journal and at every flush of it, each with two errors. Nothing is done that
+/// is not written down, and what was done and could not be written down is told so. `PGMOAT_TEST_LONG`: both errors of
+/// both calls.
+#[test]
+fn a_journal_whose_disk_fails_stops_the_action_and_hides_nothing() {
+    let probe = ["-qq", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=99", "true"];
+    if !Command::new("strace").args(probe).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no strace on this machine, or it may not look at processes");
+        return;
+    }
+    let cluster = own_cluster();
+    runtime().block_on(async {
+        let mut world = World::new(&cluster, "journal_io").await;
+        let rights = world.action(actions::RIGHTS);
+        let (mut seen, mut injected) = (Ends::default(), 0);
+        let errors = [("fsync", "EIO"), ("write", "ENOSPC"), ("fsync", "ENOSPC"), ("write", "EIO")];
+        let most = if std::env::var_os("PGMOAT_TEST_LONG").is_some() { errors.len() } else { 2 };
+        for (call, error) in errors.into_iter().take(most) {
+            for at in 1.. {
+                let home = tempfile::tempdir().unwrap();
+                let state = home.path().join(".local/state/pgmoat");
+                let file = world.plan_file(rights, home.path()).await;
+                let plain = console(home.path(), &["apply", &world.url(), "--plan", &file, "--yes"]);
+                let log = home.path().join("strace");
+                let mut command = Command::new("strace");
+                command.args(["-f", "-qq", "-o"]).arg(&log).args(["-e", &format!("trace={call}")]);
+                command.args(["-e", &format!("inject={call}:error={error}:when={at}")]);
+                command.arg("-P").arg(state.join("journal.jsonl")).arg("-P").arg(&state);
+                command.arg(plain.get_program()).args(plain.get_args()).env_clear();
+                command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+                let output = command.stdin(Stdio::null()).output().unwrap();
+                let what = format!("{call} {at} fails with {error}: {output:?}");
+                let came = std::fs::read_to_string(&log).unwrap().contains("INJECTED");
+                if came {
+                    injected += 1;
+                    assert_ne!(output.status.code(), Some(0), "nothing is said of it: {what}");
+                }
+                seen.judge(&mut world, rights, home.path(), &output, &what).await;
+                if !came {
+                    assert!(at > 3, "intent, transaction and outcome are written and flushed: {what}");
+                    break;
+                }
+            }
+        }
+        println!("a journal on a failing disk: {injected} errors, {seen:?}");
+        // Of each error, every intent and every transaction but the last is refused; the last outcome stands.
+        let [refused, stood] = [seen.not_begun + seen.rolled_back, seen.committed].map(|n| n as usize);
+        assert!(refused >= most * 2 && stood >= most * 2 && seen.killed == 0, "{seen:?}");
+    });
+}
+
+/// How actions ended whose journal failed.
+#[derive(Debug, Default)]
+struct Ends {
+    /// No intent is in the journal.
+    not_begun: u32,
+    rolled_back: u32,
+    committed: u32,
+    killed: u32,
+}
+
+impl Ends {
+    /// What was said is what is there; what is there was written down; the next one finds its way.
+    async fn judge(&mut self, world: &mut World, action: usize, home: &Path, output: &Output, what: &str) {
+        let real = world.real(action).await;
+        let journal = Journal::in_dir(&home.join(".local/state/pgmoat"));
+        let read = journal.read().unwrap();
+        assert!(read.damaged <= 1 && read.entries.len() <= 1, "{what}");
+        let entry = read.entries.first();
+        match (output.status.code(), real) {
+            (_, Real::Partial) => panic!("{what}"),
+            (Some(4), Real::Nothing) if entry.is_none() => self.not_begun += 1,
+            (Some(4), Real::Nothing) => self.rolled_back += 1,
+            // Done and told so; that its end is not written down is told apart.
+            (Some(0 | 3), Real::Done) => {
+                let told = String::from_utf8_lossy(&output.stdout).contains("Done: committed");
+                let noted = String::from_utf8_lossy(&output.stderr).contains("could not write the journal");
+                assert!(told && noted == (output.status.code() == Some(3)), "{what}");
+                self.committed += 1;
+            }
+            (None, _) => self.killed += 1,
+            (Some(_), _) => panic!("{what}"),
+        }
+        if real == Real::Done {
+            assert!(entry.is_some_and(|e| e.transaction.is_some()), "done, and not written down: {what}");
+        }
+        // The next one settles what is open, and writes behind what was torn.
+        let target = Conninfo::parse(&world.url(), &Env::default()).unwrap();
+        let identity = world.identity(action).await;
+        let found = settle(&target, &journal, identity.as_deref(), world.database()).await.unwrap();
+        let right = |ending: &Ending| match ending {
+            Ending::Committed { .. } => real == Real::Done,
+            Ending::NotCommitted { .. } => real == Real::Nothing,
+            _ => false,
+        };
+        assert!(found.iter().all(|(_, ending)| right(ending)), "{found:?} after {what}");
+        let before = journal.read().unwrap().entries.len();
+        let file = world.plan_file(action, home).await;
+        let next = console(home, &["apply", &world.url(), "--plan", &file, "--yes"]).output().unwrap();
+        assert!(next.status.success(), "{next:?} after {what}");
+        let read = journal.read().unwrap();
+        assert!(read.entries.len() == before + 1 && read.damaged <= 1, "{read:?} after {what}");
+        assert!(read.entries.iter().all(|e| !e.is_open()), "{read:?} after {what}");
+    }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{Oid, dependencies::Dependencies, effective::Matrix, snapshot::Snapshot},
-    plan::{self, Ground, Key, Plan, build},
+    plan::{self, Ground, Key, Plan, PolicyUsed, build},
     policy::judgement::Judgement,
     server::{
         Reader, Want,
@@ -129,7 +129,8 @@ pub async fn to_policy(target: &Target, only: &[String]) -> Result<Made, Failure
         if first.is_empty() || reader.is_none() {
             let settled: BTreeSet<&String> = plan.steps.iter().flat_map(|s| &s.resolves).collect();
             let asked = format!("Fix {}", text::count(settled.len() as u64, "finding", "findings"));
-            return Ok(Made::new(plan.called(asked), snapshot).looked(reader.as_mut()).await);
+            let plan = Plan { policy: policy_used(target)?, ..plan.called(asked) };
+            return Ok(Made::new(plan, snapshot).looked(reader.as_mut()).await);
         }
         wanted.extend(first);
     }
@@ -267,9 +268,12 @@ pub async fn from_file(target: &Target, path: &Path) -> Result<Made, Failure> {
     if let Some(step) = file.steps.iter().find(|step| !written(step)) {
         return Err(wrong(format!("it was altered: step {} has other statements than its change", step.id)));
     }
+    let refused = |why: String| Failure::refused(why, "Make a new plan: it starts from what is there now.");
+    if let Some(why) = file.policy.as_ref().and_then(|used| policy_moved(target, used)) {
+        return Err(refused(format!("could not use the plan {}: {why}", path.display())));
+    }
     let grounds = [&file.ground, &file.predicted];
     from_ground(target, &grounds, |snapshot| {
-        let refused = |why: String| Failure::refused(why, "Make a new plan: it starts from what is there now.");
         if let Some(why) = elsewhere(&file, snapshot) {
             return Err(refused(why));
         }
@@ -294,9 +298,30 @@ pub async fn from_file(target: &Target, path: &Path) -> Result<Made, Failure> {
         for (step, of) in plan.steps.iter_mut().zip(&file.steps) {
             step.resolves.clone_from(&of.resolves);
         }
+        plan.policy.clone_from(&file.policy);
         Ok(plan.called(file.asked.as_str()))
     })
     .await
+}
+
+/// The target's policy as it stands in its file now.
+fn policy_used(target: &Target) -> Result<Option<PolicyUsed>, Failure> {
+    let Some(place) = &target.place else { return Ok(None) };
+    let failed = |e: std::io::Error| Failure::file("read the policy", &place.path, &e, "");
+    let text = std::fs::read(&place.path).map_err(failed)?;
+    Ok(Some(PolicyUsed::new(std::path::absolute(&place.path).map_err(failed)?, &text)))
+}
+
+/// Why a plan that was made from this policy no longer leads to what is wanted here. A plan that is taken to where there
+/// is no policy is only compared with the state.
+fn policy_moved(target: &Target, used: &PolicyUsed) -> Option<String> {
+    let file = target.place.as_ref().map_or(&used.file, |place| &place.path);
+    match std::fs::read(file) {
+        Ok(text) if PolicyUsed::new(used.file.clone(), &text) == *used => None,
+        Ok(_) => Some(format!("the policy {} has changed since it was made", file.display())),
+        Err(_) if target.place.is_none() => None,
+        Err(error) => Some(format!("the policy {} cannot be read any more: {error}", file.display())),
+    }
 }
 
 fn elsewhere(plan: &Plan, snapshot: &Snapshot) -> Option<String> {
@@ -307,9 +332,11 @@ fn elsewhere(plan: &Plan, snapshot: &Snapshot) -> Option<String> {
         }
         _ => {}
     }
-    (target.database != server.database).then(|| {
-        format!("could not use the plan: it is for database {}, and this is {}", target.database, server.database)
-    })
+    if target.database != server.database {
+        let (a, b) = (&target.database, &server.database);
+        return Some(format!("could not use the plan: it is for database {a}, and this is {b}"));
+    }
+    target.went_another_way(server.timeline.as_deref()).map(|why| format!("could not use the plan: {why}"))
 }
 
 async fn picture(target: &Target) -> Result<(Snapshot, Option<Reader>), Failure> {

@@ -251,6 +251,9 @@ impl Run<'_> {
         if wanted != found {
             return Some(format!("the plan was made for PostgreSQL {wanted}, and this is {found}"));
         }
+        if let Some(why) = target.went_another_way(line.here.life.timeline.as_deref()) {
+            return Some(why);
+        }
         line.here.in_recovery.then(|| "this server is a standby: changes are made on the primary".to_owned())
     }
 }

@@ -254,6 +254,7 @@ fn decode_server(rows: &[Row], facts: &Facts, before: &[Row], server: &mut Serve
     server.reserved_connections = f.i32()?;
     server.encoding = f.text()?;
     server.system_identifier.clone_from(&facts.system_identifier);
+    server.timeline.clone_from(&facts.timeline);
     server.default_search_path.clone_from(&facts.default_search_path);
     if server.in_recovery { gate(before) } else { Ok(snapshot) }
 }

@@ -25,6 +25,8 @@ pub struct Facts {
     pub watches_clients: bool,
     /// `pg_control_system()`; `None` where the login may not call it.
     pub system_identifier: Option<String>,
+    /// First eight digits of the WAL file's name; `None` on a standby, and where the login may not ask.
+    pub timeline: Option<String>,
     /// Which of the settings that tell of a platform the server knows ([`platform::settings`]).
     pub platform_settings: Vec<String>,
 }
@@ -45,6 +47,12 @@ pub async fn facts(client: &Client) -> Result<Facts, ServerError> {
     let (may_control, may_files) = (f.bool()?, f.bool()?);
     let on_linux = f.i32()? > 0;
     let kept = f.bool()?;
+    let may_wal = f.bool()?;
+    let timeline = if may_wal {
+        one_text(client, Statement::new("the timeline", include_str!("timeline.sql"))).await
+    } else {
+        None
+    };
     let system_identifier = if may_control {
         one_text(client, Statement::new("the system identifier", include_str!("system_identifier.sql"))).await
     } else {
@@ -82,6 +90,7 @@ pub async fn facts(client: &Client) -> Result<Facts, ServerError> {
         restricts_relations,
         watches_clients: on_linux && version_num >= 140_000,
         system_identifier,
+        timeline,
         platform_settings,
     })
 }

@@ -9,4 +9,6 @@ select
   pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute'),
   pg_catalog.has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'execute'),
   pg_catalog.strpos(pg_catalog.version(), 'linux'),
-  exists (select from pg_catalog.pg_roles as r where r.rolsuper and r.rolname = any ($1::pg_catalog.text[]))
+  exists (select from pg_catalog.pg_roles as r where r.rolsuper and r.rolname = any ($1::pg_catalog.text[])),
+  pg_catalog.has_function_privilege('pg_catalog.pg_walfile_name(pg_catalog.pg_lsn)', 'execute')
+    and pg_catalog.has_function_privilege('pg_catalog.pg_current_wal_lsn()', 'execute')

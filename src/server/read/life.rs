@@ -38,8 +38,11 @@ pub(crate) async fn here(client: &Client, facts: &Facts, hidden: bool) -> Result
         timeline: f.opt_text()?,
         checkpointer_start_us: f.time_us()?,
         postmaster_start_us: f.time_us()?,
+        counting_since_us: None,
     };
-    Ok(Here { life, in_recovery, pid: f.i32()?, backend_start_us: f.time_us()?, database: f.text()? })
+    let (pid, backend_start_us, database) = (f.i32()?, f.time_us()?, f.text()?);
+    let life = Life { counting_since_us: f.time_us()?, ..life };
+    Ok(Here { life, in_recovery, pid, backend_start_us, database })
 }
 
 /// The number of the open transaction; it gets one by this if it had none.

@@ -8,4 +8,8 @@ select
   pg_catalog.pg_postmaster_start_time(),
   pg_catalog.pg_backend_pid(),
   (select a.backend_start from pg_catalog.pg_stat_activity as a where a.pid = pg_catalog.pg_backend_pid()),
-  pg_catalog.current_database()
+  pg_catalog.current_database(),
+  case
+    when not exists (select from pg_catalog.pg_stat_activity as a where a.backend_type = 'checkpointer')
+      then nullif(pg_catalog.pg_stat_get_bgwriter_stat_reset_time(), timestamptz '2000-01-01 00:00:00+00')
+  end

@@ -5,4 +5,5 @@ select
   null::pg_catalog.timestamptz,
   pg_catalog.pg_backend_pid(),
   null::pg_catalog.timestamptz,
-  pg_catalog.current_database()
+  pg_catalog.current_database(),
+  null::pg_catalog.timestamptz

@@ -1,40 +1,38 @@
-//! Actions on lines that break: the same few actions again and again, each time broken elsewhere, and what the program
-//! claims compared with what is there. Shared by the short run among the tests and the long one among the examples.
+//! Actions on lines that break: one of every kind again and again, each time broken elsewhere, and what the program claims
+//! compared with what is there. Shared by the short run among the tests and the long one among the examples.
 
+pub mod actions;
 pub mod proxy;
+pub mod signals;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fmt::Write as _,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    path::Path,
+    pin::Pin,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use pgmoat::{
+    audit::{Ending, Journal, State},
     config::{Conninfo, Env},
     demo::{
         cluster::{Cluster, SUPERUSER},
         guard::StopMode,
     },
-    domain::{
-        ObjectKind, Privilege,
-        change::{Change, Grantee, ObjectRef, On, RoleAttributes},
-        snapshot::{DefaultKind, Kind},
-        transaction::Transaction,
-    },
+    domain::transaction::Transaction,
     plan::{Plan, build},
-    server::{
-        ObjectsWanted, Reader, Want,
-        apply::{ApplyOptions, Aside, Outcome, Progress, apply},
-    },
+    run::act::settle,
+    server::apply::{ApplyOptions, Aside, Outcome, Progress, apply},
 };
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use secrecy::SecretString;
 use tokio_postgres::NoTls;
 
-use proxy::{Fault, How, Proxy, Way, points};
+use actions::{Make, Recipe};
+use proxy::{Fault, How, Points, Proxy, Way, points};
 
 /// What the program claims, in the words of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,6 +63,8 @@ pub struct Report {
     pub wrong: Vec<String>,
     /// Why nobody could say.
     pub whys: BTreeMap<String, usize>,
+    /// Trials by action.
+    pub actions: BTreeMap<&'static str, usize>,
 }
 
 impl Report {
@@ -77,6 +77,9 @@ impl Report {
         self.wrong.extend(other.wrong);
         for (why, n) in other.whys {
             *self.whys.entry(why).or_default() += n;
+        }
+        for (action, n) in other.actions {
+            *self.actions.entry(action).or_default() += n;
         }
     }
 
@@ -119,21 +122,26 @@ impl Report {
     }
 }
 
-/// An action that can be done again and again.
-pub struct Action {
-    pub name: &'static str,
+/// An action with what a world needs to judge it.
+struct Prepared {
     plan: Plan,
-    /// Brings back the state before.
+    /// Where it can be broken.
+    points: Points,
+    /// Everything as it is before, and after.
+    before: Vec<String>,
+    after: Vec<String>,
     reset: String,
-    /// One boolean for each thing that the action makes.
-    facts: String,
 }
 
 /// One worker's surroundings: a database, actions, a line that breaks.
 pub struct World {
     pub client: tokio_postgres::Client,
     pub proxy: Proxy,
-    pub actions: Vec<Action>,
+    pub recipes: Vec<Recipe>,
+    ready: Vec<Option<Arc<Prepared>>>,
+    /// The action that was done last, which may stand.
+    last: Option<usize>,
+    here: Conninfo,
     target: Conninfo,
     direct: tokio_postgres::Config,
     database: String,
@@ -141,14 +149,13 @@ pub struct World {
     actor: String,
 }
 
-struct Nobody(Option<Transaction>);
+struct Nobody;
 
 impl Aside for Nobody {
     fn password(&mut self, _: &str) -> Option<SecretString> {
-        None
+        Some(SecretString::from("a new one, of which nobody is told"))
     }
-    fn committing(&mut self, transaction: &Transaction) -> Result<(), String> {
-        self.0 = Some(transaction.clone());
+    fn committing(&mut self, _: &Transaction) -> Result<(), String> {
         Ok(())
     }
     fn progress(&mut self, _: Progress) {}
@@ -158,97 +165,18 @@ pub async fn connect(config: &tokio_postgres::Config) -> tokio_postgres::Client 
     let (client, connection) = config.connect(NoTls).await.unwrap();
     tokio::spawn(connection);
     // What brings a state back must survive a crash: throwaway servers do not flush by themselves.
-    client.batch_execute("set synchronous_commit = on").await.unwrap();
+    client.batch_execute("set synchronous_commit = on; set client_min_messages = warning").await.unwrap();
     client
 }
 
-fn actions(n: &str, database: &str) -> Vec<(&'static str, Vec<Change>, String, String)> {
-    let attributes = RoleAttributes { login: Some(true), ..RoleAttributes::default() };
-    let to = || Grantee::Role(format!("{n}_reader"));
-    let on = |kind, names: &[&str]| On::Objects {
-        kind,
-        schema: "s".into(),
-        names: names.iter().map(|n| (*n).to_owned()).collect(),
-    };
-    let object = |schema: &str| ObjectRef { kind: Kind::Table, schema: schema.into(), name: "moved".into() };
-    vec![
-        (
-            "a service is set up",
-            vec![
-                Change::CreateRole { name: format!("{n}_new"), attributes },
-                Change::CreateSchema { name: "made".into(), owner: format!("{n}_new") },
-                Change::Grant { privileges: Privilege::Usage.into(), on: On::Schema("made".into()), to: to() },
-                Change::DefaultPrivileges {
-                    creator: format!("{n}_new"),
-                    schema: Some("made".into()),
-                    kind: DefaultKind::Tables,
-                    privileges: Privilege::Select.into(),
-                    grantee: to(),
-                    grant: true,
-                },
-                Change::SetRoleSetting {
-                    role: format!("{n}_new"),
-                    database: Some(database.to_owned()),
-                    name: "search_path".into(),
-                    value: Some(vec!["made".into()]),
-                },
-            ],
-            format!(
-                "do $$ begin if exists (select from pg_roles where rolname = '{n}_new') then
-                   drop owned by {n}_new cascade; drop schema if exists made cascade; drop role {n}_new; end if; end $$"
-            ),
-            format!(
-                "select array[exists (select from pg_roles where rolname = '{n}_new'),
-                   exists (select from pg_namespace where nspname = 'made'),
-                   exists (select from pg_namespace, aclexplode(nspacl) a where nspname = 'made' and a.grantee = '{n}_reader'::regrole),
-                   exists (select from pg_default_acl d, aclexplode(d.defaclacl) a where a.grantee = '{n}_reader'::regrole),
-                   exists (select from pg_db_role_setting s join pg_roles r on r.oid = s.setrole where r.rolname = '{n}_new')]"
-            ),
-        ),
-        (
-            "rights change",
-            vec![
-                Change::Grant { privileges: Privilege::Select.into(), on: on(ObjectKind::Table, &["t", "u"]), to: to() },
-                Change::Grant { privileges: Privilege::Usage.into(), on: on(ObjectKind::Sequence, &["q"]), to: to() },
-                Change::Revoke {
-                    privileges: Privilege::Usage.into(),
-                    on: On::Schema("s".into()),
-                    from: Grantee::Public,
-                    option_only: false,
-                    grantor: None,
-                },
-            ],
-            format!(
-                "grant usage on schema s to public; revoke all on s.t, s.u from {n}_reader; revoke all on s.q from {n}_reader"
-            ),
-            format!(
-                "select array[has_table_privilege('{n}_reader', 's.t', 'select'), has_table_privilege('{n}_reader', 's.u', 'select'),
-                   has_sequence_privilege('{n}_reader', 's.q', 'usage'), not has_schema_privilege('{n}_reader', 's', 'usage')]"
-            ),
-        ),
-        (
-            "a table moves",
-            vec![
-                Change::SetSchema { object: object("a"), to: "b".into() },
-                Change::SetOwner { object: object("b"), owner: format!("{n}_owner") },
-                Change::Grant {
-                    privileges: Privilege::Select.into(),
-                    on: On::Objects { kind: ObjectKind::Table, schema: "b".into(), names: vec!["moved".into()] },
-                    to: to(),
-                },
-            ],
-            format!(
-                "do $$ begin if to_regclass('b.moved') is not null then
-                   revoke all on b.moved from {n}_reader; alter table b.moved owner to postgres; alter table b.moved set schema a;
-                 else grant select on a.moved to {n}_reader; revoke all on a.moved from {n}_reader; end if; end $$"
-            ),
-            format!(
-                "select array[to_regclass('b.moved') is not null, to_regclass('a.moved') is null,
-                   exists (select from pg_class where relname = 'moved' and relowner = '{n}_owner'::regrole),
-                   exists (select from pg_class, aclexplode(relacl) a where relname = 'moved' and a.grantee = '{n}_reader'::regrole)]"
-            ),
-        ),
-    ]
+fn claimed(outcome: &Outcome) -> Claim {
+    match outcome {
+        Outcome::Committed(done) if done.resolved => Claim::FoundCommitted,
+        Outcome::Committed(_) => Claim::Committed,
+        Outcome::NothingChanged(_) => Claim::Nothing,
+        Outcome::Unknown { .. } => Claim::Unknown,
+        Outcome::RehearsalProven(_) => panic!("not a rehearsal"),
+    }
 }
 
 impl World {
@@ -267,40 +195,31 @@ impl World {
         admin.batch_execute(&format!("create database {name}")).await.unwrap();
         let direct = cluster.config(SUPERUSER, name);
         let client = connect(&direct).await;
-        client
-            .batch_execute(&format!(
-                "create role {name}_reader; create role {name}_owner; create schema s; create table s.t (id int);
-                 create table s.u (id int); create sequence s.q; create schema a; create schema b;
-                 create table a.moved (id int)"
-            ))
-            .await
-            .unwrap();
-        if actor != SUPERUSER {
-            let sql = format!(
-                "alter role {actor} login; grant create on database {name} to {actor}; alter schema s owner to {actor};
-                 alter table s.t owner to {actor}; alter table s.u owner to {actor}; alter sequence s.q owner to {actor};
-                 grant usage on schema s to public"
-            );
-            client.batch_execute(&sql).await.unwrap();
+        let ordinary = actor != SUPERUSER;
+        client.batch_execute(&actions::ground(name, ordinary.then_some(actor))).await.unwrap();
+        let sql = "select name from pg_available_extensions where name = 'citext'";
+        let extension = (!client.query(sql, &[]).await.unwrap().is_empty()).then_some("citext");
+        match extension {
+            Some(extension) => {
+                let sql = format!("create schema ea; create schema eb; create extension {extension} schema ea");
+                client.batch_execute(&sql).await.unwrap();
+            }
+            None => println!("SKIPPED: this server has no extension that could move"),
+        }
+        let mut recipes = actions::actions(name, actor, ordinary, extension);
+        recipes.retain(|recipe| recipe.ordinary || !ordinary);
+        // What one action leaves behind is what every other one finds.
+        for recipe in &recipes {
+            client.batch_execute(&recipe.reset).await.unwrap();
         }
         let here = Conninfo::parse(&cluster.url(actor, name), &Env::default()).unwrap();
-        let mut made = Vec::new();
-        // Of an ordinary role's, only what needs no more than ownership.
-        let may = |title: &str| actor == SUPERUSER || title == "rights change";
-        for (title, changes, reset, facts) in actions(name, name).into_iter().filter(|(title, ..)| may(title)) {
-            client.batch_execute(&reset).await.unwrap();
-            let mut reader = Reader::open(&here, "faults").await.unwrap();
-            let want = Want { shapes: true, versions: true, objects: ObjectsWanted::All, ..Want::default() };
-            let snapshot = reader.snapshot(&want).await.unwrap();
-            let plan = build::of_changes(&snapshot, changes).unwrap();
-            made.push(Action { name: title, plan, reset, facts });
-        }
         let socket = cluster.socket_dir().join(format!(".s.PGSQL.{}", cluster.port()));
         let proxy = Proxy::start(socket).await;
+        let url = format!("postgresql://{actor}@127.0.0.1:{}/{name}?sslmode=disable", proxy.port);
+        let ready = recipes.iter().map(|_| None).collect();
+        let target = Conninfo::parse(&url, &Env::default()).unwrap();
         let (database, actor) = (name.to_owned(), actor.to_owned());
-        let mut world = World { client, proxy, actions: made, target: here, direct, database, actor };
-        world.target = Conninfo::parse(&world.url(), &Env::default()).unwrap();
-        world
+        World { client, proxy, recipes, ready, last: None, here, target, direct, database, actor }
     }
 
     /// The database, and how it is reached through the proxy.
@@ -312,90 +231,195 @@ impl World {
         format!("postgresql://{}@127.0.0.1:{}/{}?sslmode=disable", self.actor, self.proxy.port, self.database)
     }
 
-    /// Brings back the state before, and writes the plan to a file.
-    pub async fn plan_file(&self, action: usize, dir: &std::path::Path) -> String {
-        self.client.batch_execute(&self.actions[action].reset).await.unwrap();
-        let path = dir.join("plan.json");
-        std::fs::write(&path, serde_json::to_string(&self.actions[action].plan).unwrap()).unwrap();
-        path.to_string_lossy().into_owned()
-    }
-
-    /// Brings back the state before.
-    pub async fn reset(&self, action: usize) {
-        self.client.batch_execute(&self.actions[action].reset).await.unwrap();
-    }
-
-    /// Acts, on a line that nothing breaks.
-    pub async fn act(&self, action: usize, options: &ApplyOptions) -> Outcome {
-        self.proxy.arm(None);
-        let approved = self.actions[action].plan.clone().approve();
-        apply(&self.target, &approved, options, &mut Nobody(None)).await
-    }
-
     pub fn target(&self) -> &Conninfo {
         &self.target
     }
 
-    pub fn plan(&self, action: usize) -> &Plan {
-        &self.actions[action].plan
+    /// Past the proxy.
+    pub fn direct(&self) -> &tokio_postgres::Config {
+        &self.direct
     }
 
-    /// Where each action can be broken.
-    pub async fn points(&self, action: usize) -> proxy::Points {
-        let (claim, real, _) = self.once(action, None, &ApplyOptions::default()).await;
-        assert_eq!((claim, real), (Claim::Committed, Real::Done), "{}", self.actions[action].name);
-        points(&self.proxy.passed())
+    /// The cluster's identifier.
+    pub async fn identity(&mut self, action: usize) -> Option<String> {
+        self.prepare(action).await.plan.target.system_identifier.clone()
     }
 
-    async fn once(&self, action: usize, fault: Option<Fault>, options: &ApplyOptions) -> (Claim, Real, Option<String>) {
-        let of = &self.actions[action];
-        self.client.batch_execute(&of.reset).await.unwrap();
-        self.proxy.arm(fault);
-        let approved = of.plan.clone().approve();
-        let outcome = apply(&self.target, &approved, options, &mut Nobody(None)).await;
-        let claim = match &outcome {
-            Outcome::Committed(done) if done.resolved => Claim::FoundCommitted,
-            Outcome::Committed(_) => Claim::Committed,
-            Outcome::NothingChanged(_) => Claim::Nothing,
-            Outcome::Unknown { .. } => Claim::Unknown,
-            Outcome::RehearsalProven(_) => panic!("not a rehearsal"),
+    pub fn names(&self) -> Vec<&'static str> {
+        self.recipes.iter().map(|recipe| recipe.name).collect()
+    }
+
+    pub fn action(&self, name: &str) -> usize {
+        self.recipes.iter().position(|recipe| recipe.name == name).unwrap()
+    }
+
+    /// Those of these names that this world has.
+    pub fn some(&self, names: &[&str]) -> Vec<usize> {
+        (0..self.recipes.len()).filter(|i| names.contains(&self.recipes[*i].name)).collect()
+    }
+
+    pub fn all(&self) -> Vec<usize> {
+        (0..self.recipes.len()).collect()
+    }
+
+    /// Writes the plan to a file; the state before is there.
+    pub async fn plan_file(&mut self, action: usize, dir: &Path) -> String {
+        let plan = self.reset(action).await;
+        let path = dir.join("plan.json");
+        std::fs::write(&path, serde_json::to_string(&plan).unwrap()).unwrap();
+        path.to_string_lossy().into_owned()
+    }
+
+    /// Brings back the state before; gives the plan from there.
+    pub async fn reset(&mut self, action: usize) -> Plan {
+        let of = self.prepare(action).await;
+        self.back(action, &of.reset).await;
+        if self.recipes[action].fresh { self.make(action).await } else { of.plan.clone() }
+    }
+
+    /// Acts, on a line that nothing breaks.
+    pub async fn act(&mut self, plan: &Plan, options: &ApplyOptions) -> Outcome {
+        self.proxy.arm(None);
+        apply(&self.target, &plan.clone().approve(), options, &mut Nobody).await
+    }
+
+    async fn back(&mut self, action: usize, reset: &str) {
+        if let Some(last) = self.last.filter(|last| *last != action) {
+            let sql = self.clean(last).to_owned();
+            self.client.batch_execute(&sql).await.unwrap();
+        }
+        self.last = Some(action);
+        self.client.batch_execute(reset).await.unwrap_or_else(|e| panic!("{reset}: {e:?}"));
+    }
+
+    /// What leaves nothing of an action standing.
+    fn clean(&self, action: usize) -> &str {
+        match &self.recipes[action].make {
+            Make::Undo(of) | Make::Redo(of) => &self.recipes[self.action(of)].reset,
+            _ => &self.recipes[action].reset,
+        }
+    }
+
+    /// The plan of an action, from the state that is there.
+    async fn make(&self, action: usize) -> Plan {
+        let make = &self.recipes[action].make;
+        let (snapshot, uses) = actions::reading(&self.here, make).await;
+        let done = |of: &str| self.ready[self.action(of)].as_ref().unwrap().plan.clone();
+        match make {
+            Make::Undo(of) => build::back(&snapshot, &done(of)).unwrap(),
+            Make::Redo(of) => build::again(&snapshot, &done(of)).unwrap(),
+            _ => actions::plan(make, &snapshot, &uses).unwrap(),
+        }
+    }
+
+    /// Does an action once or twice where nothing breaks: what it makes, where it can be broken, and that it can be
+    /// brought back.
+    fn prepare(&mut self, action: usize) -> Pin<Box<dyn Future<Output = Arc<Prepared>> + Send + '_>> {
+        Box::pin(self.prepared(action))
+    }
+
+    async fn prepared(&mut self, action: usize) -> Arc<Prepared> {
+        if let Some(ready) = &self.ready[action] {
+            return ready.clone();
+        }
+        let name = self.recipes[action].name;
+        let reset = match self.recipes[action].make {
+            Make::Undo(of) => {
+                let of = self.action(of);
+                let forward = self.prepare(of).await;
+                let statements: Vec<&str> = forward.plan.statements().collect();
+                format!(
+                    "{}; begin; set local search_path = pg_catalog, pg_temp; {} ; commit",
+                    forward.reset,
+                    statements.join("\n")
+                )
+            }
+            Make::Redo(of) => {
+                let of = self.action(of);
+                self.prepare(of).await.reset.clone()
+            }
+            _ => self.recipes[action].reset.clone(),
         };
-        self.proxy.end().await;
-        let why = match outcome {
-            Outcome::Unknown { why, .. } => Some(why),
-            _ => None,
+        // The first time lists of privileges are written out that were not; from then on the ground is the same.
+        let mut known: Option<(Plan, Points, Vec<String>)> = None;
+        let (plan, points, before, after) = loop {
+            self.back(action, &reset).await;
+            let (plan, before) = (self.make(action).await, self.image().await);
+            if let Some((first, points, after)) = known.take()
+                && first.statements().eq(plan.statements())
+            {
+                break (plan, points, before, after);
+            }
+            let outcome = self.act(&plan, &ApplyOptions::default()).await;
+            assert_eq!(claimed(&outcome), Claim::Committed, "{name}: {outcome:?}");
+            self.proxy.end().await;
+            self.alone().await;
+            let after = self.image().await;
+            assert_ne!(before, after, "{name} changes something");
+            known = Some((plan, points(&self.proxy.passed()), after));
         };
-        (claim, self.real(action).await, why)
+        let ready = Arc::new(Prepared { plan, points, before, after, reset });
+        self.ready[action] = Some(ready.clone());
+        ready
     }
 
-    /// What is there once every backend of the program is gone.
-    pub async fn real(&self, action: usize) -> Real {
+    async fn image(&self) -> Vec<String> {
+        let roles = format!("{}_", self.database);
+        let rows = self.client.query(actions::IMAGE, &[&roles, &actions::OLD_VERIFIER]).await.unwrap();
+        rows.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_default()).collect()
+    }
+
+    /// Waits until every backend of the program is gone.
+    async fn alone(&self) {
         for _ in 0..2_000 {
             let sql = "select count(*) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid() and backend_type = 'client backend'";
             let left: i64 = self.client.query_one(sql, &[&self.database]).await.unwrap().get(0);
             if left == 0 {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        let facts: Vec<bool> = self.client.query_one(&self.actions[action].facts, &[]).await.unwrap().get(0);
-        match facts.iter().filter(|fact| **fact).count() {
-            0 => Real::Nothing,
-            n if n == facts.len() => Real::Done,
-            _ => Real::Partial,
+    }
+
+    /// What is there once every backend of the program is gone.
+    pub async fn real(&mut self, action: usize) -> Real {
+        self.alone().await;
+        let of = self.prepare(action).await;
+        let is = self.image().await;
+        if is == of.before {
+            Real::Nothing
+        } else if is == of.after {
+            Real::Done
+        } else {
+            for (side, lines) in [("before", &of.before), ("after", &of.after)] {
+                let less: Vec<_> = lines.iter().filter(|line| !is.contains(line)).collect();
+                let more: Vec<_> = is.iter().filter(|line| !lines.contains(line)).collect();
+                println!("{}: unlike {side}: lacks {less:#?}, has {more:#?}", self.recipes[action].name);
+            }
+            Real::Partial
         }
     }
 
     /// One trial.
-    pub async fn trial(&self, action: usize, fault: Fault, options: &ApplyOptions, report: &mut Report) {
-        let (claim, real, why) = self.once(action, Some(fault), options).await;
-        if let Some(why) = why {
-            *report.whys.entry(why).or_default() += 1;
-        }
+    pub async fn trial(&mut self, action: usize, fault: Fault, options: &ApplyOptions, report: &mut Report) {
+        let plan = self.reset(action).await;
+        self.proxy.arm(Some(fault));
+        let outcome = apply(&self.target, &plan.approve(), options, &mut Nobody).await;
+        self.proxy.end().await;
+        let broken = self.proxy.was_hit();
+        let real = self.real(action).await;
+        report.broken += usize::from(broken);
+        self.told(action, &outcome, real, report, &format!("{fault:?}"));
+    }
+
+    fn told(&self, action: usize, outcome: &Outcome, real: Real, report: &mut Report, at: &str) {
+        let (name, claim) = (self.recipes[action].name, claimed(outcome));
         report.trials += 1;
-        report.broken += usize::from(self.proxy.was_hit());
-        report
-            .count(claim, real, || format!("{}, {fault:?}: claimed {claim:?}, is {real:?}", self.actions[action].name));
+        *report.actions.entry(name).or_default() += 1;
+        if let Outcome::Unknown { why, .. } = outcome {
+            *report.whys.entry(why.clone()).or_default() += 1;
+        }
+        report.count(claim, real, || format!("{name}, {at}: claimed {claim:?}, is {real:?} ({outcome:?})"));
     }
 
     /// A server that crashes at this point of the conversation: the backend is killed, everybody is thrown out, the lost
@@ -409,12 +433,12 @@ impl World {
         at: usize,
         report: &mut Report,
     ) {
-        self.client.batch_execute(&self.actions[action].reset).await.unwrap();
+        let plan = self.reset(action).await;
         let fault = Fault { way, at, how: How::Call };
         self.proxy.arm(Some(fault));
-        let approved = self.actions[action].plan.clone().approve();
+        let approved = plan.approve();
         let options = ApplyOptions::default();
-        let mut aside = Nobody(None);
+        let mut aside = Nobody;
         let acting = apply(&self.target, &approved, &options, &mut aside);
         let crash = async {
             self.proxy.called().await;
@@ -434,10 +458,13 @@ impl World {
                 match self.direct.connect(NoTls).await {
                     Ok((client, connection)) => {
                         tokio::spawn(connection);
-                        client.batch_execute("set synchronous_commit = on").await.unwrap();
+                        client
+                            .batch_execute("set synchronous_commit = on; set client_min_messages = warning")
+                            .await
+                            .unwrap();
                         break client;
                     }
-                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
                 }
             };
             for _ in 0..30 {
@@ -452,132 +479,272 @@ impl World {
             () = tokio::time::sleep(Duration::from_secs(120)) => panic!("a crash at {way:?} {at} never came"),
         };
         self.client = other;
-        let claim = match &outcome {
-            Outcome::Committed(done) if done.resolved => Claim::FoundCommitted,
-            Outcome::Committed(_) => Claim::Committed,
-            Outcome::NothingChanged(_) => Claim::Nothing,
-            Outcome::Unknown { .. } => Claim::Unknown,
-            Outcome::RehearsalProven(_) => panic!("not a rehearsal"),
-        };
         self.proxy.end().await;
         let real = self.real(action).await;
+        report.broken += 1;
+        self.told(action, &outcome, real, report, &format!("crash at {way:?} {at}"));
+    }
+
+    /// The program itself is killed while its bytes are on the way; the next one finds out what became of it.
+    pub async fn kill(&mut self, program: &Path, action: usize, way: Way, at: usize, report: &mut Report) {
+        let home = tempfile::tempdir().unwrap();
+        let file = self.plan_file(action, home.path()).await;
+        let url = self.url();
+        self.proxy.arm(Some(Fault { way, at, how: How::Call }));
+        let role = format!("{}_pw", self.database);
+        let args: Vec<&str> = if self.recipes[action].name == actions::PASSWORD {
+            vec!["set-password", &url, &role, "--generate-password", "--yes"]
+        } else {
+            vec!["apply", &url, "--plan", &file, "--yes"]
+        };
+        let mut child = console(program, home.path(), &args).spawn().unwrap();
+        tokio::select! {
+            () = self.proxy.called() => {}
+            () = tokio::time::sleep(Duration::from_secs(60)) => {
+                let _ = child.kill();
+                panic!("{args:?} never got to {way:?} {at}: {:?}", child.wait_with_output());
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        self.proxy.arm(None);
+        self.proxy.end().await;
+        let real = self.real(action).await;
+        let journal = Journal::in_dir(&home.path().join(".local/state/pgmoat"));
+        let entries = journal.read().unwrap().entries;
+        let [entry] = entries.as_slice() else {
+            panic!("one intent is written down before anything is begun: {entries:?}")
+        };
+        assert_eq!(entry.state(), State::Unsettled, "nobody wrote its end");
+        let system = entry.plan.target.system_identifier.as_deref();
+        let found = settle(&self.target, &journal, system, &self.database).await.unwrap();
+        let claim = match found.as_slice() {
+            [(_, Ending::Committed { .. })] => Claim::FoundCommitted,
+            [(_, Ending::NotCommitted { .. })] => Claim::Nothing,
+            other => panic!("{other:?}"),
+        };
+        let name = self.recipes[action].name;
         report.trials += 1;
         report.broken += 1;
-        if let Outcome::Unknown { why, .. } = &outcome {
-            *report.whys.entry(why.clone()).or_default() += 1;
+        *report.actions.entry(name).or_default() += 1;
+        report.count(claim, real, || format!("{name}, killed at {way:?} {at}: claimed {claim:?}, is {real:?}"));
+        let after = journal.read().unwrap();
+        assert!(!after.entries[0].is_open() && after.damaged == 0 && after.broken_chain.is_none());
+    }
+}
+
+/// The program, with nothing of this environment but where to find programs.
+pub fn console(program: &Path, home: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(args).env_clear().env("HOME", home).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for name in ["PATH", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
         }
-        let name = self.actions[action].name;
-        report.count(claim, real, || {
-            format!("{name}, crash at {way:?} {at}: claimed {claim:?}, is {real:?} ({outcome:?})")
-        });
     }
+    command
 }
 
-/// Every `step`-th of the cuts of every action, over several workers at once.
-pub async fn cuts(worlds: &[Arc<World>], most: usize) -> Report {
-    let mut cases: Vec<(usize, Fault)> = Vec::new();
-    for action in 0..worlds[0].actions.len() {
-        let points = worlds[0].points(action).await;
-        let all = points.boundaries.iter().chain(&points.commit);
-        cases.extend(
-            all.flat_map(|(way, at)| [How::Fin, How::Rst].map(|how| (action, Fault { way: *way, at: *at, how }))),
-        );
-    }
-    let step = (cases.len() / most).max(1);
-    // A step that is prime to the number of ways keeps both ways in.
-    let step = if step.is_multiple_of(2) { step + 1 } else { step };
-    let cases: Arc<Vec<(usize, Fault)>> = Arc::new(cases.into_iter().step_by(step).collect());
-    each(worlds, cases, ApplyOptions::default()).await
+/// How a line fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Cut,
+    Hole,
 }
 
-/// Black holes at up to `each` boundaries of every action.
-pub async fn holes(worlds: &[Arc<World>], of_each: usize) -> Report {
-    let mut cases = Vec::new();
-    for action in 0..worlds[0].actions.len() {
-        let points = worlds[0].points(action).await;
-        let mut places = points.boundaries;
-        let half = of_each / 2;
-        // Half of them around COMMIT, the rest anywhere.
-        let late = points.commit.len().saturating_sub(40);
-        let tail: Vec<(Way, usize)> = points.commit[late..].to_vec();
-        let pick = |list: &[(Way, usize)], n: usize| -> Vec<(Way, usize)> {
-            let step = (list.len() / n.max(1)).max(1);
-            list.iter().copied().step_by(step).take(n).collect()
-        };
-        places = [pick(&places, of_each - half), pick(&tail, half)].concat();
-        cases.extend(places.into_iter().map(|(way, at)| (action, Fault { way, at, how: How::Hole })));
-    }
+/// Some trials of one action.
+#[derive(Debug, Clone, Copy)]
+struct Task {
+    action: usize,
+    count: usize,
+    seed: u64,
+}
+
+/// What a run says while it runs: the action and what its trials showed.
+pub type Say<'a> = &'a (dyn Fn(&str, &Report) + Sync);
+
+/// At least `most` cuts that came in time, alike of every action, at random ends of messages and bytes around COMMIT.
+pub async fn cuts(worlds: Vec<World>, most: usize, seed: u64, say: Say<'_>) -> (Vec<World>, Report) {
+    let actions = worlds[0].all();
+    let of_each = most.div_ceil(actions.len());
+    spread(worlds, &actions, of_each, seed, Kind::Cut, &ApplyOptions::default(), say).await
+}
+
+/// Black holes at `of_each` places of each of these actions.
+pub async fn holes(
+    worlds: Vec<World>,
+    actions: &[usize],
+    of_each: usize,
+    seed: u64,
+    say: Say<'_>,
+) -> (Vec<World>, Report) {
     let second = Duration::from_secs(1);
     let options =
         ApplyOptions { answer: second, commit: second, resolve: Duration::from_secs(20), ..ApplyOptions::default() };
-    each(worlds, Arc::new(cases), options).await
+    spread(worlds, actions, of_each, seed, Kind::Hole, &options, say).await
 }
 
-async fn each(worlds: &[Arc<World>], cases: Arc<Vec<(usize, Fault)>>, options: ApplyOptions) -> Report {
-    let next = Arc::new(AtomicUsize::new(0));
-    let tasks: Vec<_> = worlds
-        .iter()
-        .map(|world| {
-            let (world, cases, next, options) = (world.clone(), cases.clone(), next.clone(), options.clone());
+async fn spread(
+    worlds: Vec<World>,
+    actions: &[usize],
+    of_each: usize,
+    seed: u64,
+    kind: Kind,
+    options: &ApplyOptions,
+    say: Say<'_>,
+) -> (Vec<World>, Report) {
+    // Trials of one task at most: then somebody else may help.
+    let most = if kind == Kind::Hole { 6 } else { 40 };
+    let mut tasks = VecDeque::new();
+    for action in actions {
+        for piece in 0..of_each.div_ceil(most) {
+            let count = most.min(of_each - piece * most);
+            let seed = seed * 1_000_003 + (*action as u64) * 1_009 + piece as u64;
+            tasks.push_back(Task { action: *action, count, seed });
+        }
+    }
+    let open: BTreeMap<usize, usize> = actions.iter().map(|a| (*a, of_each.div_ceil(most))).collect();
+    let names = worlds[0].names();
+    let tasks = Arc::new(Mutex::new(tasks));
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let workers: Vec<_> = worlds
+        .into_iter()
+        .map(|mut world| {
+            let (tasks, options, tell) = (tasks.clone(), options.clone(), tell.clone());
             tokio::spawn(async move {
-                let mut report = Report::default();
-                while let Some((action, fault)) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    world.trial(*action, *fault, &options, &mut report).await;
+                loop {
+                    let Some(task) = tasks.lock().unwrap().pop_front() else { break };
+                    let mut report = Report::default();
+                    let mut chance = StdRng::seed_from_u64(task.seed);
+                    let prepared = world.prepare(task.action).await;
+                    while report.broken < task.count && report.trials < task.count * 2 {
+                        let fault = fault(&prepared.points, kind, &mut chance);
+                        world.trial(task.action, fault, &options, &mut report).await;
+                    }
+                    let _ = tell.send((task.action, report));
                 }
-                report
+                world
             })
         })
         .collect();
-    let mut report = Report::default();
-    for task in tasks {
-        report.add(task.await.unwrap());
+    drop(tell);
+    let (mut total, mut open) = (Report::default(), open);
+    let mut by_action: BTreeMap<usize, Report> = BTreeMap::new();
+    while let Some((action, report)) = told.recv().await {
+        let of = by_action.entry(action).or_default();
+        of.add(report.clone());
+        total.add(report);
+        let left = open.get_mut(&action).unwrap();
+        *left -= 1;
+        if *left == 0 {
+            say(names[action], of);
+        }
     }
-    report
+    let mut back = Vec::new();
+    for worker in workers {
+        back.push(worker.await.unwrap());
+    }
+    (back, total)
 }
 
-/// Crashes around COMMIT, `count` of them; the cluster is the worker's own.
-pub async fn crashes(world: &mut World, count: usize) -> Report {
-    let places = places(world).await;
-    let mut report = Report::default();
-    let mut at = 0;
-    while report.trials < count {
-        let (action, way, byte) = places[at % places.len()];
-        at += 7;
-        world.crash(None, action, way, byte, &mut report).await;
+/// Half of them anywhere at the end of a message, or a byte beside it; half of them where COMMIT is on its way.
+fn fault(points: &Points, kind: Kind, chance: &mut StdRng) -> Fault {
+    let commit = points.commit.as_slice();
+    // Only what lies close to it decides: a black hole takes its time.
+    let commit = if kind == Kind::Hole { &commit[commit.len().saturating_sub(40)..] } else { commit };
+    let list = if chance.random_bool(0.5) { points.boundaries.as_slice() } else { commit };
+    let (way, at) = list[chance.random_range(0..list.len())];
+    let how = match kind {
+        Kind::Hole => How::Hole,
+        Kind::Cut if chance.random_bool(0.5) => How::Fin,
+        Kind::Cut => How::Rst,
+    };
+    Fault { way, at, how }
+}
+
+/// Crashes around COMMIT, at least `count` of them, alike of each of these actions; the cluster is the worker's own.
+pub async fn crashes(world: &mut World, actions: &[usize], count: usize, seed: u64, say: Say<'_>) -> Report {
+    let mut total = Report::default();
+    let mut chance = StdRng::seed_from_u64(seed);
+    for (i, action) in actions.iter().enumerate() {
+        let of_each = share(count, actions.len(), i);
+        let places = places(world, *action).await;
+        let mut report = Report::default();
+        for _ in 0..of_each {
+            let (way, at) = places[chance.random_range(0..places.len())];
+            world.crash(None, *action, way, at, &mut report).await;
+        }
+        say(world.recipes[*action].name, &report);
+        total.add(report);
     }
-    report
+    total
 }
 
 /// The server is stopped at once (`immediate`) around COMMIT and at other steps, `count` times, and started again.
-pub async fn stops(cluster: &mut Cluster, world: &mut World, count: usize) -> Report {
-    let mut places = places(world).await;
-    for action in 0..world.actions.len() {
-        let points = world.points(action).await;
-        let some = points.boundaries.len().div_ceil(8).max(1);
-        places.extend(points.boundaries.iter().step_by(some).map(|(way, at)| (action, *way, *at)));
+pub async fn stops(
+    cluster: &mut Cluster,
+    world: &mut World,
+    actions: &[usize],
+    count: usize,
+    seed: u64,
+    say: Say<'_>,
+) -> Report {
+    let mut total = Report::default();
+    let mut chance = StdRng::seed_from_u64(seed);
+    for (i, action) in actions.iter().enumerate() {
+        let mut places = places(world, *action).await;
+        let ends = world.prepare(*action).await.points.boundaries.clone();
+        places.extend((0..8).map(|_| ends[chance.random_range(0..ends.len())]));
+        let mut report = Report::default();
+        for _ in 0..share(count, actions.len(), i) {
+            let (way, at) = places[chance.random_range(0..places.len())];
+            world.crash(Some((cluster, StopMode::Immediate)), *action, way, at, &mut report).await;
+        }
+        say(world.recipes[*action].name, &report);
+        total.add(report);
     }
-    let mut report = Report::default();
-    let mut at = 5;
-    while report.trials < count {
-        let (action, way, byte) = places[at % places.len()];
-        at += 11;
-        world.crash(Some((cluster, StopMode::Immediate)), action, way, byte, &mut report).await;
-    }
-    report
+    total
 }
 
-/// What lies between COMMIT's way there and its answer's way back decides.
-async fn places(world: &World) -> Vec<(usize, Way, usize)> {
-    let mut places = Vec::new();
-    for action in 0..world.actions.len() {
-        let points = world.points(action).await;
-        // The last bytes of both.
-        let of = |way: Way, n: usize| -> Vec<(usize, Way, usize)> {
-            let list: Vec<usize> = points.commit.iter().filter(|(w, _)| *w == way).map(|(_, at)| *at).collect();
-            list.iter().rev().take(n).map(|at| (action, way, *at)).collect()
+/// The program is killed at `of_each` ends of messages of each of these actions, the last time around COMMIT.
+pub async fn kills(
+    world: &mut World,
+    program: &Path,
+    actions: &[usize],
+    of_each: usize,
+    seed: u64,
+    say: Say<'_>,
+) -> Report {
+    let mut total = Report::default();
+    let mut chance = StdRng::seed_from_u64(seed);
+    for action in actions {
+        let (ends, late) = {
+            let of = world.prepare(*action).await;
+            (of.points.boundaries.clone(), places(world, *action).await)
         };
-        places.extend(of(Way::Up, 12));
-        places.extend(of(Way::Down, 12));
+        let mut report = Report::default();
+        for i in 0..of_each {
+            let list = if i + 1 == of_each { &late } else { &ends };
+            let (way, at) = list[chance.random_range(0..list.len())];
+            world.kill(program, *action, way, at, &mut report).await;
+        }
+        say(world.recipes[*action].name, &report);
+        total.add(report);
     }
-    places
+    total
+}
+
+/// The `i`-th of `of` shares of `count`.
+fn share(count: usize, of: usize, i: usize) -> usize {
+    count / of + usize::from(i < count % of)
+}
+
+/// What lies between COMMIT's way there and its answer's way back decides: the last bytes of both.
+async fn places(world: &mut World, action: usize) -> Vec<(Way, usize)> {
+    let of = world.prepare(action).await;
+    let last = |way: Way| {
+        let list: Vec<_> = of.points.commit.iter().filter(|(w, _)| *w == way).copied().collect();
+        list[list.len().saturating_sub(12)..].to_vec()
+    };
+    [last(Way::Up), last(Way::Down)].concat()
 }

@@ -47,6 +47,8 @@ pub struct Fault {
 #[derive(Default)]
 struct State {
     fault: Option<Fault>,
+    /// What marks the acting connection; `None`: the beginning of an action.
+    mark: Option<&'static [u8]>,
     /// The pieces that passed on the acting connection.
     passed: Vec<(Way, Vec<u8>)>,
     /// The backend of the acting connection.
@@ -115,6 +117,12 @@ impl Proxy {
         self.hit.store(false, Ordering::SeqCst);
     }
 
+    /// As [`Proxy::arm`], for the connection on which these bytes are sent; counted from there.
+    pub fn arm_at(&self, mark: &'static [u8], fault: Option<Fault>) {
+        *self.lock() = State { fault, mark: Some(mark), ..State::default() };
+        self.hit.store(false, Ordering::SeqCst);
+    }
+
     pub fn passed(&self) -> Vec<(Way, Vec<u8>)> {
         self.lock().passed.clone()
     }
@@ -167,10 +175,11 @@ impl Line {
             if way == Way::Down && login.len() < 4096 {
                 login.extend_from_slice(bytes);
             }
-            if way == Way::Up && !acting && bytes.windows(MARK.len()).any(|w| w == MARK) {
-                // Only the first one after arming.
+            if way == Way::Up && !acting {
                 let mut state = self.state.lock().unwrap();
-                acting = state.pid.is_none();
+                let mark = state.mark.unwrap_or(MARK);
+                // Only the first one after arming.
+                acting = state.pid.is_none() && bytes.windows(mark.len()).any(|w| w == mark);
                 if acting {
                     state.pid = Some(backend_pid(&login));
                 }
