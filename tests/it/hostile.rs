@@ -565,7 +565,7 @@ fn what_the_server_says_at_length_acts_nowhere() {
         // The same in the console: the words of a refusal on a screen.
         let mut console = Start::new(home, &[&url, "--policy", &policy]).run();
         console.shows("PRIMARY");
-        console.press("9", "not committed");
+        console.press("9", "not done");
         console.send(&format!("{ENTER}{}", "\x1b[6~".repeat(5)));
         console.send(&format!("{ESC}{ESC}q"));
         assert_eq!(console.ends(PATIENCE), 0);

@@ -723,8 +723,10 @@ fn no_form_preview_or_list_of_the_console_writes_what_acts() {
         let mut console = Start::new(home, &["-c", &config]).size(130, 45).run();
         console.shows("PRIMARY");
         // One instance, chosen from the list by a name that is typed.
-        console.press("i", "first");
-        console.press(&format!("first{ENTER}"), "only \\u{1b}[2Jfirst");
+        console.press("i", "second");
+        console.press(&format!("second{ENTER}"), "only \\u{202e}second");
+        console.press("i", "all instances");
+        console.send(&format!("all instances{ENTER}"));
         console.press("9", "committed");
         for keys in ["l", "l", "\x1b[6~"] {
             console.send(keys);

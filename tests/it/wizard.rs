@@ -202,57 +202,6 @@ fn the_demo_s_mess_becomes_clean_or_is_left_with_a_reason() {
 }
 
 #[test]
-fn tables_in_public_are_found_still_after_the_set_up() {
-    let shared = shared(cluster::newest()).unwrap();
-    let database = runtime().block_on(shared.database("wizard_grown"));
-    let moat = Moat::new();
-    let home = moat.home.path();
-    let admin = runtime().block_on(connect(shared.cluster(), SUPERUSER, &database));
-    let grown = "create role wizgrown_app login password 'w'; grant create on schema public to wizgrown_app;
-        set role wizgrown_app; create table orders (id int primary key); create table items (id int);
-        create table alembic_version (version_num varchar(32) primary key);
-        insert into alembic_version values ('aaa111'), ('bbb222')";
-    runtime().block_on(admin.batch_execute(grown)).unwrap();
-    let mut console = Start::new(home, &["init", &shared.cluster().tcp_url(SUPERUSER, &database)]).run();
-    console.shows("How careful should pgmoat be here?");
-    console.press(ENTER, "This is what is there.");
-    console.press(ENTER, "Which services share this database?");
-    console.press("a", "What is the new service called?");
-    console.press("wizgrown", "wizgrown_app");
-    console.press(ENTER, "they stay there");
-    console.press(ENTER, "Who may do what in whose schema?");
-    console.press(ENTER, "be settled by a plan");
-    console.shows("pgmoat isolate");
-    answer(&mut console, ENTER, "be settled by a plan", SHALL);
-    to_the_end(&mut console);
-    console.shows("left for now");
-    console.shows("finds its tables where they were");
-    assert!(!console.text().contains("and it holds."), "{}", console.text());
-    // the application goes on with its default path
-    let port = shared.cluster().port();
-    let url = format!("postgresql://wizgrown_app:w@127.0.0.1:{port}/{database}");
-    runtime().block_on(async {
-        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-        tokio::spawn(connection);
-        client.batch_execute("select * from orders, items; create table more (id int)").await.unwrap();
-    });
-    // the password was in the connection string alone: it is asked for again, unless p writes it down
-    console.shows("p adds it to ~/.pgpass");
-    console.press("p", "only you can read it");
-    let line = std::fs::read_to_string(home.join(".pgpass")).unwrap();
-    assert!(line.starts_with(&format!("127.0.0.1:{port}:{database}:{SUPERUSER}:")), "another line");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::metadata(home.join(".pgpass")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o077, 0, "{mode:o}");
-    }
-    assert_eq!(check(&moat).exits(0).err, "");
-    console.send("q");
-    assert_eq!(console.ends(PATIENCE), 0);
-}
-
-#[test]
 fn a_set_up_that_was_cut_goes_on_where_it_was() {
     let shared = shared(cluster::newest()).unwrap();
     let database = runtime().block_on(shared.database("wizard_cut"));
