@@ -234,7 +234,7 @@ impl World {
                 while begun.elapsed() < look {
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                let share = (console.cpu() - cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
+                let share = console.cpu().saturating_sub(cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
                 busy = format!(", {:.1} % of a processor while nobody read", share * 100.0);
                 assert!(share < BUSY, "{what}: {share} of a processor");
                 let begun = Instant::now();
@@ -269,9 +269,9 @@ impl World {
         for how in ["Ctrl-Z", "SIGTSTP"] {
             let what = format!("{doing:?}, {how}");
             if how == "Ctrl-Z" {
-                console.send(CTRL_Z)
+                console.send(CTRL_Z);
             } else {
-                console.signal(Signal::TSTP)
+                console.signal(Signal::TSTP);
             }
             let begun = Instant::now();
             let stat = format!("/proc/{}/stat", console.pid.as_raw_nonzero());

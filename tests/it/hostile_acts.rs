@@ -401,7 +401,7 @@ async fn sessions(place: &Place, names: &[String]) {
     assert!(told.iter().all(|t| *t == Told::Ended), "{told:?}");
     for (_, client, sleeps) in running {
         let error = sleeps.await.unwrap().unwrap_err();
-        assert_eq!(error.code().map(|c| c.code()), Some("57014"), "{error:?}");
+        assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("57014"), "{error:?}");
         assert!(client.batch_execute("select 1").await.is_err(), "it is over");
     }
 }
@@ -631,14 +631,14 @@ fn a_set_up_and_what_is_found_print_nothing_that_acts() {
         let text = |name: &str| serde_json::to_string(name).unwrap();
         let mut compose = "services:\n".to_owned();
         for (i, name) in names.iter().enumerate() {
-            compose.push_str(&format!(
+            compose.extend([format!(
                 "  {}:\n    image: {}\n    environment:\n      {}: {}\n      DATABASE_URL: {}\n      POSTGRES_PASSWORD: \"$\"\n",
                 text(&format!("{name}{i}")),
                 text(&format!("postgres:{name}")),
                 text(name),
                 text(name),
                 text(&format!("postgresql://{name}:x@db/{name}?options=-csearch_path={name}")),
-            ));
+            )]);
         }
         place.moat.file("compose.yaml", &compose);
         place.moat.file(".env", "X=\u{1b}[2J\u{202e}\nDATABASE_URL=postgresql://\u{1b}[2J@/\u{9b}x\n");

@@ -18,7 +18,7 @@ use crate::{
     cli::{Moat, Ran},
     read::runtime,
     support::{
-        cluster::{self, connect, shared},
+        cluster::{self, shared},
         terminal::{CTRL_C, DOWN, ENTER, ESC, PATIENCE, Start, Terminal},
     },
 };

@@ -73,23 +73,23 @@ pub fn ground(n: &str, actor: Option<&str>) -> String {
          create schema te; create table te.t (id int, tenant_id text);"
     );
     for schema in ["va", "vb", "wa", "wb"] {
-        sql += &format!("alter schema {schema} owner to {n}_owner;");
+        sql.extend([format!("alter schema {schema} owner to {n}_owner;")]);
     }
-    sql += &format!(
+    sql.extend([format!(
         "alter table va.alembic_version owner to {n}_owner; alter table wa.alembic_version owner to {n}_owner;"
-    );
+    )]);
     if let Some(actor) = actor {
-        sql += &format!(
+        sql.extend([format!(
             "alter role {actor} login createrole; grant {n}_pw to {actor} with admin option;
              grant create on database {n} to {actor};"
-        );
+        )]);
         for schema in ["s", "a", "b", "i", "au", "te"] {
-            sql += &format!("alter schema {schema} owner to {actor};");
+            sql.extend([format!("alter schema {schema} owner to {actor};")]);
         }
         for table in
             ["s.t", "s.u", "s.q", "a.moved", "i.beds", "i.plants", "i.other", "i.alembic_version", "au.t", "te.t"]
         {
-            sql += &format!("alter table {table} owner to {actor};");
+            sql.extend([format!("alter table {table} owner to {actor};")]);
         }
     }
     sql

@@ -66,8 +66,9 @@ struct Pages<'a> {
 
 impl Pages<'_> {
     fn add(&mut self, key: String, means: String, spelled: String) {
-        let known = self.entries.insert(key.clone(), Entry { means, spelled });
-        assert!(known.is_none(), "{key} is there twice");
+        let twice = self.entries.contains_key(&key);
+        assert!(!twice, "{key} is there twice");
+        self.entries.insert(key, Entry { means, spelled });
     }
 
     fn fact(&mut self, key: String, means: String) {
