@@ -147,7 +147,7 @@ impl Run<'_> {
         self.done("consoles killed", report, begun);
         let begun = Instant::now();
         for kind in [Signal::Cancel, Signal::Terminate] {
-            let report = signals(&world, kind, of_each * 2).await;
+            let report = signals(&world, kind, of_each).await;
             self.done("signals", report, begun);
         }
     }
