@@ -10,7 +10,7 @@ use super::{
 use crate::support::cluster;
 
 /// Over all majors; each is led through fifteen policies.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 16;
 /// Over all majors; each database is asked for six moves.
 const TOWNS: u64 = 5;
 
