@@ -147,6 +147,6 @@ fn nothing_of_ours_rests_in_a_transaction() {
          {REST_MS} ms, the longest for {longest:.0} ms",
         resting.len()
     );
-    assert!(looks > 100 && sessions >= looks / 2, "the console's sessions were not seen");
+    assert!(looks > 30 && sessions >= looks / 2, "the console's sessions were not seen");
     assert!(resting.is_empty(), "{resting:#?}");
 }
