@@ -30,6 +30,7 @@ use std::{
 };
 
 use futures_util::{future::join_all, stream::TryStreamExt};
+use tokio::sync::oneshot;
 use tokio_postgres::{
     Client, Row,
     types::{ToSql, Type},
@@ -210,7 +211,8 @@ pub(crate) async fn unit(
 }
 
 /// As [`unit()`], except that every row is handed on as it arrives, with the position of its statement, and dropped: for
-/// answers that would be large as a whole. Rows come in the order of the statements.
+/// answers that would be large as a whole. Rows come in the order of the statements: each waits until the one before it
+/// is through, since the connection fills what two of them read from while one round of polling goes on.
 ///
 /// # Errors
 /// The first failure, of the server or of `take`; the transaction is rolled back.
@@ -230,14 +232,24 @@ pub(crate) async fn unit_each(
     if !opening.inside {
         pending.push(Box::pin(settings("", "the settings of the transaction")));
     }
+    let (first, mut turn) = oneshot::channel();
+    // Nobody waits before the first.
+    let _ = first.send(());
     for (at, statement) in statements.iter().enumerate() {
+        let (done, next) = oneshot::channel();
+        let mine = std::mem::replace(&mut turn, next);
         pending.push(Box::pin(async move {
             let failed = |e| ServerError::from_driver(statement.what, &e);
             let params = statement.params.iter().map(Param::value);
             let mut rows = pin!(client.query_typed_raw(statement.sql, params).await.map_err(failed)?);
+            if mine.await.is_err() {
+                // The one before has failed, and says so.
+                return Ok(());
+            }
             while let Some(row) = rows.try_next().await.map_err(failed)? {
                 (take.lock().unwrap_or_else(PoisonError::into_inner))(at, &row)?;
             }
+            let _ = done.send(());
             Ok(())
         }));
     }
