@@ -29,7 +29,10 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{future::join_all, stream::TryStreamExt};
+use futures_util::{
+    future::join_all,
+    stream::{Stream, TryStreamExt},
+};
 use tokio::sync::oneshot;
 use tokio_postgres::{
     Client, Row,
@@ -222,7 +225,6 @@ pub(crate) async fn unit_each(
     statements: &[Statement],
     take: impl FnMut(usize, &Row) -> Result<(), ServerError> + Send,
 ) -> Result<(), ServerError> {
-    type Ending<'a> = Pin<Box<dyn Future<Output = Result<(), ServerError>> + Send + 'a>>;
     let settings = |text: &'static str, what: &'static str| async move {
         let text = if text.is_empty() { &opening.text } else { text };
         client.batch_execute(text).await.map_err(|e| ServerError::from_driver(what, &e))
@@ -232,32 +234,51 @@ pub(crate) async fn unit_each(
     if !opening.inside {
         pending.push(Box::pin(settings("", "the settings of the transaction")));
     }
+    let asked = statements.iter().map(|statement| async move {
+        let failed = |e| ServerError::from_driver(statement.what, &e);
+        let params = statement.params.iter().map(Param::value);
+        Ok(client.query_typed_raw(statement.sql, params).await.map_err(failed)?.map_err(failed))
+    });
+    pending.extend(in_turn(asked, take));
+    if !opening.inside {
+        pending.push(Box::pin(settings("commit", "the end of the transaction")));
+    }
+    debug_assert!(pending.len() <= 30, "statements of one unit must be sent in their order");
+    join_all(pending).await.into_iter().collect()
+}
+
+type Ending<'a> = Pin<Box<dyn Future<Output = Result<(), ServerError>> + Send + 'a>>;
+
+/// Asks for all at once, and hands on what each gives, with its position, when the one before it is through. Who failed
+/// says so; those behind it give nothing.
+fn in_turn<'a, T, S, A>(
+    asked: impl Iterator<Item = A>,
+    take: &'a Mutex<impl FnMut(usize, &T) -> Result<(), ServerError> + Send>,
+) -> Vec<Ending<'a>>
+where
+    T: Send + 'a,
+    S: Stream<Item = Result<T, ServerError>> + Send + 'a,
+    A: Future<Output = Result<S, ServerError>> + Send + 'a,
+{
     let (first, mut turn) = oneshot::channel();
-    // Nobody waits before the first.
     let _ = first.send(());
-    for (at, statement) in statements.iter().enumerate() {
+    let mut all: Vec<Ending<'a>> = Vec::new();
+    for (at, asked) in asked.enumerate() {
         let (done, next) = oneshot::channel();
         let mine = std::mem::replace(&mut turn, next);
-        pending.push(Box::pin(async move {
-            let failed = |e| ServerError::from_driver(statement.what, &e);
-            let params = statement.params.iter().map(Param::value);
-            let mut rows = pin!(client.query_typed_raw(statement.sql, params).await.map_err(failed)?);
+        all.push(Box::pin(async move {
+            let mut rows = pin!(asked.await?);
             if mine.await.is_err() {
-                // The one before has failed, and says so.
                 return Ok(());
             }
-            while let Some(row) = rows.try_next().await.map_err(failed)? {
+            while let Some(row) = rows.try_next().await? {
                 (take.lock().unwrap_or_else(PoisonError::into_inner))(at, &row)?;
             }
             let _ = done.send(());
             Ok(())
         }));
     }
-    if !opening.inside {
-        pending.push(Box::pin(settings("commit", "the end of the transaction")));
-    }
-    debug_assert!(pending.len() <= 30, "statements of one unit must be sent in their order");
-    join_all(pending).await.into_iter().collect()
+    all
 }
 
 /// `join_all` polls up to thirty futures from first to last; beyond that its order is its own affair.
@@ -285,7 +306,66 @@ fn with_acls(template: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::stream::{self, StreamExt};
+    use tokio::sync::mpsc;
+
     use super::*;
+
+    type Answer = Result<&'static str, ServerError>;
+
+    /// Two statements that are asked, and where their answers are put.
+    fn two() -> (mpsc::UnboundedSender<Answer>, mpsc::UnboundedSender<Answer>, Vec<impl Future<Output = Asked> + Send>)
+    {
+        let (first, one) = mpsc::unbounded_channel();
+        let (second, two) = mpsc::unbounded_channel();
+        let answers = |from: mpsc::UnboundedReceiver<Answer>| {
+            stream::unfold(from, |mut from| async move { from.recv().await.map(|answer| (answer, from)) }).boxed()
+        };
+        (first, second, [one, two].map(|from| std::future::ready(Ok(answers(from)))).into())
+    }
+
+    type Asked = Result<stream::BoxStream<'static, Answer>, ServerError>;
+
+    /// The answers of the second are there before those of the first, as it happens when this side is kept waiting.
+    #[tokio::test]
+    async fn rows_come_in_the_order_of_the_statements() {
+        let taken = Mutex::new(Vec::new());
+        let take = Mutex::new(|at: usize, row: &&'static str| {
+            taken.lock().unwrap().push((at, *row));
+            Ok(())
+        });
+        let (first, second, asked) = two();
+        let all = join_all(in_turn(asked.into_iter(), &take));
+        let answers = async {
+            second.send(Ok("second")).unwrap();
+            drop(second);
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+            first.send(Ok("first")).unwrap();
+            drop(first);
+        };
+        let (ended, ()) = tokio::join!(all, answers);
+        assert!(ended.iter().all(Result::is_ok));
+        assert_eq!(*taken.lock().unwrap(), [(0, "first"), (1, "second")]);
+    }
+
+    /// A failure is told once, and nothing that came behind it is used.
+    #[tokio::test]
+    async fn behind_a_failure_nothing_is_handed_on() {
+        let taken = Mutex::new(0);
+        let take = Mutex::new(|_: usize, _: &&'static str| {
+            *taken.lock().unwrap() += 1;
+            Ok(())
+        });
+        let (first, second, asked) = two();
+        first.send(Err(ServerError::Deadline { what: "the first", after: Duration::from_secs(1) })).unwrap();
+        second.send(Ok("second")).unwrap();
+        drop((first, second));
+        let ended = join_all(in_turn(asked.into_iter(), &take)).await;
+        assert!(ended[0].is_err() && ended[1].is_ok());
+        assert_eq!(*taken.lock().unwrap(), 0);
+    }
 
     #[test]
     fn acls_are_spelled_out() {
