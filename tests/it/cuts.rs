@@ -127,14 +127,11 @@ fn a_role_that_sees_little_is_never_told_wrong() {
         held(&report, &format!("cuts of {} actions, as an ordinary role", all.len()));
         assert!(all.len() >= 9 && report.actions.len() == all.len(), "{:?}", report.actions);
         assert_eq!(report.unknown(), 0, "without a crash everything is found out");
-        // Crashes as such a role are for the long run: `--example faults`.
-        if std::env::var_os("PGMOAT_TEST_LONG").is_some() {
-            let mut world = list.remove(0);
-            drop(list);
-            let some = world.some(&[actions::RIGHTS, actions::MOVE, actions::PASSWORD]);
-            let report = faulty::crashes(&mut world, &some, 6, 5, &quietly).await;
-            held(&report, "crashes, as an ordinary role");
-        }
+        let mut world = list.remove(0);
+        drop(list);
+        let some = world.some(&[actions::RIGHTS, actions::MOVE, actions::PASSWORD]);
+        let report = faulty::crashes(&mut world, &some, 6, 5, &quietly).await;
+        held(&report, "crashes, as an ordinary role");
     });
 }
 

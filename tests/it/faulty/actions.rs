@@ -226,6 +226,7 @@ pub fn actions(n: &str, owner: &str, ordinary: bool, extension: Option<&str>) ->
             format!(
                 "do $$ begin if to_regclass('iso.plants') is not null then alter table iso.plants set schema i; end if;
                    if to_regclass('iso.beds') is not null then alter table iso.beds set schema i; end if;
+                   if to_regclass('iso.other') is not null then alter table iso.other set schema i; end if;
                    alter table i.plants owner to {owner}; alter table i.beds owner to {owner};
                    drop schema if exists iso cascade;
                    insert into i.alembic_version values ('g1') on conflict do nothing;
