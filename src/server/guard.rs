@@ -145,6 +145,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
 
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_flush(cx)
     }
@@ -329,6 +341,20 @@ impl Hello {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A handshake's records go out together: see [`Socket`](super::super::socket::Socket).
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn records_are_sent_in_one_write() {
+        use tokio::io::AsyncWriteExt as _;
+
+        let (ours, _theirs) = tokio::net::UnixStream::pair().unwrap();
+        let socket = super::super::socket::Socket::Unix(ours);
+        let mut guard = Guard::handshake(socket, SharedSeen::default());
+        let records = [&b"certificate"[..], b"key", b"finished"].map(io::IoSlice::new);
+        assert!(guard.is_write_vectored());
+        assert_eq!(guard.write_vectored(&records).await.unwrap(), 22);
+    }
 
     const FREE: AuthRules = AuthRules { clear_password: true, require: None };
 
