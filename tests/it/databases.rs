@@ -52,8 +52,8 @@ fn another_database_is_opened_from_the_console_and_acted_on() {
 
     // What is done now is done there.
     console.press("c", "Create a schema");
-    console.send("dbs_made");
-    console.shows("dbs_made_app");
+    // What came before the form was drawn is dropped, all of it.
+    insist(&mut console, "dbs_made", "dbs_made_app");
     insist(&mut console, ENTER, "Who gains and loses");
     insist(&mut console, ENTER, "any other key");
     insist(&mut console, "y", "Done and committed");
