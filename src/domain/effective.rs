@@ -222,34 +222,58 @@ pub struct Matrix {
     pub closure: Closure,
     pub index: Index,
     pub version_num: u32,
-    by_schema: Vec<SchemaGroups>,
+    relations: BySchema,
+    routines: BySchema,
+    types: BySchema,
     read_all: Option<usize>,
     write_all: Option<usize>,
     maintain: Option<usize>,
 }
 
-#[derive(Debug, Default, Clone)]
-struct SchemaGroups {
-    relations: Vec<u32>,
-    routines: Vec<u32>,
-    types: Vec<u32>,
+/// Positions of groups, schema by schema, in their order.
+#[derive(Debug, Default)]
+struct BySchema {
+    /// For each schema where its positions end.
+    ends: Vec<u32>,
+    groups: Vec<u32>,
+}
+
+impl BySchema {
+    fn new(groups: &[Group], schemas: usize, index: &Index) -> BySchema {
+        let of: Vec<Option<usize>> = groups.iter().map(|g| index.schema(g.schema)).collect();
+        let mut next = vec![0; schemas];
+        for schema in of.iter().flatten() {
+            if let Some(count) = next.get_mut(*schema) {
+                *count += 1;
+            }
+        }
+        let mut end = 0;
+        for count in &mut next {
+            end += std::mem::replace(count, end);
+        }
+        let mut sorted = vec![0; end as usize];
+        for (i, schema) in of.iter().enumerate() {
+            let Some(next) = schema.and_then(|s| next.get_mut(s)) else { continue };
+            if let Some(place) = sorted.get_mut(*next as usize) {
+                *place = i as u32;
+            }
+            *next += 1;
+        }
+        BySchema { ends: next, groups: sorted }
+    }
+
+    fn of(&self, schema: usize) -> &[u32] {
+        let begin = schema.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied());
+        let range = begin.zip(self.ends.get(schema).copied());
+        range.and_then(|(begin, end)| self.groups.get(begin as usize..end as usize)).unwrap_or_default()
+    }
 }
 
 impl Matrix {
     #[must_use]
     pub fn new(catalog: &Catalog, server: &Server) -> Matrix {
         let index = Index::new(catalog);
-        let mut by_schema = vec![SchemaGroups::default(); catalog.schemas.len()];
-        let mut sort = |groups: &[Group], pick: fn(&mut SchemaGroups) -> &mut Vec<u32>| {
-            for (i, group) in groups.iter().enumerate() {
-                if let Some(of) = index.schema(group.schema).and_then(|s| by_schema.get_mut(s)) {
-                    pick(of).push(i as u32);
-                }
-            }
-        };
-        sort(&catalog.relations, |g| &mut g.relations);
-        sort(&catalog.routines, |g| &mut g.routines);
-        sort(&catalog.types, |g| &mut g.types);
+        let sorted = |groups: &[Group]| BySchema::new(groups, catalog.schemas.len(), &index);
         let named = |name: &str| index.role_named(name);
         Matrix {
             closure: Closure::new(catalog, server.version_num),
@@ -257,25 +281,23 @@ impl Matrix {
             read_all: named("pg_read_all_data"),
             write_all: named("pg_write_all_data"),
             maintain: named("pg_maintain").filter(|_| server.version_num >= 170_000),
-            by_schema,
+            relations: sorted(&catalog.relations),
+            routines: sorted(&catalog.routines),
+            types: sorted(&catalog.types),
             index,
         }
     }
 
     /// Relations and routines of one schema, folded.
     pub fn groups<'a>(&'a self, catalog: &'a Catalog, schema: usize) -> impl Iterator<Item = &'a Group> {
-        let of = self.by_schema.get(schema);
-        let relations = of.map(|g| g.relations.as_slice()).unwrap_or_default().iter();
-        let routines = of.map(|g| g.routines.as_slice()).unwrap_or_default().iter();
-        relations
-            .filter_map(|i| catalog.relations.get(*i as usize))
-            .chain(routines.filter_map(|i| catalog.routines.get(*i as usize)))
+        let relations = self.relations.of(schema).iter().filter_map(|i| catalog.relations.get(*i as usize));
+        let routines = self.routines.of(schema).iter().filter_map(|i| catalog.routines.get(*i as usize));
+        relations.chain(routines)
     }
 
     /// Free-standing types of one schema, folded.
     pub fn types<'a>(&'a self, catalog: &'a Catalog, schema: usize) -> impl Iterator<Item = &'a Group> {
-        let of = self.by_schema.get(schema).map(|g| g.types.as_slice()).unwrap_or_default();
-        of.iter().filter_map(|i| catalog.types.get(*i as usize))
+        self.types.of(schema).iter().filter_map(|i| catalog.types.get(*i as usize))
     }
 
     fn inherits(&self, role: usize, group: Option<usize>) -> bool {

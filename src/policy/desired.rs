@@ -556,26 +556,31 @@ impl Builder<'_> {
         }
         let words = self.catalog.roles.len().div_ceil(64);
         let mut everywhere: BTreeMap<Rights, Vec<u64>> = BTreeMap::new();
+        let mut seen = vec![0; words];
         for member in edges.keys().copied() {
-            let mut seen = BTreeSet::from([member]);
+            seen.fill(0);
+            set(&mut seen, member);
+            let mut found = Vec::new();
             let mut open = vec![member];
             while let Some(at) = open.pop() {
                 for group in edges.get(&at).into_iter().flatten() {
-                    if seen.insert(*group) {
+                    if !get(&seen, *group) {
+                        set(&mut seen, *group);
+                        found.push(*group);
                         open.push(*group);
                     }
                 }
             }
-            seen.remove(&member);
+            found.sort_unstable();
             let mut predefined = Rights::NONE;
-            for group in &seen {
+            for group in &found {
                 set(self.out.members.entry(*group).or_insert_with(|| vec![0; words]), member);
                 predefined = predefined.union(self.predefined(*group));
             }
             if !predefined.is_empty() {
                 set(everywhere.entry(predefined).or_insert_with(|| vec![0; words]), member);
             }
-            self.out.groups.insert(member, seen.into_iter().collect());
+            self.out.groups.insert(member, found);
         }
         self.out.everywhere = everywhere.into_iter().collect();
     }

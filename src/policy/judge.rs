@@ -189,7 +189,7 @@ impl<'a> Judge<'a> {
         let others = self
             .judged_groups(schema)
             .chain(self.matrix.types(catalog, schema).filter(|g| !g.extension))
-            .filter(|g| !self.matrix.owns(Who::Role(role), g.owner) && !accepted.contains(&g.owner))
+            .filter(|g| !accepted.contains(&g.owner) && !self.matrix.owns(Who::Role(role), g.owner))
             .map(|g| g.count)
             .sum::<u32>();
         itself + others
@@ -293,11 +293,9 @@ impl<'a> Judge<'a> {
             tables |= group.kind.object_kind() == ObjectKind::Table;
             add(group.kind.object_kind(), group.owner, &group.acl);
         }
-        for name in ["pg_read_all_data", "pg_write_all_data", "pg_maintain"] {
-            let role = self.matrix.index.role_named(name);
-            if let Some(role) = role.filter(|_| name != "pg_maintain" || tables) {
-                or_into(out, closure.heirs(role));
-            }
+        let on_tables = self.matrix.predefined_grants(ObjectKind::Table).filter(|_| tables);
+        for (role, _) in self.matrix.predefined_grants(ObjectKind::Schema).chain(on_tables) {
+            or_into(out, closure.heirs(role));
         }
     }
 
@@ -348,8 +346,9 @@ impl<'a> Judge<'a> {
 
     /// Takes the roles out of `out` that have here no more than declared memberships allow.
     fn excuse_members(&self, desired: &Desired, schema: usize, out: &mut [u64]) {
+        let allowed: Vec<(Rights, &[u64])> = desired.allowed_to_members(schema).collect();
         let mut members = vec![0; out.len()];
-        for (_, bits) in desired.allowed_to_members(schema) {
+        for (_, bits) in &allowed {
             or_into(&mut members, bits);
         }
         members.iter_mut().zip(out.iter()).for_each(|(member, differs)| *member &= differs);
@@ -357,7 +356,9 @@ impl<'a> Judge<'a> {
             return;
         }
         let Some(of) = self.snapshot.catalog.schemas.get(schema) else { return };
-        let mut beyond = Beyond { desired, schema, seen: Vec::new(), excess: vec![0; out.len()], scratch: Vec::new() };
+        let mut beyond =
+            Beyond { allowed, members: &members, seen: Vec::new(), excess: vec![0; out.len()], scratch: Vec::new() };
+        let mut kinds: Vec<ObjectKind> = Vec::new();
         let mut add = |kind: ObjectKind, owner: Oid, acl: &Acl| {
             for entry in acl.in_force(kind, owner, self.matrix.version_num).entries().iter().filter(|e| !e.is_public())
             {
@@ -365,15 +366,19 @@ impl<'a> Judge<'a> {
                     beyond.add(kind, entry.privileges, group, self.matrix.closure.heirs(group));
                 }
             }
-            for (group, privileges) in self.matrix.predefined_grants(kind) {
-                beyond.add(kind, privileges, group, self.matrix.closure.heirs(group));
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+                for (group, privileges) in self.matrix.predefined_grants(kind) {
+                    beyond.add(kind, privileges, group, self.matrix.closure.heirs(group));
+                }
             }
         };
         add(ObjectKind::Schema, of.owner, &of.acl);
         for group in self.judged_groups(schema) {
             add(group.kind.object_kind(), group.owner, &group.acl);
         }
-        for ((word, member), excess) in out.iter_mut().zip(members).zip(beyond.excess) {
+        let excess = beyond.excess;
+        for ((word, member), excess) in out.iter_mut().zip(&members).zip(excess) {
             *word &= !member | excess;
         }
     }
@@ -411,8 +416,10 @@ impl<'a> Judge<'a> {
 
 /// Who holds more in a schema than declared memberships allow, gathered grant by grant.
 struct Beyond<'a> {
-    desired: &'a Desired,
-    schema: usize,
+    /// What declared memberships allow, and whom.
+    allowed: Vec<(Rights, &'a [u64])>,
+    /// Bits of the roles that are asked about.
+    members: &'a [u64],
     /// Grants that were looked at: kind, privileges, position of the grantee.
     seen: Vec<(ObjectKind, Privileges, usize)>,
     excess: Vec<u64>,
@@ -420,25 +427,28 @@ struct Beyond<'a> {
 }
 
 impl Beyond<'_> {
-    /// Adds those of `heirs` to whom some of these privileges are not allowed.
+    /// Adds those of `heirs`, if they are asked about, to whom some of these privileges are not allowed.
     fn add(&mut self, kind: ObjectKind, privileges: Privileges, group: usize, heirs: &[u64]) {
         if privileges.is_empty() || self.seen.contains(&(kind, privileges, group)) {
             return;
         }
         self.seen.push((kind, privileges, group));
+        if heirs.iter().zip(self.members).all(|(heir, member)| heir & member == 0) {
+            return;
+        }
         let mut open = privileges;
         while let Some(first) = open.iter().next() {
             // the privileges that the same memberships allow are looked at together
             let mut alike = open;
-            for (rights, _) in self.desired.allowed_to_members(self.schema) {
+            for (rights, _) in &self.allowed {
                 let allowed = rights.of(kind);
                 alike = if allowed.contains(first) { alike.and(allowed) } else { alike.minus(allowed) };
             }
             self.scratch.clear();
             self.scratch.extend_from_slice(heirs);
-            for (rights, bits) in self.desired.allowed_to_members(self.schema) {
+            for (rights, bits) in &self.allowed {
                 if rights.of(kind).contains(first) {
-                    self.scratch.iter_mut().zip(bits).for_each(|(word, bit)| *word &= !bit);
+                    self.scratch.iter_mut().zip(*bits).for_each(|(word, bit)| *word &= !bit);
                 }
             }
             or_into(&mut self.excess, &self.scratch);

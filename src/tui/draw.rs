@@ -2,7 +2,7 @@
 //! costs the same at any number of rows.
 
 use ratatui::{
-    buffer::Buffer,
+    buffer::{Buffer, Cell},
     layout::Rect,
     style::{Modifier, Style},
 };
@@ -19,9 +19,10 @@ use crate::{
 /// Paints a whole frame over `buffer`, which must have the frame's size; what does not fit is cut.
 pub fn draw(screen: &Screen, theme: &Theme, buffer: &mut Buffer) {
     let ground = theme.face(Face::Ground);
-    let area = buffer.area;
+    let mut blank = Cell::default();
+    blank.set_style(ground);
+    buffer.content.fill(blank);
     let mut painter = Painter { theme, buffer };
-    painter.clear(Area::new(area.x, area.y, area.width, area.height), ground);
     for part in &screen.parts {
         painter.part(part, ground);
     }

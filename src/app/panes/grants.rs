@@ -7,6 +7,7 @@
 //!  PUBLIC             create +1   ·              ·           ·
 //! ```
 //! Cells are counted when they come on screen and kept until the data changes: 2,500 roles x 2,000 schemas cost nothing.
+//! Roles that hold nothing of their own in a schema all have the same cell there, which is counted once.
 
 use std::{
     borrow::Cow,
@@ -15,7 +16,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Ctx, Enter, Entry, Pane, PaneSpec, Reach, RowId, SortKey, Story, Want};
+use super::{Ctx, Enter, Entry, Pane, PaneSpec, Reach, RowId, SortKey, Story, Want, fixable::Fixable};
 use crate::{
     app::{
         view::{Align, Column, Line, Span, Tone},
@@ -23,7 +24,7 @@ use crate::{
     },
     domain::{
         ObjectKind, Oid, Privileges,
-        closure::{ones, set},
+        closure::{get, ones, or_into, set},
         effective::Who,
         explain::{Subject, explain},
         snapshot::{Catalog, Object, Schema},
@@ -62,6 +63,14 @@ struct Below {
     loaded: bool,
 }
 
+/// What the roles without any right of their own in a schema have in common.
+struct Bare {
+    /// Bits of the other roles: with such a right, owners, superusers.
+    others: Vec<u64>,
+    /// The cell of all who are not among these, and for whom the policy declares nothing here.
+    line: Option<Line>,
+}
+
 /// Row, schema and width, and the lines for them.
 type Told = ((usize, usize, u16), Vec<Line>);
 
@@ -76,6 +85,10 @@ pub struct Grants {
     objects: Vec<ObjectRow>,
     /// Drawn cells by (row, schema column), until the data changes.
     drawn: RefCell<HashMap<(usize, usize), Line>>,
+    /// By instance and position of the schema, until the data changes.
+    bare: RefCell<HashMap<(usize, usize), Bare>>,
+    /// By instance, as long as its findings are the same.
+    fixable: RefCell<HashMap<usize, Arc<Fixable>>>,
     /// The lines about the selected cell, by row, schema and width, until another is selected or the data changes.
     told: RefCell<Option<Told>>,
 }
@@ -105,6 +118,21 @@ fn interesting(j: &Judgement) -> Vec<usize> {
     ones(&bits).filter(|i| catalog.roles.get(*i).is_some_and(|r| !r.is_platform())).collect()
 }
 
+/// Bits of the roles that are told apart in a schema: superusers, owners, and whoever has a right of its own.
+fn not_bare(j: &Judgement, schema: usize) -> Vec<u64> {
+    let catalog = &j.snapshot.catalog;
+    let closure = &j.matrix.closure;
+    let mut bits = closure.superusers().to_vec();
+    let owner = catalog.schemas.get(schema).and_then(|s| closure.position(s.owner));
+    if let Some(owner) = owner {
+        or_into(&mut bits, closure.heirs(owner));
+    }
+    for role in j.matrix.touched(catalog, schema) {
+        set(&mut bits, role);
+    }
+    bits
+}
+
 /// Places of the roles that the policy names: services in its order, then other declared roles in theirs.
 fn ranks(j: &Judgement) -> HashMap<&str, (usize, usize)> {
     let Some(policy) = &j.policy else { return HashMap::new() };
@@ -118,6 +146,27 @@ fn ranks(j: &Judgement) -> HashMap<&str, (usize, usize)> {
 }
 
 impl Grants {
+    /// A cell that was not drawn before.
+    fn cell(&self, j: &Judgement, instance: usize, who: Who, schema: usize) -> Line {
+        let count = || words::cell_of(j, who, schema, &j.judge().cell(who, schema));
+        let Who::Role(role) = who else { return count() };
+        if j.desired.as_ref().is_some_and(|d| d.want(role, schema).is_some()) {
+            return count();
+        }
+        let mut bare = self.bare.borrow_mut();
+        let bare = bare.entry((instance, schema)).or_insert_with(|| Bare { others: not_bare(j, schema), line: None });
+        if get(&bare.others, role) { count() } else { bare.line.get_or_insert_with(count).clone() }
+    }
+
+    fn fixable(&self, j: &Judgement, instance: usize) -> Arc<Fixable> {
+        let mut all = self.fixable.borrow_mut();
+        let of = all.entry(instance).or_default();
+        if !of.is_of(&j.findings) {
+            *of = Arc::new(Fixable::new(&j.findings));
+        }
+        Arc::clone(of)
+    }
+
     fn schema_column(&self, column: usize) -> Option<usize> {
         column.checked_sub(2 + usize::from(self.several))
     }
@@ -248,7 +297,7 @@ impl Grants {
         Some(why(j, below.who, &below.role, &Subject::Object(schema, &row.object)))
     }
 
-    fn cell_lines(ctx: &Ctx<'_>, row: &RoleRow, schema: usize, width: u16) -> Vec<Line> {
+    fn cell_lines(&self, ctx: &Ctx<'_>, row: &RoleRow, schema: usize, width: u16) -> Vec<Line> {
         let Some(j) = judgement(ctx, row.instance) else { return Vec::new() };
         let Some(of) = j.snapshot.catalog.schemas.get(schema) else { return Vec::new() };
         let judged = j.judge().cell(row.who, schema);
@@ -296,11 +345,9 @@ impl Grants {
                 lines.push(Line::new(&text, Tone::Dim));
             }
         }
-        let finding = j.findings.iter().find(|f| {
-            f.schema.as_deref() == Some(of.name.as_str())
-                && f.role.as_deref() == Some(row.name.as_str())
-                && f.fix.is_some()
-        });
+        let fixable = self.fixable(j, row.instance);
+        let mut of_role = fixable.of_role(&row.name).iter().filter_map(|i| j.findings.get(*i));
+        let finding = of_role.find(|f| f.schema.as_deref() == Some(of.name.as_str()));
         if let Some(fix) = finding.and_then(crate::plan::sql::fix_sql)
             && let Some(first) = fix.first()
         {
@@ -365,6 +412,7 @@ impl Pane for Grants {
 
     fn load(&mut self, ctx: &Ctx<'_>) -> Vec<Entry> {
         self.drawn.borrow_mut().clear();
+        self.bare.borrow_mut().clear();
         *self.told.borrow_mut() = None;
         if self.below.as_ref().is_some_and(|b| judgement(ctx, b.instance).is_none()) {
             self.below = None;
@@ -431,9 +479,7 @@ impl Pane for Grants {
                 }
                 let position = self.schemas.get(schema).and_then(|(_, places)| places.get(&row.instance));
                 let line = match (position, judgement(ctx, row.instance)) {
-                    (Some(position), Some(j)) => {
-                        words::cell_of(j, row.who, *position, &j.judge().cell(row.who, *position))
-                    }
+                    (Some(position), Some(j)) => self.cell(j, row.instance, row.who, *position),
                     _ => Line::empty(),
                 };
                 self.drawn.borrow_mut().insert((index, schema), line.clone());
@@ -457,7 +503,7 @@ impl Pane for Grants {
                 let key = (index, *schema, width);
                 let mut told = self.told.borrow_mut();
                 if told.as_ref().is_none_or(|(of, _)| *of != key) {
-                    *told = Some((key, Grants::cell_lines(ctx, row, *schema, width)));
+                    *told = Some((key, self.cell_lines(ctx, row, *schema, width)));
                 }
                 told.as_ref().map(|(_, lines)| lines.clone()).unwrap_or_default()
             }
@@ -512,22 +558,18 @@ impl Pane for Grants {
         };
         let Some(row) = row else { return Vec::new() };
         let Some(j) = judgement(ctx, row.instance) else { return Vec::new() };
-        let of_row = |f: &Finding| match (&f.role, row.who) {
-            (Some(role), Who::Role(_)) => *role == row.name,
-            (None, Who::Public) => f.code == "public-privilege",
-            (None, Who::Role(_)) | (Some(_), Who::Public) => false,
+        let fixable = self.fixable(j, row.instance);
+        let positions = match (reach, place) {
+            (Reach::Here | Reach::Row, _) => fixable.of_row(row.who, &row.name),
+            (Reach::Column, Some(schema)) => fixable.of_schema(schema),
+            (Reach::Column, None) => &[],
         };
-        let of_place = |f: &Finding| f.schema.as_deref() == place;
+        // the role's own column stands for the whole row
+        let here = place.filter(|_| reach == Reach::Here);
         let meant = |f: &&Finding| {
-            f.fix.as_ref().is_some_and(|fix| !fix.is_empty())
-                && match reach {
-                    // the role's own column stands for the whole row
-                    Reach::Here => of_row(f) && (place.is_none() || of_place(f)),
-                    Reach::Row => of_row(f),
-                    Reach::Column => place.is_some() && of_place(f),
-                }
+            f.fix.as_ref().is_some_and(|fix| !fix.is_empty()) && here.is_none_or(|s| f.schema.as_deref() == Some(s))
         };
-        j.findings.iter().filter(meant).map(|f| f.id.clone()).collect()
+        positions.iter().filter_map(|i| j.findings.get(*i)).filter(meant).map(|f| f.id.clone()).collect()
     }
 
     fn back(&mut self) -> bool {
@@ -632,4 +674,46 @@ fn role_lines(ctx: &Ctx<'_>, row: &RoleRow) -> Vec<Line> {
         Line(vec![Span::known("Member of ", Tone::Dim)]).and(&member, Tone::Text),
         Line::new("Move right to a cell; Enter here opens the role.", Tone::Dim),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::checks::arbitrary;
+
+    proptest::proptest! {
+        #![proptest_config(arbitrary::cases())]
+        /// A cell that is taken for that of all who hold nothing there is what counting it gives, whoever is asked first;
+        /// and what has a fix is found as by looking at every finding.
+        #[test]
+        fn what_is_kept_is_what_counting_gives(f in arbitrary::databases(), declared in proptest::prelude::any::<bool>()) {
+            let rules = "[[service]]\nname='l'\nschema='langflow'\nrole='langflow_app'\n\
+                [[role]]\nname='reader'\naccess={langflow=['read'],public=['write']}\nmember_of=['g_ro']\n";
+            let case = if declared { f.policy(rules) } else { f }.case();
+            let policy = case.policy.map(Arc::new);
+            let j = Judgement::new(Arc::new(case.snapshot), policy, case.lineages, None);
+            let grants = Grants::default();
+            for schema in 0..j.snapshot.catalog.schemas.len() {
+                let roles = (0..j.snapshot.catalog.roles.len()).map(Who::Role);
+                for who in std::iter::once(Who::Public).chain(roles) {
+                    let counted = words::cell_of(&j, who, schema, &j.judge().cell(who, schema));
+                    proptest::prop_assert_eq!(grants.cell(&j, 0, who, schema), counted);
+                }
+            }
+            let fixable = grants.fixable(&j, 0);
+            for role in &j.snapshot.catalog.roles {
+                let of = |f: &Finding| f.fix.is_some() && f.role.as_ref() == Some(&role.name);
+                let searched: Vec<usize> = (0..j.findings.len()).filter(|i| of(&j.findings[*i])).collect();
+                proptest::prop_assert_eq!(fixable.of_row(Who::Role(0), &role.name), searched);
+            }
+            for schema in &j.snapshot.catalog.schemas {
+                let of = |f: &Finding| f.fix.is_some() && f.schema.as_ref() == Some(&schema.name);
+                let searched: Vec<usize> = (0..j.findings.len()).filter(|i| of(&j.findings[*i])).collect();
+                proptest::prop_assert_eq!(fixable.of_schema(&schema.name), searched);
+            }
+            let of = |f: &Finding| f.fix.is_some() && f.role.is_none() && f.code == "public-privilege";
+            let searched: Vec<usize> = (0..j.findings.len()).filter(|i| of(&j.findings[*i])).collect();
+            proptest::prop_assert_eq!(fixable.of_row(Who::Public, "PUBLIC"), searched);
+        }
+    }
 }

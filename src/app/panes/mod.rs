@@ -6,6 +6,7 @@
 
 mod blocking;
 pub mod findings;
+mod fixable;
 pub mod grants;
 pub mod journal;
 pub mod marks;

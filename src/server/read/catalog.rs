@@ -170,8 +170,12 @@ async fn part_a(
     opening: &Opening,
     hints: &Hints,
 ) -> Result<(CatalogRead, bool), ServerError> {
+    // The version tables before what is large: what the backend keeps of them then lies below the memory that the other
+    // statements are done with, and does not hold it. With 2,000 of them it has 5.6 MiB of its own after three reads;
+    // it had 8.6 when they came last.
     let mut statements = vec![
         server_statement(),
+        versions::candidates_statement().with(Param::Oids(hints.version_tables.iter().map(|o| o.0).collect())),
         Statement::new("the database", &DATABASE),
         Statement::new("the roles", include_str!("roles.sql")),
         Statement::new("the memberships", memberships_sql(facts)),
@@ -184,38 +188,39 @@ async fn part_a(
         Statement::new("the settings of roles and databases", include_str!("settings.sql")),
         Statement::new("the extensions", include_str!("extensions.sql")),
         Statement::new("the policies", include_str!("policies.sql")),
-        versions::candidates_statement().with(Param::Oids(hints.version_tables.iter().map(|o| o.0).collect())),
     ];
     if hints.composites {
         statements.push(Statement::new("the composite types", &TYPES_COMPOSITE));
     }
     let rows = unit(client, opening, Some(&gate_statement()), &statements).await?;
-    let mut parts = rows.iter();
-    let mut next = || parts.next().map_or(&[][..], Vec::as_slice);
+    // each answer goes as soon as it is decoded
+    let mut parts = rows.into_iter();
+    let mut next = || parts.next().unwrap_or_default();
 
     let mut acls = Acls::default();
     let mut server = Server::default();
     let before = next();
-    let gate = decode_server(next(), facts, before, &mut server)?;
-    let database = decode_database(next(), &mut acls)?;
+    let gate = decode_server(&next(), facts, &before, &mut server)?;
+    let version_tables = next();
+    let database = decode_database(&next(), &mut acls)?;
     server.database.clone_from(&database.name);
     server.database_oid = database.oid;
-    let roles = decode_roles(next())?;
-    let memberships = decode_memberships(next())?;
-    let schemas = decode_schemas(next(), &mut acls)?;
+    let roles = decode_roles(&next())?;
+    let memberships = decode_memberships(&next())?;
+    let schemas = decode_schemas(&next(), &mut acls)?;
     let known: HashSet<Oid> = schemas.iter().map(|s| s.oid).collect();
-    let (mut relations, composites) = relation_groups(next(), &known, &mut acls)?;
-    let (members, _) = relation_groups(next(), &known, &mut acls)?;
+    let (mut relations, composites) = relation_groups(&next(), &known, &mut acls)?;
+    let (members, _) = relation_groups(&next(), &known, &mut acls)?;
     set_apart(&mut relations, members);
-    let routines = decode_routines(next(), &known, &mut acls)?;
+    let routines = decode_routines(&next(), &known, &mut acls)?;
     let mut types = Vec::new();
-    type_groups(next(), &known, &mut acls, &mut types)?;
-    let default_acls = decode_default_acls(next(), &mut acls)?;
-    let settings = decode_settings(next())?;
-    let extensions = decode_extensions(next())?;
-    let policies = decode_policies(next())?;
-    let candidates = versions::candidates(next(), &schemas, &mut acls)?;
-    type_groups(next(), &known, &mut acls, &mut types)?;
+    type_groups(&next(), &known, &mut acls, &mut types)?;
+    let default_acls = decode_default_acls(&next(), &mut acls)?;
+    let settings = decode_settings(&next())?;
+    let extensions = decode_extensions(&next())?;
+    let policies = decode_policies(&next())?;
+    let candidates = versions::candidates(&version_tables, &schemas, &mut acls)?;
+    type_groups(&next(), &known, &mut acls, &mut types)?;
 
     let catalog = Catalog {
         gate,

@@ -61,9 +61,16 @@ pub async fn signals(world: &World, kind: Signal, count: usize) -> Report {
             continue;
         }
         world.proxy.end().await;
-        report.trials += 1;
-        report.broken += usize::from(world.proxy.was_hit());
-        *report.actions.entry(name).or_default() += 1;
+        let hit = world.proxy.was_hit();
+        if let Some(fault) = fault.filter(|_| !hit) {
+            assert!(fault.at > 1, "the first byte is always passed");
+            // How often it is asked whether the statement ended differs from run to run: this time it was over before.
+            cases.push(Some(Fault { at: (fault.at * 3 / 4).max(1), ..fault }));
+        } else {
+            report.trials += 1;
+            report.broken += 1;
+            *report.actions.entry(name).or_default() += 1;
+        }
         // Whoever was signalled is over in a moment: nothing else ends the statement.
         let over = tokio::time::timeout(Duration::from_millis(200), running).await.is_ok();
         let sql = "select pg_terminate_backend($1)";
@@ -81,7 +88,7 @@ pub async fn signals(world: &World, kind: Signal, count: usize) -> Report {
             (Told::Vanished(_) | Told::Refused(_), true) => (super::Claim::Nothing, super::Real::Done),
             (Told::Vanished(_) | Told::Refused(_), false) => (super::Claim::Nothing, super::Real::Nothing),
         };
-        *report.cells.entry(cell).or_default() += 1;
+        *report.cells.entry(cell).or_default() += usize::from(hit);
         if !is_right(&told, over) {
             report.wrong.push(format!("{name}, {fault:?}: told {told:?}, over: {over}"));
         }
