@@ -86,10 +86,11 @@ fn implied(Refused { failure, sqlstate }: Refused, target: &Target) -> Failure {
     if no_such {
         return Failure {
             exit: super::exit_code::Exit::Done,
-            message: format!("did not look at {name}, where {file} says that something lives: {}", failure.message),
-            remedy: Some(format!(
-                "Give the configuration an [[instance]] called {name} to have it judged with the rest."
-            )),
+            message: format!(
+                "what {file} says of {name} is not judged: it is no database here, and the configuration has no [[instance]] \
+                 of that name"
+            ),
+            remedy: None,
         };
     }
     let remedy = format!("{file} says that something lives in the instance {name}, so it is looked at, too.");
