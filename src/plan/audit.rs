@@ -257,7 +257,6 @@ fn left_out(left: &[String]) -> Option<String> {
 }
 
 /// The tables that are meant, and the version tables that only a pattern fits.
-#[expect(clippy::type_complexity, reason = "two lists that are told apart once")]
 fn chosen<'a>(
     snapshot: &'a Snapshot,
     policy: Option<&Policy>,

@@ -317,7 +317,7 @@ fn fixed(judged: &Judgement, plan: Plan, only: &[String]) -> Made {
         (many, false) => {
             let role = many.first().and_then(|f| f.role.as_ref());
             let schema = many.first().and_then(|f| f.schema.as_ref());
-            let place = match (role, schema) {
+            match (role, schema) {
                 (Some(role), Some(schema))
                     if many.iter().all(|f| f.role.as_ref() == Some(role) && f.schema.as_ref() == Some(schema)) =>
                 {
@@ -328,8 +328,7 @@ fn fixed(judged: &Judgement, plan: Plan, only: &[String]) -> Made {
                     format!(": schema {schema}")
                 }
                 _ => String::new(),
-            };
-            place
+            }
         }
     };
     let (several, count) = (meant.len() != 1 || only.is_empty(), settled.len());

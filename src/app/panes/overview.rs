@@ -421,7 +421,7 @@ impl Pane for Overview {
                     keys.push(SortKey::Number(id.0 as i64));
                 }
                 keys.extend([SortKey::Text(text.clone()), SortKey::Text(place.to_owned())]);
-                Some(Entry { id, keys, text })
+                Some(Entry { id, text, keys })
             })
             .collect()
     }

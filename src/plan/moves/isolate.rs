@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     sync::Arc,
 };
 
@@ -305,7 +306,7 @@ fn nothing(snapshot: &Snapshot, known: &Versions, service: &str, wanted: &Wanted
         Some(format!("{}.{}", place(table.schema), table.name))
     });
     if let Some(home) = home {
-        why.push_str(&format!("; its revision stands in {home}"));
+        let _ = write!(why, "; its revision stands in {home}");
     }
     let to = snapshot.catalog.schema_named(&wanted.schema).map(|s| s.oid);
     let uses = snapshot.shapes.iter().flat_map(|s| &s.foreign_uses);
@@ -313,10 +314,8 @@ fn nothing(snapshot: &Snapshot, known: &Versions, service: &str, wanted: &Wanted
     let names: Vec<String> = only.map(|u| format!("{} {}.{}", u.kind.word(), place(u.schema), u.name)).collect();
     if !names.is_empty() {
         let (list, verb) = (text::list(&names, 4), if names.len() == 1 { "is" } else { "are" });
-        why.push_str(&format!(
-            "; {list}, which only {} uses, {verb} moved by the finding object-misplaced",
-            wanted.schema
-        ));
+        let of = &wanted.schema;
+        let _ = write!(why, "; {list}, which only {of} uses, {verb} moved by the finding object-misplaced");
     }
     Refused::new(why)
 }

@@ -78,7 +78,7 @@ pub fn faults(snapshot: &Snapshot, policy: Option<&Policy>, wanted: &Wanted) -> 
     }
     if !there(&wanted.to) {
         faults.push((Part::To, Refused::no_schema(catalog, &wanted.to)));
-    } else if wanted.from == wanted.to && !table.is_some_and(|t| renamed(policy, wanted, t).is_some()) {
+    } else if wanted.from == wanted.to && table.is_none_or(|t| renamed(policy, wanted, t).is_none()) {
         faults.push((Part::To, where_it_is(wanted)));
     }
     if let Some(table) = table {
