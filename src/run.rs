@@ -92,8 +92,10 @@ pub struct ConsoleInstance {
     pub source: Source,
     /// File name of the policy, for the screen; `None` without one.
     pub policy_name: Option<String>,
-    /// Reads the policy and the revision scripts; called at the start and when a file changed. `None`: no policy.
+    /// Reads the policy and the revision scripts anew, when a file changed. `None`: no policy.
     pub rules: Option<LoadRules>,
+    /// As they were read at the start.
+    pub first_rules: Rules,
     /// What asks the same from a shell, for the screen.
     pub command: Option<String>,
 }
@@ -355,7 +357,7 @@ impl Run {
         acts: &mut Acts,
     ) {
         let index = self.sessions.len();
-        judges.add(instance.rules);
+        judges.add(instance.rules, instance.first_rules);
         let session = match instance.source {
             Source::Server(target) => {
                 let mut config = SessionConfig::new(index, &instance.name, target.conninfo.clone());

@@ -338,16 +338,22 @@ fn lineages(policy: Option<&Policy>) -> Lineages {
 }
 
 impl Place {
+    /// The rules that were read from here already.
+    #[must_use]
+    pub fn rules_of(&self, policy: Option<Arc<Policy>>, lineages: Arc<Lineages>) -> Rules {
+        let folders = policy.iter().flat_map(|p| &p.services).filter_map(|s| s.revisions.clone());
+        let files = std::iter::once(self.path.clone()).chain(folders).collect();
+        Rules { policy, lineages, files, problem: None }
+    }
+
     /// Reads the policy and its revision scripts anew, for a console that is open. Blocks on files.
     #[must_use]
     pub fn rules(&self, instance: &str) -> Rules {
         match policy::file::load(&self.path) {
             Ok(whole) => {
-                let policy = whole.for_instance(instance, self.home);
-                let folders = policy.services.iter().filter_map(|s| s.revisions.clone());
-                let files = std::iter::once(self.path.clone()).chain(folders).collect();
+                let policy = Arc::new(whole.for_instance(instance, self.home));
                 let lineages = Arc::new(lineages(Some(&policy)));
-                Rules { policy: Some(Arc::new(policy)), lineages, files, problem: None }
+                self.rules_of(Some(policy), lineages)
             }
             Err(error) => {
                 Rules { files: vec![self.path.clone()], problem: Some(error.to_string()), ..Rules::default() }

@@ -55,11 +55,15 @@ impl Judges {
         Judges { all: Vec::new(), tell, bench: None }
     }
 
-    /// The next instance, and how to read its rules.
-    pub(super) fn add(&mut self, load: Option<LoadRules>) {
-        let rules = load.is_none().then(Rules::default);
-        self.all.push(Judge { load, rules, ..Judge::default() });
-        self.load(self.all.len() - 1);
+    /// The next instance, its rules as they were read already, and how to read them anew.
+    pub(super) fn add(&mut self, load: Option<LoadRules>, first: Rules) {
+        let seen = times(first.files.iter().map(PathBuf::as_path));
+        let (rules, loading) = (load.is_none().then(Rules::default), load.is_some());
+        self.all.push(Judge { load, rules, loading, ..Judge::default() });
+        if loading {
+            // the way that all others come
+            let _ = self.tell.send((self.all.len() - 1, Judged::Rules(first, seen)));
+        }
     }
 
     /// A new picture.
@@ -204,7 +208,8 @@ mod tests {
         fn new(load: Option<LoadRules>) -> Bench {
             let (tell, news) = mpsc::unbounded_channel();
             let mut judges = Judges::new(tell);
-            judges.add(load);
+            let rules = load.as_ref().map(|load| load()).unwrap_or_default();
+            judges.add(load, rules);
             Bench { judges, news }
         }
 
