@@ -46,6 +46,21 @@ fn what_is_there_is_proposed_as_it_is() {
 }
 
 #[test]
+fn who_writes_a_version_table_beside_its_tables_has_migrations() {
+    let f = Fixture::new().role("app").role("bill_user").schema("billing", "bill_user");
+    let f = f.table("public", "orders", "app").table("public", "bills", "bill_user");
+    let f = f.version_table("public", "alembic_version", "app", Some(&["aa", "bb"]));
+    let migrates = |f: Fixture| {
+        let draft = Draft::propose(&of(f), &[]);
+        draft.services.iter().find(|s| s.schema == "billing").unwrap().version_table
+    };
+    assert!(!migrates(f.clone()), "it may not write it");
+    let mut f = f.grant("public.alembic_version", "bill_user", "SELECT, INSERT, UPDATE, DELETE");
+    f.versions[0].acl = f.objects.iter().find(|(_, o)| o.name == "alembic_version").unwrap().1.acl.clone();
+    assert!(migrates(f));
+}
+
+#[test]
 fn an_empty_database_proposes_nothing_and_takes_a_template() {
     let snapshot = of(Fixture::new());
     let mut draft = Draft::propose(&snapshot, &[]);
