@@ -53,7 +53,7 @@ impl From<Trouble> for Failure {
 pub async fn run(report: &mut Report, global: &Global, env: Env, args: &args::Init, halt: &Halt) -> Outcome {
     let unattended = args.run.yes || args.run.rehearse || args.save_sql.is_some();
     if !unattended {
-        return wizard(global, env, args).await;
+        return wizard(global, env, args, halt).await;
     }
     let place = place::find(global, &env, args).await?;
     if place.target.conninfo.read_only && args.save_sql.is_none() {
@@ -71,7 +71,7 @@ pub async fn run(report: &mut Report, global: &Global, env: Env, args: &args::In
 }
 
 /// The wizard, on a terminal.
-async fn wizard(global: &Global, env: Env, args: &args::Init) -> Outcome {
+async fn wizard(global: &Global, env: Env, args: &args::Init, halt: &Halt) -> Outcome {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         let cause = "could not ask anything: standard input or output is not a terminal";
         return Err(Failure::usage(cause, "Say --yes and give the answers as flags: `pgmoat init --help` lists them."));
@@ -81,7 +81,7 @@ async fn wizard(global: &Global, env: Env, args: &args::Init) -> Outcome {
         let cause = "could not combine flags that answer with questions";
         return Err(Failure::usage(cause, "Say --yes to have nothing asked, or leave the flags out to be asked."));
     }
-    Box::pin(guide::run(global, env, args.target.as_deref(), args.dir.as_deref())).await
+    Box::pin(guide::run(global, env, args.target.as_deref(), args.dir.as_deref(), halt)).await
 }
 
 /// One run without questions.
