@@ -51,7 +51,7 @@ impl Draft {
     #[must_use]
     pub fn propose(snapshot: &Snapshot, neighbours: &[Neighbour]) -> Draft {
         let matrix = Matrix::new(&snapshot.catalog, &snapshot.server);
-        let (found, _) = derive::guess(snapshot, &matrix);
+        let found = derive::guess(snapshot, &matrix).0.for_instance(&snapshot.instance, true);
         let mut draft = Draft {
             name: ident(&snapshot.catalog.database.name),
             audit: snapshot.catalog.schema_named(AUDIT).is_some(),

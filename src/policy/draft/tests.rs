@@ -61,6 +61,23 @@ fn who_writes_a_version_table_beside_its_tables_has_migrations() {
 }
 
 #[test]
+fn a_schema_with_a_slash_in_its_name_is_granted_access_to() {
+    let f = Fixture::new().role("app").role("analyst").schema("a/b", "app").table("a/b", "t", "app");
+    let f = f.grant_schema("a/b", "analyst", "USAGE").grant("a/b.t", "analyst", "SELECT");
+    let snapshot = of(f);
+    let mut draft = Draft::propose(&snapshot, &[]);
+    draft.wish(&snapshot, "web", None, None);
+    draft.set("web", "a/b", &[Level::Read]);
+    let made = policy(&draft, &snapshot);
+    assert!(made.elsewhere().is_empty(), "no instance is called a: {:?}", made.elsewhere());
+    let here = made.for_instance(&snapshot.instance, true);
+    let web = here.services.iter().find(|s| s.name == "web").unwrap();
+    assert_eq!(web.access.get("a/b").map(Vec::as_slice), Some([Level::Read].as_slice()));
+    let analyst = here.roles.iter().find(|r| r.name == "analyst").unwrap();
+    assert_eq!(analyst.access.get("a/b").map(Vec::as_slice), Some([Level::Read].as_slice()));
+}
+
+#[test]
 fn an_empty_database_proposes_nothing_and_takes_a_template() {
     let snapshot = of(Fixture::new());
     let mut draft = Draft::propose(&snapshot, &[]);
