@@ -119,5 +119,5 @@ pub fn failed(error: &RunError) -> Failure {
     };
     let text = error.to_string();
     let (message, remedy) = text.split_once('\n').unwrap_or((&text, ""));
-    Failure { exit, message: message.to_owned(), remedy: Some(remedy.to_owned()).filter(|r| !r.is_empty()) }
+    Failure::new(exit, message, Some(remedy.to_owned()))
 }

@@ -73,6 +73,8 @@ fn failed(error: &DemoError) -> Failure {
         Kind::Declined => Exit::Refused,
         Kind::Server => Exit::Server,
     };
-    let remedy = Some(error.remedy.clone()).filter(|r| !r.is_empty());
-    Failure { exit, message: format!("could not {}: {}", error.what, error.cause), remedy }
+    // the program's own words, and what a tool said last, in lines
+    let mut cause = error.cause.lines();
+    let message = format!("could not {}: {}", error.what, cause.next().unwrap_or_default());
+    Failure::new(exit, message, None).with(cause.chain(error.remedy.lines()).map(str::to_owned))
 }

@@ -61,10 +61,8 @@ pub async fn run(global: &Global, env: Env, word: Option<&str>, dir: Option<&Pat
         GuideEnded::Interrupted => Ok(Exit::Interrupted),
         GuideEnded::Kept(step) => {
             let (number, all) = (step.number(), Step::ALL.len());
-            report::note(&format!(
-                "pgmoat: the answers are kept at step {number} of {all}, {}\n`pgmoat init` goes on there",
-                step.title()
-            ));
+            report::note(&format!("pgmoat: the answers are kept at step {number} of {all}, {}", step.title()));
+            report::note("`pgmoat init` goes on there");
             Ok(Exit::Done)
         }
         GuideEnded::Console => Box::pin(opened(global, env, path, halt)).await,

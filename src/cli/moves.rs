@@ -179,17 +179,18 @@ async fn proposed(
 
 /// What somebody has to say, with the flags that say it.
 fn undecided(what: &str, questions: &[Question], then: &[Question]) -> Failure {
-    let shown = |q: &Question| format!("\n  {}\n    yes: {}", q.sentence, q.flag);
-    let mut list: String = questions.iter().map(shown).collect();
+    let shown = |q: &Question| [format!("  {}", q.sentence), format!("    yes: {}", q.flag)];
+    let mut lines: Vec<String> = questions.iter().flat_map(shown).collect();
     if !then.is_empty() {
-        list.push_str("\nand where all of that is a yes:");
-        list.extend(then.iter().map(shown));
+        lines.push("and where all of that is a yes:".to_owned());
+        lines.extend(then.iter().flat_map(shown));
     }
     let count = text::count((questions.len() + then.len()) as u64, "thing is", "things are");
     Failure::refused(
-        format!("could not {what}: {count} not decided{list}"),
+        format!("could not {what}: {count} not decided"),
         "Say it with the flag shown; a name with ! in front says no (--tables '!name', --keep-reader '!name').",
     )
+    .with(lines)
 }
 
 /// Asks one question on the terminal until the answer is yes or no.
