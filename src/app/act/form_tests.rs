@@ -419,6 +419,20 @@ fn isolate_takes_what_the_policy_says_of_the_service() {
 }
 
 #[test]
+fn the_form_of_an_isolation_fits_the_smallest_usual_screen() {
+    let mut bench = bench(Environment::Development);
+    bench.app.update(Msg::Resize(80, 24));
+    bench.drawn();
+    bench.keys("7I");
+    for _ in 0..bench.form().fields.len() {
+        let text = bench.text();
+        assert!(text.contains(" service         langflow") && text.contains("and asks first."), "{text}");
+        bench.key(Key::plain(Code::Tab));
+        bench.drawn();
+    }
+}
+
+#[test]
 fn an_isolation_takes_a_file_of_tables_and_the_version_tables_that_are_meant() {
     let mut bench = opened("7I");
     bench.to(Part::Service);
