@@ -44,7 +44,7 @@ use crate::{
 /// Between two questions about an action whose end is not known.
 const AGAIN: Duration = Duration::from_secs(15);
 /// How long actions may take at the end to let go and to write that down.
-const LETTING_GO: Duration = Duration::from_millis(800);
+const LETTING_GO: Duration = Duration::from_millis(600);
 /// Readings at most until all objects that a plan touches are known.
 pub(super) const READINGS: usize = 4;
 

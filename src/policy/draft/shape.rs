@@ -35,7 +35,9 @@ impl Draft {
             self.roles.iter().filter(|r| r.chosen && !serves(&r.rule.name)).map(|r| r.rule.clone()).collect();
         self.reporting(&services, &mut roles);
         roles.sort_by(|a, b| a.name.cmp(&b.name));
-        roles.iter_mut().for_each(|rule| rule.access = as_in_file(&rule.access));
+        for rule in &mut roles {
+            rule.access = as_in_file(&rule.access);
+        }
         Policy {
             name: self.name.clone(),
             undeclared: Undeclared::Report,
