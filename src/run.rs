@@ -290,7 +290,7 @@ pub async fn console(options: ConsoleOptions) -> Result<Ended, RunError> {
         }
     };
     drop(terminal);
-    run.goodbye().await;
+    tokio::join!(run.goodbye(), acts.goodbye());
     Ok(ended)
 }
 
@@ -543,6 +543,8 @@ impl Signals {
 
     async fn next(&mut self) -> Signal {
         tokio::select! {
+            // a terminal that hangs up also continues what it hung up on, and cannot be taken over any more
+            biased;
             _ = self.terminate.recv() => Signal::End,
             _ = self.hang_up.recv() => Signal::End,
             _ = self.interrupt.recv() => Signal::End,

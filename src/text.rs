@@ -125,6 +125,22 @@ fn unquoted(text: &str, ends: bool, out: &mut String) {
     }
 }
 
+/// A text of which nobody knows the length, with its middle left out where it has more than `most` characters: how it begins
+/// says what it is, and how it ends is often the cause.
+#[must_use]
+pub fn capped(text: &str, most: usize) -> Cow<'_, str> {
+    // no text has more characters than bytes
+    let count = if text.len() <= most { 0 } else { text.chars().count() };
+    if count <= most {
+        return Cow::Borrowed(text);
+    }
+    let tail = most / 4;
+    let at = |n: usize| text.char_indices().nth(n).map_or(text.len(), |(at, _)| at);
+    let (head, end) = (at(most - tail), at(count - tail));
+    let (head, end) = (text.get(..head).unwrap_or_default(), text.get(end..).unwrap_or_default());
+    Cow::Owned(format!("{head} … {} characters left out … {end}", count - most))
+}
+
 /// Escapes control, format and separator characters inside a finished JSON text as `\u….`; its meaning is unchanged.
 /// (JSON has them only inside strings, where such an escape is equal to the character.)
 #[must_use]
@@ -281,6 +297,15 @@ fn distance(a: &[char], b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_keeps_its_beginning_and_its_end() {
+        assert_eq!(capped("12345678", 8), "12345678");
+        assert_eq!(capped("éééééééé", 8), "éééééééé");
+        assert_eq!(capped("ébcdefghijkü", 8), "ébcdef … 4 characters left out … kü");
+        let long = capped(&"x".repeat(100_000), 2000).into_owned();
+        assert!(long.chars().count() < 2100 && long.contains("98000 characters left out"), "{long}");
+    }
 
     #[test]
     fn the_nearest_word_is_near() {

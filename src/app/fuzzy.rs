@@ -1,5 +1,7 @@
 //! Fuzzy matching behind one type, so that filter and palette agree on what matches. Knows texts only.
 
+use std::borrow::Cow;
+
 use nucleo_matcher::{
     Config, Matcher, Utf32Str,
     pattern::{AtomKind, CaseMatching, Normalization, Pattern},
@@ -16,6 +18,16 @@ pub struct Fuzzy {
     words: Vec<(Pattern, u32)>,
     matcher: Matcher,
     buffer: Vec<char>,
+}
+
+/// What a text is found by: the text, and where it is shown otherwise because something in it would act on a terminal, also
+/// as it is shown. Made once for a text, not for each key.
+#[must_use]
+pub fn findable(text: String) -> String {
+    match crate::text::safe(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(shown) => format!("{text} {shown}"),
+    }
 }
 
 /// How words are looked for.
@@ -75,6 +87,15 @@ mod tests {
         assert!(!hits("sankore", "langflow_app can write to public"));
         assert!(!hits("aoit", "langflow_app can write to public"), "letters scattered over a sentence");
         assert!(hits("ENG", "ENGARDE") && !hits("ENG", "engarde"), "capitals are meant");
+    }
+
+    #[test]
+    fn what_is_shown_is_found_as_well_as_what_is_there() {
+        let name = findable("a\u{202e}b owner".to_owned());
+        for typed in ["a\u{202e}b", "202e", "\\u{202e}b", "owner"] {
+            assert!(Fuzzy::new(typed, How::Exactly).score(&name).is_some(), "{typed:?}");
+        }
+        assert_eq!(findable("plain".to_owned()), "plain");
     }
 
     #[test]

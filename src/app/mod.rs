@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use crate::{domain::link::Link, plan::Approved, policy::judgement::Judgement};
 use act::{ActNews, After, Ask, Book, Meaning, Ready, ending::Ordered};
+use fuzzy::findable;
 use instance::Instance;
 use keymap::{Key, Keymap};
 use layout::Layout;
@@ -339,6 +340,9 @@ impl App {
         if let Some((ctx, slot)) = self.here() {
             slot.moved = false;
             slot.entries = slot.pane.load(&ctx);
+            for entry in &mut slot.entries {
+                entry.text = findable(std::mem::take(&mut entry.text));
+            }
             let columns = slot.pane.columns(&ctx);
             slot.head(columns);
             slot.table.keep_marks(&slot.entries);

@@ -4,7 +4,7 @@ use tui_input::{Input, InputRequest};
 
 use super::{
     act::{form::Form, preview::Preview},
-    fuzzy::{Fuzzy, How},
+    fuzzy::{Fuzzy, How, findable},
     keymap::{Code, Key},
     panes::{RowId, Story},
     table::Filter,
@@ -105,7 +105,7 @@ pub struct Item {
     pub label: Line,
     /// To the right: a key, a kind.
     pub hint: Line,
-    /// What typing is matched with, raw.
+    /// What typing is matched with, raw; the list adds how it is shown.
     pub search: String,
     /// Comes first when exactly this was typed.
     pub id: String,
@@ -133,6 +133,8 @@ impl Picker {
     /// `at` is the item that is selected at first.
     #[must_use]
     pub fn new(title: Line, items: Vec<Item>, at: usize) -> Picker {
+        let found = |item: Item| Item { search: findable(item.search), ..item };
+        let items = items.into_iter().map(found).collect();
         let mut picker = Picker { title, input: Input::default(), items, shown: Vec::new(), cursor: 0, offset: 0 };
         picker.search();
         picker.cursor = picker.shown.iter().position(|i| *i == at).unwrap_or(0);

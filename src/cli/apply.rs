@@ -206,14 +206,13 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
                 build::Stale::Refused(why) => (why.to_string(), Vec::new()),
             };
             let lines: Vec<String> = lines;
-            let list = indented(&lines);
-            let cause = format!("could not {} entry {}: {why}{list}", way.word(), entry.id);
+            let cause = format!("could not {} entry {}: {why}", way.word(), entry.id);
             let remedy = format!(
                 "`pgmoat journal` shows what was done since; `pgmoat {} {} ID` takes another entry.",
                 way.word(),
                 target.name
             );
-            refused(cause, &remedy)
+            refused(cause, &remedy).with(lines.iter().map(|line| format!("  {line}")))
         })
     })
     .await?;
@@ -287,9 +286,9 @@ async fn confirmed(
         return Ok(Exit::Done);
     }
     if !made.lacks.is_empty() {
-        let first: Vec<String> = made.lacks.iter().map(|lack| format!("  {lack}")).collect();
-        let cause = format!("could not begin: {} lacks rights\n{}", server.conninfo.user, first.join("\n"));
-        return Err(refused(cause, "Connect as an owner or as a superuser."));
+        let lacks = made.lacks.iter().map(|lack| format!("  {lack}"));
+        let cause = format!("could not begin: {} lacks rights", server.conninfo.user);
+        return Err(refused(cause, "Connect as an owner or as a superuser.").with(lacks));
     }
     let mut made = made;
     if let Some(role) = made.plan.passwords().find(|role| !passwords.contains_key(*role)) {
@@ -365,11 +364,6 @@ fn name(blockers: &[apply::Blocker]) {
     }
 }
 
-/// Things, a line each, below a sentence.
-fn indented(lines: &[String]) -> String {
-    lines.iter().fold(String::new(), |text, line| text + "\n  " + line)
-}
-
 fn say_settled(settled: &[(u64, Ending)]) {
     for (id, ending) in settled {
         let how = match ending {
@@ -402,7 +396,7 @@ pub(super) fn ended(report: &mut Report, acted: &Acted) -> Outcome {
             Exit::Done
         }
         apply::Outcome::NothingChanged(reason) => {
-            let list = indented(&reason.details());
+            let list = reason.details().into_iter().map(|line| format!("  {line}"));
             let exit = match reason {
                 Reason::Unreachable(_) | Reason::Lost(_) => Exit::Server,
                 Reason::Refused(_)
@@ -414,9 +408,8 @@ pub(super) fn ended(report: &mut Report, acted: &Acted) -> Outcome {
                 | Reason::Journal(_)
                 | Reason::Interrupted => Exit::Refused,
             };
-            let message = format!("nothing was changed: {reason}{list}");
-            let remedy = Some(reason.remedy()).filter(|r| !r.is_empty());
-            report::failure(&Failure { exit, message, remedy });
+            let message = format!("nothing was changed: {reason}");
+            report::failure(&Failure::new(exit, message, Some(reason.remedy())).with(list));
             exit
         }
         apply::Outcome::Unknown { transaction, why } => {
@@ -426,14 +419,14 @@ pub(super) fn ended(report: &mut Report, acted: &Acted) -> Outcome {
                  `pgmoat plan`, which look for themselves.{number}",
                 transaction.xid
             );
-            report::failure(&Failure { exit: Exit::Unknown, message, remedy: Some(remedy) });
+            report::failure(&Failure::new(Exit::Unknown, message, Some(remedy)));
             Exit::Unknown
         }
     };
     report.flush()?;
     let Some(why) = &acted.unwritten else { return Ok(exit) };
     let remedy = "The outcome above stands; the next action settles the entry.".to_owned();
-    report::failure(&Failure { exit: Exit::Server, message: why.clone(), remedy: Some(remedy) });
+    report::failure(&Failure::new(Exit::Server, why, Some(remedy)));
     Ok(if exit == Exit::Done { Exit::Server } else { exit })
 }
 

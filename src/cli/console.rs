@@ -8,6 +8,7 @@ use super::{
     exit_code::Exit,
     failure::{Failure, Outcome},
     gather, guide,
+    halt::Halt,
     resolve::{Context, Source, Target},
     terminal,
 };
@@ -20,20 +21,20 @@ use crate::{
 ///
 /// # Errors
 /// No terminal; no target; what `resolve` meets; a theme or a key that cannot be used.
-pub async fn run(context: &Context, words: &[String]) -> Outcome {
-    run_with(context, words, &HashMap::new()).await
+pub async fn run(context: &Context, words: &[String], halt: &Halt) -> Outcome {
+    run_with(context, words, &HashMap::new(), halt).await
 }
 
 /// As `run`; instances by name have a command that asks the same from a shell.
 ///
 /// # Errors
 /// As `run`.
-pub async fn run_with(context: &Context, words: &[String], commands: &HashMap<String, String>) -> Outcome {
+pub async fn run_with(context: &Context, words: &[String], commands: &HashMap<String, String>, halt: &Halt) -> Outcome {
     terminal::required("check")?;
     let targets = context.with_elsewhere(context.targets_or_none(words)?)?;
     if targets.is_empty() {
         // nothing says which database: then it is asked
-        return Box::pin(guide::run(&context.global, context.env.clone(), None, None)).await;
+        return Box::pin(guide::run(&context.global, context.env.clone(), None, None, halt)).await;
     }
     // Passwords are asked for here: later the terminal belongs to the console.
     let asking = gather::Asking::default();
@@ -51,6 +52,7 @@ pub async fn run_with(context: &Context, words: &[String], commands: &HashMap<St
         state: paths::state_dir(&context.env),
         open: Some(opener(context)),
     };
+    let _open = halt.open();
     match run::console(options).await {
         Ok(Ended::Quit) => Ok(Exit::Done),
         Ok(Ended::Interrupted) => Ok(Exit::Interrupted),
@@ -120,5 +122,5 @@ pub fn failed(error: &RunError) -> Failure {
     };
     let text = error.to_string();
     let (message, remedy) = text.split_once('\n').unwrap_or((&text, ""));
-    Failure { exit, message: message.to_owned(), remedy: Some(remedy.to_owned()).filter(|r| !r.is_empty()) }
+    Failure::new(exit, message, Some(remedy.to_owned()))
 }

@@ -8,6 +8,7 @@ use super::{
     exit_code::Exit,
     failure::{Failure, Outcome},
     gather,
+    halt::Halt,
     report::{self, Report},
     resolve::Context,
     terminal,
@@ -21,7 +22,7 @@ use crate::{
 ///
 /// # Errors
 /// No terminal for the console, no server programs, a server that does not start.
-pub async fn run(report: &mut Report, global: &Global, args: &args::Demo, env: Env) -> Outcome {
+pub async fn run(report: &mut Report, global: &Global, args: &args::Demo, env: Env, halt: &Halt) -> Outcome {
     if !args.check && !args.keep {
         terminal::required("demo --check")?;
     }
@@ -32,7 +33,7 @@ pub async fn run(report: &mut Report, global: &Global, args: &args::Demo, env: E
     let mut global = global.clone();
     (global.config, global.port) = (Some(demo.config_path().to_owned()), None);
     let commands = demo.targets().iter().map(|t| (t.name.to_owned(), t.check())).collect();
-    let shown = show(report, &global, args, env, &commands).await;
+    let shown = show(report, &global, args, env, &commands, halt).await;
     if args.keep {
         let words = demo.keep().map_err(|e| failed(&e))?;
         if args.check {
@@ -53,6 +54,7 @@ async fn show(
     args: &args::Demo,
     env: Env,
     commands: &HashMap<String, String>,
+    halt: &Halt,
 ) -> Outcome {
     let context = Context::new(global, env)?;
     if args.check {
@@ -62,7 +64,7 @@ async fn show(
     if args.keep && terminal::required("demo --check").is_err() {
         return Ok(Exit::Done);
     }
-    console::run_with(&context, &[], commands).await
+    console::run_with(&context, &[], commands, halt).await
 }
 
 fn failed(error: &DemoError) -> Failure {
@@ -71,6 +73,8 @@ fn failed(error: &DemoError) -> Failure {
         Kind::Declined => Exit::Refused,
         Kind::Server => Exit::Server,
     };
-    let remedy = Some(error.remedy.clone()).filter(|r| !r.is_empty());
-    Failure { exit, message: format!("could not {}: {}", error.what, error.cause), remedy }
+    // the program's own words, and what a tool said last, in lines
+    let mut cause = error.cause.lines();
+    let message = format!("could not {}: {}", error.what, cause.next().unwrap_or_default());
+    Failure::new(exit, message, None).with(cause.chain(error.remedy.lines()).map(str::to_owned))
 }

@@ -11,28 +11,41 @@ pub type Outcome = Result<Exit, Failure>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub exit: Exit,
-    /// `could not <verb> <object>: <cause>`, without a full stop. Raw: escaped when it is printed.
+    /// `could not <verb> <object>: <cause>`, without a full stop, in one line. Raw: escaped when it is printed, a line feed
+    /// in a name, too.
     pub message: String,
+    /// What belongs to it, a line each; raw likewise.
+    pub lines: Vec<String>,
     /// What to do, a sentence; `None` where nothing helps.
     pub remedy: Option<String>,
 }
 
 impl Failure {
+    /// An empty remedy is none.
+    pub fn new(exit: Exit, message: impl Into<String>, remedy: Option<String>) -> Failure {
+        Failure { exit, message: message.into(), lines: Vec::new(), remedy: remedy.filter(|r| !r.is_empty()) }
+    }
+
+    /// With lines below the message.
+    #[must_use]
+    pub fn with(mut self, lines: impl IntoIterator<Item = String>) -> Failure {
+        self.lines.extend(lines);
+        self
+    }
+
     /// Wrong use, configuration or policy.
     pub fn usage(message: impl Into<String>, remedy: impl Into<String>) -> Failure {
-        let remedy = remedy.into();
-        Failure { exit: Exit::Usage, message: message.into(), remedy: Some(remedy).filter(|r| !r.is_empty()) }
+        Failure::new(Exit::Usage, message, Some(remedy.into()))
     }
 
     /// The server could not be reached, or failed.
     pub fn server(message: impl Into<String>, remedy: Option<String>) -> Failure {
-        Failure { exit: Exit::Server, message: message.into(), remedy }
+        Failure::new(Exit::Server, message, remedy)
     }
 
     /// Refused: nothing was changed.
     pub fn refused(message: impl Into<String>, remedy: &str) -> Failure {
-        let remedy = Some(remedy.to_owned()).filter(|r| !r.is_empty());
-        Failure { exit: Exit::Refused, message: message.into(), remedy }
+        Failure::new(Exit::Refused, message, Some(remedy.to_owned()))
     }
 
     /// A file could not be read or written.
@@ -59,7 +72,8 @@ impl From<std::io::Error> for Failure {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        self.lines.iter().try_for_each(|line| write!(f, "\n{line}"))
     }
 }
 

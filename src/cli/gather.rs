@@ -4,7 +4,9 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
+    exit_code::Exit,
     failure::Failure,
+    report::sentence,
     resolve::{Implied, Source, Target},
 };
 use crate::{
@@ -39,11 +41,7 @@ pub async fn readings(targets: Vec<Target>, want: &Want) -> Vec<Reading> {
     for (name, policy_path, task) in tasks {
         let judgement = match task.await {
             Ok(judgement) => judgement,
-            Err(error) => Err(Failure {
-                exit: super::exit_code::Exit::Panic,
-                message: format!("could not read {name}: {error}"),
-                remedy: Some("This is a fault of the program; please report it.".to_owned()),
-            }),
+            Err(error) => Err(fault(format!("could not read {name}: {error}"))),
         };
         readings.push(Reading { name, policy_path, judgement });
     }
@@ -84,17 +82,14 @@ fn implied(Refused { failure, sqlstate }: Refused, target: &Target) -> Failure {
     let (file, name) = (place.path.display(), &target.name);
     let no_such = implied == Implied::ByDatabase && sqlstate.as_deref() == Some("3D000");
     if no_such {
-        return Failure {
-            exit: super::exit_code::Exit::Done,
-            message: format!(
-                "what {file} says of {name} is not judged: it is no database here, and the configuration has no [[instance]] \
-                 of that name"
-            ),
-            remedy: None,
-        };
+        let message = format!(
+            "what {file} says of {name} is not judged: it is no database here, and the configuration has no [[instance]] of \
+             that name"
+        );
+        return Failure::new(Exit::Done, message, None);
     }
     let remedy = format!("{file} says that something lives in the instance {name}, so it is looked at, too.");
-    let remedy = failure.remedy.map_or(remedy.clone(), |first| format!("{first}\n{remedy}"));
+    let remedy = failure.remedy.map_or(remedy.clone(), |first| format!("{} {remedy}", sentence(&first)));
     Failure { remedy: Some(remedy), ..failure }
 }
 
@@ -206,11 +201,12 @@ async fn judge_again(target: &Target, before: Judgement, snapshot: Snapshot) -> 
 /// # Errors
 /// The work failed, which is a fault of the program.
 pub async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Failure {
-        exit: super::exit_code::Exit::Panic,
-        message: format!("could not judge what was read: {error}"),
-        remedy: Some("This is a fault of the program; please report it.".to_owned()),
-    })
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| fault(format!("could not judge what was read: {error}")))
+}
+
+fn fault(message: String) -> Failure {
+    Failure::new(Exit::Panic, message, Some("This is a fault of the program; please report it.".to_owned()))
 }
 
 fn refused(error: &ServerError) -> Failure {

@@ -7,6 +7,7 @@ use super::{
     console,
     exit_code::Exit,
     failure::{Failure, Outcome},
+    halt::Halt,
     report,
     resolve::Context,
     terminal,
@@ -21,7 +22,7 @@ use crate::{
 ///
 /// # Errors
 /// No terminal; a configuration, theme or target that cannot be used.
-pub async fn run(global: &Global, env: Env, word: Option<&str>, dir: Option<&Path>) -> Outcome {
+pub async fn run(global: &Global, env: Env, word: Option<&str>, dir: Option<&Path>, halt: &Halt) -> Outcome {
     terminal::required("check")?;
     if global.snapshot.is_some() {
         return Err(Failure::usage("could not set up a recording", "Name a server in place of --snapshot."));
@@ -51,28 +52,29 @@ pub async fn run(global: &Global, env: Env, word: Option<&str>, dir: Option<&Pat
         policy,
         state: paths::state_dir(&env),
     };
-    let ended = guide::guide(options).await.map_err(|error| console::failed(&error))?;
+    let open = halt.open();
+    let ended = guide::guide(options).await;
+    drop(open);
+    let ended = ended.map_err(|error| console::failed(&error))?;
     match ended {
         GuideEnded::Done => Ok(Exit::Done),
         GuideEnded::Interrupted => Ok(Exit::Interrupted),
         GuideEnded::Kept(step) => {
             let (number, all) = (step.number(), Step::ALL.len());
-            report::note(&format!(
-                "pgmoat: the answers are kept at step {number} of {all}, {}\n`pgmoat init` goes on there",
-                step.title()
-            ));
+            report::note(&format!("pgmoat: the answers are kept at step {number} of {all}, {}", step.title()));
+            report::note("`pgmoat init` goes on there");
             Ok(Exit::Done)
         }
-        GuideEnded::Console => Box::pin(opened(global, env, path)).await,
+        GuideEnded::Console => Box::pin(opened(global, env, path, halt)).await,
     }
 }
 
 /// The console on what the configuration says by now.
-async fn opened(global: &Global, env: Env, config: PathBuf) -> Outcome {
+async fn opened(global: &Global, env: Env, config: PathBuf, halt: &Halt) -> Outcome {
     let mut global = global.clone();
     global.config = Some(config);
     (global.host, global.port, global.user, global.dbname, global.policy) = (None, None, None, None, None);
-    console::run(&Context::new(&global, env)?, &[]).await
+    console::run(&Context::new(&global, env)?, &[], halt).await
 }
 
 /// The server that was named, as a connection string.

@@ -172,11 +172,11 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
     let report = &mut Report::stdout(global.no_color);
     let Some(command) = cli.command else {
         terminal::required("check")?;
-        return console::run(&Context::new(global, env)?, &cli.targets).await;
+        return console::run(&Context::new(global, env)?, &cli.targets, halt).await;
     };
     match command {
         Command::Init(args) => init::run(report, global, env, &args, halt).await,
-        Command::Demo(args) => demo::run(report, global, &args, env).await,
+        Command::Demo(args) => demo::run(report, global, &args, env, halt).await,
         Command::Check(args) => {
             let context = Context::new(global, env)?;
             let want = check::wants();

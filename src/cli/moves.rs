@@ -156,19 +156,41 @@ async fn proposed(
         }
         let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
         if yes || !terminal {
-            let list: Vec<String> =
-                questions.iter().map(|q| format!("  {}\n    yes: {}", q.sentence, q.flag)).collect();
-            let count = text::count(questions.len() as u64, "thing is", "things are");
-            return Err(Failure::refused(
-                format!("could not {what}: {count} not decided\n{}", list.join("\n")),
-                "Say it with the flag shown; a name with ! in front says no (--tables '!name', --keep-reader '!name').",
-            ));
+            // What a yes to these leads to is asked in the same breath.
+            answers.extend(questions.iter().map(|q| (q.about.clone(), true)));
+            let mut then: Vec<Question> = Vec::new();
+            let further = plan::from_dependencies(target, dependencies_of, names, |snapshot, dependencies| {
+                let proposal = make(snapshot, dependencies, &answers)
+                    .map_err(|why| Failure::refused(why.to_string(), "Nothing was changed."))?;
+                then = proposal.questions;
+                Ok(proposal.plan)
+            });
+            // where a yes to all of them cannot be, nothing more is known
+            let _ = further.await;
+            then.retain(|q| !answers.contains_key(&q.about));
+            return Err(undecided(what, &questions, &then));
         }
         for question in questions {
             let yes = ask(&question).await?;
             answers.insert(question.about, yes);
         }
     }
+}
+
+/// What somebody has to say, with the flags that say it.
+fn undecided(what: &str, questions: &[Question], then: &[Question]) -> Failure {
+    let shown = |q: &Question| [format!("  {}", q.sentence), format!("    yes: {}", q.flag)];
+    let mut lines: Vec<String> = questions.iter().flat_map(shown).collect();
+    if !then.is_empty() {
+        lines.push("and where all of that is a yes:".to_owned());
+        lines.extend(then.iter().flat_map(shown));
+    }
+    let count = text::count((questions.len() + then.len()) as u64, "thing is", "things are");
+    Failure::refused(
+        format!("could not {what}: {count} not decided"),
+        "Say it with the flag shown; a name with ! in front says no (--tables '!name', --keep-reader '!name').",
+    )
+    .with(lines)
 }
 
 /// Asks one question on the terminal until the answer is yes or no.

@@ -287,16 +287,15 @@ pub fn note(words: &str) {
 
 /// Prints an error, once: the sentence, then what to do on a line of its own.
 pub fn failure(failure: &Failure) {
-    for (i, line) in failure.message.lines().enumerate() {
-        note(&if i == 0 { format!("pgmoat: {line}") } else { line.to_owned() });
-    }
-    for line in failure.remedy.iter().flat_map(|r| r.lines()) {
-        note(&sentence(line));
+    note(&format!("pgmoat: {}", failure.message));
+    failure.lines.iter().for_each(|line| note(line));
+    if let Some(remedy) = &failure.remedy {
+        note(&sentence(remedy));
     }
 }
 
 /// A remedy as a sentence: layers below write it without a capital and a full stop, because they put it into others.
-fn sentence(words: &str) -> String {
+pub(super) fn sentence(words: &str) -> String {
     let mut chars = words.chars();
     let mut out: String = chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
     if out.ends_with(|c: char| c.is_alphabetic() || matches!(c, '`' | ')')) {

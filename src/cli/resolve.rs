@@ -368,5 +368,17 @@ fn same(a: &Path, b: &Path) -> bool {
 
 /// A policy that cannot be used: every problem, with its line.
 pub fn policy_failure(error: &PolicyError) -> Failure {
-    Failure::usage(error.to_string(), "")
+    match error {
+        PolicyError::Read { path, cause } => {
+            let message = format!("could not read the policy {}: {cause}", path.display());
+            Failure::usage(message, "Give its path with --policy, or write one with `pgmoat policy derive`.")
+        }
+        PolicyError::Invalid { path, problems } => {
+            let mut lines = problems.iter().flat_map(|p| {
+                let what = format!("could not use the policy {}: line {}: {}", path.display(), p.line, p.what);
+                [Some(what), Some(format!("  {}", p.help)).filter(|_| !p.help.is_empty())].into_iter().flatten()
+            });
+            Failure::usage(lines.next().unwrap_or_default(), "").with(lines)
+        }
+    }
 }

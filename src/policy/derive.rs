@@ -13,6 +13,7 @@ use std::{
 use super::{
     Accepted, DatabaseRule, Exception, Finding, Group, Level, Policy, RoleRule, SchemaRule, Service, Severity, checks,
     desired::{DATABASE_PREFIX, PUBLIC, Rights, is_compared, real_owner, required},
+    instance::access_key,
     judge::Judge,
     versions::Versions,
 };
@@ -34,8 +35,7 @@ const ASKED: &[Group] = &[Group::Existence, Group::Grants, Group::Ownership];
 /// How often the checks are asked before what is left is set to info.
 const ROUNDS: usize = 12;
 
-/// Derives a policy. Access keys carry the instance (`instance/schema`) only for a schema whose name holds a `/`; use
-/// [`Policy::for_instance`] before judging with it.
+/// Derives a policy, as its file says it: use [`Policy::for_instance`] before judging with it.
 #[must_use]
 pub fn derive(snapshot: &Snapshot, matrix: &Matrix) -> Policy {
     let draft = Draft { snapshot, matrix, paths: Paths::new(&snapshot.catalog, &snapshot.server) };
@@ -211,7 +211,7 @@ impl Draft<'_> {
                 }
                 let levels = self.levels(role, position);
                 if !levels.is_empty() {
-                    rules.insert(self.key(&schema.name), levels);
+                    rules.insert(access_key(&schema.name), levels);
                 }
             }
         }
@@ -259,10 +259,6 @@ impl Draft<'_> {
             connection_limit: limit(role),
             ..RoleRule::named(&role.name)
         }
-    }
-
-    fn key(&self, schema: &str) -> String {
-        if schema.contains('/') { format!("{}/{schema}", self.snapshot.instance) } else { schema.to_owned() }
     }
 
     fn member_of(&self, role: &Role) -> Option<Vec<String>> {
@@ -532,7 +528,7 @@ impl Draft<'_> {
 
     /// Takes back a guess about access.
     fn forget(&self, policy: &mut Policy, role: &str, schema: &str) -> bool {
-        let key = self.key(schema);
+        let key = access_key(schema);
         let mut changed = false;
         for service in policy.services.iter_mut().filter(|s| s.role == role) {
             changed |= service.access.remove(&key).is_some();

@@ -1,5 +1,6 @@
 //! Which part of a policy speaks of one instance. A policy may describe services of several instances; its entries
-//! without `instance` belong to the instance that names the policy, and an access key may be `instance/schema`.
+//! without `instance` belong to the instance that names the policy, and an access key may be `instance/schema`. What stands
+//! before the first slash is the instance; nothing there is the entry's own, so that `/a/b` is its schema `a/b`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,8 @@ impl Policy {
         for (instance, access) in services.chain(roles).chain(schemas).chain(exceptions) {
             names.extend(instance);
             let keys = access.into_iter().flat_map(BTreeMap::keys);
-            names.extend(keys.filter_map(|key| key.rsplit_once('/')).map(|(instance, _)| instance));
+            let named = keys.filter_map(|key| key.split_once('/')).map(|(instance, _)| instance);
+            names.extend(named.filter(|instance| !instance.is_empty()));
         }
         names
     }
@@ -83,14 +85,27 @@ impl RoleRule {
     }
 }
 
+/// A schema of an entry's own instance as the policy's file names it.
+#[must_use]
+pub fn access_key(schema: &str) -> String {
+    if schema.contains('/') { format!("/{schema}") } else { schema.to_owned() }
+}
+
+/// Access to schemas of the entry's own instance as the policy's file names it.
+#[must_use]
+pub fn as_in_file(access: &Access) -> Access {
+    access.iter().map(|(schema, levels)| (access_key(schema), levels.clone())).collect()
+}
+
 /// The access keys that speak of `instance`, without the prefix.
 fn access_here(access: &Access, instance: &str, local: bool) -> Access {
     let mut out = Access::new();
     let here = format!("{instance}/");
     for (key, levels) in access {
-        let schema = match (key.strip_prefix(&here), key.contains('/')) {
+        let schema = match (key.strip_prefix(&here), key.split_once('/')) {
             (Some(schema), _) => schema,
-            (None, false) if local => key,
+            (None, None) if local => key,
+            (None, Some(("", schema))) if local => schema,
             (None, _) => continue,
         };
         merge(&mut out, BTreeMap::from([(schema.to_owned(), levels.clone())]));
@@ -144,6 +159,21 @@ mod tests {
         assert_eq!(other.roles[0].name, "engarde_user");
         assert_eq!(other.roles[0].access["public"], vec![Level::Read]);
         assert!(other.exceptions.is_empty());
+    }
+
+    #[test]
+    fn a_schema_with_a_slash_in_its_name_is_named() {
+        let text = "[[role]]\nname='r'\naccess={'/a/b'=['read'], 'flowdb/c/d'=['append'], 'home/e/f'=['usage']}\n";
+        let policy = file::parse(text, "p.toml".as_ref()).unwrap();
+        assert_eq!(policy.elsewhere().into_iter().collect::<Vec<_>>(), ["flowdb", "home"]);
+        assert_eq!(policy.for_instance("home", true).roles[0].access.keys().collect::<Vec<_>>(), ["a/b", "e/f"]);
+        assert_eq!(policy.for_instance("flowdb", false).roles[0].access.keys().collect::<Vec<_>>(), ["c/d"]);
+        // and what is written of one is read as the same
+        let here = super::Access::from([("a/b".to_owned(), vec![Level::Read]), ("/".to_owned(), vec![Level::Usage])]);
+        assert_eq!(super::access_here(&super::as_in_file(&here), "home", true), here);
+        // its name is a name as any other
+        let long = format!("[[role]]\nname='r'\naccess={{'/{}/b'=['read']}}\n", "x".repeat(63));
+        assert!(file::parse(&long, "p.toml".as_ref()).is_err());
     }
 
     #[test]

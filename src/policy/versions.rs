@@ -220,6 +220,11 @@ impl TableCounts {
         self.by_schema.get(&schema).into_iter().flatten().filter(|(o, _)| *o == owner).map(|(_, count)| count).sum()
     }
 
+    /// Owners of tables of a schema.
+    pub fn owners_in(&self, schema: Oid) -> impl Iterator<Item = Oid> {
+        self.by_schema.get(&schema).into_iter().flatten().map(|(owner, _)| *owner)
+    }
+
     /// Schemas with tables of an owner.
     pub fn schemas_of(&self, owner: Oid) -> impl Iterator<Item = Oid> {
         self.by_schema.iter().filter(move |(_, of)| of.iter().any(|(o, _)| *o == owner)).map(|(schema, _)| *schema)
@@ -258,9 +263,21 @@ struct Of<'a> {
     in_use: bool,
 }
 
+/// Where a service's tables are, for a role that looks for them.
+enum Tables {
+    /// Where it would create others.
+    Here,
+    /// In its path, after the schema where it would create others: that one, and where they are.
+    Behind(String, String),
+    /// In schemas that its path does not lead to.
+    Unseen(String),
+    Nowhere,
+}
+
 struct Reading<'a> {
     snapshot: &'a Snapshot,
     catalog: &'a Catalog,
+    paths: Paths<'a>,
     tables: &'a [VersionTable],
     lineages: &'a Lineages,
     matrix: &'a Matrix,
@@ -335,7 +352,7 @@ impl<'a> Reading<'a> {
                 claimants.entry(table).or_default().push(i);
             }
         }
-        Reading { snapshot, catalog, tables, lineages, matrix, services, homes, claimants, counts, resolved_by }
+        Reading { snapshot, catalog, paths, tables, lineages, matrix, services, homes, claimants, counts, resolved_by }
     }
 
     fn versions(&self) -> Versions {
@@ -633,10 +650,11 @@ impl<'a> Reading<'a> {
         named && (!table.primary_key || (!rows.is_empty() && rows.iter().all(elsewhere)))
     }
 
-    /// Services that do not look at this table, nobody's declared place, and own tables in its schema without a revision of
-    /// their own anywhere: a search path that was changed too early leaves it so.
+    /// Services that do not look at this table and own tables in its schema without a revision of their own anywhere: a
+    /// search path that was changed too early leaves it so. One that the policy gives no version table counts when it may
+    /// write this one.
     fn beside(&self, i: usize) -> Vec<&Of<'a>> {
-        let Some(table) = self.tables.get(i).filter(|_| self.home(i).is_none()) else { return Vec::new() };
+        let Some(table) = self.tables.get(i) else { return Vec::new() };
         let empty = |at: Option<usize>| {
             let rows = at.and_then(|at| self.tables.get(at)).map(|t| t.rows.known());
             rows.is_none_or(|rows| rows.is_some_and(<[String]>::is_empty))
@@ -645,8 +663,23 @@ impl<'a> Reading<'a> {
             let role = of.role.and_then(|role| self.catalog.roles.get(role)).filter(|r| !r.superuser);
             role.is_some_and(|r| self.counts.owned_in(table.schema, r.oid) > 0)
         };
-        let of = self.services.iter().filter(|s| s.service.version_table.is_some() && s.claims != Some(i));
-        of.filter(|s| empty(s.home) && empty(s.claims)).filter(owns).collect()
+        let keeps = |of: &&Of<'a>| {
+            of.service.version_table.is_some() || of.role.is_some_and(|role| self.writes(i, table, role))
+        };
+        let of = self.services.iter().filter(|s| s.claims != Some(i));
+        of.filter(|s| empty(s.home) && empty(s.claims)).filter(owns).filter(keeps).collect()
+    }
+
+    /// The role may write this version table, and none of its own holds a revision.
+    fn writes(&self, i: usize, table: &VersionTable, role: usize) -> bool {
+        let Some(oid) = self.catalog.roles.get(role).map(|r| r.oid) else { return false };
+        let rights = self.matrix.rights(self.catalog, Who::Role(role), ObjectKind::Table, table.owner, &table.acl);
+        let own = self
+            .tables
+            .iter()
+            .enumerate()
+            .any(|(j, t)| j != i && t.owner == oid && !t.rows.known().is_some_and(<[String]>::is_empty));
+        rights.contains_all(Privileges::of(&[Privilege::Insert, Privilege::Update])) && !own
     }
 
     /// Owners of the settled rows, and the service whose place it is; else what the evidence says.
@@ -665,23 +698,23 @@ impl<'a> Reading<'a> {
     /// their own.
     fn sharers(&self, i: usize, table: &VersionTable) -> Option<Vec<String>> {
         let who: Vec<String> = if self.services.is_empty() {
-            let writes = Privileges::of(&[Privilege::Insert, Privilege::Update]);
-            let names = self.resolved_by.get(i)?;
-            names
-                .iter()
-                .filter(|name| {
-                    let Some(role) = self.matrix.index.role_named(name) else { return false };
-                    let Some(oid) = self.catalog.roles.get(role).map(|r| r.oid) else { return false };
-                    let rights =
-                        self.matrix.rights(self.catalog, Who::Role(role), ObjectKind::Table, table.owner, &table.acl);
-                    let own =
-                        self.tables.iter().enumerate().any(|(j, t)| {
-                            j != i && t.owner == oid && !t.rows.known().is_some_and(<[String]>::is_empty)
-                        });
-                    rights.contains_all(writes) && self.counts.of_owner(oid) > 0 && !own
-                })
-                .cloned()
-                .collect()
+            let mut names: Vec<&str> = self.resolved_by.get(i)?.iter().map(String::as_str).collect();
+            // whoever was cut off from it looks elsewhere
+            let beside = self
+                .counts
+                .owners_in(table.schema)
+                .filter_map(|oid| self.catalog.roles.get(self.matrix.index.role(oid)?));
+            for role in beside.filter(|r| r.login && !r.superuser && !r.is_platform()) {
+                if !names.contains(&role.name.as_str()) {
+                    names.push(&role.name);
+                }
+            }
+            let keeps = |name: &&str| {
+                let Some(role) = self.matrix.index.role_named(name) else { return false };
+                let oid = self.catalog.roles.get(role).map(|r| r.oid);
+                oid.is_some_and(|oid| self.counts.of_owner(oid) > 0) && self.writes(i, table, role)
+            };
+            names.into_iter().filter(keeps).map(str::to_owned).collect()
         } else {
             self.claimants(i)
                 .chain(self.beside(i))
@@ -695,18 +728,32 @@ impl<'a> Reading<'a> {
         (who.len() > 1).then_some(who)
     }
 
-    /// Where the tables of a role are, when none stands where it looks.
-    fn unseen(&self, role: usize) -> Option<String> {
-        let of = self.catalog.roles.get(role).filter(|r| !r.superuser)?;
-        let path = Paths::new(self.catalog, &self.snapshot.server).of(self.catalog, self.matrix, role);
-        if path.schemas().any(|schema| self.counts.in_schema(schema) > 0) {
-            return None;
+    /// Where a service's tables are, version tables left out: those in its schemas, and those of its role and its owner, no
+    /// superuser, anywhere. Others' tables on the path are not what its first revision meets.
+    fn of_service(&self, of: &Of<'_>, role: usize) -> Tables {
+        let people = [&of.service.role, &of.service.owner];
+        let people: BTreeSet<Oid> = people
+            .into_iter()
+            .filter_map(|r| self.catalog.role_named(r))
+            .filter(|r| !r.superuser)
+            .map(|r| r.oid)
+            .collect();
+        let own = of.service.schemas.iter().filter_map(|s| self.catalog.schema_named(s)).map(|s| s.oid);
+        let mut places: BTreeSet<Oid> = own.filter(|s| self.counts.in_schema(*s) > 0).collect();
+        places.extend(people.iter().flat_map(|r| self.counts.schemas_of(*r)));
+        let path = self.paths.of(self.catalog, self.matrix, role);
+        let names = |schemas: &[Oid]| {
+            let mut names: Vec<String> = schemas.iter().map(|s| self.catalog.schema_name(*s)).collect();
+            names.sort_unstable();
+            and(&names.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let seen: Vec<Oid> = path.listed().filter(|s| places.contains(s)).collect();
+        match (path.current(), seen.first()) {
+            _ if places.is_empty() => Tables::Nowhere,
+            (Some(current), Some(first)) if current == *first => Tables::Here,
+            (Some(current), Some(_)) => Tables::Behind(names(&[current]), names(&seen)),
+            _ => Tables::Unseen(names(&places.into_iter().collect::<Vec<_>>())),
         }
-        let mut names: Vec<String> =
-            self.counts.schemas_of(of.oid).map(|schema| self.catalog.schema_name(schema)).collect();
-        names.sort_unstable();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        (!names.is_empty()).then(|| and(&names))
     }
 
     /// What every service that takes this table for its own will do when it starts.
@@ -728,16 +775,20 @@ impl<'a> Reading<'a> {
                 continue;
             }
             if rows.is_empty() {
-                if let Some(where_to) = self.unseen(role) {
-                    say(format!(
-                        "takes the database for a new one and makes its tables a second time: those it has are in \
-                         {where_to}, where it does not look"
-                    ));
-                } else if of.in_use {
-                    say(format!("takes the database for a new one and starts from its first revision: {}", exists(of)));
-                } else {
-                    say("starts from its first revision and creates its tables".to_owned());
-                }
+                say(match self.of_service(of, role) {
+                    Tables::Here => {
+                        format!("takes the database for a new one and starts from its first revision: {}", exists(of))
+                    }
+                    Tables::Behind(current, place) => format!(
+                        "takes the database for a new one and starts from its first revision: what that makes goes to \
+                         {current}, before its tables in {place}"
+                    ),
+                    Tables::Unseen(place) => format!(
+                        "takes the database for a new one and makes its tables a second time: those it has are in {place}, \
+                         where it does not look"
+                    ),
+                    Tables::Nowhere => "starts from its first revision and creates its tables".to_owned(),
+                });
                 continue;
             }
             let strange = rows.iter().find(|r| match (of.lineage, r.settled()) {
@@ -990,6 +1041,58 @@ mod tests {
         assert!(all.iter().any(|s| s.contains("makes its tables a second time")), "{all:?}");
         f.versions[0].rows = VersionRows::Known(vec!["aa".into()]);
         assert_eq!(classes(&f)[0], Class::Ambiguous);
+    }
+
+    #[test]
+    fn who_was_cut_off_keeps_its_revision_where_it_was_whatever_is_declared() {
+        const TWO: &str = "[[service]]\nname='orders'\nschema='public'\nrole='orders_app'\n\
+                           [[service]]\nname='billing'\nschema='billing'\nrole='billing_app'\nversion_table=false\n";
+        let f = Fixture::new()
+            .role("orders_app")
+            .role("billing_app")
+            .schema("billing", "billing_app")
+            .table("public", "orders", "orders_app")
+            .table("public", "invoices", "billing_app")
+            .version_table("public", V, "orders_app", Some(&["aa", "bb"]))
+            .policy(TWO);
+        let f = path(path(f, "orders_app", "public"), "billing_app", "billing");
+        assert_eq!(classes(&f), vec![Class::Own], "two heads of one: billing could not write it");
+        let f = shared(f, "billing_app");
+        assert_eq!(classes(&f), vec![Class::Shared]);
+        assert_eq!(only(&f).shared_by, vec!["orders", "billing"]);
+        // without a policy likewise
+        let mut bare = f.clone();
+        bare.policy = None;
+        assert_eq!(only(&bare).shared_by, vec!["orders_app", "billing_app"]);
+        // with tables of its own schema alone it has nothing to do with it, nor with a revision of its own
+        let mut moved = f.clone().table("billing", "bills", "billing_app");
+        moved.objects.retain(|(_, o)| o.name != "invoices");
+        assert_eq!(classes(&moved), vec![Class::Own]);
+        let own = f.version_table("billing", "versions", "billing_app", Some(&["cc"]));
+        assert_eq!(classes(&own)[0], Class::Own);
+    }
+
+    #[test]
+    fn an_empty_version_table_says_what_its_service_will_meet() {
+        let said = |f: &Fixture| only(f).next_start.remove(0);
+        let f = Fixture::new()
+            .role("app")
+            .role("other")
+            .schema("shop", "app")
+            .version_table("shop", V, "app", Some(&[]))
+            .policy("[[service]]\nname='shop'\nschema='shop'\nrole='app'\n");
+        let f = path(f, "app", "shop, public");
+        assert!(said(&f).ends_with("starts from its first revision and creates its tables"), "{}", said(&f));
+        let here = f.clone().table("shop", "orders", "app").table("public", "orders", "app");
+        assert!(said(&here).ends_with("it will find that its tables already exist"), "{}", said(&here));
+        let behind = f.clone().table("public", "orders", "app");
+        assert!(said(&behind).ends_with("goes to shop, before its tables in public"), "{}", said(&behind));
+        // a neighbour's tables on the path, and the server's own, are not what it has
+        let unseen =
+            path(f, "app", "shop").table("public", "orders", "app").table("pg_catalog", "pg_class", "postgres");
+        assert!(said(&unseen).contains("makes its tables a second time: those it has are in public, where"));
+        let beside = path(unseen.schema("lent", "app"), "app", "lent, shop").table("lent", "others", "other");
+        assert!(said(&beside).contains("makes its tables a second time"), "{}", said(&beside));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::{
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
+    time::timeout,
 };
 
 use super::{
@@ -42,6 +43,8 @@ use crate::{
 
 /// Between two questions about an action whose end is not known.
 const AGAIN: Duration = Duration::from_secs(15);
+/// How long actions may take at the end to let go and to write that down.
+const LETTING_GO: Duration = Duration::from_millis(600);
 /// Readings at most until all objects that a plan touches are known.
 pub(super) const READINGS: usize = 4;
 
@@ -139,6 +142,11 @@ impl Acts {
         }
     }
 
+    /// At the end of the console: see [`leave`].
+    pub(super) async fn goodbye(self) {
+        leave(&self.stops).await;
+    }
+
     /// Ends sessions.
     pub(super) fn signal(&self, ticket: u64, instance: usize, order: ending::Order, identity: Identity) {
         let (target, tell, state) = (self.target(instance), self.tell.clone(), self.state.clone());
@@ -188,6 +196,20 @@ impl Acts {
             open.store(left, Ordering::SeqCst);
         });
     }
+}
+
+/// Asks what runs to stop, and waits a moment for it: before COMMIT it changes nothing and writes so into the journal.
+/// What does not end in time, or has sent COMMIT, is found out about at the next start.
+pub(super) async fn leave(stops: &HashMap<u64, watch::Sender<bool>>) {
+    for stop in stops.values() {
+        stop.send_replace(true);
+    }
+    let over = async {
+        for stop in stops.values() {
+            stop.closed().await;
+        }
+    };
+    let _ = timeout(LETTING_GO, over).await;
 }
 
 /// Work with servers on a thread of its own: judging keeps a processor busy, and nothing here has to be passed between

@@ -220,6 +220,7 @@ pub async fn guide(options: GuideOptions) -> Result<GuideEnded, RunError> {
         }
     };
     drop(terminal);
+    super::acts::leave(&guide.stops).await;
     Ok(ended)
 }
 

@@ -18,6 +18,7 @@ use crate::{
     policy::{
         Service,
         file::{self, PolicyError},
+        instance::as_in_file,
         write,
     },
     server::{
@@ -170,7 +171,8 @@ pub enum AddError {
 #[must_use]
 pub fn entry(path: &Path, service: &Service) -> PolicyEntry {
     let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    PolicyEntry { file, service: service.name.clone(), text: write::service(service) }
+    let named = Service { access: as_in_file(&service.access), ..service.clone() };
+    PolicyEntry { file, service: service.name.clone(), text: write::service(&named) }
 }
 
 /// What to know about a plan, with the sentence that its service will be added to a file.

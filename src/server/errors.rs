@@ -7,6 +7,15 @@ use std::{error::Error as StdError, fmt, io};
 use tokio_postgres::error::DbError;
 
 use super::guard::Broken;
+use crate::text;
+
+/// Characters of a text of the server's that are kept: whoever may raise an error or a warning decides how long it is, and
+/// it goes to screens, to standard error and into the journal.
+const MOST: usize = 2000;
+
+fn kept(text: &str) -> String {
+    text::capped(text, MOST).into_owned()
+}
 
 /// An error that happened on a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,10 +51,10 @@ impl From<&DbError> for ServerError {
             remedy: remedy(&sqlstate, db.message()),
             closed: sqlstate.starts_with("57P") || matches!(db.severity(), "FATAL" | "PANIC"),
             sqlstate: Some(sqlstate),
-            message: db.message().to_owned(),
-            detail: db.detail().map(str::to_owned),
-            hint: db.hint().map(str::to_owned),
-            context: db.where_().map(str::to_owned),
+            message: kept(db.message()),
+            detail: db.detail().map(kept),
+            hint: db.hint().map(kept),
+            context: db.where_().map(kept),
         }
     }
 }
@@ -119,8 +128,8 @@ impl From<&DbError> for Notice {
         Self {
             severity: db.parsed_severity().map_or_else(|| db.severity().to_owned(), |s| s.to_string()),
             sqlstate: db.code().code().to_owned(),
-            message: db.message().to_owned(),
-            detail: db.detail().map(str::to_owned),
+            message: kept(db.message()),
+            detail: db.detail().map(kept),
         }
     }
 }

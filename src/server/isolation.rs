@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::{Client, SimpleQueryMessage, error::SqlState, types::Type};
 
-use super::{connect::connect, read::ServerError};
+use super::{connect::connect, errors, read::ServerError};
 use crate::{
     config::Conninfo,
     domain::{qualified, snapshot::TenantType},
@@ -164,5 +164,5 @@ async fn back(client: &Client, error: &tokio_postgres::Error) -> Result<(), Serv
 }
 
 fn words(error: &tokio_postgres::Error) -> String {
-    error.as_db_error().map_or_else(|| error.to_string(), |e| e.message().to_owned())
+    error.as_db_error().map_or_else(|| error.to_string(), |e| errors::ServerError::from(e).message)
 }

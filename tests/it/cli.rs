@@ -178,6 +178,20 @@ fn configuration_errors_exit_2_with_their_place() {
 }
 
 #[test]
+fn a_line_feed_in_a_name_makes_no_line_of_an_error() {
+    let moat = Moat::new();
+    let twice = moat.file("p.toml", "[[role]]\nname = \"x\\ny\"\n[[role]]\nname = \"x\\ny\"\n");
+    for args in [&["policy", "check", "no\nsuch.toml"][..], &["policy", "check", &twice], &["check", "no\nsuch"]] {
+        let ran = moat.run(args).exits(2);
+        assert!(ran.err.lines().next().unwrap().contains("\\n"), "{args:?}: {}", ran.err);
+        assert!(!ran.err.contains("\nsuch") && !ran.err.contains("\ny"), "{args:?}: {}", ran.err);
+    }
+    // what belongs to it has lines of its own
+    let ran = moat.run(&["policy", "check", &twice]);
+    assert!(ran.err.lines().count() > 1 && ran.err.contains("\n  "), "{}", ran.err);
+}
+
+#[test]
 fn policy_errors_exit_2_with_line_and_suggestion() {
     let moat = Moat::new();
     let policy = moat.file("p.toml", "[[service]]\nname='a'\nschema='a'\nrole='a'\nacess={b=['read']}\n");

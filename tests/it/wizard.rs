@@ -18,7 +18,7 @@ use crate::{
     cli::{Moat, Ran},
     read::runtime,
     support::{
-        cluster::{self, shared},
+        cluster::{self, connect, shared},
         terminal::{CTRL_C, DOWN, ENTER, ESC, PATIENCE, Start, Terminal},
     },
 };
@@ -199,6 +199,62 @@ fn the_demo_s_mess_becomes_clean_or_is_left_with_a_reason() {
     console.send("q");
     assert_eq!(console.ends(PATIENCE), 0);
     runtime.block_on(async { drop(demo) });
+}
+
+#[test]
+fn tables_in_public_are_found_still_after_the_set_up() {
+    let shared = shared(cluster::newest()).unwrap();
+    let runtime = runtime();
+    let database = runtime.block_on(shared.database("wizard_grown"));
+    let moat = Moat::new();
+    let home = moat.home.path();
+    let admin = runtime.block_on(connect(shared.cluster(), SUPERUSER, &database));
+    let grown = "create role wizgrown_app login password 'w'; grant create on schema public to wizgrown_app;
+        set role wizgrown_app; create table orders (id int primary key); create table items (id int);
+        create table alembic_version (version_num varchar(32) primary key);
+        insert into alembic_version values ('aaa111'), ('bbb222')";
+    runtime.block_on(admin.batch_execute(grown)).unwrap();
+    let mut console = Start::new(home, &["init", &shared.cluster().tcp_url(SUPERUSER, &database)]).run();
+    console.shows("How careful should pgmoat be here?");
+    console.press(ENTER, "This is what is there.");
+    // nothing is typed: the service is proposed where its tables are
+    console.press(ENTER, "Which services share this database?");
+    console.shows("[x] wizgrown   public            wizgrown_app");
+    console.press(ENTER, "Who may do what in whose schema?");
+    console.press(ENTER, SHALL);
+    console.shows("GRANT USAGE ON SCHEMA public TO wizgrown_app");
+    let plan = console.text();
+    let few = plan.lines().find_map(|line| line.trim().split_once(" statements in one transaction")).unwrap();
+    assert!((1..=4).contains(&few.0.parse::<usize>().unwrap()), "{plan}");
+    assert!(!plan.contains("REVOKE") && !plan.contains("search_path"), "{plan}");
+    to_the_end(&mut console);
+    console.shows("It is set up, and it holds.");
+    // the application goes on with its default path, and migrates
+    let port = shared.cluster().port();
+    let url = format!("postgresql://wizgrown_app:w@127.0.0.1:{port}/{database}");
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let found: i64 = client.query_one("select count(*) from orders, items", &[]).await.unwrap().get(0);
+        assert_eq!(found, 0);
+        client.batch_execute("alter table items add column n int; create table more (id int)").await.unwrap();
+    });
+    // the password was in the connection string alone: it is asked for again, unless p writes it down
+    console.shows("p adds it to ~/.pgpass");
+    let password = home.join(".pgpass");
+    assert!(!password.exists(), "nothing is written before the key");
+    console.press("p", "/.pgpass; only you can read it.");
+    let line = std::fs::read_to_string(&password).unwrap();
+    assert!(line.starts_with(&format!("127.0.0.1:{port}:{database}:{SUPERUSER}:")), "another line");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&password).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{mode:o}");
+    }
+    assert_eq!(check(&moat).exits(0).err, "");
+    console.send("q");
+    assert_eq!(console.ends(PATIENCE), 0);
 }
 
 #[test]

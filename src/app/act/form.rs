@@ -436,7 +436,7 @@ impl Form {
             }
         }
         rows.push((None, Row::Text(Line::empty())));
-        let words = "Nothing is done yet: the next screen shows every statement, and asks before it runs one.";
+        let words = "Nothing is done yet: the next screen shows every statement and asks first.";
         rows.extend(wrap(&Line::new(words, Tone::Dim), width).into_iter().map(|l| (None, Row::Text(l))));
         rows
     }

@@ -427,6 +427,20 @@ fn an_isolation_is_proposed_only_out_of_what_is_shared() {
 }
 
 #[test]
+fn the_form_of_an_isolation_fits_the_smallest_usual_screen() {
+    let mut bench = bench(Environment::Development);
+    bench.app.update(Msg::Resize(80, 24));
+    bench.drawn();
+    bench.keys("7I");
+    for _ in 0..bench.form().fields.len() {
+        let text = bench.text();
+        assert!(text.contains(" service         langflow") && text.contains("and asks first."), "{text}");
+        bench.key(Key::plain(Code::Tab));
+        bench.drawn();
+    }
+}
+
+#[test]
 fn an_isolation_takes_a_file_of_tables_and_the_version_tables_that_are_meant() {
     let mut bench = opened("7I");
     bench.to(Part::Service);

@@ -289,7 +289,10 @@ impl Wizard {
         if let Some(today) = self.through_public(name, &to).filter(|_| !own) {
             side.push(Line::new(&today, Tone::Warning));
         }
-        let sentence = if own {
+        let owner = self.draft.chosen().find(|s| s.schema == to && s.role == *name).and_then(|s| s.owner.as_ref());
+        let sentence = if let Some(owner) = owner.filter(|_| own) {
+            format!("It makes, migrates and fills its own tables; {owner} owns the schema.")
+        } else if own {
             "It owns the schema: it makes, migrates and fills its own tables.".to_owned()
         } else {
             format!("It may {}.", meaning(&levels))

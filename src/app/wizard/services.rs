@@ -463,7 +463,7 @@ impl Wizard {
                 side.push(fact("schema", &format!("{}, {}", s.schema, is(s.schema_exists))));
                 side.push(fact("role", &format!("{}, {}", s.role, is(s.role_exists))));
                 if let Some(owner) = &s.owner {
-                    side.push(fact("owner", &format!("{owner} owns the schema and what stands in it")));
+                    side.push(fact("owner", &format!("{owner} owns the schema")));
                 }
                 let limit = s.connection_limit.map_or_else(|| "not declared".to_owned(), |n| format!("at most {n}"));
                 side.push(fact("at once", &limit));

@@ -4,7 +4,7 @@
 mod answers;
 mod place;
 
-use std::{fmt::Write as _, io::IsTerminal as _, path::PathBuf, sync::Arc};
+use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
 
 use secrecy::SecretString;
 
@@ -42,7 +42,7 @@ impl From<Trouble> for Failure {
             Kind::Refused => Exit::Refused,
             Kind::Fault => Exit::Panic,
         };
-        Failure { exit, message: trouble.message, remedy: Some(trouble.remedy).filter(|r| !r.is_empty()) }
+        Failure::new(exit, trouble.message, Some(trouble.remedy))
     }
 }
 
@@ -53,7 +53,7 @@ impl From<Trouble> for Failure {
 pub async fn run(report: &mut Report, global: &Global, env: Env, args: &args::Init, halt: &Halt) -> Outcome {
     let unattended = args.run.yes || args.run.rehearse || args.save_sql.is_some();
     if !unattended {
-        return wizard(global, env, args).await;
+        return wizard(global, env, args, halt).await;
     }
     let place = place::find(global, &env, args).await?;
     if place.target.conninfo.read_only && args.save_sql.is_none() {
@@ -71,7 +71,7 @@ pub async fn run(report: &mut Report, global: &Global, env: Env, args: &args::In
 }
 
 /// The wizard, on a terminal.
-async fn wizard(global: &Global, env: Env, args: &args::Init) -> Outcome {
+async fn wizard(global: &Global, env: Env, args: &args::Init, halt: &Halt) -> Outcome {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         let cause = "could not ask anything: standard input or output is not a terminal";
         return Err(Failure::usage(cause, "Say --yes and give the answers as flags: `pgmoat init --help` lists them."));
@@ -81,7 +81,7 @@ async fn wizard(global: &Global, env: Env, args: &args::Init) -> Outcome {
         let cause = "could not combine flags that answer with questions";
         return Err(Failure::usage(cause, "Say --yes to have nothing asked, or leave the flags out to be asked."));
     }
-    Box::pin(guide::run(global, env, args.target.as_deref(), args.dir.as_deref())).await
+    Box::pin(guide::run(global, env, args.target.as_deref(), args.dir.as_deref(), halt)).await
 }
 
 /// One run without questions.
@@ -130,7 +130,7 @@ impl Sitting<'_> {
         let draft = answers::given(draft, &snapshot, self.args, &self.place)?;
         let problems = draft.problems(&snapshot);
         if let Some((first, rest)) = problems.split_first() {
-            let others = rest.iter().fold(String::new(), |all, p| format!("{all}\n  {} {}", p.sentence, p.remedy));
+            let others = rest.iter().map(|p| format!("  {} {}", p.sentence, p.remedy));
             let sentence = first.sentence.trim_end_matches('.');
             let remedy = match first.answer {
                 Answer::Services => {
@@ -145,7 +145,7 @@ impl Sitting<'_> {
                 | Answer::Audit
                 | Answer::Accepted(_) => first.remedy.clone(),
             };
-            return Err(Failure::usage(format!("could not set that up: {sentence}{others}"), remedy));
+            return Err(Failure::usage(format!("could not set that up: {sentence}"), remedy).with(others));
         }
         let judged = setup::judge(&self.opened, &draft).await?;
         let policy_path = self.place.policy_path(&draft.name);
@@ -217,12 +217,10 @@ impl Sitting<'_> {
 
     async fn done(&mut self, mut plans: Plans) -> Outcome {
         if !plans.judged.lacks.is_empty() && self.args.save_sql.is_none() {
-            let lacks = plans.judged.lacks.iter().fold(String::new(), |all, lack| all + "\n  " + &lack.to_string());
-            let cause = format!("could not begin: {} lacks rights{lacks}", self.place.target.conninfo.user);
-            return Err(Failure::refused(
-                cause,
-                "Connect as an owner or a superuser, or write the SQL with --save-sql.",
-            ));
+            let lacks = plans.judged.lacks.iter().map(|lack| format!("  {lack}"));
+            let cause = format!("could not begin: {} lacks rights", self.place.target.conninfo.user);
+            let remedy = "Connect as an owner or a superuser, or write the SQL with --save-sql.";
+            return Err(Failure::refused(cause, remedy).with(lacks));
         }
         self.left(&mut plans)?;
         let files = self.files(&plans)?;
@@ -292,16 +290,16 @@ impl Sitting<'_> {
             return Ok(());
         }
         if !self.args.leave_rest {
-            let mut lines = String::new();
+            let mut lines = Vec::new();
             for open in &plans.judged.open {
                 let how = open.command.as_ref().map_or_else(|| open.remedy.clone(), |c| format!("`{c}`"));
-                let _ = write!(lines, "\n  {}: {}\n    {how}", open.id, open.message);
+                lines.extend([format!("  {}: {}", open.id, open.message), format!("    {how}")]);
             }
             let n = text::count(plans.judged.open.len() as u64, "finding", "findings");
-            let cause = format!("could not settle everything: the plan leaves {n}{lines}");
+            let cause = format!("could not settle everything: the plan leaves {n}");
             let remedy = "Settle them first, or say --leave-rest: they become exceptions of the policy that name the \
                           command. --leave CODE|ID leaves one.";
-            return Err(Failure::refused(cause, remedy));
+            return Err(Failure::refused(cause, remedy).with(lines));
         }
         self.accept(plans);
         Ok(())

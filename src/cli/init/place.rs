@@ -144,15 +144,15 @@ fn resumed(env: &Env, dir: &Path, target: Option<&str>) -> Result<Kept, Failure>
     match fits.as_slice() {
         [(one, _)] => Ok(one.clone()),
         [] => {
-            let others = all.iter().fold(String::new(), |list, (k, _)| format!("{list}\n  {} in {}", k.url, k.dir));
+            let others = all.iter().map(|(k, _)| format!("  {} in {}", k.url, k.dir));
             let what = if all.is_empty() { "no set-up was cut short" } else { "none was cut short for that database" };
-            let cause = format!("could not go on: {what}{others}");
-            Err(Failure::usage(cause, "Leave out --resume, and give the answers as flags."))
+            let cause = format!("could not go on: {what}");
+            Err(Failure::usage(cause, "Leave out --resume, and give the answers as flags.").with(others))
         }
         several => {
-            let list = several.iter().fold(String::new(), |list, (k, _)| format!("{list}\n  {} in {}", k.url, k.dir));
-            let cause = format!("could not choose what to go on with: {} were cut short{list}", several.len());
-            Err(Failure::usage(cause, "Name one as TARGET, or its folder with --dir DIR."))
+            let list = several.iter().map(|(k, _)| format!("  {} in {}", k.url, k.dir));
+            let cause = format!("could not choose what to go on with: {} were cut short", several.len());
+            Err(Failure::usage(cause, "Name one as TARGET, or its folder with --dir DIR.").with(list))
         }
     }
 }
@@ -182,10 +182,10 @@ fn chosen<'a>(found: &'a [Found], dir: &Path) -> Result<Option<&'a Found>, Failu
         [] => Ok(None),
         [one] => Ok(Some(*one)),
         several => {
-            let list = several.iter().filter_map(|f| f.conninfo()).fold(String::new(), |all, c| all + "\n  " + &c);
+            let list = several.iter().filter_map(|f| f.conninfo()).map(|c| format!("  {c}"));
             let n = text::count(several.len() as u64, "database answers", "databases answer");
-            let cause = format!("could not choose a database in {}: {n}{list}", dir.display());
-            Err(Failure::usage(cause, "Name one as TARGET."))
+            let cause = format!("could not choose a database in {}: {n}", dir.display());
+            Err(Failure::usage(cause, "Name one as TARGET.").with(list))
         }
     }
 }

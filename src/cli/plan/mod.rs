@@ -280,12 +280,8 @@ pub async fn from_file(target: &Target, path: &Path) -> Result<Made, Failure> {
         let now = Ground::of(snapshot, file.ground.keys().cloned());
         let moved = file.ground.moved(&now);
         if !moved.is_empty() {
-            let lines: Vec<String> = moved.iter().map(|m| format!("  {m}")).collect();
-            return Err(refused(format!(
-                "could not use the plan {}: the state has moved since it was made\n{}",
-                path.display(),
-                lines.join("\n")
-            )));
+            let why = format!("could not use the plan {}: the state has moved since it was made", path.display());
+            return Err(refused(why).with(moved.iter().map(|m| format!("  {m}"))));
         }
         let changes = file.steps.iter().map(|step| step.change.clone());
         let mut plan = build::of_changes(snapshot, changes).map_err(|e| refused(e.to_string()))?;

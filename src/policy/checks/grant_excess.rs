@@ -161,6 +161,22 @@ mod tests {
     }
 
     #[test]
+    fn a_service_keeps_what_it_has_where_its_tables_are() {
+        let with = |path: &str| {
+            let f = Fixture::new().role("app").schema("s", "app").table("public", "a", "app");
+            let f = f.grant_schema("public", "app", "CREATE").setting(Some("app"), true, "search_path", path);
+            let policy = "[[service]]\nname='s'\nschema='s'\nrole='app'\n[[schema]]\nname='public'\ncreators=['app']\n";
+            f.policy(policy).case().only("grant-excess")
+        };
+        // whether it still looks there or was cut off from them
+        for path in ["public", "s"] {
+            let found = with(path);
+            assert!(found.fix.is_none(), "{path}: {found:#?}");
+            assert!(found.remedy.starts_with("s's own tables are in public still"), "{path}: {}", found.remedy);
+        }
+    }
+
+    #[test]
     fn a_direct_grant_is_revoked_where_it_stands() {
         let f = base().grant("s.a", "stranger", "INSERT").case().only("grant-excess");
         assert_eq!(f.id, "grant-excess:stranger:s:table:INSERT");

@@ -80,14 +80,17 @@ impl Context<'_> {
         self.lost(service, &now, &wanted)
     }
 
-    /// Every schema that services work in still, with the position of the role that does.
+    /// Every schema that services work in still, or would again if their path led there, with the position of the role.
     #[must_use]
     pub fn living_by_role(&self) -> BTreeSet<(usize, String)> {
         let paths = self.paths();
+        let counts = OnceCell::new();
         let mut found = BTreeSet::new();
         for service in self.services() {
             let Some(position) = self.matrix.index.role_named(&service.role) else { continue };
-            found.extend(self.living(service, &paths).into_iter().map(|l| (position, l.schema)));
+            let cut_off = self.out_of_sight(service, &self.path(&paths, position), &counts);
+            let all = self.living(service, &paths).into_iter().chain(cut_off);
+            found.extend(all.map(|l| (position, l.schema)));
         }
         found
     }

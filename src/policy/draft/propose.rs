@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Draft, DraftRole, DraftService, held};
 use crate::{
     domain::{
-        Oid,
-        effective::Matrix,
+        ObjectKind, Oid, Privilege, Privileges,
+        effective::{Matrix, Who},
         snapshot::{Role, Schema, Snapshot},
     },
     policy::{
@@ -51,7 +51,7 @@ impl Draft {
     #[must_use]
     pub fn propose(snapshot: &Snapshot, neighbours: &[Neighbour]) -> Draft {
         let matrix = Matrix::new(&snapshot.catalog, &snapshot.server);
-        let (found, _) = derive::guess(snapshot, &matrix);
+        let found = derive::guess(snapshot, &matrix).0.for_instance(&snapshot.instance, true);
         let mut draft = Draft {
             name: ident(&snapshot.catalog.database.name),
             audit: snapshot.catalog.schema_named(AUDIT).is_some(),
@@ -60,7 +60,7 @@ impl Draft {
         if draft.name.is_empty() {
             "local".clone_into(&mut draft.name);
         }
-        draft.found(snapshot, &found);
+        draft.found(snapshot, &matrix, &found);
         draft.neighbours(snapshot, neighbours);
         draft.others(snapshot, &matrix, &found);
         draft.as_it_is(snapshot, &matrix);
@@ -136,7 +136,8 @@ impl Draft {
     }
 
     /// From the database: what the guess calls a service, and schemas with tables that no single role works in.
-    fn found(&mut self, snapshot: &Snapshot, found: &Policy) {
+    fn found(&mut self, snapshot: &Snapshot, matrix: &Matrix, found: &Policy) {
+        let counts = TableCounts::new(snapshot);
         let catalog = &snapshot.catalog;
         for schema in catalog.schemas.iter().filter(|s| !s.is_system() && !s.extension && s.name != AUDIT) {
             let relations = relations(snapshot, schema.oid);
@@ -179,6 +180,7 @@ impl Draft {
                 service.chosen = false;
                 service.why = format!("{} holds {count}, and no service's role owns them.", schema.name);
             }
+            service.version_table |= migrates(snapshot, matrix, &counts, &service.role);
             self.services.push(service);
         }
         self.look(snapshot);
@@ -316,6 +318,20 @@ fn versions(snapshot: &Snapshot, schema: &Schema) -> bool {
     let suffix = format!("_{}", schema.name);
     let tables = || snapshot.versions.0.iter().filter(|t| t.shape && t.plain);
     tables().any(|t| t.schema == schema.oid || t.name.ends_with(&suffix))
+}
+
+/// The role may write a version table, and owns tables beside it: its migrations run there, wherever it looks now.
+fn migrates(snapshot: &Snapshot, matrix: &Matrix, counts: &TableCounts, role: &str) -> bool {
+    let Some(position) = matrix.index.role_named(role) else { return false };
+    let Some(of) = snapshot.catalog.roles.get(position).filter(|r| !r.superuser) else { return false };
+    let tables = snapshot.versions.0.iter().filter(|t| t.shape && t.plain);
+    let writes = Privileges::of(&[Privilege::Insert, Privilege::Update]);
+    tables.into_iter().any(|t| {
+        counts.owned_in(t.schema, of.oid) > 0
+            && matrix
+                .rights(&snapshot.catalog, Who::Role(position), ObjectKind::Table, t.owner, &t.acl)
+                .contains_all(writes)
+    })
 }
 
 /// The role that initdb made, or the platform's: no service should be it.

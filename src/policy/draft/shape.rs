@@ -5,7 +5,7 @@ use crate::{
     domain::{effective::Matrix, snapshot::Snapshot},
     policy::{
         Level, Policy, RoleRule, SchemaRule, Service, Undeclared, checks::audit_schema_missing::AUDIT, derive,
-        file::VERSION_TABLE, write,
+        file::VERSION_TABLE, instance::as_in_file, write,
     },
 };
 
@@ -35,6 +35,9 @@ impl Draft {
             self.roles.iter().filter(|r| r.chosen && !serves(&r.rule.name)).map(|r| r.rule.clone()).collect();
         self.reporting(&services, &mut roles);
         roles.sort_by(|a, b| a.name.cmp(&b.name));
+        for rule in &mut roles {
+            rule.access = as_in_file(&rule.access);
+        }
         Policy {
             name: self.name.clone(),
             undeclared: Undeclared::Report,
@@ -66,7 +69,7 @@ impl Draft {
             role: service.role.clone(),
             owner,
             creators,
-            access: self.access_of(service),
+            access: as_in_file(&self.access_of(service)),
             search_path: None,
             connection_limit: service.connection_limit,
             version_table: service.version_table.then_some(table),

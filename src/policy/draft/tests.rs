@@ -46,6 +46,38 @@ fn what_is_there_is_proposed_as_it_is() {
 }
 
 #[test]
+fn who_writes_a_version_table_beside_its_tables_has_migrations() {
+    let f = Fixture::new().role("app").role("bill_user").schema("billing", "bill_user");
+    let f = f.table("public", "orders", "app").table("public", "bills", "bill_user");
+    let f = f.version_table("public", "alembic_version", "app", Some(&["aa", "bb"]));
+    let migrates = |f: Fixture| {
+        let draft = Draft::propose(&of(f), &[]);
+        draft.services.iter().find(|s| s.schema == "billing").unwrap().version_table
+    };
+    assert!(!migrates(f.clone()), "it may not write it");
+    let mut f = f.grant("public.alembic_version", "bill_user", "SELECT, INSERT, UPDATE, DELETE");
+    f.versions[0].acl = f.objects.iter().find(|(_, o)| o.name == "alembic_version").unwrap().1.acl.clone();
+    assert!(migrates(f));
+}
+
+#[test]
+fn a_schema_with_a_slash_in_its_name_is_granted_access_to() {
+    let f = Fixture::new().role("app").role("analyst").schema("a/b", "app").table("a/b", "t", "app");
+    let f = f.grant_schema("a/b", "analyst", "USAGE").grant("a/b.t", "analyst", "SELECT");
+    let snapshot = of(f);
+    let mut draft = Draft::propose(&snapshot, &[]);
+    draft.wish(&snapshot, "web", None, None);
+    draft.set("web", "a/b", &[Level::Read]);
+    let made = policy(&draft, &snapshot);
+    assert!(made.elsewhere().is_empty(), "no instance is called a: {:?}", made.elsewhere());
+    let here = made.for_instance(&snapshot.instance, true);
+    let web = here.services.iter().find(|s| s.name == "web").unwrap();
+    assert_eq!(web.access.get("a/b").map(Vec::as_slice), Some([Level::Read].as_slice()));
+    let analyst = here.roles.iter().find(|r| r.name == "analyst").unwrap();
+    assert_eq!(analyst.access.get("a/b").map(Vec::as_slice), Some([Level::Read].as_slice()));
+}
+
+#[test]
 fn an_empty_database_proposes_nothing_and_takes_a_template() {
     let snapshot = of(Fixture::new());
     let mut draft = Draft::propose(&snapshot, &[]);

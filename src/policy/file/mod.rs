@@ -387,7 +387,7 @@ impl<'t> Reader<'t> {
         let words: Vec<&str> = Level::ALL.into_iter().map(Level::word).collect();
         for (key, value) in inner.keys {
             let schema: &str = key.get_ref();
-            self.ident(schema.rsplit_once('/').map_or(schema, |(_, s)| s), key.span());
+            self.ident(schema.split_once('/').map_or(schema, |(_, s)| s), key.span());
             let DeValue::Array(items) = value.get_ref() else {
                 let what = format!("the access to \"{schema}\" must be a list of levels");
                 self.problem(value.span(), what, format!("for example [\"read\"]; levels: {}", words.join(", ")));
