@@ -92,8 +92,10 @@ pub struct ConsoleInstance {
     pub source: Source,
     /// File name of the policy, for the screen; `None` without one.
     pub policy_name: Option<String>,
-    /// Reads the policy and the revision scripts; called at the start and when a file changed. `None`: no policy.
+    /// Reads the policy and the revision scripts anew, when a file changed. `None`: no policy.
     pub rules: Option<LoadRules>,
+    /// As they were read at the start.
+    pub first_rules: Rules,
     /// What asks the same from a shell, for the screen.
     pub command: Option<String>,
 }
@@ -142,6 +144,9 @@ pub async fn console(options: ConsoleOptions) -> Result<Ended, RunError> {
     let keymap = Keymap::new(options.keys.iter().map(|(id, keys)| (id.as_str(), keys.as_str())))?;
     let mut signals = Signals::new()?;
     let clock = Instant::now();
+    // First of all threads: it takes over the memory of the one that read the policies.
+    let (judged, mut judgements) = mpsc::unbounded_channel();
+    let mut judges = Judges::new(judged);
     let (tell, mut terminal_events) = mpsc::channel(256);
     let mut terminal = Terminal::new(theme, options.mouse, tell)?;
     let mut faults = Faults::watch(&terminal);
@@ -153,8 +158,6 @@ pub async fn console(options: ConsoleOptions) -> Result<Ended, RunError> {
     terminal.draw(run.app.view())?;
 
     let (tell, mut session_events) = mpsc::channel(64);
-    let (judged, mut judgements) = mpsc::unbounded_channel();
-    let mut judges = Judges::new(judged);
     let (told, mut notices) = mpsc::unbounded_channel();
     let (tell_news, mut news) = mpsc::unbounded_channel();
     let mut acts = Acts::new(options.state, tell_news);
@@ -355,7 +358,7 @@ impl Run {
         acts: &mut Acts,
     ) {
         let index = self.sessions.len();
-        judges.add(instance.rules);
+        judges.add(instance.rules, instance.first_rules);
         let session = match instance.source {
             Source::Server(target) => {
                 let mut config = SessionConfig::new(index, &instance.name, target.conninfo.clone());

@@ -39,7 +39,7 @@ pub fn palette(app: &App) -> Picker {
         items.push(Item {
             label,
             hint: Line::new(&app.keymap.all(action.id), Tone::Key),
-            search: format!("{} {}", action.title, action.id),
+            search: format!("{} {} {}", action.title, action.id, also(action.id)),
             id: action.id.to_owned(),
             at_once: true,
             choice: Choice::Action(action.id),
@@ -48,6 +48,14 @@ pub fn palette(app: &App) -> Picker {
     items.extend(instances(app).items.into_iter().filter(|_| app.instances.len() > 1));
     objects(app, &mut items);
     Picker::new(Line::new("Go to, or do", Tone::Title), items, 0)
+}
+
+/// Other words that somebody may look for an action by.
+fn also(action: &str) -> &'static str {
+    match action {
+        "undo" => "redo again take back revert",
+        _ => "",
+    }
 }
 
 const MOVES: [&str; 10] = ["up", "down", "left", "right", "page-up", "page-down", "top", "bottom", "open", "palette"];

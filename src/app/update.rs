@@ -224,12 +224,21 @@ impl App {
 
     pub(super) fn begin_save(&mut self) {
         let (Some(text), Some(slot)) = (self.copied(), self.slot()) else { return };
+        let text = self.script().unwrap_or(text);
         let name = match self.overlays.last() {
             Some(Overlay::Preview(preview)) => preview.file(),
             _ => format!("pgmoat-{}.txt", slot.spec.id),
         };
         let input = Input::new(name);
         self.overlays.push(Overlay::Save { input, text });
+    }
+
+    /// The plan that is open, as a script that is safe to run; a plan that is over is told, not written.
+    fn script(&self) -> Option<String> {
+        let Some(Overlay::Preview(preview)) = self.overlays.last() else { return None };
+        let plan = &preview.ready().filter(|_| preview.handed().is_none())?.plan;
+        let judgement = self.instances.get(preview.instance)?.judgement.as_ref();
+        Some(crate::plan::script(plan, judgement.map_or(0, |j| j.snapshot.latest_us())))
     }
 
     /// What `copy` sends: the text that is open, the marked rows, or the selection.

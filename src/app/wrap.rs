@@ -15,11 +15,18 @@ pub fn wrap(line: &Line, width: usize) -> Vec<Line> {
     let mut out = Vec::new();
     let mut now = Line::empty();
     let mut used = 0;
-    for (span, word) in words(line) {
-        let piece = span.part(word);
+    let pieces: Vec<Span> = words(line).map(|(span, word)| span.part(word)).collect();
+    let is_blank = |piece: &Span| piece.text().starts_with(' ');
+    let mut inside = false;
+    for (i, piece) in pieces.iter().enumerate() {
         let mut wide = piece.width();
-        let blank = piece.text().starts_with(' ');
-        if used + wide > width {
+        let blank = is_blank(piece);
+        // a word may be of several tones: it stays together where it fits on a line
+        let word: usize = pieces.iter().skip(i).take_while(|p| !is_blank(p)).map(Span::width).sum();
+        let need = if !blank && !inside && word + indent <= width { word } else { wide };
+        inside = !blank;
+        let piece = piece.clone();
+        if used + need > width {
             if blank && used > 0 {
                 continue;
             }

@@ -74,6 +74,7 @@ fn beside(target: Target, command: Option<String>) -> ConsoleInstance {
     let place = target.place.clone();
     let policy_name = place.as_ref().and_then(|p| Some(p.path.file_name()?.to_string_lossy().into_owned()));
     let name = target.name.clone();
+    let first_rules = place.as_ref().map(|place| place.rules_of(target.policy, target.lineages)).unwrap_or_default();
     let rules = place.map(|place| -> LoadRules { Arc::new(move || place.rules(&name)) });
     match target.source {
         Source::Server(server) => ConsoleInstance {
@@ -84,6 +85,7 @@ fn beside(target: Target, command: Option<String>) -> ConsoleInstance {
             source: run::Source::Server(server),
             policy_name,
             rules,
+            first_rules,
             command,
         },
         Source::Recording(snapshot) => ConsoleInstance {
@@ -94,6 +96,7 @@ fn beside(target: Target, command: Option<String>) -> ConsoleInstance {
             source: run::Source::Recording(Arc::new(*snapshot)),
             policy_name,
             rules,
+            first_rules,
             command,
         },
     }

@@ -82,9 +82,11 @@ fn implied(Refused { failure, sqlstate }: Refused, target: &Target) -> Failure {
     let (file, name) = (place.path.display(), &target.name);
     let no_such = implied == Implied::ByDatabase && sqlstate.as_deref() == Some("3D000");
     if no_such {
-        let message = format!("did not look at {name}, where {file} says that something lives: {}", failure.message);
-        let remedy = format!("Give the configuration an [[instance]] called {name} to have it judged with the rest.");
-        return Failure::new(Exit::Done, message, Some(remedy));
+        let message = format!(
+            "what {file} says of {name} is not judged: it is no database here, and the configuration has no [[instance]] of \
+             that name"
+        );
+        return Failure::new(Exit::Done, message, None);
     }
     let remedy = format!("{file} says that something lives in the instance {name}, so it is looked at, too.");
     let remedy = failure.remedy.map_or(remedy.clone(), |first| format!("{} {remedy}", sentence(&first)));

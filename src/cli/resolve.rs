@@ -319,7 +319,10 @@ impl Policies {
         if let Some(policy) = self.0.get(path) {
             return Ok(Arc::clone(policy));
         }
-        let policy = Arc::new(policy::file::load(path).map_err(|e| policy_failure(&e))?);
+        // A thread that ends leaves what it freed to the next one; the C library's allocator would keep it for this one.
+        let read = std::thread::scope(|s| s.spawn(|| policy::file::load(path)).join());
+        let read = read.unwrap_or_else(|fault| std::panic::resume_unwind(fault));
+        let policy = Arc::new(read.map_err(|e| policy_failure(&e))?);
         self.0.insert(path.to_owned(), Arc::clone(&policy));
         Ok(policy)
     }
@@ -338,16 +341,22 @@ fn lineages(policy: Option<&Policy>) -> Lineages {
 }
 
 impl Place {
+    /// The rules that were read from here already.
+    #[must_use]
+    pub fn rules_of(&self, policy: Option<Arc<Policy>>, lineages: Arc<Lineages>) -> Rules {
+        let folders = policy.iter().flat_map(|p| &p.services).filter_map(|s| s.revisions.clone());
+        let files = std::iter::once(self.path.clone()).chain(folders).collect();
+        Rules { policy, lineages, files, problem: None }
+    }
+
     /// Reads the policy and its revision scripts anew, for a console that is open. Blocks on files.
     #[must_use]
     pub fn rules(&self, instance: &str) -> Rules {
         match policy::file::load(&self.path) {
             Ok(whole) => {
-                let policy = whole.for_instance(instance, self.home);
-                let folders = policy.services.iter().filter_map(|s| s.revisions.clone());
-                let files = std::iter::once(self.path.clone()).chain(folders).collect();
+                let policy = Arc::new(whole.for_instance(instance, self.home));
                 let lineages = Arc::new(lineages(Some(&policy)));
-                Rules { policy: Some(Arc::new(policy)), lineages, files, problem: None }
+                self.rules_of(Some(policy), lineages)
             }
             Err(error) => {
                 Rules { files: vec![self.path.clone()], problem: Some(error.to_string()), ..Rules::default() }

@@ -66,16 +66,19 @@ pub struct Target {
     pub tcp_url: String,
     /// The policy, for the instance that names it.
     pub policy: Option<PathBuf>,
+    /// The configuration that names both instances.
+    pub config: PathBuf,
 }
 
 impl Target {
-    /// What asks this instance for its findings, from a shell of the same machine.
+    /// What asks this instance for its findings, from a shell of the same machine: by name, so that its policy and what
+    /// lives in the other instance are found.
     #[must_use]
     pub fn check(&self) -> String {
-        // a slash needs no escape there, and is easier to read
-        let url = self.url.replace("%2F", "/");
-        let policy = self.policy.as_ref().map(|p| format!(" --policy {}", p.display())).unwrap_or_default();
-        format!("pgmoat check '{url}'{policy}")
+        let file = self.config.display().to_string();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+        let file = if file.chars().all(plain) { file } else { format!("'{}'", file.replace('\'', "'\\''")) };
+        format!("pgmoat check {} -c {file}", self.name)
     }
 }
 
@@ -158,6 +161,7 @@ impl Demo {
                 url: cluster.url(SUPERUSER, instance.database),
                 tcp_url: cluster.tcp_url(SUPERUSER, instance.database),
                 policy: (*instance == fleet::ENGARDE).then(|| self.policy_path.clone()),
+                config: self.config_path.clone(),
             })
             .collect()
     }

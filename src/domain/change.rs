@@ -205,6 +205,12 @@ pub enum Change {
         name: String,
         to: String,
     },
+    /// ALTER TABLE … RENAME TO of a version table; its key keeps its name.
+    RenameVersionTable {
+        schema: String,
+        name: String,
+        to: String,
+    },
     SetFunctionSearchPath {
         schema: String,
         signature: String,

@@ -381,6 +381,11 @@ pub struct TrailFunction {
     pub settings: Vec<String>,
 }
 
+impl TrailFunction {
+    /// Its name with its arguments, which are none.
+    pub const SIGNATURE: &str = "log_write_from_elsewhere()";
+}
+
 /// A trigger that calls such a function.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TrailTrigger {

@@ -70,7 +70,7 @@ pub fn plan(snapshot: &Arc<Snapshot>, policy: Option<&Policy>, wanted: &Wanted) 
     if trail.table.is_none() {
         first.push(Change::CreateAuditSchema { schema: schema.clone(), owner: owner.clone() });
     }
-    let chosen = chosen(snapshot, policy, wanted)?;
+    let (chosen, left) = chosen(snapshot, policy, wanted)?;
     if !wanted.tables.is_empty() {
         trail.fit_to_be_written()?;
         if !trail.function(snapshot)? {
@@ -95,6 +95,7 @@ pub fn plan(snapshot: &Arc<Snapshot>, policy: Option<&Policy>, wanted: &Wanted) 
     };
     if !plan.is_empty() {
         plan.notes.extend(notes(policy, wanted, &chosen, trail.table.is_none()));
+        plan.notes.extend(left_out(&left).map(|sentence| Hazard { kind: HazardKind::Note, sentence }));
     }
     Ok(plan.called(format!("Set up the audit trail in schema {audit}")))
 }
@@ -244,7 +245,25 @@ impl Watched<'_> {
     }
 }
 
-fn chosen<'a>(snapshot: &'a Snapshot, policy: Option<&Policy>, wanted: &Wanted) -> Result<Vec<Watched<'a>>, Refused> {
+/// What is said of version tables that a pattern took along.
+fn left_out(left: &[String]) -> Option<String> {
+    let (are, them) = if left.len() == 1 { ("is no table", "it") } else { ("are no tables", "them") };
+    (!left.is_empty()).then(|| {
+        format!(
+            "{} {are} of people's data but Alembic's, and left out; spell {them} out to have {them} watched too.",
+            text::list(left, 4)
+        )
+    })
+}
+
+/// The tables that are meant, and the version tables that only a pattern fits.
+fn chosen<'a>(
+    snapshot: &'a Snapshot,
+    policy: Option<&Policy>,
+    wanted: &Wanted,
+) -> Result<(Vec<Watched<'a>>, Vec<String>), Refused> {
+    let versions: BTreeSet<Oid> = snapshot.versions.0.iter().filter(|v| v.shape && v.plain).map(|v| v.oid).collect();
+    let mut left = Vec::new();
     let catalog = &snapshot.catalog;
     let (mut watched, mut seen) = (Vec::new(), Vec::new());
     let matrix = Matrix::new(catalog, &snapshot.server);
@@ -265,6 +284,10 @@ fn chosen<'a>(snapshot: &'a Snapshot, policy: Option<&Policy>, wanted: &Wanted) 
                 continue;
             }
             seen.push((schema.name.clone(), table.name.clone()));
+            if versions.contains(&table.oid) && !wanted.tables.spells(&schema.name, &table.name) {
+                left.push(format!("{}.{}", schema.name, table.name));
+                continue;
+            }
             let mut home = of_schema.clone();
             home.insert(catalog.role_name(table.owner));
             let members: Vec<String> = home.iter().flat_map(|name| logins_of(catalog, &matrix, name)).collect();
@@ -275,10 +298,13 @@ fn chosen<'a>(snapshot: &'a Snapshot, policy: Option<&Policy>, wanted: &Wanted) 
     if let Some(idle) = wanted.tables.idle(&seen).next() {
         return Err(no_table(&snapshot.catalog, idle, &seen));
     }
+    if let (true, Some(why)) = (watched.is_empty(), left_out(&left)) {
+        return Err(Refused::new(format!("no table is chosen: {}", why.trim_end_matches('.'))));
+    }
     if watched.is_empty() && !wanted.tables.is_empty() {
         return Err(Refused::new("no table is chosen"));
     }
-    Ok(watched)
+    Ok((watched, left))
 }
 
 /// Whoever logs in as a member of a role that cannot log in itself: the trigger is told the login, not the group.
@@ -398,6 +424,25 @@ mod tests {
             let same = matches!((&moved.was, &moved.is), (Some(a), Some(b)) if undo::means_the_same(a, b, &moved.key, base.server.version_num));
             assert!(same, "{moved:?}");
         }
+    }
+
+    #[test]
+    fn a_pattern_leaves_version_tables_out_and_says_so() {
+        let base =
+            Arc::new(fixture().version_table("shop", "alembic_version", "shop_app", Some(&["a"])).case().snapshot);
+        let watched = |tables: &[&str]| plan(&base, None, &wanted(tables));
+        let triggers = |made: &Plan| {
+            made.statements().filter(|s| s.starts_with("CREATE TRIGGER") && s.contains("alembic_version")).count()
+        };
+        let made = watched(&["shop.*"]).unwrap();
+        assert_eq!(triggers(&made), 0);
+        let said = "shop.alembic_version is no table of people's data but Alembic's, and left out";
+        assert!(made.notes.iter().any(|n| n.sentence.starts_with(said)), "{:#?}", made.notes);
+        let made = watched(&["shop.*", "shop.alembic_version"]).unwrap();
+        assert_eq!(triggers(&made), 1);
+        assert!(made.notes.iter().all(|n| !n.sentence.contains("left out")), "{:#?}", made.notes);
+        let why = watched(&["shop.alembic*"]).unwrap_err().to_string();
+        assert!(why.contains("no table is chosen: shop.alembic_version is no table"), "{why}");
     }
 
     #[test]

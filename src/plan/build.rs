@@ -195,7 +195,10 @@ fn rank(change: &Change) -> u8 {
         Change::CreateRole { .. } => 0,
         Change::CreateSchema { .. } | Change::CreateAuditSchema { .. } => 1,
         Change::SetSchemaOwner { .. } => 2,
-        Change::SetSchema { .. } | Change::MoveVersionTable { .. } | Change::SetExtensionSchema { .. } => 3,
+        Change::SetSchema { .. }
+        | Change::MoveVersionTable { .. }
+        | Change::RenameVersionTable { .. }
+        | Change::SetExtensionSchema { .. } => 3,
         Change::SetOwner { .. } => 4,
         Change::CreateVersionTable { .. } | Change::CreateAuditFunction { .. } => 5,
         Change::GrantRole { .. } | Change::GrantRoleWith { .. } => 6,

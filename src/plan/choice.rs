@@ -74,6 +74,13 @@ impl Choice {
         })
     }
 
+    /// The table's name was spelled out, with its schema or without one.
+    #[must_use]
+    pub fn spells(&self, schema: &str, table: &str) -> bool {
+        let fits = |p: &Pattern| p.schema.as_ref().is_none_or(|part| part.fits(schema));
+        self.0.iter().any(|p| !p.no && p.table.is_one() && p.table.fits(table) && fits(p))
+    }
+
     /// What was typed and takes none of these tables, given as schema and name.
     pub fn idle<'a>(&'a self, tables: &'a [(String, String)]) -> impl Iterator<Item = &'a str> {
         let fits = |p: &Pattern| {

@@ -151,6 +151,33 @@ impl<'a> Keys<'a> {
         }
     }
 
+    fn renames(&mut self, schema: &str, names: [&str; 2]) {
+        let snapshot = self.snapshot;
+        let [name, _] = names;
+        let found = self.objects(schema).find(|o| o.kind.object_kind() == ObjectKind::Table && o.name == name);
+        let Some(renamed) = found.map(|o| o.oid) else { return };
+        let grants = snapshot.shapes.iter().flat_map(|s| &s.column_grants).filter(|g| g.relation_oid == renamed);
+        let columns: Vec<&String> = grants.map(|g| &g.column).collect();
+        let known = snapshot.versions.0.iter().any(|v| v.oid == renamed && v.rows.known().is_some());
+        for name in names {
+            self.found.insert(object(ObjectKind::Table, schema, name));
+            self.found.extend(columns.iter().map(|column| Key::Column {
+                schema: schema.to_owned(),
+                relation: name.to_owned(),
+                column: (*column).clone(),
+            }));
+            let policies = snapshot.catalog.policies.iter().filter(|p| p.relation == renamed);
+            self.found.extend(policies.map(|p| Key::Policy {
+                schema: schema.to_owned(),
+                table: name.to_owned(),
+                name: p.name.clone(),
+            }));
+            if known {
+                self.found.insert(version_rows(schema, name));
+            }
+        }
+    }
+
     /// Routines that are written otherwise once these types stand in `to`; those of extensions say nothing of their own.
     fn renamed(&mut self, schema: &str, types: &[&str], to: &str) {
         let snapshot = self.snapshot;
@@ -242,6 +269,7 @@ impl<'a> Keys<'a> {
                 };
                 self.moves(&of, to);
             }
+            Change::RenameVersionTable { schema, name, to } => self.renames(schema, [name, to]),
             Change::SetExtensionSchema { extension, to } => self.extension(extension, to),
             Change::SetRoleSetting { role, database, name, .. } => {
                 self.found.insert(Key::Setting {
@@ -320,6 +348,7 @@ pub fn schemas(change: &Change) -> Vec<&str> {
         | Change::DropPolicy { schema, .. }
         | Change::CreateVersionTable { schema, .. }
         | Change::DropVersionTable { schema, .. }
+        | Change::RenameVersionTable { schema, .. }
         | Change::InsertVersionRows { schema, .. }
         | Change::DeleteVersionRows { schema, .. }
         | Change::SetFunctionSearchPath { schema, .. }

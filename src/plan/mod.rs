@@ -13,6 +13,7 @@ pub mod keys;
 mod laws;
 pub mod moves;
 pub mod predict;
+mod script;
 pub mod setup;
 pub mod sql;
 mod story;
@@ -28,6 +29,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use ground::{Ground, Key, Moved, State};
 pub use predict::Refused;
+pub use script::script;
 
 use crate::domain::change::Change;
 

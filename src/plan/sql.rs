@@ -109,6 +109,9 @@ pub fn statements(change: &Change) -> Vec<String> {
         Change::MoveVersionTable { schema, name, to } => {
             vec![format!("ALTER TABLE {} SET SCHEMA {};", qualified(schema, name), quote_ident(to))]
         }
+        Change::RenameVersionTable { schema, name, to } => {
+            vec![format!("ALTER TABLE {} RENAME TO {};", qualified(schema, name), quote_ident(to))]
+        }
         Change::SetFunctionSearchPath { schema, signature, path } => {
             let path = setting("search_path", Some(path));
             vec![format!("ALTER ROUTINE {}.{signature} {path};", quote_ident(schema))]
@@ -366,7 +369,7 @@ pub const AUDIT_COLUMNS: [&str; 6] = ["timestamp", "source_schema", "target_sche
 /// The trigger function that writes the trail, and the name of its triggers.
 pub const AUDIT_FUNCTION: &str = "log_write_from_elsewhere";
 /// The same as a routine is named.
-pub const AUDIT_SIGNATURE: &str = "log_write_from_elsewhere()";
+pub const AUDIT_SIGNATURE: &str = crate::domain::snapshot::TrailFunction::SIGNATURE;
 /// Its own search path: nothing that it names is looked up where somebody else may create.
 pub const AUDIT_PATH: &str = "pg_catalog, pg_temp";
 /// `pg_trigger.tgtype` of its triggers: after INSERT, DELETE, UPDATE and TRUNCATE, once for each statement.
@@ -540,6 +543,7 @@ mod tests {
         Change::CreateVersionTable { schema: "s".into(), name: "alembic_version".into(), owner: "app".into() },
         &["CREATE TABLE s.alembic_version (version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));", "ALTER TABLE s.alembic_version OWNER TO app;"]
     )]
+    #[case(Change::RenameVersionTable { schema: "s".into(), name: "a b".into(), to: "C".into() }, &["ALTER TABLE s.\"a b\" RENAME TO \"C\";"])]
     #[case(Change::MoveVersionTable { schema: "public".into(), name: "alembic_version".into(), to: "s".into() }, &["ALTER TABLE public.alembic_version SET SCHEMA s;"])]
     #[case(
         Change::SetFunctionSearchPath { schema: "s".into(), signature: "f(text)".into(), path: vec!["s".into(), "pg_temp".into()] },

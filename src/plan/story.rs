@@ -49,6 +49,7 @@ pub fn title(change: &Change) -> String {
         Change::MoveVersionTable { schema, name, to } => {
             format!("move version table {schema}.{name} to schema {to}")
         }
+        Change::RenameVersionTable { schema, name, to } => format!("rename version table {schema}.{name} to {to}"),
         Change::SetExtensionSchema { extension, to } => format!("move extension {extension} to schema {to}"),
         Change::SetRoleSetting { role, database, name, value } => {
             let place = if database.is_some() { " in this database" } else { "" };
@@ -147,6 +148,16 @@ pub fn hazards(change: &Change, before: &Snapshot) -> Vec<Hazard> {
                 format!(
                     "Alembic has to find {to}.{name} at its next start, by its role's search_path or by \
                      version_table_schema in env.py. Otherwise the next upgrade begins as in an empty database."
+                ),
+            ),
+        ],
+        Change::RenameVersionTable { schema, name, to } => vec![
+            hazard(HazardKind::Lock, waits(&format!("{schema}.{name}"))),
+            hazard(
+                HazardKind::Application,
+                format!(
+                    "It is called {to} from then on: an application whose env.py says version_table={name:?} will not \
+                     find it, and its next upgrade begins as in an empty database."
                 ),
             ),
         ],

@@ -269,11 +269,18 @@ impl Way<'_> {
                 if let (Key::Object { kind: of, schema, name }, None, Some((oid, kind))) = (key, now, oid(goal))
                     && (*of == ObjectKind::Routine) == routines
                     && let Some((from, called)) = stands.get(&oid)
-                    && from != schema
-                    && (called == name || routines)
                 {
-                    let object = ObjectRef { kind, schema: from.clone(), name: called.clone() };
-                    self.push(Change::SetSchema { object, to: schema.clone() })?;
+                    let rows = Key::VersionRows { schema: schema.clone(), table: name.clone() };
+                    let renamed = called != name && !routines && self.goal.0.get(&rows).is_some_and(Option::is_some);
+                    if renamed {
+                        let (schema, name, to) = (from.clone(), called.clone(), name.clone());
+                        self.push(Change::RenameVersionTable { schema, name, to })?;
+                    }
+                    if from != schema && (called == name || routines || renamed) {
+                        let name = if renamed { name } else { called };
+                        let object = ObjectRef { kind, schema: from.clone(), name: name.clone() };
+                        self.push(Change::SetSchema { object, to: schema.clone() })?;
+                    }
                 }
             }
         }

@@ -209,7 +209,7 @@ pub struct AllowedForeignKey {
 /// Thresholds; every default is written in `config.example.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Share of `max_connections` in use, percent.
+    /// Share in use of the connections that are not reserved for superusers, percent.
     pub connections_percent: u8,
     /// A transaction idle longer than this, seconds.
     pub idle_in_transaction_seconds: u32,

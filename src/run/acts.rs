@@ -282,9 +282,8 @@ async fn fix(target: &Target, before: &Judgement, only: Vec<String>, except: Vec
         let made = on_a_thread(move || {
             let judged = Judgement::new(Arc::new(read), policy, lineages, None);
             let only = meant(&judged, only, &except);
-            let meant: Vec<_> =
-                judged.findings.iter().filter(|f| only.is_empty() || only.contains(&f.id)).cloned().collect();
-            let mut missing: BTreeSet<String> = build::schemas_of_fixes(&meant);
+            // of all, also where few are meant: how many more can be fixed is known once the names are
+            let mut missing: BTreeSet<String> = build::schemas_of_fixes(&judged.findings);
             let plan = build::converge(&judged, &only);
             let unread = build::unread(&judged.snapshot, &plan.ground);
             missing.extend(unread.into_iter().filter_map(|key| key.in_schema().map(str::to_owned)));
@@ -335,12 +334,12 @@ fn fixed(judged: &Judgement, plan: Plan, only: &[String]) -> Made {
     let settled: BTreeSet<&String> = plan.steps.iter().flat_map(|s| &s.resolves).collect();
     let meant: Vec<_> = judged.findings.iter().filter(|f| settled.contains(&f.id)).collect();
     let title = match (meant.as_slice(), only.is_empty()) {
-        (_, true) => format!("Fix everything: {}", text::count(settled.len() as u64, "finding", "findings")),
+        (_, true) => String::new(),
         ([one], false) => format!("Fix: {}", one.message),
         (many, false) => {
             let role = many.first().and_then(|f| f.role.as_ref());
             let schema = many.first().and_then(|f| f.schema.as_ref());
-            let place = match (role, schema) {
+            match (role, schema) {
                 (Some(role), Some(schema))
                     if many.iter().all(|f| f.role.as_ref() == Some(role) && f.schema.as_ref() == Some(schema)) =>
                 {
@@ -351,12 +350,20 @@ fn fixed(judged: &Judgement, plan: Plan, only: &[String]) -> Made {
                     format!(": schema {schema}")
                 }
                 _ => String::new(),
-            };
-            format!("Fix {}{place}", text::count(settled.len() as u64, "finding", "findings"))
+            }
         }
     };
-    let settles = settled.len();
-    Ok(ready(judged, plan, title, Meaning::New, settles))
+    let (several, count) = (meant.len() != 1 || only.is_empty(), settled.len());
+    let mut made = ready(judged, plan, title, Meaning::New, count);
+    if several {
+        let findings = text::count(made.settles as u64, "finding", "findings");
+        made.title = match only {
+            [] => format!("Fix everything: {findings}"),
+            _ => format!("Fix {findings}{}", made.title),
+        };
+        made.plan = made.plan.called(made.title.as_str());
+    }
+    Ok(made)
 }
 
 pub(super) fn ready(judged: &Judgement, plan: Plan, title: String, meaning: Meaning, settles: usize) -> Ready {
@@ -369,7 +376,13 @@ pub(super) fn ready(judged: &Judgement, plan: Plan, title: String, meaning: Mean
     if let Ok(after) = predict::predict(&judged.snapshot, ready.plan.steps.iter().map(|s| &s.change)) {
         let after = Judgement::new(Arc::new(after), judged.policy.clone(), Arc::clone(&judged.lineages), None);
         ready.cells = lines::cells(judged, &after, &ready.plan);
-        ready.remaining = after.findings.iter().filter(|f| f.fix.as_ref().is_some_and(|x| !x.is_empty())).count();
+        let fixable = |f: &&crate::policy::Finding| f.fix.as_ref().is_some_and(|fix| !fix.is_empty());
+        ready.remaining = after.findings.iter().filter(fixable).count();
+        if settles > 0 {
+            // one change may settle more than it was made for
+            let left: BTreeSet<&String> = after.findings.iter().map(|f| &f.id).collect();
+            ready.settles = judged.findings.iter().filter(fixable).filter(|f| !left.contains(&f.id)).count().max(1);
+        }
     }
     ready
 }

@@ -28,7 +28,7 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(super) struct Judges {
     all: Vec<Judge>,
     tell: mpsc::UnboundedSender<(usize, Judged)>,
-    /// To the thread that judges, once there is something to do. One for all: a judgement takes and gives back tens of
+    /// To the thread that judges. One for all: a judgement takes and gives back tens of
     /// MiB, and the C library's allocator keeps what was given back apart for every thread.
     bench: Option<blocking::Sender<Job>>,
 }
@@ -52,14 +52,18 @@ struct Judge {
 
 impl Judges {
     pub(super) fn new(tell: mpsc::UnboundedSender<(usize, Judged)>) -> Judges {
-        Judges { all: Vec::new(), tell, bench: None }
+        Judges { all: Vec::new(), tell, bench: bench() }
     }
 
-    /// The next instance, and how to read its rules.
-    pub(super) fn add(&mut self, load: Option<LoadRules>) {
-        let rules = load.is_none().then(Rules::default);
-        self.all.push(Judge { load, rules, ..Judge::default() });
-        self.load(self.all.len() - 1);
+    /// The next instance, its rules as they were read already, and how to read them anew.
+    pub(super) fn add(&mut self, load: Option<LoadRules>, first: Rules) {
+        let seen = times(first.files.iter().map(PathBuf::as_path));
+        let (rules, loading) = (load.is_none().then(Rules::default), load.is_some());
+        self.all.push(Judge { load, rules, loading, ..Judge::default() });
+        if loading {
+            // the way that all others come
+            let _ = self.tell.send((self.all.len() - 1, Judged::Rules(first, seen)));
+        }
     }
 
     /// A new picture.
@@ -143,28 +147,33 @@ impl Judges {
 
     /// Does it one after the other, in the background.
     fn work(&mut self, job: impl FnOnce() + Send + 'static) {
-        let mut job: Job = Box::new(job);
-        if let Some(bench) = &self.bench {
-            match bench.send(job) {
-                Ok(()) => return,
-                Err(unsent) => job = unsent.0,
-            }
-        }
-        let (bench, jobs) = blocking::channel::<Job>();
-        let judging = move || {
-            for job in jobs {
-                // one that panics has told so, and the next snapshot may be another matter
-                let _ = catch_unwind(AssertUnwindSafe(job));
-            }
-        };
-        match thread::Builder::new().name("judging".to_owned()).spawn(judging) {
-            Ok(_) => {
-                let _ = bench.send(job);
-                self.bench = Some(bench);
-            }
-            Err(_) => drop(tokio::task::spawn_blocking(job)),
+        let job: Job = Box::new(job);
+        let Some(job) = self.given(job) else { return };
+        self.bench = bench();
+        if let Some(job) = self.given(job) {
+            drop(tokio::task::spawn_blocking(job));
         }
     }
+
+    /// Gives it to the thread that judges; the job where there is none.
+    fn given(&self, job: Job) -> Option<Job> {
+        match &self.bench {
+            Some(bench) => bench.send(job).err().map(|unsent| unsent.0),
+            None => Some(job),
+        }
+    }
+}
+
+/// A thread that does what it is given; `None` where the system has no more threads.
+fn bench() -> Option<blocking::Sender<Job>> {
+    let (bench, jobs) = blocking::channel::<Job>();
+    let judging = move || {
+        for job in jobs {
+            // one that panics has told so, and the next snapshot may be another matter
+            let _ = catch_unwind(AssertUnwindSafe(job));
+        }
+    };
+    thread::Builder::new().name("judging".to_owned()).spawn(judging).ok().map(|_| bench)
 }
 
 #[cfg(test)]
@@ -204,7 +213,8 @@ mod tests {
         fn new(load: Option<LoadRules>) -> Bench {
             let (tell, news) = mpsc::unbounded_channel();
             let mut judges = Judges::new(tell);
-            judges.add(load);
+            let rules = load.as_ref().map(|load| load()).unwrap_or_default();
+            judges.add(load, rules);
             Bench { judges, news }
         }
 

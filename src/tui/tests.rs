@@ -489,6 +489,14 @@ fn the_palette_finds_panes_actions_and_objects() {
     console.keys(":");
     console.types("quit");
     assert_eq!(console.keys("enter"), [Effect::Quit]);
+    for word in ["redo", "undo"] {
+        console.keys(":");
+        console.types(word);
+        console.says("Go to, or do");
+        let first = console.text().lines().find(|l| l.contains("❯") || l.contains("undo")).map(str::to_owned);
+        assert!(first.is_some_and(|l| l.contains("undo")), "{word}: {}", console.text());
+        console.keys("esc");
+    }
     console.keys(":");
     console.types("instances");
     console.says("not now: there is only one instance");

@@ -188,6 +188,14 @@ fn the_console_can_use_what_the_demo_writes() {
         for (instance, target) in config.instances.iter().zip(demo.targets()) {
             assert_eq!(instance.url, target.url);
             tokio_postgres::connect(&instance.url, tokio_postgres::NoTls).await.map(drop).unwrap();
+            // the line that it prints, as a shell runs it: what the console shows of that instance, and no riddles
+            let line = target.check().replacen("pgmoat", env!("CARGO_BIN_EXE_pgmoat"), 1) + " --format json";
+            let out = Command::new("sh").arg("-c").arg(&line).output().unwrap();
+            let (code, said) = (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned());
+            assert_eq!((code, said.contains("[[instance]]")), (Some(1), false), "{line}: {said}");
+            let json: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+            let of_it = |f: &&serde_json::Value| f["instance"] == instance.name.as_str();
+            assert!(json["findings"].as_array().unwrap().iter().filter(of_it).count() > 1, "{line}: {json}");
         }
     });
 }

@@ -7,7 +7,7 @@ use pgmoat::{
     domain::{alembic::Lineages, dependencies::Dependencies},
     plan::{
         Plan, build,
-        moves::{Proposal, isolate},
+        moves::{Proposal, isolate, versions},
     },
     server::{
         Reader,
@@ -77,6 +77,52 @@ fn an_extension_that_got_a_schema_of_its_own_comes_back_and_the_schema_goes() {
         case.client.execute(place, &[]).await.unwrap();
         let left = "select 1 from pg_namespace where nspname in ('extensions', 'words')";
         assert_eq!(case.client.execute(left, &[]).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_version_table_that_gets_its_services_name_comes_back_under_its_own() {
+    runtime().block_on(async {
+        let case = case(
+            "moves_renamed",
+            "create role moves_renamed_app; alter role moves_renamed_app set search_path = shop;
+             create schema shop authorization moves_renamed_app;
+             create table public.alembic_version_shop (version_num varchar(32) not null constraint
+               alembic_version_shop_pkc primary key);
+             insert into public.alembic_version_shop values ('s1');
+             create table public.alembic_version (version_num varchar(32) not null constraint alembic_version_pkc primary key);
+             insert into public.alembic_version values ('other');
+             grant select (version_num) on public.alembic_version_shop to moves_renamed_app;
+             comment on table public.alembic_version_shop is 'kept'",
+        )
+        .await;
+        let policy = "name='p'\n[[service]]\nname='shop'\nschema='shop'\nrole='moves_renamed_app'\n";
+        let policy = pgmoat::policy::file::parse(policy, std::path::Path::new("p.toml")).unwrap();
+        let wanted = versions::Wanted {
+            from: "public".into(),
+            table: Some("alembic_version_shop".into()),
+            to: "shop".into(),
+            ..versions::Wanted::default()
+        };
+        let now = snapshot(&case.target).await;
+        let plan = versions::plan(&now, Some(&policy), &Lineages::default(), &wanted).unwrap().plan;
+        committed(&case, &plan).await;
+        let stands = |place: &'static str, owner: &'static str| {
+            let client = &case.client;
+            async move {
+                let question = format!(
+                    "select pg_get_userbyid(c.relowner)::text = '{owner}' and obj_description(c.oid) = 'kept'
+                       and exists (select from pg_constraint where conrelid = c.oid and conname = 'alembic_version_shop_pkc')
+                     from pg_class c where c.oid = to_regclass('{place}')"
+                );
+                client.query_opt(&question, &[]).await.unwrap().map(|row| row.get::<_, bool>(0))
+            }
+        };
+        assert_eq!(stands("shop.alembic_version", "moves_renamed_app").await, Some(true));
+        assert_eq!(stands("public.alembic_version_shop", "postgres").await, None);
+        taken_back(&case, &plan).await;
+        assert_eq!(stands("public.alembic_version_shop", "postgres").await, Some(true));
+        assert_eq!(stands("shop.alembic_version", "moves_renamed_app").await, None);
     });
 }
 

@@ -10,7 +10,7 @@ use pgmoat::{
     config::{Conninfo, env::Env},
     domain::{
         AclEntry, Oid, Privilege,
-        snapshot::{Kind, Object, Snapshot, VersionRows},
+        snapshot::{Group, Kind, Object, Snapshot, VersionRows},
     },
     server::{ObjectsWanted, Reader, SizesWanted, Want, read::Limits},
 };
@@ -577,11 +577,12 @@ fn a_bare_login_sees_the_catalog_and_what_is_dark_has_its_grant() {
             // Roles are shared with the tests beside this one, so they are left out.
             let plain = |s: &Snapshot| {
                 let c = &s.catalog;
-                let groups = c.relations.iter().chain(&c.routines).chain(&c.types).map(|g| format!("{g:?}"));
+                // An analysis between the two pictures may change what is estimated.
+                let counted = |g: &Group| format!("{:?}", Group { pages: 0, ..g.clone() });
+                let groups = c.relations.iter().chain(&c.routines).chain(&c.types).map(counted);
                 let lists = c.schemas.iter().map(|x| format!("{x:?}"));
                 let defaults = c.default_acls.iter().map(|x| format!("{x:?}"));
                 let lines: BTreeSet<String> = groups.chain(lists).chain(defaults).collect();
-                // An analysis between the two pictures may change an estimate.
                 let mut told = s.objects.clone();
                 for relation in told.0.values_mut().flat_map(|of| &mut Arc::make_mut(of).relations) {
                     relation.rows_estimate = None;

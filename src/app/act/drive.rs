@@ -24,6 +24,8 @@ struct Scope {
     instance: usize,
     /// Ids of findings with a fix.
     findings: Vec<String>,
+    /// Marked rows that have none, and why.
+    without: Vec<(String, String)>,
 }
 
 impl App {
@@ -340,7 +342,7 @@ impl App {
         if let Some(Overlay::Story(story)) = self.overlays.last() {
             return match &story.fixes {
                 Some((instance, findings)) if !findings.is_empty() => {
-                    Ok(Scope { instance: *instance, findings: findings.clone() })
+                    Ok(Scope { instance: *instance, findings: findings.clone(), without: Vec::new() })
                 }
                 _ => Err("what is told here has no fix that can be made by itself"),
             };
@@ -363,9 +365,16 @@ impl App {
         let [instance] = places.iter().copied().collect::<Vec<_>>()[..] else {
             return Err("the marked rows belong to several instances; a plan is for one");
         };
-        let mut findings = Vec::new();
+        let (mut findings, mut without) = (Vec::new(), Vec::new());
+        let several = rows.len() > 1;
         for row in rows {
-            for id in slot.pane.fixes(&ctx, row, column, reach) {
+            let ids = slot.pane.fixes(&ctx, row, column, reach);
+            if let (true, true, Some(entry)) = (several, ids.is_empty(), slot.entries.get(row)) {
+                let why = slot.pane.unfixed(&ctx, row);
+                let name = entry.id.1.strip_prefix("r:").unwrap_or(&entry.id.1).to_owned();
+                without.push((name, if why.is_empty() { "no finding is about it.".to_owned() } else { why.join(" ") }));
+            }
+            for id in ids {
                 if !findings.contains(&id) {
                     findings.push(id);
                 }
@@ -374,7 +383,7 @@ impl App {
         if findings.is_empty() {
             return Err("nothing here differs in a way that a statement could mend by itself");
         }
-        Ok(Scope { instance, findings })
+        Ok(Scope { instance, findings, without })
     }
 
     /// How many findings of an instance have a fix.
@@ -426,7 +435,7 @@ impl App {
     /// `f`: the plan for what is selected; where the cell itself has nothing, what is around it is offered.
     pub(in crate::app) fn fix(&mut self) -> Vec<Effect> {
         match self.scope(Reach::Here) {
-            Ok(scope) => self.plan(scope.instance, Ask::Fix { findings: scope.findings, except: Vec::new() }),
+            Ok(scope) => self.fix_scope(scope),
             Err(_) => {
                 let picker = self.offer();
                 self.overlays.push(Overlay::Pick(picker));
@@ -437,12 +446,21 @@ impl App {
 
     pub(in crate::app) fn fix_reach(&mut self, reach: Reach) -> Vec<Effect> {
         match self.scope(reach) {
-            Ok(scope) => self.plan(scope.instance, Ask::Fix { findings: scope.findings, except: Vec::new() }),
+            Ok(scope) => self.fix_scope(scope),
             Err(why) => {
                 self.say(why, Tone::Dim);
                 Vec::new()
             }
         }
+    }
+
+    fn fix_scope(&mut self, scope: Scope) -> Vec<Effect> {
+        let Scope { instance, findings, without } = scope;
+        let effects = self.plan(instance, Ask::Fix { findings, except: Vec::new() });
+        if let Some(Overlay::Preview(preview)) = self.overlays.last_mut().filter(|_| !effects.is_empty()) {
+            preview.leaves(without);
+        }
+        effects
     }
 
     pub(in crate::app) fn fix_all(&mut self) -> Vec<Effect> {

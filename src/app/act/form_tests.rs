@@ -433,6 +433,14 @@ fn the_form_of_an_isolation_fits_the_smallest_usual_screen() {
 }
 
 #[test]
+fn an_isolation_is_proposed_only_out_of_what_is_shared() {
+    let mut bench = bench(Environment::Development);
+    bench.keys("2/audit\nI");
+    assert_eq!(bench.form().value(Part::From), "public", "nobody's revision or table stands in audit");
+    assert_eq!(bench.form().value(Part::Service), "langflow");
+}
+
+#[test]
 fn an_isolation_takes_a_file_of_tables_and_the_version_tables_that_are_meant() {
     let mut bench = opened("7I");
     bench.to(Part::Service);

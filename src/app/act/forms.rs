@@ -12,7 +12,7 @@ use crate::{
     domain::snapshot::{Role, Schema, Snapshot, VersionTable},
     plan::moves::{Answers, isolate, place, place_of, versions},
     plan::setup,
-    policy::{Service, declares, judgement::Judgement},
+    policy::{Service, declares, judgement::Judgement, versions::Class},
 };
 
 /// What a form is for.
@@ -85,7 +85,11 @@ pub fn new(kind: Kind, at: usize, instance: &Instance, seed: &Seed) -> Form {
     let fields = match kind {
         Kind::Create => create(instance),
         Kind::MoveVersions => move_versions(seed),
-        Kind::Isolate => isolate_fields(instance, seed),
+        Kind::Isolate => {
+            let shared = instance.judgement.as_deref().map(shared).unwrap_or_default();
+            let seeded = seed.schema.as_ref().filter(|s| shared.contains(s));
+            isolate_fields(instance, seeded.or(shared.first()).map_or("public", String::as_str))
+        }
     };
     let mut form = Form::new(at, kind, fields);
     form.seed = seed.clone();
@@ -166,8 +170,7 @@ fn move_versions(seed: &Seed) -> Vec<Field> {
     ]
 }
 
-fn isolate_fields(instance: &Instance, seed: &Seed) -> Vec<Field> {
-    let from = seed.schema.as_deref().unwrap_or("public");
+fn isolate_fields(instance: &Instance, from: &str) -> Vec<Field> {
     let mut fields = vec![
         Field::text(Part::Service, "service", "As the policy names it; its revision scripts say what belongs to it."),
         Field::text(Part::From, "out of", "The schema that it shares with others now.").filled(from),
@@ -451,6 +454,29 @@ fn check_isolate(form: &mut Form, judgement: &Judgement) {
     }
 }
 
+/// Schemas that a service can come out of: where another's revision or objects stand, or revisions that nobody is known
+/// to keep. Those where a service lodges come first. Without declared services: where any application keeps a revision.
+fn shared(judgement: &Judgement) -> Vec<String> {
+    let snapshot = &judgement.snapshot;
+    let strange = |class| matches!(class, Class::Shared | Class::Ambiguous | Class::Unknown | Class::Foreign);
+    let kept = |oid| {
+        let none = services(judgement).is_empty();
+        judgement.versions.0.iter().any(|v| {
+            let table = snapshot.versions.0.get(v.table);
+            table.is_some_and(|t| t.schema == oid && t.shape && t.plain) && (none || strange(v.class))
+        })
+    };
+    let uses = |oid| snapshot.shapes.iter().any(|s| s.foreign_uses.iter().any(|u| u.schema == oid));
+    let owned = |name: &String| services(judgement).iter().any(|v| v.schemas.contains(name));
+    let people = snapshot.catalog.schemas.iter().filter(|s| !s.is_system() && !s.extension);
+    let mut found: Vec<String> = people
+        .filter(|s| kept(s.oid) || lodger(judgement, &s.name).is_some() || owned(&s.name) && uses(s.oid))
+        .map(|s| s.name.clone())
+        .collect();
+    found.sort_by_key(|name| (lodger(judgement, name).is_none(), name != "public"));
+    found
+}
+
 /// A service that keeps a revision in a schema that is not its own.
 fn lodger(judgement: &Judgement, schema: &str) -> Option<String> {
     let snapshot = &judgement.snapshot;
@@ -551,7 +577,8 @@ fn choices(form: &Form, part: Part, judgement: &Judgement) -> Vec<String> {
             here.flat_map(|(_, v)| v.rows.known().unwrap_or_default()).map(|r| write(r)).collect()
         }
         (Kind::Isolate, Part::Service) => services(judgement).iter().map(|s| s.name.clone()).collect(),
-        (Kind::Isolate, Part::From | Part::Schema | Part::Extensions) => schemas().collect(),
+        (Kind::Isolate, Part::From) => shared(judgement),
+        (Kind::Isolate, Part::Schema | Part::Extensions) => schemas().collect(),
         (Kind::Isolate, Part::Rows) => {
             let schema = form.value(Part::From);
             let here = tables(snapshot).filter(|(_, v)| snapshot.catalog.schema_name(v.schema) == schema);

@@ -79,6 +79,18 @@ pub(super) fn plan(ready: &Ready, full: bool) -> Vec<Section> {
     sections
 }
 
+/// The marked rows that the plan has nothing for.
+pub(super) fn without(rows: &[(String, String)]) -> Option<Section> {
+    let line =
+        |(name, why): &(String, String)| indented(2, Prose::new().and(name, Tone::Strong).say(": ").text(why).line());
+    (!rows.is_empty()).then(|| Section {
+        title: title("Marked, without a fix"),
+        hint: text::count(rows.len() as u64, "row", "rows"),
+        lines: rows.iter().map(line).collect(),
+        folded: false,
+    })
+}
+
 fn title(words: &'static str) -> Line {
     Line(vec![Span::known(words, Tone::Title)])
 }

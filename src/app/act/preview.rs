@@ -93,6 +93,8 @@ pub struct Preview {
     asking: Asking,
     /// Answers of an earlier dialog about the same form.
     before: Answers,
+    /// Rows that were marked and have nothing that mends them: what each is called, and why.
+    without: Vec<(String, String)>,
     /// The new password is shown.
     revealed: bool,
     pub scroll: usize,
@@ -134,6 +136,7 @@ impl Preview {
             full: false,
             asking: Asking::default(),
             before: Answers::new(),
+            without: Vec::new(),
             revealed: false,
             scroll: 0,
             at: 0,
@@ -159,6 +162,12 @@ impl Preview {
     /// Answers that were given before.
     pub fn remember(&mut self, answers: Answers) {
         self.before = answers;
+    }
+
+    /// Says of these marked rows that the plan has nothing for them.
+    pub fn leaves(&mut self, without: Vec<(String, String)>) {
+        self.without = without;
+        self.page.stale = true;
     }
 
     /// What was answered.
@@ -509,7 +518,11 @@ impl Preview {
             }
         }
         let sections: Vec<Section> = match &self.subject {
-            Subject::Plan { ready: Some(ready), .. } => lines::plan(ready, self.full),
+            Subject::Plan { ready: Some(ready), .. } => {
+                let mut sections = lines::plan(ready, self.full);
+                sections.splice(0..0, lines::without(&self.without));
+                sections
+            }
             Subject::Plan { ready: None, .. } => Vec::new(),
             // what was told of them is over
             Subject::End(_) if matches!(self.stage, Stage::Over(_)) => Vec::new(),

@@ -58,7 +58,7 @@ pub(crate) fn instance(names: &[&str], environment: Environment) -> Instance {
 /// The plan for every finding of the instance, as the console would get it.
 pub(crate) fn ready(instance: &Instance) -> Ready {
     let judgement = instance.judgement.as_ref().unwrap();
-    let changes: Vec<Change> = judgement.findings.iter().flat_map(|f| f.fix.clone().unwrap()).collect();
+    let changes: Vec<Change> = judgement.findings.iter().flat_map(|f| f.fix.clone().unwrap_or_default()).collect();
     let plan: Plan = build::of_changes(&judgement.snapshot, changes.clone()).unwrap();
     let after = predict::predict(&judgement.snapshot, &changes).unwrap();
     let after = crate::policy::judgement::Judgement::new(Arc::new(after), None, Arc::clone(&judgement.lineages), None);
@@ -161,6 +161,23 @@ fn f_asks_for_a_plan_of_the_finding_and_enter_then_y_applies_it() {
         panic!("{:?}", bench.effects)
     };
     assert_eq!(*approved.plan(), bench.ready.plan, "exactly what was shown");
+}
+
+#[test]
+fn the_preview_names_the_marked_rows_that_nothing_mends() {
+    let mut sample = sample(&["sankore", "audit"]);
+    sample.finding(Severity::Error, Some("audit"), Some("user audit"), "user audit is a superuser.");
+    sample.findings.last_mut().unwrap().remedy = "Let it be one no longer, by hand.".into();
+    let link = Link { state: LinkState::Ready, interval_ms: 2000, answered_at_ms: Some(0), ..Link::default() };
+    let mut bench = Bench::over(Instance { link, ..sample.instance() });
+    bench.keys("8 jj f");
+    bench.planned();
+    bench.drawn();
+    let text = bench.text();
+    assert!(text.contains("Marked, without a fix"), "{text}");
+    assert!(text.contains("is a superuser. Let it be one no longer, by hand."), "{text}");
+    let mut bench = Bench::preview(Environment::Development);
+    assert!(!bench.text().contains("Marked, without"), "{}", bench.text());
 }
 
 #[test]

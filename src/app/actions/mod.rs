@@ -350,7 +350,7 @@ pub const ACTIONS: &[ActionSpec] = &[
         "undo",
         &["u"],
         Pane,
-        "Plans what takes back the selected entry of the journal, or the newest one; an undo itself is done again.",
+        "Undo and redo: takes back the selected entry of the journal, or the newest one; an undo itself is done again.",
         App::can_undo,
         App::undo,
     )),

@@ -143,6 +143,12 @@ pub fn short(finding: &Finding, lines: usize) -> Vec<Line> {
     out
 }
 
+/// What is wrong and what a person can do about it, where nothing mends it by itself.
+#[must_use]
+pub fn by_hand(f: &Finding) -> String {
+    if f.remedy.is_empty() { f.message.clone() } else { format!("{} {}", f.message, f.remedy) }
+}
+
 impl Pane for Findings {
     fn spec(&self) -> &'static PaneSpec {
         &SPEC
@@ -228,6 +234,10 @@ impl Pane for Findings {
     fn fixes(&self, ctx: &Ctx<'_>, index: usize, _column: usize, _reach: Reach) -> Vec<String> {
         let finding = at(ctx, self.rows.get(index)).filter(|f| f.fix.as_ref().is_some_and(|fix| !fix.is_empty()));
         finding.map(|f| f.id.clone()).into_iter().collect()
+    }
+
+    fn unfixed(&self, ctx: &Ctx<'_>, index: usize) -> Vec<String> {
+        at(ctx, self.rows.get(index)).map(by_hand).into_iter().collect()
     }
 
     fn copy(&self, ctx: &Ctx<'_>, index: usize, _column: usize) -> String {

@@ -29,7 +29,7 @@ use crate::{
         explain::{Subject, explain},
         snapshot::{Catalog, Object, Schema},
     },
-    policy::{Finding, judgement::Judgement},
+    policy::{Finding, Severity, judge::Judged, judgement::Judgement},
 };
 
 pub const SPEC: PaneSpec = PaneSpec {
@@ -346,15 +346,35 @@ impl Grants {
             }
         }
         let fixable = self.fixable(j, row.instance);
-        let mut of_role = fixable.of_role(&row.name).iter().filter_map(|i| j.findings.get(*i));
-        let finding = of_role.find(|f| f.schema.as_deref() == Some(of.name.as_str()));
+        let of_role = || fixable.of_role(&row.name).iter().filter_map(|i| j.findings.get(*i));
+        let here = |f: &&Finding| {
+            f.schema.as_deref() == Some(of.name.as_str()) && f.fix.as_ref().is_some_and(|fix| !fix.is_empty())
+        };
+        let shown = of_role().filter(here).find(|f| shows(&judged, f.code));
+        let finding = shown.or_else(|| of_role().find(here));
         if let Some(fix) = finding.and_then(crate::plan::sql::fix_sql)
             && let Some(first) = fix.first()
         {
+            // the cell says nothing of it, so the finding does
+            if let (None, Some(finding)) = (shown, finding) {
+                let glyph = Span::known(finding.severity.glyph(), super::findings::tone(finding.severity));
+                lines.push(Line(vec![glyph]).known(" ", Tone::Text).and(&finding.message, Tone::Text));
+            }
             let more = if fix.len() > 1 { format!("  … {} statements", fix.len()) } else { String::new() };
             lines.push(Line(vec![Span::known("Fix: ", Tone::Dim)]).and(first, Tone::SqlName).and(&more, Tone::Dim));
         }
         lines
+    }
+}
+
+/// What the cell shows is what a finding of this code is about.
+fn shows(judged: &Judged, code: &str) -> bool {
+    match code {
+        "grant-missing" | "grant-fragile" => !judged.missing.is_empty(),
+        "grant-excess" | "membership-excess" => !judged.excess.is_empty(),
+        "undeclared-access" => judged.drift == Some(crate::policy::judge::Drift::Undeclared),
+        "grant-dead" => judged.cell.dead,
+        _ => false,
     }
 }
 
@@ -572,6 +592,14 @@ impl Pane for Grants {
         positions.iter().filter_map(|i| j.findings.get(*i)).filter(meant).map(|f| f.id.clone()).collect()
     }
 
+    fn unfixed(&self, ctx: &Ctx<'_>, index: usize) -> Vec<String> {
+        let Some(row) = self.rows.get(index).filter(|_| self.below.is_none()) else { return Vec::new() };
+        let Some(j) = judgement(ctx, row.instance) else { return Vec::new() };
+        let Who::Role(_) = row.who else { return Vec::new() };
+        let of_row = |f: &&Finding| f.severity > Severity::Info && f.role.as_ref() == Some(&row.name);
+        j.findings.iter().filter(of_row).take(2).map(super::findings::by_hand).collect()
+    }
+
     fn back(&mut self) -> bool {
         self.below.take().is_some()
     }
@@ -679,7 +707,14 @@ fn role_lines(ctx: &Ctx<'_>, row: &RoleRow) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::checks::arbitrary;
+    use crate::{
+        app::panes::sample::{POSTGRES, Sample, ctx},
+        domain::{
+            Privilege,
+            change::{Change, Grantee, On},
+        },
+        policy::checks::arbitrary,
+    };
 
     proptest::proptest! {
         #![proptest_config(arbitrary::cases())]
@@ -715,5 +750,35 @@ mod tests {
             let searched: Vec<usize> = (0..j.findings.len()).filter(|i| of(&j.findings[*i])).collect();
             proptest::prop_assert_eq!(fixable.of_row(Who::Public, "PUBLIC"), searched);
         }
+    }
+
+    /// The lines about a cell that shows no difference, with one finding about it.
+    fn told(code: &'static str) -> String {
+        let mut sample = Sample::new();
+        let reader = sample.role("reader");
+        sample.schema("shop", POSTGRES, Sample::acl(&[(reader, &[Privilege::Usage])]));
+        sample.finding(Severity::Warning, Some("shop"), Some("reader"), "reader may pass on what it reads.");
+        let finding = sample.findings.last_mut().unwrap();
+        finding.code = code;
+        finding.fix = Some(vec![Change::Revoke {
+            privileges: Privileges::of(&[Privilege::Usage]),
+            on: On::Schema("shop".into()),
+            from: Grantee::Role("reader".into()),
+            option_only: true,
+            grantor: None,
+        }]);
+        let instances = [sample.instance()];
+        let ctx = ctx(&instances, 120);
+        let mut pane = Grants::default();
+        pane.load(&ctx);
+        let row = pane.rows.iter().find(|r| r.name == "reader").unwrap();
+        pane.cell_lines(&ctx, row, 0, 120).iter().map(|l| l.plain() + "\n").collect()
+    }
+
+    #[test]
+    fn a_fix_that_the_cell_does_not_show_comes_with_its_finding() {
+        let lines = told("grant-option-excess");
+        let (why, fix) = (lines.find("reader may pass on"), lines.find("Fix: REVOKE GRANT OPTION"));
+        assert!(why.is_some() && why < fix, "{lines}");
     }
 }

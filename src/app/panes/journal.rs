@@ -116,7 +116,7 @@ impl Pane for Journal {
     fn columns(&self, _ctx: &Ctx<'_>) -> Vec<Column> {
         vec![
             Column { frozen: true, ..Column::right("no", 3, 6, 0) },
-            Column::left("when", 16, 20, 0),
+            Column::left("when", 20, 20, 0),
             Column::left("who", 8, 18, 4),
             Column::left("target", 10, 28, 3),
             Column::left("what", 20, u16::MAX, 0),

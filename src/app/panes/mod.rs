@@ -205,6 +205,10 @@ pub trait Pane: Send {
     fn fixes(&self, _ctx: &Ctx<'_>, _index: usize, _column: usize, _reach: Reach) -> Vec<String> {
         Vec::new()
     }
+    /// Why nothing mends this row by itself, in sentences with what to do: for a row that [`Pane::fixes`] has nothing for.
+    fn unfixed(&self, _ctx: &Ctx<'_>, _index: usize) -> Vec<String> {
+        Vec::new()
+    }
     /// A number for the tab: findings, blocked sessions. Asked for when data changed.
     fn badge(&self, _ctx: &Ctx<'_>) -> Option<u64> {
         None

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  engarde · engarde   development   up 3 d   policy engarde
-//!    sessions   34 / 100 ▓▓▓▓▓▓░░░░   langflow_app 10/10 FULL   blocked 3 (longest 4 m 12 s)   idle in transaction 1 (11 m)
-//!    isolation  14 of 65 cells differ   versions  1 shared   tenancy  8 tables without row level security
+//!    sessions   34 / 97 ▓▓▓▓▓▓░░░░   langflow_app 10/10 FULL   blocked 3 (4 m 12 s)   idle in transaction 1 (11 m)
+//!    isolation  14 of 65 cells of roles differ   versions  1 shared   tenancy  8 tables without row level security
 //!    size       1.2 GB   langflow 61 %   cache 99.1 %   wraparound 4 %
 //! ```
 
@@ -110,7 +110,8 @@ fn live(instance: usize, j: &Judgement) -> Vec<Row> {
         let severity = if used >= limit { Severity::Error } else { Severity::Warning };
         add(&format!("limit:{role}"), severity, message, "At the limit every further log-in of the role is refused.");
     }
-    let max = u32::try_from(j.snapshot.server.max_connections).unwrap_or(0);
+    let server = &j.snapshot.server;
+    let max = u32::try_from(server.max_connections - server.reserved_connections).unwrap_or(0);
     if max > 0 && activity.connections * 100 >= max * u32::from(limits.connections_percent) {
         let message = format!("{} of {max} connections are in use.", activity.connections);
         add("connections", Severity::Error, message, "When they run out, nobody but a superuser gets in.");
@@ -182,7 +183,8 @@ fn title(instance: &Instance) -> Line {
 fn sessions_line(j: &Judgement) -> Line {
     let head = Line(vec![Span::known("  sessions   ", Tone::Dim)]);
     let Some(activity) = &j.snapshot.activity else { return head.known("not read yet", Tone::Dim) };
-    let max = u64::try_from(j.snapshot.server.max_connections).unwrap_or(0);
+    let server = &j.snapshot.server;
+    let max = u64::try_from(server.max_connections - server.reserved_connections).unwrap_or(0).max(1);
     let mut line = head.and(&format!("{} / {max} ", activity.connections), Tone::Text);
     line.0.extend(bar(u64::from(activity.connections), max, 20));
     for (role, used, limit) in full_roles(j, activity).into_iter().take(2) {
@@ -193,7 +195,7 @@ fn sessions_line(j: &Judgement) -> Line {
     let blocked = activity.sessions.iter().filter(|s| !s.blocked_by.is_empty());
     let (n, longest) = blocked.fold((0, 0), |(n, l), s| (n + 1, l.max(s.query_age_ms.unwrap_or(0))));
     if n > 0 {
-        line = line.and(&format!("   blocked {n} (longest {})", text::age(longest)), Tone::Error);
+        line = line.and(&format!("   blocked {n} ({})", text::age(longest)), Tone::Error);
     }
     let idle =
         activity.sessions.iter().filter(|s| s.state.as_deref().is_some_and(|t| t.starts_with("idle in transaction")));
@@ -210,8 +212,8 @@ fn sessions_line(j: &Judgement) -> Line {
 fn isolation_line(j: &Judgement) -> Line {
     let mut line = Line(vec![Span::known("  isolation  ", Tone::Dim)]);
     line = match j.cells {
-        Some((all, 0)) => line.and(&format!("all {all} cells as declared"), Tone::Good),
-        Some((all, differ)) => line.and(&format!("{differ} of {all} cells differ"), Tone::Error),
+        Some((all, 0)) => line.and(&format!("all {all} cells of roles as declared"), Tone::Good),
+        Some((all, differ)) => line.and(&format!("{differ} of {all} cells of roles differ"), Tone::Error),
         None => line.known("no policy to compare with", Tone::Dim),
     };
     line = line.known("    versions  ", Tone::Dim);
@@ -246,14 +248,20 @@ fn isolation_line(j: &Judgement) -> Line {
 fn size_line(j: &Judgement) -> Line {
     let mut line = Line(vec![Span::known("  size       ", Tone::Dim)]);
     let sizes = &j.snapshot.sizes;
-    let sum: u64 = sizes.schemas.values().map(crate::domain::snapshot::SchemaSize::total_bytes).sum();
+    // as Sizes counts: of what people's schemas hold, catalogs left out
+    let of_people = |oid: &crate::domain::Oid| {
+        let position = j.matrix.index.schema(*oid);
+        position.and_then(|at| j.snapshot.catalog.schemas.get(at)).is_some_and(|s| !s.is_system())
+    };
+    let people = || sizes.schemas.iter().filter(|(oid, _)| of_people(oid));
+    let sum: u64 = people().map(|(_, size)| size.total_bytes()).sum();
     line = match sizes.database_bytes {
         Some(bytes) => line.and(&text::size(bytes), Tone::Text),
         None => line.and(&format!("~{}", text::size(sum)), Tone::Text),
     };
-    if let Some((oid, size)) = sizes.schemas.iter().max_by_key(|(_, s)| s.total_bytes()).filter(|_| sum > 0) {
+    if let Some((oid, size)) = people().max_by_key(|(_, s)| s.total_bytes()).filter(|_| sum > 0) {
         let share = size.total_bytes() * 100 / sum.max(1);
-        line = line.and(&format!("   {} {share} %", j.snapshot.catalog.schema_name(*oid)), Tone::Text);
+        line = line.and(&format!("   {} {share} % of the schemas", j.snapshot.catalog.schema_name(*oid)), Tone::Text);
     }
     if let Some(activity) = &j.snapshot.activity {
         let reads = activity.blocks_hit + activity.blocks_read;
@@ -317,13 +325,35 @@ fn head(instance: &Instance, short: bool) -> Vec<Line> {
 fn shell(command: &str, width: usize) -> Vec<Line> {
     let label = |words: &'static str| Line(vec![Span::known(words, Tone::Dim)]);
     let whole = label("  shell      ").and(command, Tone::Text);
-    match command.split_once(" --policy ") {
-        Some((head, policy)) if whole.width() > width => vec![
+    match command.split_once(" -c ") {
+        Some((head, file)) if whole.width() > width => vec![
             label("  shell      ").and(head, Tone::Text).known(" \\", Tone::Text),
-            label("             ").and(&format!("--policy {policy}"), Tone::Text),
+            label("             ").and(&format!("-c {file}"), Tone::Text),
         ],
         _ => vec![whole],
     }
+}
+
+/// A line about an instance on a screen that has no room for a second one: without its bar, then without the last of what
+/// it says, never with half of it.
+fn whole(line: &Line, room: usize) -> Line {
+    if line.width() <= room {
+        return line.clone();
+    }
+    let bar = |span: &&Span| !matches!(span.tone, Tone::Bar | Tone::BarRest);
+    let spans: Vec<Span> = line.0.iter().filter(bar).cloned().collect();
+    if spans.iter().map(Span::width).sum::<usize>() <= room {
+        return Line(spans);
+    }
+    let starts: Vec<usize> =
+        spans.iter().enumerate().filter(|(i, s)| *i > 1 && s.text().starts_with("   ")).map(|(i, _)| i).collect();
+    for end in starts.into_iter().rev() {
+        let kept = spans.get(..end).unwrap_or_default();
+        if kept.iter().map(Span::width).sum::<usize>() + 2 <= room {
+            return Line(kept.to_vec()).known(" …", Tone::Dim);
+        }
+    }
+    Line(spans)
 }
 
 impl Overview {
@@ -382,7 +412,16 @@ impl Pane for Overview {
                     }
                     Row::Live { instance, id, message, .. } => (RowId(*instance, id.clone()), message.clone()),
                 };
-                Some(Entry { id, keys: vec![SortKey::Number(index as i64)], text })
+                let place = match self.rows.get(index)? {
+                    Row::Live { .. } => "Sessions",
+                    Row::Finding { .. } => pane_of(self.finding(ctx, index)?.group).1,
+                };
+                let mut keys = vec![SortKey::Number(index as i64)];
+                if self.several {
+                    keys.push(SortKey::Number(id.0 as i64));
+                }
+                keys.extend([SortKey::Text(text.clone()), SortKey::Text(place.to_owned())]);
+                Some(Entry { id, text, keys })
             })
             .collect()
     }
@@ -391,10 +430,10 @@ impl Pane for Overview {
         let plain = |c: Column| Column { sorts: false, ..c };
         let mut columns = vec![Column::left("", 1, 1, 0)];
         if self.several {
-            columns.push(plain(Column::left("instance", 6, 12, 1)));
+            columns.push(Column::left("instance", 6, 12, 1));
         }
         columns.push(plain(Column::left("What is wrong, worst first", 30, u16::MAX, 0)));
-        columns.push(plain(Column::left("look in", 8, 10, 1)));
+        columns.push(Column::left("look in", 8, 10, 1));
         columns
     }
 
@@ -453,6 +492,14 @@ impl Pane for Overview {
         finding.map(|f| f.id.clone()).into_iter().collect()
     }
 
+    fn unfixed(&self, ctx: &Ctx<'_>, index: usize) -> Vec<String> {
+        match self.rows.get(index) {
+            Some(Row::Live { message, .. }) => vec![format!("{message} Sessions shows which, and ends them.")],
+            Some(Row::Finding { .. }) => self.finding(ctx, index).map(findings::by_hand).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
     fn copy(&self, ctx: &Ctx<'_>, index: usize, _column: usize) -> String {
         match self.rows.get(index) {
             Some(Row::Live { message, .. }) => message.clone(),
@@ -488,6 +535,9 @@ impl Pane for Overview {
                 .iter()
                 .flat_map(|l| if l.width() > room { hanging(l, room, LABEL) } else { vec![l.clone()] })
                 .collect();
+        } else {
+            let room = usize::from(width).saturating_sub(4);
+            lines = lines.iter().map(|l| whole(l, room)).collect();
         }
         lines
     }
@@ -537,9 +587,41 @@ mod tests {
     }
 
     #[test]
+    fn a_small_screen_shows_no_half_of_a_word() {
+        let say = |words: &str| Span::new(words, Tone::Text);
+        let line = Line(vec![
+            say("  sessions   "),
+            say("31 / 97 "),
+            Span::new("▓▓▓░░░", Tone::Bar),
+            say("   blocked 3 (4 m)"),
+            say("   idle 1"),
+        ]);
+        assert_eq!(whole(&line, 60), line);
+        assert_eq!(whole(&line, 48).plain(), "  sessions   31 / 97    blocked 3 (4 m)   idle 1");
+        assert_eq!(whole(&line, 43).plain(), "  sessions   31 / 97    blocked 3 (4 m) …");
+        assert_eq!(whole(&line, 30).plain(), "  sessions   31 / 97  …");
+    }
+
+    #[test]
+    fn sizes_and_connections_are_counted_as_their_panes_count_them() {
+        let mut sample = Sample::new();
+        let (shop, catalog) = (
+            sample.schema("shop", crate::app::panes::sample::POSTGRES, crate::domain::Acl::NULL),
+            sample.schema("pg_catalog", crate::app::panes::sample::POSTGRES, crate::domain::Acl::NULL),
+        );
+        let size =
+            |bytes| crate::domain::snapshot::SchemaSize { table_bytes: bytes, exact: true, ..Default::default() };
+        sample.sizes.schemas = [(shop, size(1000)), (catalog, size(50_000))].into();
+        sample.activity = Some(Activity { connections: 31, ..Activity::default() });
+        let shown = top(&[sample.instance()], 120);
+        assert!(shown.contains("shop 100 % of the schemas"), "{shown}");
+        assert!(shown.contains("31 / 97 "), "{shown}");
+    }
+
+    #[test]
     fn the_command_for_a_shell_is_there_whole_and_a_shell_joins_its_lines() {
-        let command = "pgmoat check 'postgresql://postgres@/engarde?host=/tmp/pgmoat-okehhy/s&port=36921' --policy \
-                       /tmp/pgmoat-okehhy/demo/engarde.policy.toml";
+        let command = "pgmoat check engarde -c /var/folders/zz/zyxvpxvq6csfxvn_n0000000000000/T/\
+                       pgmoat-okehhy/demo/config.toml";
         for width in [120, 200] {
             let instance = Instance { command: Some(command.into()), ..Sample::new().instance() };
             let shown = top(&[instance], width);

@@ -329,8 +329,17 @@ impl Pane for Sessions {
     }
 
     fn columns(&self, ctx: &Ctx<'_>) -> Vec<Column> {
+        // a pid stands whole behind its branch
+        let narrow = ctx.width < 100;
+        let digits = |row: &Row| {
+            let found = ctx.instances.get(row.instance).and_then(|i| i.judgement.as_ref()?.snapshot.activity.as_ref());
+            let pid = found.and_then(|a| a.sessions.get(row.session)).map_or(0, |s| s.pid);
+            crate::text::width(&row.branch) + pid.to_string().len()
+        };
+        let trees = self.rows.iter().take_while(|row| !row.branch.is_empty() || narrow).map(digits).max().unwrap_or(0);
+        let pid = u16::try_from(trees).unwrap_or(22).clamp(if narrow { 9 } else { 13 }, if narrow { 16 } else { 22 });
         let mut columns = vec![
-            Column { frozen: true, ..Column::left("pid", if ctx.width < 100 { 9 } else { 13 }, 22, 0) },
+            Column { frozen: true, ..Column::left("pid", pid, 22, 0) },
             Column::left("role", 12, 20, 0),
             Column::left("service", 8, 18, 5),
             Column::left("application", 10, 16, 8),
@@ -339,8 +348,8 @@ impl Pane for Sessions {
             Column::left("wait", 10, 18, 4),
             Column::right("tx age", 8, 10, 0),
             Column::right("query age", 9, 10, 6),
-            Column::left("blocked by", 14, 22, 3),
-            Column::left("query", if ctx.width < 100 { 10 } else { 24 }, u16::MAX, 1),
+            Column::left("blocked by", if narrow { 8 } else { 14 }, 22, 3),
+            Column::left("query", if narrow { 10 } else { 24 }, u16::MAX, 1),
         ];
         if ctx.several() {
             columns.insert(0, Column { frozen: true, ..Column::left("instance", 8, 16, 2) });

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     sync::Arc,
 };
 
@@ -132,7 +133,7 @@ pub fn plan(
     stands_at.extend(&lost);
     let seeds = seeds(&claims, &stands_at, wanted, &mut questions)?;
     if seeds.is_empty() && rows.is_empty() && questions.is_empty() {
-        return Err(Refused::new(format!("nothing in {} belongs to {}", wanted.from, service.name)));
+        return Err(nothing(snapshot, &known, &service.name, wanted));
     }
     if let Some(question) = unsaid(snapshot, &known, &rows, lineage, &service.name, wanted).filter(|_| !open) {
         if wanted.answers.get(&question.about) == Some(&false) {
@@ -173,16 +174,17 @@ pub fn plan(
     if new_schema {
         first.push(Change::CreateSchema { name: wanted.schema.clone(), owner: wanted.role.clone() });
     }
-    let goal = Goal { schema: &wanted.schema, owner: &wanted.role, role: &wanted.role, service: Some(&service) };
+    let (schema, role) = (wanted.schema.as_str(), wanted.role.as_str());
+    let goal = |table| Goal { schema, table, owner: role, role, service: Some(&service) };
     for (table, rows) in &rows {
-        first.extend(versions::into_place(snapshot, table, &wanted.from, rows, &goal)?);
+        first.extend(versions::into_place(snapshot, table, &wanted.from, rows, &goal(&table.name))?);
     }
     let mut tables: BTreeSet<String> = rows.iter().map(|(table, _)| table.name.clone()).collect();
     let by_hand = wanted.version_tables.first().or(service.version_table.as_ref());
     let mut named = rows.first().map(|(table, _)| table.name.clone()).or_else(|| by_hand.cloned());
     if !lost.is_empty() {
         let name = named.get_or_insert_with(|| "alembic_version".to_owned()).clone();
-        first.extend(versions::written(snapshot, &name, &lost, &goal, !rows.is_empty())?);
+        first.extend(versions::written(snapshot, &lost, &goal(&name), !rows.is_empty())?);
         tables.insert(name);
     }
     first.extend(mover.changes(&bundle));
@@ -288,6 +290,34 @@ fn declare(policy: Option<&Policy>, wanted: &Wanted) -> Service {
     }
     service.access.remove(&wanted.from);
     service
+}
+
+/// Nothing was found that goes: what was looked at, and what can be said instead.
+fn nothing(snapshot: &Snapshot, known: &Versions, service: &str, wanted: &Wanted) -> Refused {
+    let from = snapshot.catalog.schema_named(&wanted.from).map(|s| s.oid);
+    let mut why = format!(
+        "no table and no revision in {} is {service}'s, going by its scripts. --tables (or --tables-from) names its \
+         tables, --rows its revisions",
+        wanted.from
+    );
+    let place = |oid| snapshot.catalog.schema_name(oid);
+    let home = known.0.iter().find(|v| v.service.as_deref() == Some(service)).and_then(|v| {
+        let table = snapshot.versions.0.get(v.table)?;
+        Some(format!("{}.{}", place(table.schema), table.name))
+    });
+    if let Some(home) = home {
+        let _ = write!(why, "; its revision stands in {home}");
+    }
+    let to = snapshot.catalog.schema_named(&wanted.schema).map(|s| s.oid);
+    let uses = snapshot.shapes.iter().flat_map(|s| &s.foreign_uses);
+    let only = uses.filter(|u| Some(u.schema) == from && to.is_some_and(|to| u.used_by == [to]));
+    let names: Vec<String> = only.map(|u| format!("{} {}.{}", u.kind.word(), place(u.schema), u.name)).collect();
+    if !names.is_empty() {
+        let (list, verb) = (text::list(&names, 4), if names.len() == 1 { "is" } else { "are" });
+        let of = &wanted.schema;
+        let _ = write!(why, "; {list}, which only {of} uses, {verb} moved by the finding object-misplaced");
+    }
+    Refused::new(why)
 }
 
 /// The version tables with the service's rows in them.
@@ -876,6 +906,25 @@ mod tests {
         let proposal = plan(&snapshot, &dependencies, case.policy.as_ref(), &case.lineages, wanted)?;
         assert_there_and_back(&snapshot, &proposal.plan);
         Ok(proposal)
+    }
+
+    #[test]
+    fn where_nothing_is_found_it_is_said_what_can_be_named() {
+        let mut f = before().schema("shop", "old").object(Kind::Type, "public", "state", "old");
+        f.lineages.0.insert("shop".into(), lineage("shop", &["s1"]));
+        f.shapes.foreign_uses.push(crate::domain::snapshot::ForeignUse {
+            kind: Kind::Type,
+            schema: f.schema_oid("public"),
+            name: "state".into(),
+            owner: f.role_oid("old"),
+            used_by: vec![f.schema_oid("shop")],
+            example: "table shop.item".into(),
+        });
+        let (schema, role, service) = ("shop".to_owned(), "shop_app".to_owned(), Some("shop".to_owned()));
+        let answers = BTreeMap::from([("row:l2".to_owned(), false)]);
+        let why = proposal(f, &Wanted { schema, role, service, answers, ..wanted() }).unwrap_err().to_string();
+        assert!(why.contains("no table and no revision in public is shop's") && why.contains("--rows its"), "{why}");
+        assert!(why.contains("type public.state, which only shop uses, is moved by the finding"), "{why}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
     plan::{HazardKind, Refused, build, predict},
     policy::{
         Policy, Service,
-        versions::{Place, Revision, Versions, unread},
+        versions::{Place, Revision, VersionInfo, Versions, unread},
     },
     text,
 };
@@ -78,8 +78,8 @@ pub fn faults(snapshot: &Snapshot, policy: Option<&Policy>, wanted: &Wanted) -> 
     }
     if !there(&wanted.to) {
         faults.push((Part::To, Refused::no_schema(catalog, &wanted.to)));
-    } else if wanted.from == wanted.to {
-        faults.push((Part::To, Refused::new(format!("{} is where it is already", wanted.from))));
+    } else if wanted.from == wanted.to && table.is_none_or(|t| renamed(policy, wanted, t).is_none()) {
+        faults.push((Part::To, where_it_is(wanted)));
     }
     if let Some(table) = table {
         let known: Vec<&str> = table.rows.known().unwrap_or_default().iter().map(String::as_str).collect();
@@ -91,6 +91,20 @@ pub fn faults(snapshot: &Snapshot, policy: Option<&Policy>, wanted: &Wanted) -> 
         faults.push((Part::Owner, Refused::no_role_that(catalog, &owner, "that could own it")));
     }
     faults
+}
+
+fn where_it_is(wanted: &Wanted) -> Refused {
+    Refused::new(format!("{} is where it is already", wanted.from))
+}
+
+/// The name that the service of the target looks for, where the table has another one.
+fn renamed<'a>(policy: Option<&'a Policy>, wanted: &Wanted, source: &VersionTable) -> Option<&'a str> {
+    let services = &policy?.services;
+    let at = |s: &&Service| s.schemas.first() == Some(&wanted.to);
+    let service = services.iter().find(at)?;
+    let declared = service.version_table.as_deref()?;
+    let kept = services.iter().filter(at).any(|s| s.version_table.as_deref() == Some(&source.name));
+    (!kept).then_some(declared)
 }
 
 /// Whose it will be.
@@ -144,10 +158,18 @@ pub fn plan(
         )));
     }
     let role = service.map_or(owner.as_str(), |s| s.role.as_str());
+    let mine = |v: &VersionInfo| name.is_some() && v.service.as_deref() == name;
+    let has_another = versions.0.iter().any(|v| v.oid != source.oid && mine(v));
+    let is_mine = versions.0.iter().any(|v| v.oid == source.oid && mine(v));
+    // a second table of a service that has its own keeps its name
+    let table = renamed(policy, wanted, source).filter(|_| is_mine || !has_another).unwrap_or(&source.name);
+    if wanted.from == wanted.to && table == source.name {
+        return Err(where_it_is(wanted));
+    }
     let mut changes = Vec::new();
     let whole = questions.is_empty() && rows.len() == known.len();
     if whole || !rows.is_empty() {
-        let place = Goal { schema: &wanted.to, owner: &owner, role, service };
+        let place = Goal { schema: &wanted.to, table, owner: &owner, role, service };
         changes = into_place(snapshot, source, &wanted.from, &rows, &place)?;
         if !may(catalog, &matrix, role, &wanted.to, Privilege::Usage) && catalog.role_named(role).is_some() {
             changes.push(Change::Grant {
@@ -159,9 +181,14 @@ pub fn plan(
     }
     let after = predict::predict(snapshot, &changes)?;
     let mut plan = build::of_changes(snapshot, changes)?;
-    let mut goals = vec![(role.to_owned(), source.name.clone(), wanted.to.clone())];
-    goals.extend(declared(services, &after, &source.name, role));
-    let whereabouts = whereabouts(snapshot, &after, &BTreeSet::from([source.name.clone()]), &goals);
+    let mut goals = vec![(role.to_owned(), table.to_owned(), wanted.to.clone())];
+    goals.extend(declared(services, &after, table, role));
+    let mut names = BTreeSet::from([table.to_owned()]);
+    if table != source.name {
+        goals.extend(declared(services, &after, &source.name, role));
+        names.insert(source.name.clone());
+    }
+    let whereabouts = whereabouts(snapshot, &after, &names, &goals);
     let stays = if wanted.from != wanted.to && !plan.is_empty() {
         staying(snapshot, &wanted.from, &[role, &owner], name.and_then(|name| lineages.of(name)))
     } else {
@@ -172,25 +199,15 @@ pub fn plan(
     for place in &whereabouts {
         let kind = if place.holds() { HazardKind::Note } else { HazardKind::Application };
         plan.notes.push(note(kind, place.sentence()));
-        if place.role == role && !place.holds() {
-            plan.notes.push(note(HazardKind::Application, setting(snapshot, role, &path, &source.name)));
+        if place.role == role && place.table == table && !place.holds() {
+            plan.notes.push(note(HazardKind::Application, setting(snapshot, role, &path, table)));
         }
     }
     if !stays.is_empty() {
-        let sentence = format!(
-            "{} in {}: a stop-gap. With {} before {} in its search_path {role} upgrades and downgrades, but what it makes \
-             goes to {}, an index on a table that stays needs CREATE on {}, and autogenerate sees whatever stands there. \
-             `pgmoat isolate` takes the tables along.",
-            match stays.as_slice() {
-                [one] => format!("Table {one} stays"),
-                several => format!("{} tables stay", several.len()),
-            },
-            wanted.from,
-            wanted.to,
-            wanted.from,
-            wanted.to,
-            wanted.from
-        );
+        plan.notes.push(note(HazardKind::Application, stop_gap(&stays, wanted, role)));
+    }
+    if table != source.name && !plan.is_empty() {
+        let sentence = needs_the_name(&source.name, table, name.unwrap_or(role));
         plan.notes.push(note(HazardKind::Application, sentence));
     }
     if !whole && !plan.is_empty() && remains(snapshot, source, &rows).is_empty() {
@@ -202,6 +219,29 @@ pub fn plan(
         plan.notes.push(note(HazardKind::Note, "The table holds no revision: its application begins from nothing."));
     }
     Ok(Proposal { plan: plan.called(wanted.asked()), questions, whereabouts, service: None })
+}
+
+/// What the tables that stay mean for the application.
+fn stop_gap(stays: &[String], wanted: &Wanted, role: &str) -> String {
+    let Wanted { from, to, .. } = wanted;
+    let tables = match stays {
+        [one] => format!("Table {one} stays"),
+        several => format!("{} tables stay", several.len()),
+    };
+    format!(
+        "{tables} in {from}: a stop-gap. With {to} before {from} in its search_path {role} upgrades and downgrades, but what it \
+         makes goes to {to}, an index on a table that stays needs CREATE on {from}, and autogenerate sees whatever stands \
+         there. `pgmoat isolate` takes the tables along."
+    )
+}
+
+/// What an application needs whose version table is called otherwise from then on.
+fn needs_the_name(was: &str, table: &str, whose: &str) -> String {
+    format!(
+        "The policy says that {whose} looks for {table}, so that is its name now. An application that is configured with \
+         version_table={was:?} needs version_table={table:?} instead; where that is to stay, say version_table = {was:?} \
+         for {whose} in the policy first."
+    )
 }
 
 /// Tables of the application in the schema that its version table leaves: its role's or its owner's, or such as its scripts
@@ -362,6 +402,8 @@ fn remains(snapshot: &Snapshot, source: &VersionTable, rows: &[String]) -> Vec<S
 /// Where it goes and whose it will be.
 pub(super) struct Goal<'a> {
     pub schema: &'a str,
+    /// What it is called there.
+    pub table: &'a str,
     pub owner: &'a str,
     pub role: &'a str,
     pub service: Option<&'a Service>,
@@ -376,21 +418,27 @@ pub(super) fn into_place(
     goal: &Goal<'_>,
 ) -> Result<Vec<Change>, Refused> {
     let catalog = &snapshot.catalog;
-    let name = &source.name;
+    let name = goal.table.to_owned();
     let place = format!("{}.{name}", goal.schema);
     let target = catalog.schema_named(goal.schema).map(|s| s.oid);
     let objects = target.and_then(|oid| snapshot.objects.0.get(&oid));
-    let taken = objects.is_some_and(|list| list.relations.iter().any(|o| o.name == *name));
-    let there = snapshot.versions.0.iter().find(|v| Some(v.schema) == target && v.name == *name);
+    let taken = objects.is_some_and(|list| list.relations.iter().any(|o| o.name == name));
+    let there = snapshot.versions.0.iter().find(|v| Some(v.schema) == target && v.name == name);
     let object = || ObjectRef { kind: Kind::Table, schema: goal.schema.to_owned(), name: name.clone() };
     let owned = Change::SetOwner { object: object(), owner: goal.owner.to_owned() };
-    let (schema, table) = (from.to_owned(), name.clone());
+    let (schema, table) = (from.to_owned(), source.name.clone());
     let known = source.rows.known().unwrap_or_default();
     let mut changes = Vec::new();
     match there {
         None if taken => return Err(Refused::new(format!("{place} is there already and is no version table"))),
         None if rows.len() == known.len() => {
-            changes.push(Change::MoveVersionTable { schema, name: table, to: goal.schema.to_owned() });
+            if schema != goal.schema {
+                changes.push(Change::MoveVersionTable { schema, name: table.clone(), to: goal.schema.to_owned() });
+            }
+            if table != name {
+                let schema = goal.schema.to_owned();
+                changes.push(Change::RenameVersionTable { schema, name: table, to: name.clone() });
+            }
             if catalog.role_name(source.owner) != goal.owner {
                 changes.push(owned);
             }
@@ -405,16 +453,15 @@ pub(super) fn into_place(
                 )));
             }
             let (to, owner) = (goal.schema.to_owned(), goal.owner.to_owned());
-            changes.push(Change::CreateVersionTable { schema: to.clone(), name: table.clone(), owner });
-            changes.push(Change::MoveVersionRows { schema, table, to, rows: rows.to_vec() });
+            changes.push(Change::CreateVersionTable { schema: to, name: name.clone(), owner });
+            changes.extend(carried(source, from, rows, goal));
         }
         Some(there) if !(there.shape && there.plain) => {
             return Err(Refused::new(format!("{place} is there already and is no version table")));
         }
         Some(there) => match &there.rows {
             VersionRows::Known(held) if held.is_empty() => {
-                let to = goal.schema.to_owned();
-                changes.push(Change::MoveVersionRows { schema, table, to, rows: rows.to_vec() });
+                changes.extend(carried(source, from, rows, goal));
                 if catalog.role_name(there.owner) != goal.owner {
                     changes.push(owned);
                 }
@@ -449,11 +496,11 @@ pub(super) fn into_place(
 /// when it is moved there by the same plan.
 pub(super) fn written(
     snapshot: &Snapshot,
-    name: &str,
     rows: &[&str],
     goal: &Goal<'_>,
     comes: bool,
 ) -> Result<Vec<Change>, Refused> {
+    let name = goal.table;
     let place = format!("{}.{name}", goal.schema);
     let target = snapshot.catalog.schema_named(goal.schema).map(|s| s.oid);
     let objects = target.and_then(|oid| snapshot.objects.0.get(&oid));
@@ -494,6 +541,22 @@ pub(super) fn written(
     Ok(changes)
 }
 
+/// Rows to the table of another place: in one statement where both have one name.
+fn carried(source: &VersionTable, from: &str, rows: &[String], goal: &Goal<'_>) -> Vec<Change> {
+    let (schema, table, to) = (from.to_owned(), source.name.clone(), goal.schema.to_owned());
+    let rows = rows.to_vec();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    if table == goal.table {
+        return vec![Change::MoveVersionRows { schema, table, to, rows }];
+    }
+    vec![
+        Change::DeleteVersionRows { schema, table, rows: rows.clone() },
+        Change::InsertVersionRows { schema: to, table: goal.table.to_owned(), rows },
+    ]
+}
+
 /// A version table that was shared was writable by others; in its service's schema it is the service's alone.
 fn without_writers(snapshot: &Snapshot, source: &VersionTable, goal: &Goal<'_>) -> Vec<Change> {
     let catalog = &snapshot.catalog;
@@ -528,7 +591,7 @@ fn without_writers(snapshot: &Snapshot, source: &VersionTable, goal: &Goal<'_>) 
             on: On::Objects {
                 kind: ObjectKind::Table,
                 schema: goal.schema.to_owned(),
-                names: vec![source.name.clone()],
+                names: vec![goal.table.to_owned()],
             },
             from: if entry.is_public() { Grantee::Public } else { Grantee::Role(name) },
             option_only: false,
@@ -559,7 +622,7 @@ pub fn schemas(wanted: &Wanted) -> [&str; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::whereabouts::Whereabouts, *};
     use crate::{
         domain::alembic::tests::{lineage, lineages},
         plan::{build::Stale, moves::tests::assert_there_and_back},
@@ -697,6 +760,71 @@ mod tests {
             &Wanted { rows: vec!["e2".into()], ..to_langflow() },
         );
         assert!(why.unwrap_err().to_string().contains("is no version table"));
+    }
+
+    /// The table of langflow under a name of its own, beside the one of its neighbour.
+    fn named() -> Fixture {
+        shared(&["e2"]).version_table("public", "alembic_version_langflow", "langflow_app", Some(&["l2"])).setting(
+            Some("langflow_app"),
+            true,
+            "search_path",
+            "langflow",
+        )
+    }
+
+    fn of_langflow() -> Wanted {
+        Wanted { table: Some("alembic_version_langflow".into()), ..to_langflow() }
+    }
+
+    #[test]
+    fn a_table_of_another_name_gets_the_one_that_its_service_looks_for() {
+        let proposal = propose(named(), &of_langflow()).unwrap();
+        assert_eq!(
+            sql(&proposal),
+            [
+                "ALTER TABLE public.alembic_version_langflow SET SCHEMA langflow;",
+                "ALTER TABLE langflow.alembic_version_langflow RENAME TO alembic_version;",
+            ]
+        );
+        let notes: Vec<&str> = proposal.plan.notes.iter().map(|n| n.sentence.as_str()).collect();
+        assert!(notes.iter().any(|n| n.contains("needs version_table=\"alembic_version\" instead")), "{notes:#?}");
+        let langflow = proposal.whereabouts.iter().find(|w| w.role == "langflow_app" && w.table == "alembic_version");
+        assert!(langflow.is_some_and(Whereabouts::holds), "{:?}", proposal.whereabouts);
+    }
+
+    #[test]
+    fn in_its_schema_already_it_is_renamed_and_under_a_declared_name_it_keeps_it() {
+        let stands = |rows: &[&str]| {
+            shared(&["e2"]).version_table("langflow", "alembic_version_langflow", "langflow_app", Some(rows))
+        };
+        let wanted = Wanted { from: "langflow".into(), ..of_langflow() };
+        let proposal = propose(stands(&["l2"]), &wanted).unwrap();
+        assert_eq!(sql(&proposal), ["ALTER TABLE langflow.alembic_version_langflow RENAME TO alembic_version;"]);
+        let policy =
+            POLICY.replace("role='langflow_app'\n", "role='langflow_app'\nversion_table='alembic_version_langflow'\n");
+        let why = propose(stands(&["l2"]).policy(&policy), &wanted).unwrap_err().to_string();
+        assert!(why.contains("where it is already"), "{why}");
+        let proposal = propose(named().policy(&policy), &of_langflow()).unwrap();
+        assert_eq!(sql(&proposal), ["ALTER TABLE public.alembic_version_langflow SET SCHEMA langflow;"]);
+    }
+
+    #[test]
+    fn where_the_name_is_taken_rows_are_compared() {
+        let with = |rows: &[&str]| named().version_table("langflow", "alembic_version", "langflow_app", Some(rows));
+        let proposal = propose(with(&[]), &of_langflow()).unwrap();
+        assert_eq!(
+            sql(&proposal),
+            [
+                "DELETE FROM public.alembic_version_langflow WHERE version_num IN ('l2');",
+                "INSERT INTO langflow.alembic_version (version_num) VALUES ('l2');",
+            ]
+        );
+        let two_empty = shared(&[]).version_table("langflow", "alembic_version", "langflow_app", Some(&[]));
+        assert_eq!(sql(&propose(two_empty, &to_langflow()).unwrap()), [""; 0]);
+        let proposal = propose(with(&["l2"]), &Wanted { rows: vec!["l2".into()], ..of_langflow() }).unwrap();
+        assert_eq!(sql(&proposal), ["DELETE FROM public.alembic_version_langflow WHERE version_num IN ('l2');"]);
+        let why = propose(with(&["l1"]), &of_langflow()).unwrap_err().to_string();
+        assert!(why.contains("langflow.alembic_version holds l1 already, and l2 would come"), "{why}");
     }
 
     #[test]

@@ -82,6 +82,29 @@ pub(super) fn same_owners(
     }
 }
 
+/// A table of another name: what names it follows.
+pub(super) fn rename_table(shapes: &mut Shapes, renamed: Oid, (schema, name): (Oid, &str), to: &str) {
+    let set = |at: &mut String| to.clone_into(at);
+    shapes.column_grants.iter_mut().filter(|g| g.relation_oid == renamed).for_each(|g| set(&mut g.relation));
+    shapes.trails.triggers.iter_mut().filter(|t| t.relation == renamed).for_each(|t| set(&mut t.table));
+    shapes.tables.iter_mut().filter(|t| t.oid == renamed).for_each(|t| set(&mut t.name));
+    for k in &mut shapes.foreign_keys {
+        if k.schema == schema && k.table == name {
+            set(&mut k.table);
+        }
+        if k.to_schema == schema && k.to_table == name {
+            set(&mut k.to_table);
+        }
+    }
+    for v in shapes.views.iter_mut().filter(|v| v.uses_schema == schema && v.uses == name) {
+        set(&mut v.uses);
+    }
+    for o in shapes.overlaps.iter_mut().filter(|o| o.table == name) {
+        o.schemas.retain(|s| *s != schema);
+    }
+    shapes.overlaps.retain(|o| o.schemas.len() > 1);
+}
+
 /// Everything in the slow parts that stands where the object stood.
 pub(super) fn move_shapes(shapes: &mut Shapes, name: &str, kind: ObjectKind, moved: Oid, from: Oid, to: Oid) {
     for g in shapes.column_grants.iter_mut().filter(|g| g.relation_oid == moved) {

@@ -13,7 +13,7 @@ use std::{
 
 use self::{
     acl::{Acting, Update, built_in, entries, hand_over, same_entries},
-    fold::{all_mut, groups, move_shapes, same_owners},
+    fold::{all_mut, groups, move_shapes, rename_table, same_owners},
 };
 use super::{
     ground::{Ground, Key, NOT_MADE, Share},
@@ -492,6 +492,7 @@ impl Draft {
                 let object = ObjectRef { kind: Kind::Table, schema: schema.clone(), name: name.clone() };
                 self.set_schema(&object, to)
             }
+            Change::RenameVersionTable { schema, name, to } => self.rename_version_table(schema, name, to),
             Change::SetExtensionSchema { extension, to } => {
                 let target = self.schema(to)?;
                 let found = self.catalog().extensions.iter_mut().find(|e| e.name == *extension);
@@ -936,6 +937,34 @@ impl Draft {
         }
         if let Some(shapes) = self.shapes() {
             move_shapes(shapes, &object.name, kind, moved, source, target);
+        }
+        Ok(())
+    }
+
+    fn rename_version_table(&mut self, schema: &str, name: &str, to: &str) -> Result<(), Refused> {
+        let renamed = self.object(ObjectKind::Table, schema, name)?.oid;
+        let place = self.schema(schema)?;
+        if !self.snapshot.versions.0.iter().any(|v| v.oid == renamed && v.shape && v.plain) {
+            return Err(Refused::new(format!("{schema}.{name} is no version table")));
+        }
+        // they are told by their argument types, and would be called otherwise
+        let named = |o: &&Object| signature::moved_type(&o.name, schema, name, "").is_some();
+        if let Some(routine) = self.snapshot.objects.0.values().flat_map(|list| &list.routines).find(named) {
+            return Err(Refused::new(format!("routine {} has an argument of the type of its rows", routine.name)));
+        }
+        let (_, objects) = self.objects(schema)?;
+        if let Some(what) = holder(objects, to, true) {
+            return Err(Refused::new(format!("there is a {what} {schema}.{to} already")));
+        }
+        for object in objects.relations.iter_mut().filter(|o| o.oid == renamed) {
+            to.clone_into(&mut object.name);
+        }
+        objects.relations.sort_by(|a, b| a.name.cmp(&b.name));
+        for v in Arc::make_mut(&mut self.snapshot.versions).0.iter_mut().filter(|v| v.oid == renamed) {
+            to.clone_into(&mut v.name);
+        }
+        if let Some(shapes) = self.shapes() {
+            rename_table(shapes, renamed, (place, name), to);
         }
         Ok(())
     }

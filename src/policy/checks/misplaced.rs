@@ -6,7 +6,7 @@ use crate::{
     domain::{
         ObjectKind,
         change::{Change, ObjectRef, On},
-        snapshot::{ForeignUse, Kind},
+        snapshot::{ForeignUse, Kind, Shapes, TrailFunction},
     },
     policy::{
         Finding, Group, Severity,
@@ -57,10 +57,18 @@ fn run_objects(context: &Context<'_>, out: &mut Vec<Finding>) {
         let Some(position) = context.matrix.index.schema(used.schema).filter(|s| desired.names_schema(*s)) else {
             continue;
         };
-        if desired.is_judged(position) {
+        if desired.is_judged(position) && !writes_the_trail(shapes, used) {
             out.extend(object(context, desired, position, used));
         }
     }
+}
+
+/// The function that fills an audit trail stands where the trail does, whoever's tables call it.
+fn writes_the_trail(shapes: &Shapes, used: &ForeignUse) -> bool {
+    used.kind.object_kind() == ObjectKind::Routine
+        && used.name == TrailFunction::SIGNATURE
+        && shapes.trails.functions.iter().any(|f| f.schema == used.schema)
+        && shapes.trails.tables.iter().any(|t| t.schema == used.schema)
 }
 
 fn object(context: &Context<'_>, desired: &Desired, position: usize, used: &ForeignUse) -> Option<Finding> {
@@ -167,6 +175,7 @@ fn run_extensions(context: &Context<'_>, out: &mut Vec<Finding>) {
 #[cfg(test)]
 mod tests {
     use super::{super::fixture::Fixture, *};
+    use crate::domain::{Oid, snapshot::TrailTable};
 
     const POLICY: &str =
         "[[service]]\nname='a'\nschema='a'\nrole='app_a'\n[[service]]\nname='b'\nschema='b'\nrole='app_b'\n";
@@ -192,6 +201,36 @@ mod tests {
         assert!(matches!(&fix[0], Change::SetSchema { to, .. } if to == "b"));
         assert!(matches!(&fix[1], Change::SetOwner { owner, .. } if owner == "app_b"));
         assert!(base().case().of("object-misplaced").is_empty());
+    }
+
+    #[test]
+    fn the_function_of_an_audit_trail_stands_where_its_trail_does() {
+        let with = |trail: bool| {
+            let mut f = base();
+            let (a, b, owner) = (f.schema_oid("a"), f.schema_oid("b"), f.role_oid("app_a"));
+            f.shapes.foreign_uses.push(ForeignUse {
+                kind: Kind::Function,
+                schema: a,
+                name: TrailFunction::SIGNATURE.into(),
+                owner,
+                used_by: vec![b],
+                example: "table b.message".into(),
+            });
+            f.shapes.trails.functions.push(TrailFunction {
+                schema: a,
+                owner,
+                language: "plpgsql".into(),
+                body: String::new(),
+                definer: true,
+                settings: Vec::new(),
+            });
+            if trail {
+                let columns = Vec::new();
+                f.shapes.trails.tables.push(TrailTable { schema: a, oid: Oid(77_000), owner, plain: true, columns });
+            }
+            f.case().of("object-misplaced").len()
+        };
+        assert_eq!((with(true), with(false)), (0, 1));
     }
 
     #[test]

@@ -6,12 +6,13 @@ use super::{Check, Code, Context};
 use crate::{
     domain::{
         change::{Change, ObjectRef},
-        snapshot::Kind,
+        snapshot::{Kind, VersionTable},
     },
     policy::{
         Finding, Group, Service, Severity,
         versions::{Class, VersionInfo, declared_place},
     },
+    text,
 };
 
 pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: false, run };
@@ -46,11 +47,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             ),
             None => format!("{}'s version table is {object}, it belongs in {place}.", service.name),
         };
-        finding.remedy = format!(
-            "Stop the service and move it: `pgmoat versions move {} --from {object} --to {}`.",
-            ctx.snapshot.instance,
-            service.schemas.first().map(String::as_str).unwrap_or_default()
-        );
+        finding.remedy = remedy(ctx, table, service, &object);
         if let Some(home) = &info.home {
             let _ = write!(
                 finding.remedy,
@@ -60,6 +57,42 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         finding.fix = fix(ctx, info, service, &schema);
         out.push(finding);
+    }
+}
+
+/// The command that moves it, where it would not be refused.
+fn remedy(ctx: &Context<'_>, table: &VersionTable, service: &Service, object: &str) -> String {
+    let to = service.schemas.first().map(String::as_str).unwrap_or_default();
+    let place = declared_place(service);
+    let command = format!("`pgmoat versions move {} --from {object} --to {to}`", ctx.snapshot.instance);
+    let Some(target) = ctx.catalog.schema_named(to) else {
+        return format!(
+            "Schema {to} has to be there first, `pgmoat plan` makes it; then stop the service and {command}."
+        );
+    };
+    let named = service.version_table.as_deref();
+    let there = ctx.snapshot.versions.0.iter().find(|t| t.schema == target.oid && Some(t.name.as_str()) == named);
+    let rows = table.rows.known().unwrap_or_default();
+    match there.map(|t| t.rows.known().filter(|_| t.plain && t.shape)) {
+        Some(None) => {
+            format!("{place} is there and is no version table that can be read: rename one of the two by hand.")
+        }
+        Some(Some(held))
+            if !held.is_empty() && (held.len() != rows.len() || held.iter().any(|r| !rows.contains(r))) =>
+        {
+            format!(
+                "{place} holds {} already, and {object} holds {}: compare them with what the service has, only a person \
+                 can say which is right; then empty the other one.",
+                text::list(held, 3),
+                text::list(rows, 3)
+            )
+        }
+        _ if named.is_some_and(|named| named != table.name) => format!(
+            "Stop the service and move it: {command}, which gives it the name {place} that the policy says; or say \
+             version_table = {:?} in the policy, where the application is configured so.",
+            table.name
+        ),
+        _ => format!("Stop the service and move it: {command}."),
     }
 }
 
@@ -128,6 +161,15 @@ mod tests {
         let found = fixture("alembic_version_langflow").case().only(CODE.code);
         assert!(found.fix.is_none());
         assert!(found.remedy.contains("versions move local --from public.alembic_version_langflow --to langflow"));
+        assert!(found.remedy.contains("gives it the name langflow.alembic_version"), "{}", found.remedy);
+    }
+
+    #[test]
+    fn no_command_is_named_that_would_be_refused() {
+        let f = fixture("alembic_version").version_table("langflow", "alembic_version", "app", Some(&["l0"]));
+        let found = f.case().only(CODE.code);
+        assert!(found.fix.is_none() && !found.remedy.contains("versions move"), "{}", found.remedy);
+        assert!(found.remedy.contains("langflow.alembic_version holds l0 already"), "{}", found.remedy);
     }
 
     #[test]

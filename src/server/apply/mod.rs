@@ -326,7 +326,9 @@ fn locks(plan: &Plan) -> Locks {
                 }
                 Kind::Function | Kind::Procedure | Kind::Aggregate | Kind::Window | Kind::Type => continue,
             },
-            Change::MoveVersionTable { schema, name, .. } | Change::DropVersionTable { schema, name } => (schema, name),
+            Change::MoveVersionTable { schema, name, .. }
+            | Change::RenameVersionTable { schema, name, .. }
+            | Change::DropVersionTable { schema, name } => (schema, name),
             Change::EnableRls { schema, table }
             | Change::DisableRls { schema, table }
             | Change::ForceRls { schema, table }

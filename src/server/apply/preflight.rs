@@ -259,6 +259,10 @@ impl View<'_> {
             Change::MoveVersionTable { schema, name, to } => {
                 [self.owns_object(schema, name), self.create_in_schema(to)].concat()
             }
+            // a new name is made in the schema
+            Change::RenameVersionTable { schema, name, .. } => {
+                [self.owns_object(schema, name), self.create_in_schema(schema)].concat()
+            }
             Change::MoveVersionRows { schema, table, to, .. } => {
                 [self.owns_object(schema, table), self.owns_object(to, table)].concat()
             }

@@ -1,8 +1,8 @@
 (
   select
     pg_catalog.array_agg(
-      a.grantee::pg_catalog.int8 * 256
-      + case a.privilege_type
+      (a.entry).grantee::pg_catalog.int8 * 256
+      + case (a.entry).privilege_type
           when 'SELECT' then 0
           when 'INSERT' then 4
           when 'UPDATE' then 8
@@ -18,9 +18,9 @@
           when 'TEMPORARY' then 48
           else 60
         end
-      + case when a.grantor = @owner then 2 else 0 end
-      + case when a.is_grantable then 1 else 0 end
+      + case when (a.entry).grantor = @owner then 2 else 0 end
+      + case when (a.entry).is_grantable then 1 else 0 end
     ) as codes,
-    pg_catalog.array_agg(a.grantor) filter (where a.grantor <> @owner) as grantors
-  from pg_catalog.aclexplode(@acl) as a
+    pg_catalog.array_agg((a.entry).grantor) filter (where (a.entry).grantor <> @owner) as grantors
+  from (select pg_catalog.aclexplode(@acl) as entry) as a
 )

@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn acls_are_spelled_out() {
         let sql = with_acls("select 1 cross join lateral @acl(c.relacl, c.relowner) as x where true");
-        assert!(sql.contains("aclexplode(c.relacl) as a\n) as x where true"), "{sql}");
+        assert!(sql.contains("aclexplode(c.relacl) as entry) as a\n) as x where true"), "{sql}");
         assert!(!sql.contains('@'));
     }
 
