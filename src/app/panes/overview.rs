@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  engarde · engarde   development   up 3 d   policy engarde
-//!    sessions   34 / 97 ▓▓▓▓▓▓░░░░   langflow_app 10/10 FULL   blocked 3 (4 m 12 s)   idle in transaction 1 (11 m)
-//!    isolation  14 of 65 cells of roles differ   versions  1 shared   tenancy  8 tables without row level security
+//!    sessions   34 / 97 ▓▓▓▓▓▓░░░░   langflow_app 10/10 FULL   blocked 3 (4 m 12 s)   idle in tx 1 (11 m)
+//!    isolation  14 of 65 role cells differ    versions  1 shared   tenancy  8 tables without RLS
 //!    size       1.2 GB   langflow 61 %   cache 99.1 %   wraparound 4 %
 //! ```
 
@@ -46,8 +46,8 @@ enum Row {
 #[derive(Default)]
 pub struct Overview {
     rows: Vec<Row>,
-    /// Built when data changed: lines per instance.
-    heads: Vec<(usize, Vec<Line>)>,
+    /// Built when data changed: position of the instance, all that is said of it, and what there is room for beside others.
+    heads: Vec<(usize, Vec<Line>, Vec<Line>)>,
     several: bool,
 }
 
@@ -201,7 +201,7 @@ fn sessions_line(j: &Judgement) -> Line {
         activity.sessions.iter().filter(|s| s.state.as_deref().is_some_and(|t| t.starts_with("idle in transaction")));
     let (n, longest) = idle.fold((0, 0), |(n, l), s| (n + 1, l.max(s.state_age_ms.unwrap_or(0))));
     if n > 0 {
-        line = line.and(&format!("   idle in transaction {n} ({})", text::age(longest)), Tone::Warning);
+        line = line.and(&format!("   idle in tx {n} ({})", text::age(longest)), Tone::Warning);
     }
     if activity.sessions.iter().any(|s| s.state.is_none() && !s.own) {
         line = line.known("   some states hidden from this login", Tone::Unknown);
@@ -212,8 +212,8 @@ fn sessions_line(j: &Judgement) -> Line {
 fn isolation_line(j: &Judgement) -> Line {
     let mut line = Line(vec![Span::known("  isolation  ", Tone::Dim)]);
     line = match j.cells {
-        Some((all, 0)) => line.and(&format!("all {all} cells of roles as declared"), Tone::Good),
-        Some((all, differ)) => line.and(&format!("{differ} of {all} cells of roles differ"), Tone::Error),
+        Some((all, 0)) => line.and(&format!("all {all} role cells as declared"), Tone::Good),
+        Some((all, differ)) => line.and(&format!("{differ} of {all} role cells differ"), Tone::Error),
         None => line.known("no policy to compare with", Tone::Dim),
     };
     line = line.known("    versions  ", Tone::Dim);
@@ -236,7 +236,7 @@ fn isolation_line(j: &Judgement) -> Line {
     if j.snapshot.shapes.is_none() {
         line.known("checking", Tone::Dim)
     } else if unprotected > 0 {
-        let text = text::count(unprotected, "table without row level security", "tables without row level security");
+        let text = text::count(unprotected, "table without RLS", "tables without RLS");
         line.and(&text, Tone::Error)
     } else if j.policy.as_ref().is_some_and(|p| p.services.iter().any(|s| s.tenant_column.is_some())) {
         line.known("every tenant table is protected", Tone::Good)
@@ -374,8 +374,7 @@ impl Pane for Overview {
 
     fn load(&mut self, ctx: &Ctx<'_>) -> Vec<Entry> {
         self.several = ctx.several();
-        let count = ctx.shown().count();
-        self.heads = ctx.shown().map(|(i, instance)| (i, head(instance, count > 3))).collect();
+        self.heads = ctx.shown().map(|(i, instance)| (i, head(instance, false), head(instance, true))).collect();
         let mut ordered: Vec<(Severity, u8, Row)> = Vec::new();
         for (i, instance) in ctx.shown() {
             let Some(j) = &instance.judgement else { continue };
@@ -511,16 +510,18 @@ impl Pane for Overview {
     fn top(&self, ctx: &Ctx<'_>, width: u16) -> Vec<Line> {
         // what was built from data, with the state of the link as it is now
         let mut lines = Vec::new();
-        for (i, head) in &self.heads {
-            if !lines.is_empty() && self.heads.len() < 4 {
+        let several = self.heads.len() > 1;
+        let tight = self.heads.len() > 3 || several && ctx.height < ROOMY;
+        for (i, head, short) in &self.heads {
+            if !lines.is_empty() && !tight {
                 lines.push(Line::empty());
             }
             let lost = ctx.instances.get(*i).is_some_and(|n| matches!(n.link.state, LinkState::Lost { .. }));
             match ctx.instances.get(*i) {
                 Some(instance) if lost || instance.judgement.is_none() => {
-                    lines.extend(self::head(instance, self.heads.len() > 3));
+                    lines.extend(self::head(instance, tight));
                 }
-                Some(_) | None => lines.extend(head.iter().cloned()),
+                Some(_) | None => lines.extend(if tight { short } else { head }.iter().cloned()),
             }
             let command = ctx.instances.get(*i).and_then(|n| n.command.as_ref());
             if let Some(command) = command.filter(|_| ctx.height >= ROOMY) {
@@ -600,6 +601,21 @@ mod tests {
         assert_eq!(whole(&line, 48).plain(), "  sessions   31 / 97    blocked 3 (4 m)   idle 1");
         assert_eq!(whole(&line, 43).plain(), "  sessions   31 / 97    blocked 3 (4 m) …");
         assert_eq!(whole(&line, 30).plain(), "  sessions   31 / 97  …");
+    }
+
+    #[test]
+    fn a_small_screen_shows_every_instance() {
+        let instances = [Sample::new().instance(), Sample::new().instance(), Sample::new().instance()];
+        let mut pane = Overview::default();
+        let lines = |pane: &mut Overview, height| -> Vec<String> {
+            let ctx = Ctx { height, ..ctx(&instances, 80) };
+            pane.load(&ctx);
+            pane.top(&ctx, 80).iter().map(Line::plain).collect()
+        };
+        let small = lines(&mut pane, 24);
+        assert_eq!(small.iter().filter(|l| l.contains("· engarde")).count(), 3, "{small:#?}");
+        assert_eq!(small.len(), 7, "two lines each, and one below: {small:#?}");
+        assert!(lines(&mut pane, 40).len() > 12);
     }
 
     #[test]
