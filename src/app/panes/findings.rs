@@ -188,13 +188,13 @@ impl Pane for Findings {
     fn columns(&self, ctx: &Ctx<'_>) -> Vec<Column> {
         let mut columns = vec![Column::left("", 1, 1, 0)];
         if self.several {
-            columns.push(Column::left("instance", 6, 12, 1));
+            columns.push(Column::left("instance", 8, 12, 1));
         }
         columns.extend([
-            Column::left("what is wrong", (ctx.width * 11 / 20).max(30), u16::MAX, 0),
-            Column::left("where", 12, 32, 2),
-            Column::left("group", 6, 10, 4),
-            Column::left("code", 12, 28, 3),
+            Column::left("what is wrong", (ctx.width / 2).max(30), u16::MAX, 0),
+            Column::left("where", 18, 32, 2),
+            Column::left("group", 9, 10, 4),
+            Column::left("code", 20, 28, 3),
         ]);
         columns
     }

@@ -3,7 +3,7 @@
 //! ```text
 //!  engarde · engarde   development   up 3 d   policy engarde
 //!    sessions   34 / 97 ▓▓▓▓▓▓░░░░   langflow_app 10/10 FULL   blocked 3 (4 m 12 s)   idle in tx 1 (11 m)
-//!    isolation  14 of 65 role cells differ    versions  1 shared   tenancy  8 tables without RLS
+//!    isolation  14 of 65 role cells differ    versions  1 table is shared    tenancy  8 tables without RLS
 //!    size       1.2 GB   langflow 61 %   cache 99.1 %   wraparound 4 %
 //! ```
 
@@ -223,8 +223,7 @@ fn isolation_line(j: &Judgement) -> Line {
     line = match (shared, wrong) {
         (0, 0) => line.and(&text::count(tables, "version table, in order", "version tables, in order"), Tone::Good),
         (0, n) => line.and(&text::count(n, "problem", "problems"), Tone::Warning),
-        (n, _) => line
-            .and(&text::count(n, "table shared by two applications", "tables shared by applications"), Tone::Critical),
+        (n, _) => line.and(&text::count(n, "table is shared", "tables are shared"), Tone::Critical),
     };
     line = line.known("    tenancy  ", Tone::Dim);
     let unprotected: u64 = j
