@@ -18,11 +18,25 @@ pub fn set_hook() {
     }));
 }
 
-/// Keeps passwords out of core files.
+/// Keeps passwords out of core files, and the memory from other processes of the same person (Linux).
 pub fn no_core_files() {
     #[cfg(unix)]
     {
         let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
         let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    }
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+    #[test]
+    fn nothing_is_dumped() {
+        super::no_core_files();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        assert_eq!(getrlimit(Resource::Core).current, Some(0));
     }
 }

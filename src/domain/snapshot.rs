@@ -125,6 +125,9 @@ pub struct Catalog {
     pub settings: Vec<Setting>,
     pub extensions: Vec<Extension>,
     pub policies: Vec<RowPolicy>,
+    /// Those that are set off by changes, and are not switched off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub event_triggers: Vec<EventTrigger>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -301,6 +304,17 @@ pub struct Setting {
     pub role: Option<Oid>,
     pub name: String,
     pub value: String,
+}
+
+/// A row of `pg_event_trigger`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventTrigger {
+    pub name: String,
+    pub owner: Oid,
+    /// `schema.name`.
+    pub function: String,
+    /// Command tags that set it off; none: all.
+    pub tags: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

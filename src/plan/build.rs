@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Effect, Ground, Hazard, HazardKind, Key, Moved, Plan, Refused, Step, Target, effects, keys, predict::Draft, sql,
-    story, sweep, undo, unfound,
+    Effect, Ground, Hazard, HazardKind, Key, Moved, Plan, Refused, Step, Target, besides, effects, keys,
+    predict::Draft, sql, story, sweep, undo, unfound,
 };
 use crate::{
     domain::{
@@ -435,7 +435,8 @@ impl<'a> Maker<'a> {
             predicted.forget_expressions();
         }
         let effects: Vec<Effect> = effects::effects(self.base, &after, &ground);
-        let notes = sweep::hazard(self.base, &after, &effects).into_iter().collect();
+        let mut notes: Vec<Hazard> = sweep::hazard(self.base, &after, &effects).into_iter().collect();
+        notes.extend(besides::hazards(&self.steps, self.base));
         let server = &self.base.server;
         let target = Target {
             instance: self.base.instance.clone(),

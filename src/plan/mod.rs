@@ -3,6 +3,7 @@
 //! it. Nothing here talks to a server.
 
 pub mod audit;
+mod besides;
 pub mod build;
 pub mod choice;
 mod effects;

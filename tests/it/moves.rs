@@ -4,7 +4,12 @@
 use std::sync::Arc;
 
 use pgmoat::{
-    domain::{alembic::Lineages, dependencies::Dependencies},
+    domain::{
+        alembic::Lineages,
+        change::{Change, ObjectRef},
+        dependencies::Dependencies,
+        snapshot::Kind,
+    },
     plan::{
         Plan, build,
         moves::{Proposal, isolate, versions},
@@ -123,6 +128,39 @@ fn a_version_table_that_gets_its_services_name_comes_back_under_its_own() {
         taken_back(&case, &plan).await;
         assert_eq!(stands("public.alembic_version_shop", "postgres").await, Some(true));
         assert_eq!(stands("shop.alembic_version", "moves_renamed_app").await, None);
+    });
+}
+
+#[test]
+fn an_event_trigger_is_named_before_and_runs_at_the_statements_it_was_named_for() {
+    runtime().block_on(async {
+        let case = case(
+            "moves_event",
+            "create role moves_event_app; create schema shop authorization moves_event_app; create table public.t ();
+             create table public.seen (tag text);
+             create function public.look() returns event_trigger language plpgsql as
+               'begin insert into public.seen values (tg_tag); end';
+             create event trigger looks on ddl_command_end when tag in ('ALTER TABLE') execute function public.look();
+             create event trigger sleeps on ddl_command_end execute function public.look();
+             alter event trigger sleeps disable",
+        )
+        .await;
+        let now = snapshot(&case.target).await;
+        let object = ObjectRef { kind: Kind::Table, schema: "public".into(), name: "t".into() };
+        let changes = [
+            Change::SetSchema { object, to: "shop".into() },
+            Change::SetSchemaOwner { schema: "shop".into(), owner: "postgres".into() },
+        ];
+        let plan = build::of_changes(&now, changes).unwrap();
+        let named: Vec<&str> =
+            plan.notes.iter().map(|n| n.sentence.as_str()).filter(|n| n.starts_with("Event trigger")).collect();
+        assert!(
+            matches!(named[..], [one] if one.starts_with("Event trigger looks of postgres runs public.look() at 1 statement")),
+            "{named:?}"
+        );
+        committed(&case, &plan).await;
+        let seen = case.client.query("select tag from public.seen", &[]).await.unwrap();
+        assert_eq!(seen.iter().map(|r| r.get::<_, String>(0)).collect::<Vec<_>>(), ["ALTER TABLE"]);
     });
 }
 

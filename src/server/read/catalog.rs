@@ -15,8 +15,8 @@ use super::{
 use crate::domain::{
     Acl, Oid,
     snapshot::{
-        Catalog, Database, DefaultAcl, DefaultKind, Extension, Group, Kind, Membership, Role, RowPolicy, Schema,
-        Server, Setting,
+        Catalog, Database, DefaultAcl, DefaultKind, EventTrigger, Extension, Group, Kind, Membership, Role, RowPolicy,
+        Schema, Server, Setting,
     },
 };
 
@@ -118,6 +118,7 @@ pub(super) async fn core(
         Statement::new("the settings of roles and databases", include_str!("settings.sql")),
         Statement::new("the extensions", include_str!("extensions.sql")),
         Statement::new("the policies", include_str!("policies.sql")),
+        Statement::new("the event triggers", include_str!("event_triggers.sql")),
         versions::candidates_statement().with(Param::Oids(hints.version_tables.iter().map(|o| o.0).collect())),
     ];
     let rows = unit(client, opening, Some(&gate_statement()), &statements).await?;
@@ -137,6 +138,7 @@ pub(super) async fn core(
     let settings = decode_settings(next())?;
     let extensions = decode_extensions(next())?;
     let policies = decode_policies(next())?;
+    let event_triggers = decode_event_triggers(next())?;
     let candidates = versions::candidates(next(), &schemas, &mut acls)?;
     let (relations, routines, types) = (Vec::new(), Vec::new(), Vec::new());
     let catalog = Catalog {
@@ -152,6 +154,7 @@ pub(super) async fn core(
         settings,
         extensions,
         policies,
+        event_triggers,
     };
     Ok(CatalogRead { server, catalog, candidates })
 }
@@ -188,6 +191,7 @@ async fn part_a(
         Statement::new("the settings of roles and databases", include_str!("settings.sql")),
         Statement::new("the extensions", include_str!("extensions.sql")),
         Statement::new("the policies", include_str!("policies.sql")),
+        Statement::new("the event triggers", include_str!("event_triggers.sql")),
     ];
     if hints.composites {
         statements.push(Statement::new("the composite types", &TYPES_COMPOSITE));
@@ -219,6 +223,7 @@ async fn part_a(
     let settings = decode_settings(&next())?;
     let extensions = decode_extensions(&next())?;
     let policies = decode_policies(&next())?;
+    let event_triggers = decode_event_triggers(&next())?;
     let candidates = versions::candidates(&version_tables, &schemas, &mut acls)?;
     type_groups(&next(), &known, &mut acls, &mut types)?;
 
@@ -235,6 +240,7 @@ async fn part_a(
         settings,
         extensions,
         policies,
+        event_triggers,
     };
     Ok((CatalogRead { server, catalog, candidates }, composites))
 }
@@ -491,6 +497,17 @@ fn decode_extensions(rows: &[Row]) -> Result<Vec<Extension>, ServerError> {
         .collect::<Result<Vec<_>, _>>()?;
     extensions.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(extensions)
+}
+
+fn decode_event_triggers(rows: &[Row]) -> Result<Vec<EventTrigger>, ServerError> {
+    let triggers = rows.iter().map(|row| {
+        let mut f = Fields::new("the event triggers", row);
+        Ok::<_, ServerError>(EventTrigger { name: f.text()?, owner: f.oid()?, function: f.text()?, tags: f.texts()? })
+    });
+    let mut triggers = triggers.collect::<Result<Vec<_>, _>>()?;
+    // the order in which the server calls them
+    triggers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(triggers)
 }
 
 fn decode_policies(rows: &[Row]) -> Result<Vec<RowPolicy>, ServerError> {
