@@ -90,8 +90,14 @@ fn finding(context: &Context<'_>, role: usize, position: usize, excess: &Excess)
 fn stays(context: &Context<'_>, role: usize, mut f: Finding, living: &BTreeSet<(usize, String)>) -> Finding {
     let Some(schema) = f.schema.clone().filter(|schema| living.contains(&(role, schema.clone()))) else { return f };
     let service = context.services().iter().find(|s| f.role.as_ref() == Some(&s.role));
-    let Some(service) = service else { return f };
     f.fix = None;
+    let Some(service) = service else {
+        f.remedy = format!(
+            "It has tables of its own in {schema} and finds them by its search path: make it a service with a schema of its \
+             own, or one of the creators of {schema}; then revoke what is left."
+        );
+        return f;
+    };
     f.remedy = format!(
         "{}'s own tables are in {schema} still, and it keeps what it has there until `{}` has moved them; then revoke it, \
          or declare it.",

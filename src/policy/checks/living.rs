@@ -1,4 +1,4 @@
-//! Services that still work in a schema which is none of their own: they own tables there, find them by their search path,
+//! Services, and other roles that log in, that still work in a schema which is none of their own: they own tables there, find them by their search path,
 //! and would not find them by the path that the policy wants. Until those tables are moved nothing may be taken from such
 //! a service there: it would stop. No check of its own.
 
@@ -68,7 +68,7 @@ impl Context<'_> {
         let wanted: BTreeSet<Oid> =
             wanted.iter().filter_map(|name| self.catalog.schema_named(name)).map(|s| s.oid).collect();
         let leaving = now.listed().filter(|oid| !wanted.contains(oid));
-        leaving.filter_map(|oid| self.tables_of(service, oid, &wanted)).collect()
+        leaving.filter_map(|oid| self.tables_of(&service.role, oid, &wanted)).collect()
     }
 
     /// Where a service works still although the policy has another place for it; empty for most.
@@ -92,6 +92,31 @@ impl Context<'_> {
             let all = self.living(service, &paths).into_iter().chain(cut_off);
             found.extend(all.map(|l| (position, l.schema)));
         }
+        found.extend(self.working());
+        found
+    }
+
+    /// Roles of the policy that are no service's, log in, and find tables of their own in a schema that others own.
+    fn working(&self) -> Vec<(usize, String)> {
+        let paths = self.paths();
+        let services: BTreeSet<&String> =
+            self.services().iter().flat_map(|s| s.creators.iter().chain([&s.role, &s.owner])).collect();
+        let mut found = Vec::new();
+        for rule in self.policy.iter().flat_map(|p| &p.roles).filter(|r| !services.contains(&r.name)) {
+            let Some(position) = self.matrix.index.role_named(&rule.name) else { continue };
+            let Some(role) = self.catalog.roles.get(position).filter(|r| r.login && !r.superuser) else { continue };
+            for oid in self.path(&paths, position).listed() {
+                let accepts = |at: usize| {
+                    let want = super::entries::desired(self).and_then(|d| d.schemas.get(at));
+                    want.is_none_or(|w| w.owner.is_none() || w.accepted.contains(&role.oid))
+                };
+                if self.matrix.index.schema(oid).is_some_and(|at| !accepts(at))
+                    && let Some(living) = self.tables_of(&rule.name, oid, &BTreeSet::new())
+                {
+                    found.push((position, living.schema));
+                }
+            }
+        }
         found
     }
 
@@ -113,12 +138,12 @@ impl Context<'_> {
         let mut elsewhere: Vec<Oid> = counts.get_or_init(|| TableCounts::new(self.snapshot)).schemas_of(role).collect();
         elsewhere.retain(|oid| !self.schema(*oid).is_some_and(|s| others.contains(&s.name)));
         elsewhere.sort_unstable();
-        elsewhere.into_iter().filter_map(|oid| self.tables_of(service, oid, &seen)).collect()
+        elsewhere.into_iter().filter_map(|oid| self.tables_of(&service.role, oid, &seen)).collect()
     }
 
-    /// What the role of a service owns in a schema, without names that stand in one of these, too.
-    fn tables_of(&self, service: &Service, schema: Oid, wanted: &BTreeSet<Oid>) -> Option<Living> {
-        let role = self.catalog.role_named(&service.role).filter(|r| !r.superuser)?;
+    /// What a role owns in a schema, without names that stand in one of these, too.
+    fn tables_of(&self, role: &str, schema: Oid, wanted: &BTreeSet<Oid>) -> Option<Living> {
+        let role = self.catalog.role_named(role).filter(|r| !r.superuser)?;
         let of = self.schema(schema).filter(|s| !s.is_system() && !s.extension)?;
         let versions = self.snapshot.versions.0.iter().filter(|t| t.schema == schema && t.shape && t.plain);
         let versions: BTreeSet<Oid> = versions.filter(|t| t.owner == role.oid).map(|t| t.oid).collect();

@@ -1,9 +1,12 @@
 //! `schema-owner` and `object-owner`: things in a schema belong to somebody else than the policy says. Ownership is not a
 //! grant: whoever owns can drop, alter and re-grant, and nothing can be revoked from it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use super::{Check, Code, Context, entries, owns_undeclared};
+use super::{Check, Code, Context, entries, living::isolate, owns_undeclared};
 use crate::{
     domain::{
         ObjectKind, Oid,
@@ -99,6 +102,7 @@ fn instead(
 
 fn run_objects(context: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(desired) = entries::desired(context) else { return };
+    let living = OnceCell::new();
     for position in entries::named_schemas(desired) {
         let Some((_, want, owner, _)) = declared(context, desired, position) else { continue };
         let mut strays: BTreeMap<(ObjectKind, Oid), u32> = BTreeMap::new();
@@ -120,10 +124,37 @@ fn run_objects(context: &Context<'_>, out: &mut Vec<Finding>) {
         }
         for ((kind, present), count) in strays.into_iter().filter(|(_, count)| *count > 0) {
             let total = totals.get(&kind).copied().unwrap_or(count);
+            let living = living.get_or_init(|| context.living_by_role());
+            let of = out.len();
             findings(context, desired, position, owner, kind, present, (count, total), out);
+            for f in out.iter_mut().skip(of) {
+                works_there(context, f, living);
+            }
         }
     }
     owns_undeclared::run(context, out);
+}
+
+/// Nothing is taken from a role that works with it: it would stop, and its own data would be another's.
+fn works_there(context: &Context<'_>, f: &mut Finding, living: &BTreeSet<(usize, String)>) {
+    let (Some(role), Some(schema)) = (&f.role, &f.schema) else { return };
+    let Some(position) = context.matrix.index.role_named(role) else { return };
+    if !living.contains(&(position, schema.clone())) {
+        return;
+    }
+    f.fix = None;
+    let name = f.objects_total.map_or_else(|| "what is its".to_owned(), |n| text::count(n, "object", "objects"));
+    f.remedy = match context.services().iter().find(|s| s.role == *role) {
+        Some(service) => format!(
+            "{}'s own tables are in {schema} still, and stay {role}'s: `{}` moves them.",
+            service.name,
+            isolate(&context.snapshot.instance, schema, service)
+        ),
+        None => format!(
+            "{role} works with {name} there: make it a service with a schema of its own, to which they can be moved, or one \
+             of the creators of {schema}; or change their owner by hand."
+        ),
+    };
 }
 
 /// What stands in a schema and is said to be another service's: it is to be moved, not to be given to the neighbour.
@@ -305,7 +336,12 @@ pub fn whole_schema(context: &Context<'_>, desired: &Desired, position: usize, o
     }
     let definers = definers(context, schema)?;
     let guests = Guests::of(context, desired, position);
-    let ours = |o: &&Object| !definers.contains(o.name.as_str()) && !guests.has(o);
+    let living = context.living_by_role();
+    let works = |owner: Oid| {
+        let role = context.matrix.closure.position(owner);
+        role.is_some_and(|role| living.contains(&(role, schema.name.clone())))
+    };
+    let ours = |o: &&Object| !definers.contains(o.name.as_str()) && !guests.has(o) && !works(o.owner);
     let objects: Vec<&Object> = entries::objects(context, position)?.into_iter().filter(ours).collect();
     changes.extend(object_changes(context, desired, position, owner, &objects));
     Some(changes)
@@ -318,6 +354,26 @@ mod tests {
         alembic::tests::{lineage, lineages},
         snapshot::{Definer, ForeignUse, Kind},
     };
+
+    #[test]
+    fn nothing_is_taken_from_who_works_with_it() {
+        let with = |billing: &str, path: &str| {
+            let f = Fixture::new().role("orders_app").role("billing_app").schema("shop", "orders_app");
+            let f = f.table("shop", "orders", "orders_app").table("shop", "invoices", "billing_app");
+            let f =
+                f.grant_schema("shop", "billing_app", "USAGE").setting(Some("billing_app"), true, "search_path", path);
+            let policy = format!("[[service]]\nname='orders'\nschema='shop'\nrole='orders_app'\n{billing}");
+            f.policy(&policy).case().only("object-owner")
+        };
+        let service = "[[service]]\nname='billing'\nschema='billing'\nrole='billing_app'\n";
+        let found = with(service, "shop");
+        assert!(found.fix.is_none() && found.remedy.contains("pgmoat isolate local --from shop"), "{found:#?}");
+        let role = "[[role]]\nname='billing_app'\nlogin=true\naccess={shop=['read']}\n";
+        let found = with(role, "shop");
+        assert!(found.fix.is_none() && found.remedy.contains("make it a service"), "{found:#?}");
+        // who does not look there left them behind
+        assert!(with(role, "elsewhere").fix.is_some());
+    }
 
     fn base() -> Fixture {
         Fixture::new()
