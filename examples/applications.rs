@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test tool")]
 
+#[expect(dead_code, reason = "the short run uses more of it")]
 #[path = "../tests/it/applications/mod.rs"]
 mod applications;
 

@@ -74,7 +74,8 @@ impl Handover<'_> {
         format!("    environment:\n      DATABASE_URL: \"{url}\"\n")
     }
 
-    /// Lines for Alembic's `env.py`.
+    /// Lines for Alembic's `env.py`. Reflection calls a connection's default schema nothing at all, and the role's search
+    /// path makes that the service's own: `autogenerate` would create every table again. So another one is said to be it.
     #[must_use]
     pub fn alembic(&self) -> String {
         let schema = python(self.schema);
@@ -82,10 +83,11 @@ impl Handover<'_> {
             "alembic_version" => String::new(),
             other => format!("    version_table={},\n", python(other)),
         });
+        let other = if self.schema == "public" { "pg_catalog" } else { "public" };
         format!(
-            "context.configure(\n    connection=connection,\n    target_metadata=target_metadata,\n{table}    \
-             version_table_schema={schema},\n    include_schemas=True,\n    include_name=lambda name, type_, parents: \
-             type_ != \"schema\" or name == {schema},\n)\n"
+            "connection.dialect.default_schema_name = \"{other}\"\ncontext.configure(\n    connection=connection,\n    \
+             target_metadata=target_metadata,\n{table}    version_table_schema={schema},\n    include_schemas=True,\n    \
+             include_name=lambda name, type_, parents: type_ != \"schema\" or name == {schema},\n)\n"
         )
     }
 
@@ -105,11 +107,11 @@ impl Handover<'_> {
         if self.version_table.is_some() {
             let _ = writeln!(
                 out,
-                "For Alembic's env.py, where the application is to be independent of the role's search path:\n\n{}",
+                "For Alembic's env.py, where tables are to be named with their schema, whatever the role's search path:\n\n{}",
                 self.alembic()
             );
         }
-        let _ = write!(out, "For SQLAlchemy, likewise:\n\n{}", self.sqlalchemy());
+        let _ = write!(out, "For SQLAlchemy, together with it:\n\n{}", self.sqlalchemy());
         out
     }
 }

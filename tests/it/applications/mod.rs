@@ -202,6 +202,11 @@ impl Tools {
         self.python(&mut command, url)
     }
 
+    /// Python of the projects' own surroundings.
+    pub fn code(&self, url: &str, code: &str) -> Ran {
+        self.python(Command::new(self.place.join("alembic/bin/python")).args(["-c", code]), url)
+    }
+
     fn python(&self, command: &mut Command, url: &str) -> Ran {
         let output = command
             .env("DATABASE_URL", url.replacen("postgresql://", "postgresql+psycopg2://", 1))

@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use pgmoat::demo::cluster::{Cluster, ClusterOptions};
+use pgmoat::{
+    demo::cluster::{Cluster, ClusterOptions},
+    plan::handover::Handover,
+};
 
 use super::{Field, GARDEN, HARBOR, OPTUNA, ORCHARD, Tools, collisions::Alone, tools};
 use crate::support::cluster;
@@ -51,6 +54,57 @@ async fn a_published_application_does_what_it_does_in_a_clean_database() {
     drop(field);
     println!("{} commands, {checks} comparisons\n{log}", tools.runs.into_inner());
     assert_eq!(faults, 0, "{log}");
+}
+
+/// What a hand-over says for `env.py` and the models: nothing that is there is created again or dropped.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lines_of_a_hand_over_fit_what_is_there() {
+    let Some(tools) = here() else { return };
+    let Some(server) = cluster::server(cluster::newest()) else { return };
+    let own = Cluster::start(ClusterOptions { server: Some(server), ..cluster::options() }).unwrap();
+    let client = cluster::connect(&own, "postgres", "postgres").await;
+    let made = "create role lines_app login; create schema lines authorization lines_app;
+                alter role lines_app in database postgres set search_path = lines; grant all on schema public to lines_app";
+    client.batch_execute(made).await.unwrap();
+    for schema in ["lines", "public"] {
+        let handover = Handover {
+            host: "localhost",
+            port: 5432,
+            database: "postgres",
+            role: "lines_app",
+            schema,
+            password: None,
+            version_table: Some("alembic_version"),
+        };
+        let block: String = handover.alembic().lines().fold(String::new(), |all, line| all + "    " + line + "\n");
+        let code = format!(
+            r#"
+import os
+from alembic.autogenerate import produce_migrations
+from alembic.migration import MigrationContext
+from sqlalchemy import *
+{metadata}
+Table("garden", metadata, Column("id", Integer, primary_key=True))
+Table("bed", metadata, Column("id", Integer, primary_key=True), Column("garden", ForeignKey(metadata.schema + ".garden.id")))
+class context:
+    def configure(**given):
+        given.pop("connection")
+        context.made = MigrationContext.configure(connection, opts=given)
+with create_engine(os.environ["DATABASE_URL"]).connect() as connection:
+    target_metadata = metadata
+    metadata.create_all(connection)
+{block}
+    context.made._ensure_version_table()
+    connection.commit()
+    left = produce_migrations(context.made, metadata).upgrade_ops.ops
+    where = connection.execute(text("select relnamespace::regnamespace::text from pg_class where relname = 'alembic_version'"))
+    print([type(op).__name__ for op in left], metadata.schema in [row[0] for row in where])
+"#,
+            metadata = handover.sqlalchemy(),
+        );
+        let ran = tools.code(&own.url("lines_app", "postgres"), &code);
+        assert_eq!((ran.code, ran.text.trim()), (0, "[] True"), "{schema}");
+    }
 }
 
 /// Cases that share a cluster, each with roles and a database of its own.
