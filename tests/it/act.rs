@@ -179,6 +179,8 @@ fn with_keys(moat: &Moat, config: &str, instance: &str, first: &Meaning) {
     let home = tempfile::tempdir().unwrap();
     let mut console = Start::new(home.path(), &["-c", config, instance]).run();
     console.shows("PRIMARY");
+    // Before it is judged there is nothing to fix.
+    console.shows("deploy_bot is a superuser");
     // The policy speaks of the other instance, which is open, too.
     console.press("i", "all instances");
     console.press(&format!("{instance}{ENTER}"), &format!("only {instance}"));
