@@ -6,17 +6,15 @@ use crate::{domain::snapshot::Snapshot, text};
 
 /// One sentence for each event trigger that a statement of these steps may set off.
 pub(super) fn hazards(steps: &[Step], snapshot: &Snapshot) -> Vec<Hazard> {
-    let tags: Vec<&str> = steps.iter().flat_map(|s| &s.sql).filter_map(|sql| tag(sql)).collect();
-    let fires = |only: &[String]| tags.iter().filter(|tag| only.is_empty() || only.iter().any(|o| o == *tag)).count();
     let catalog = &snapshot.catalog;
+    let statements = || steps.iter().flat_map(|s| &s.sql);
     let named = catalog.event_triggers.iter().filter_map(|trigger| {
-        let statements = match fires(&trigger.tags) {
+        let count = match statements().filter(|sql| fires(&trigger.tags, sql)).count() {
             0 => return None,
             n => text::count(n as u64, "statement", "statements"),
         };
         let sentence = format!(
-            "Event trigger {} of {} runs {}() at {statements} of these, with the rights of whoever runs them: look at what \
-             it does.",
+            "Event trigger {} of {} runs {}() at {count} of these, with the rights of whoever runs them: look at what it does.",
             trigger.name,
             catalog.role_name(trigger.owner),
             trigger.function
@@ -26,46 +24,17 @@ pub(super) fn hazards(steps: &[Step], snapshot: &Snapshot) -> Vec<Hazard> {
     named.collect()
 }
 
-/// The command tag of a statement that event triggers see; `None` for rows, and for what belongs to the whole cluster
-/// (roles, memberships, databases), where the server does not call them.
-fn tag(sql: &str) -> Option<&'static str> {
-    const TAGS: &[&str] = &[
-        "ALTER DEFAULT PRIVILEGES",
-        "ALTER EXTENSION",
-        "ALTER FUNCTION",
-        "ALTER MATERIALIZED VIEW",
-        "ALTER POLICY",
-        "ALTER PROCEDURE",
-        "ALTER ROUTINE",
-        "ALTER SCHEMA",
-        "ALTER SEQUENCE",
-        "ALTER TABLE",
-        "ALTER TYPE",
-        "ALTER DOMAIN",
-        "ALTER VIEW",
-        "COMMENT",
-        "CREATE FUNCTION",
-        "CREATE INDEX",
-        "CREATE POLICY",
-        "CREATE SCHEMA",
-        "CREATE TABLE",
-        "CREATE TRIGGER",
-        "CREATE VIEW",
-        "DROP FUNCTION",
-        "DROP INDEX",
-        "DROP POLICY",
-        "DROP SCHEMA",
-        "DROP TABLE",
-        "DROP TRIGGER",
-        "DROP VIEW",
-        "GRANT",
-        "REVOKE",
-    ];
-    let sql = sql.trim_start();
-    let sql = sql.strip_prefix("CREATE OR REPLACE ").map_or_else(|| sql.to_owned(), |rest| format!("CREATE {rest}"));
-    let tag = TAGS.iter().find(|tag| sql.strip_prefix(**tag).is_some_and(|rest| rest.starts_with(' ')))?;
-    let shared = matches!(*tag, "GRANT" | "REVOKE") && (!sql.contains(" ON ") || sql.contains(" ON DATABASE "));
-    (!shared).then_some(*tag)
+/// The server calls a trigger with these command tags (none: all) at a statement. Rows set none off, nor does what belongs
+/// to the whole cluster: roles, memberships, databases.
+fn fires(tags: &[String], sql: &str) -> bool {
+    let sql = sql.replacen("CREATE OR REPLACE ", "CREATE ", 1);
+    let begins = |words: &str| sql.strip_prefix(words).is_some_and(|rest| rest.starts_with(' '));
+    let rows = ["SELECT", "INSERT", "UPDATE", "DELETE"];
+    let shared = ["CREATE ROLE", "ALTER ROLE", "DROP ROLE", "ALTER DATABASE", "COMMENT ON ROLE", "COMMENT ON DATABASE"];
+    let granted = ["GRANT", "REVOKE"].into_iter().any(begins);
+    let on = sql.split_once(" ON ").map(|(_, on)| on);
+    let local = !granted || on.is_some_and(|on| !on.starts_with("DATABASE "));
+    local && !rows.into_iter().chain(shared).any(begins) && (tags.is_empty() || tags.iter().any(|tag| begins(tag)))
 }
 
 #[cfg(test)]
@@ -111,17 +80,20 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_the_cluster_has_no_tag() {
-        for (sql, expected) in [
+    fn rows_and_what_belongs_to_the_cluster_set_none_off() {
+        for (sql, tag) in [
             ("GRANT SELECT ON TABLE a.b TO c;", Some("GRANT")),
             ("GRANT a TO b;", None),
             ("REVOKE CREATE ON DATABASE d FROM PUBLIC;", None),
             ("ALTER ROLE a CONNECTION LIMIT 3;", None),
+            ("ALTER DEFAULT PRIVILEGES FOR ROLE a GRANT SELECT ON TABLES TO b;", Some("ALTER DEFAULT PRIVILEGES")),
             ("CREATE OR REPLACE FUNCTION a.f() RETURNS trigger", Some("CREATE FUNCTION")),
             ("ALTER TABLE a.b SET SCHEMA c;", Some("ALTER TABLE")),
             ("DELETE FROM a.alembic_version WHERE version_num IN ('x');", None),
         ] {
-            assert_eq!(tag(sql), expected, "{sql}");
+            assert_eq!(fires(&[], sql), tag.is_some(), "{sql}");
+            assert_eq!(fires(&["ALTER TABLES".into(), tag.unwrap_or("ALTER").into()], sql), tag.is_some(), "{sql}");
+            assert!(!fires(&["DROP TABLE".into()], sql), "{sql}");
         }
     }
 }
