@@ -493,8 +493,7 @@ fn the_palette_finds_panes_actions_and_objects() {
         console.keys(":");
         console.types(word);
         console.says("Go to, or do");
-        let first = console.text().lines().find(|l| l.contains("❯") || l.contains("undo")).map(str::to_owned);
-        assert!(first.is_some_and(|l| l.contains("undo")), "{word}: {}", console.text());
+        console.says("▸ undo");
         console.keys("esc");
     }
     console.keys(":");
