@@ -336,8 +336,9 @@ impl Pane for Sessions {
             let pid = found.and_then(|a| a.sessions.get(row.session)).map_or(0, |s| s.pid);
             crate::text::width(&row.branch) + pid.to_string().len()
         };
-        let trees = self.rows.iter().take_while(|row| !row.branch.is_empty() || narrow).map(digits).max().unwrap_or(0);
-        let pid = u16::try_from(trees).unwrap_or(22).clamp(if narrow { 9 } else { 13 }, if narrow { 16 } else { 22 });
+        let pid = u16::try_from(self.rows.iter().map(digits).max().unwrap_or(0))
+            .unwrap_or(22)
+            .clamp(if narrow { 9 } else { 13 }, if narrow { 16 } else { 22 });
         let mut columns = vec![
             Column { frozen: true, ..Column::left("pid", pid, 22, 0) },
             Column::left("role", 12, 20, 0),
