@@ -1,7 +1,7 @@
 //! `grant-excess`: a role holds, by an entry of its own, what the policy does not allow it. What it holds through a
 //! membership is the membership's finding; what it holds through PUBLIC is PUBLIC's.
 
-use std::{cell::OnceCell, collections::BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
     Check, Code, Context,
@@ -26,7 +26,6 @@ pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: fa
 
 fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(desired) = entries::desired(context) else { return };
-    let living = OnceCell::new();
     for position in entries::named_schemas(desired) {
         for role in entries::grantees(context, position) {
             if !desired.compares(role) || !desired.names_role(role) {
@@ -39,8 +38,10 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
                     out.extend(excepted(context, role, position, &excess));
                 }
                 if excess.count > 0 {
-                    let of = || living.get_or_init(|| context.living_by_role());
-                    out.extend(finding(context, role, position, &excess).map(|f| stays(context, role, f, of())));
+                    out.extend(
+                        finding(context, role, position, &excess)
+                            .map(|f| stays(context, role, f, context.living_by_role())),
+                    );
                 }
             }
         }

@@ -80,9 +80,13 @@ impl Context<'_> {
         self.lost(service, &now, &wanted)
     }
 
-    /// Every schema that services work in still, or would again if their path led there, with the position of the role.
+    /// Every schema that services work in still, or would again if their path led there, with the position of the role; looked for once.
     #[must_use]
-    pub fn living_by_role(&self) -> BTreeSet<(usize, String)> {
+    pub fn living_by_role(&self) -> &BTreeSet<(usize, String)> {
+        self.living.get_or_init(|| self.find_living())
+    }
+
+    fn find_living(&self) -> BTreeSet<(usize, String)> {
         let paths = self.paths();
         let counts = OnceCell::new();
         let mut found = BTreeSet::new();

@@ -49,7 +49,7 @@ mod version_table_shadowed;
 mod version_table_shared;
 mod view_crossing;
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{cell::OnceCell, cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use super::{Finding, Group, Policy, Severity, judge::Judge, versions::Versions};
 use crate::domain::{
@@ -94,6 +94,8 @@ pub struct Context<'a> {
     pub versions: &'a Versions,
     /// Microseconds since the Unix epoch, by the server's clock.
     pub now_us: i64,
+    /// See [`Context::living_by_role`].
+    living: OnceCell<BTreeSet<(usize, String)>>,
 }
 
 impl Context<'_> {
@@ -255,6 +257,7 @@ pub fn run_groups(
         lineages,
         versions,
         now_us: snapshot.server.taken_at_us,
+        living: OnceCell::new(),
     };
     let mut findings = Vec::new();
     let mut checking = Vec::new();

@@ -1,10 +1,7 @@
 //! `schema-owner` and `object-owner`: things in a schema belong to somebody else than the policy says. Ownership is not a
 //! grant: whoever owns can drop, alter and re-grant, and nothing can be revoked from it.
 
-use std::{
-    cell::OnceCell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Check, Code, Context, entries, living::isolate, owns_undeclared};
 use crate::{
@@ -102,7 +99,6 @@ fn instead(
 
 fn run_objects(context: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(desired) = entries::desired(context) else { return };
-    let living = OnceCell::new();
     for position in entries::named_schemas(desired) {
         let Some((_, want, owner, _)) = declared(context, desired, position) else { continue };
         let mut strays: BTreeMap<(ObjectKind, Oid), u32> = BTreeMap::new();
@@ -124,11 +120,10 @@ fn run_objects(context: &Context<'_>, out: &mut Vec<Finding>) {
         }
         for ((kind, present), count) in strays.into_iter().filter(|(_, count)| *count > 0) {
             let total = totals.get(&kind).copied().unwrap_or(count);
-            let living = living.get_or_init(|| context.living_by_role());
             let of = out.len();
             findings(context, desired, position, owner, kind, present, (count, total), out);
             for f in out.iter_mut().skip(of) {
-                works_there(context, f, living);
+                works_there(context, f, context.living_by_role());
             }
         }
     }

@@ -2,7 +2,7 @@
 //! EXECUTE on routines, and USAGE on the schema `public`. No policy can give PUBLIC anything, except by an exception.
 //! Without a policy only what hands data and schemas to everybody is told, and nothing is fixed: who needs it is not said.
 
-use std::{cell::OnceCell, collections::BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
     Check, Code, Context,
@@ -40,7 +40,6 @@ const CHANGING: Privileges = Privileges::of(&[
 
 fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     let Some(desired) = entries::desired(context) else { return without_policy(context, out) };
-    let living = OnceCell::new();
     for position in entries::named_schemas(desired) {
         let Some(schema) = entries::schema(context, position) else { continue };
         // `public` comes with USAGE for PUBLIC
@@ -53,7 +52,7 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
             }
             if excess.count > 0 {
                 let found = finding(context, desired, position, &schema.name, &excess);
-                out.push(stays(context, &schema.name, found, living.get_or_init(|| context.living_by_role())));
+                out.push(stays(context, &schema.name, found, context.living_by_role()));
             }
         }
     }
