@@ -32,7 +32,7 @@ use crate::{
     config::Target,
     domain::{Oid, effective::Matrix, snapshot::Snapshot},
     plan::{Approved, Hazard, HazardKind, Key, Plan, build, predict},
-    policy::judgement::Judgement,
+    policy::{Finding, judgement::Judgement},
     server::{
         Reader, Want,
         apply::{self, ApplyOptions, Done, Outcome, Reason, now, preflight::preflight},
@@ -333,37 +333,31 @@ fn fixed(judged: &Judgement, plan: Plan, only: &[String]) -> Made {
     }
     let settled: BTreeSet<&String> = plan.steps.iter().flat_map(|s| &s.resolves).collect();
     let meant: Vec<_> = judged.findings.iter().filter(|f| settled.contains(&f.id)).collect();
-    let title = match (meant.as_slice(), only.is_empty()) {
-        (_, true) => String::new(),
-        ([one], false) => format!("Fix: {}", one.message),
-        (many, false) => {
-            let role = many.first().and_then(|f| f.role.as_ref());
-            let schema = many.first().and_then(|f| f.schema.as_ref());
-            match (role, schema) {
-                (Some(role), Some(schema))
-                    if many.iter().all(|f| f.role.as_ref() == Some(role) && f.schema.as_ref() == Some(schema)) =>
-                {
-                    format!(": {role} × {schema}")
-                }
-                (Some(role), _) if many.iter().all(|f| f.role.as_ref() == Some(role)) => format!(": {role}"),
-                (_, Some(schema)) if many.iter().all(|f| f.schema.as_ref() == Some(schema)) => {
-                    format!(": schema {schema}")
-                }
-                _ => String::new(),
-            }
-        }
-    };
-    let (several, count) = (meant.len() != 1 || only.is_empty(), settled.len());
-    let mut made = ready(judged, plan, title, Meaning::New, count);
-    if several {
+    let one = meant.first().filter(|_| meant.len() == 1 && !only.is_empty()).map(|f| format!("Fix: {}", f.message));
+    let (place, count) = (shared_place(&meant), settled.len());
+    let mut made = ready(judged, plan, one.clone().unwrap_or_default(), Meaning::New, count);
+    if one.is_none() {
+        // how many it settles is known only now
         let findings = text::count(made.settles as u64, "finding", "findings");
-        made.title = match only {
-            [] => format!("Fix everything: {findings}"),
-            _ => format!("Fix {findings}{}", made.title),
-        };
+        let all = only.is_empty();
+        made.title = if all { format!("Fix everything: {findings}") } else { format!("Fix {findings}{place}") };
         made.plan = made.plan.called(made.title.as_str());
     }
     Ok(made)
+}
+
+/// `: role × schema`, what of it all these findings are about.
+fn shared_place(findings: &[&Finding]) -> String {
+    let first = findings.first();
+    let role = first.and_then(|f| f.role.as_ref()).filter(|r| findings.iter().all(|f| f.role.as_ref() == Some(r)));
+    let schema =
+        first.and_then(|f| f.schema.as_ref()).filter(|s| findings.iter().all(|f| f.schema.as_ref() == Some(s)));
+    match (role, schema) {
+        (Some(role), Some(schema)) => format!(": {role} × {schema}"),
+        (Some(role), None) => format!(": {role}"),
+        (None, Some(schema)) => format!(": schema {schema}"),
+        (None, None) => String::new(),
+    }
 }
 
 pub(super) fn ready(judged: &Judgement, plan: Plan, title: String, meaning: Meaning, settles: usize) -> Ready {
@@ -376,12 +370,12 @@ pub(super) fn ready(judged: &Judgement, plan: Plan, title: String, meaning: Mean
     if let Ok(after) = predict::predict(&judged.snapshot, ready.plan.steps.iter().map(|s| &s.change)) {
         let after = Judgement::new(Arc::new(after), judged.policy.clone(), Arc::clone(&judged.lineages), None);
         ready.cells = lines::cells(judged, &after, &ready.plan);
-        let fixable = |f: &&crate::policy::Finding| f.fix.as_ref().is_some_and(|fix| !fix.is_empty());
+        let fixable = |f: &&Finding| f.fix.as_ref().is_some_and(|fix| !fix.is_empty());
         ready.remaining = after.findings.iter().filter(fixable).count();
         if settles > 0 {
             // one change may settle more than it was made for
             let left: BTreeSet<&String> = after.findings.iter().map(|f| &f.id).collect();
-            ready.settles = judged.findings.iter().filter(fixable).filter(|f| !left.contains(&f.id)).count().max(1);
+            ready.settles = judged.findings.iter().filter(fixable).filter(|f| !left.contains(&f.id)).count();
         }
     }
     ready
