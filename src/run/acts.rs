@@ -522,9 +522,9 @@ async fn run(
 /// What takes back a plan of so many steps, of which some last.
 fn way_back(lasting: usize, all: usize) -> String {
     match lasting {
-        0 => "u takes it back.".to_owned(),
+        0 => "Once this is closed, u takes it back.".to_owned(),
         n if n == all => "Nothing takes it back.".to_owned(),
-        n => format!("u takes it back, but for {}.", text::count(n as u64, "step", "steps")),
+        n => format!("Once this is closed, u takes it back, but for {}.", text::count(n as u64, "step", "steps")),
     }
 }
 

@@ -159,7 +159,7 @@ fn done() -> Told {
         fate: Fate::Committed,
         title: "Done and committed: read again, it is as predicted. Journal entry 7.".into(),
         details: vec!["Transaction 7.".into()],
-        remedy: Some("u takes it back.".into()),
+        remedy: Some("Once this is closed, u takes it back.".into()),
         refused: Vec::new(),
         aftermath: Some(Box::new(Aftermath {
             said: vec![
