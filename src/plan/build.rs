@@ -560,6 +560,11 @@ mod tests {
             |text: &str| sql.iter().position(|s| s.starts_with(text)).unwrap_or_else(|| panic!("{text}: {sql:#?}"));
         assert!(place("REVOKE a FROM b") < place("GRANT b TO a"), "{sql:#?}");
         let done = predict(&judged.snapshot, plan.steps.iter().map(|s| &s.change)).unwrap();
+        let way = super::back(&done, &plan).unwrap();
+        let sql: Vec<&str> = way.statements().collect();
+        let place =
+            |text: &str| sql.iter().position(|s| s.starts_with(text)).unwrap_or_else(|| panic!("{text}: {sql:#?}"));
+        assert!(place("REVOKE b FROM a") < place("GRANT a TO b"), "the way back as well: {sql:#?}");
         let again = Judgement::new(Arc::new(done), judged.policy.clone(), Arc::clone(&judged.lineages), None);
         assert!(converge(&again, &[]).is_empty());
     }

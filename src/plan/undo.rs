@@ -328,37 +328,14 @@ impl Way<'_> {
     fn details(&mut self) -> Result<(), Refused> {
         let database = self.draft.database().to_owned();
         self.rows()?;
+        let mut given = Vec::new();
         for (key, now, goal) in self.differing() {
             match (key, now, goal) {
                 (Key::Role { name }, Some(now), Some(goal)) => {
                     let attributes = attributes_between(&now, &goal);
                     self.push(Change::AlterRole { name, attributes })?;
                 }
-                (Key::Membership { role, member }, now, goal) => {
-                    let of = |state: Option<State>| match state {
-                        Some(State::Membership { grants }) => grants,
-                        _ => Vec::new(),
-                    };
-                    let (now, goal) = (of(now), of(goal));
-                    for grant in now.iter().filter(|g| !goal.contains(g)) {
-                        self.push(Change::RevokeRole {
-                            role: role.clone(),
-                            member: member.clone(),
-                            grantor: (self.version >= 160_000).then(|| grant.grantor.clone()),
-                        })?;
-                    }
-                    for Grant { grantor, inherit, set, admin } in goal.into_iter().filter(|g| !now.contains(g)) {
-                        let options = self.version >= 160_000;
-                        self.push(Change::GrantRoleWith {
-                            role: role.clone(),
-                            member: member.clone(),
-                            admin,
-                            inherit: options.then_some(inherit),
-                            set: options.then_some(set),
-                            grantor: Some(grantor),
-                        })?;
-                    }
-                }
+                (Key::Membership { role, member }, now, goal) => given.extend(self.ended(role, member, now, goal)?),
                 (Key::Setting { role, in_database, name }, _, goal) => {
                     let value = match goal {
                         Some(State::Setting { value }) => Some(written(&name, &value)),
@@ -417,7 +394,41 @@ impl Way<'_> {
                 _ => {}
             }
         }
-        Ok(())
+        given.into_iter().try_for_each(|change| self.push(change))
+    }
+
+    /// Ends what is not wanted of a membership; gives back what is to be granted once all that is ended is: a membership may
+    /// stand in the way of the one the other way round.
+    fn ended(
+        &mut self,
+        role: String,
+        member: String,
+        now: Option<State>,
+        goal: Option<State>,
+    ) -> Result<Vec<Change>, Refused> {
+        let of = |state: Option<State>| match state {
+            Some(State::Membership { grants }) => grants,
+            _ => Vec::new(),
+        };
+        let (now, goal) = (of(now), of(goal));
+        let options = self.version >= 160_000;
+        for grant in now.iter().filter(|g| !goal.contains(g)) {
+            self.push(Change::RevokeRole {
+                role: role.clone(),
+                member: member.clone(),
+                grantor: options.then(|| grant.grantor.clone()),
+            })?;
+        }
+        let given = goal.into_iter().filter(|g| !now.contains(g));
+        let given = given.map(|Grant { grantor, inherit, set, admin }| Change::GrantRoleWith {
+            role: role.clone(),
+            member: member.clone(),
+            admin,
+            inherit: options.then_some(inherit),
+            set: options.then_some(set),
+            grantor: Some(grantor),
+        });
+        Ok(given.collect())
     }
 
     /// Version tables whose rows differ: with what has to go, and what is missing. A table that was not there before
