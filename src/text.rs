@@ -10,6 +10,17 @@ use std::{borrow::Cow, fmt::Write as _};
 /// differ stay different; [`safe`] shows them as `\xE9`.
 const RAW_BYTE_BASE: u32 = 0x0010_FF00;
 
+/// A word of a command line, quoted for a shell where it has to be.
+#[must_use]
+pub fn shell_word(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,/:=@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
+    }
+}
+
 /// Decodes text of unknown encoding without losing a byte.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> String {

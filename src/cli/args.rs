@@ -366,7 +366,7 @@ pub struct Init {
     /// Leave whatever the plan cannot settle; the exceptions name the commands that do
     #[arg(long)]
     pub leave_rest: bool,
-    /// Why it is left [default: left at the set-up, and which command settles it]
+    /// Why it is left [default: left at the set-up, and which command to begin with]
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// Write the policy in place of one that says otherwise; that one is kept as FILE.before

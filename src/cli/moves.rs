@@ -117,13 +117,14 @@ pub async fn isolate(report: &mut Report, context: &Context, args: &Isolate, hal
         answers: Answers::new(),
     };
     let names = vec![args.from.clone(), args.schema.clone()];
-    let (role, instance) = (args.role.clone(), target.name.clone());
+    let role = args.role.clone();
     let what = format!("isolate {}", args.schema);
     let made = proposed(&target, Some(&args.from), &names, args.run.yes, &what, |snapshot, dependencies, answers| {
         wanted.answers.clone_from(answers);
         let mut proposal = isolate::plan(snapshot, dependencies, policy.as_deref(), &lineages, &wanted)?;
         if snapshot.catalog.role_named(&role).is_none() {
-            let sentence = format!("{role} has no password yet: `pgmoat set-password {instance} {role}` gives it one.");
+            let (target, word) = (snapshot.target(), text::shell_word(&role));
+            let sentence = format!("{role} has no password yet: `pgmoat set-password {target} {word}` gives it one.");
             proposal.plan.notes.push(crate::plan::Hazard { kind: HazardKind::Application, sentence });
         }
         Ok(proposal)

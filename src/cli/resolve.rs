@@ -13,6 +13,7 @@ use crate::{
     domain::{alembic::Lineages, snapshot::Snapshot},
     policy::{self, Policy, file::PolicyError},
     run::Rules,
+    text,
 };
 
 /// One database to look at.
@@ -185,6 +186,7 @@ impl Context {
                         let mut other = server.as_ref().clone();
                         name.clone_into(&mut other.conninfo.dbname);
                         name.clone_into(&mut other.name);
+                        other.conninfo.words = Some(text::shell_word(&other.conninfo.uri()).into_owned());
                         other.policy = None;
                         (other, Implied::ByDatabase)
                     }
@@ -228,6 +230,7 @@ impl Context {
             None if server.name == server.conninfo.name() => one.conninfo.name(),
             None => format!("{}/{database}", server.name),
         };
+        one.conninfo.words = Some(text::shell_word(&one.conninfo.uri()).into_owned());
         one.policy.clone_from(&of_policy);
         let place = of_policy.map(|path| Place { path, home: false });
         target(one.name.clone(), Source::Server(Box::new(one)), place, &mut policies)

@@ -167,6 +167,7 @@ mod tests {
         let session = Session { query: Some("ALTER ROLE x PASSWORD 'geheim'".into()), ..Session::default() };
         Snapshot {
             instance: "local".into(),
+            words: None,
             server: Arc::new(Server { version_num: 150_020, ..Server::default() }),
             catalog: Arc::new(Catalog::default()),
             shapes: None,

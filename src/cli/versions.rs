@@ -163,7 +163,10 @@ fn people(report: &mut Report, readings: &[Reading]) -> Result<(), Failure> {
 
 fn one(report: &mut Report, snapshot: &Snapshot, table: &VersionTable, info: &VersionInfo) -> Result<(), Failure> {
     let name = format!("{}.{}", snapshot.catalog.schema_name(table.schema), table.name);
-    let (glyph, class, tone) = class_words(info.class);
+    let (glyph, class, tone) = match class_words(info.class) {
+        (_, _, Tone::Good) if info.missed => ("▲", "own, but not found by its service", Tone::Warning),
+        looks => looks,
+    };
     report
         .line()
         .known("  ")

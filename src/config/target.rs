@@ -241,6 +241,8 @@ impl Context<'_> {
         let mut conninfo = Conninfo::resolve(settings, self.env)
             .map_err(|e| Error::new(format!("{} (instance `{}`)", e.message, instance.name), e.remedy))?;
         conninfo.read_only = instance.read_only || self.options.read_only;
+        let name = crate::text::shell_word(&instance.name);
+        conninfo.words = self.options.policy.as_ref().map(|_| self.with_policy(name.into_owned()));
         let policy = instance.policy.as_deref().map(|written| self.config.resolve_path(written, self.env));
         Ok(Target {
             name: instance.name.clone(),
@@ -256,6 +258,7 @@ impl Context<'_> {
     fn raw(&self, settings: Settings) -> Result<Target, Error> {
         let mut conninfo = Conninfo::resolve(settings, self.env)?;
         conninfo.read_only = self.options.read_only;
+        conninfo.words = Some(self.with_policy(crate::text::shell_word(&conninfo.uri()).into_owned()));
         Ok(Target {
             name: conninfo.name(),
             environment: environment(&conninfo),
@@ -265,6 +268,14 @@ impl Context<'_> {
             ask: self.ask(),
             conninfo,
         })
+    }
+
+    /// The words for a target, and `--policy` as it was given.
+    fn with_policy(&self, words: String) -> String {
+        match &self.options.policy {
+            Some(path) => format!("{words} --policy {}", crate::text::shell_word(&path.to_string_lossy())),
+            None => words,
+        }
     }
 
     /// `--policy`, else the instance's own, else the default one.

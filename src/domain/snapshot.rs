@@ -3,6 +3,7 @@
 //! Holds what the server said, not what it means: see `effective`, `alembic` and the checks for that.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
@@ -14,12 +15,16 @@ use super::{
     platform::Platform,
     privilege::{Acl, ObjectKind},
 };
+use crate::text;
 
 /// Everything known of one database of one instance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Name of the instance in the configuration, or `host:port/db`.
     pub instance: String,
+    /// What a command line has to say to mean it, quoted for a shell, where no name of the configuration does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
     pub server: Arc<Server>,
     pub catalog: Arc<Catalog>,
     /// Slow parts; `None` until they were read once ("checking").
@@ -39,6 +44,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The words of a command line that mean this database, quoted for a shell.
+    #[must_use]
+    pub fn target(&self) -> Cow<'_, str> {
+        self.words.as_deref().map_or_else(|| text::shell_word(&self.instance), Cow::Borrowed)
+    }
+
     /// The server's clock at the newest reading of any part, in microseconds of the Unix epoch: sessions are read while the
     /// catalog rests.
     #[must_use]

@@ -131,6 +131,10 @@ pub struct VersionInfo {
     /// Who keeps a revision here, when they are several: services, or login roles where none is declared.
     #[serde(default)]
     pub shared_by: Vec<String>,
+    /// The service whose table this is does not find it: the search path of its role leads elsewhere. Not where the policy
+    /// says itself what the path is.
+    #[serde(default)]
+    pub missed: bool,
     /// Sentences: what each application will say at its next start.
     pub next_start: Vec<String>,
     /// One sentence: why it has this class.
@@ -372,6 +376,7 @@ impl<'a> Reading<'a> {
         let rows = self.revisions(i, table);
         let (class, service, reason) = self.class(i, table, &rows);
         let shared_by = if class == Class::Shared { self.shared_by(i, table, &rows) } else { Vec::new() };
+        let missed = home.is_some_and(|of| self.misses(i, of) && of.service.search_path.is_none());
         VersionInfo {
             table: i,
             oid: table.oid,
@@ -381,6 +386,7 @@ impl<'a> Reading<'a> {
             resolved_by: self.resolved_by.get(i).cloned().unwrap_or_default(),
             claimed_by: self.claimants(i).map(|s| s.service.name.clone()).collect(),
             shared_by,
+            missed,
             next_start: self.next_start(i, table, &rows),
             rows,
             reason,
@@ -756,12 +762,35 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// What every service that takes this table for its own will do when it starts.
+    /// This is the service's table, and its role is there and finds another one, or none.
+    fn misses(&self, i: usize, of: &Of<'_>) -> bool {
+        of.home == Some(i) && of.claims != Some(i) && of.role.is_some()
+    }
+
+    /// What the service whose table this is meets instead, where its role does not find it.
+    fn missed(&self, i: usize, rows: &[Revision]) -> Option<String> {
+        let of = self.home(i).filter(|of| self.misses(i, of) && !rows.is_empty())?;
+        let path = self.paths.of(self.catalog, self.matrix, of.role?);
+        let shown: Vec<&str> = path.written().collect();
+        let found = match of.claims.and_then(|at| self.tables.get(at)) {
+            Some(other) => format!("{}.{}", self.catalog.schema_name(other.schema), other.name),
+            None => "no version table".to_owned(),
+        };
+        Some(format!(
+            "{}: looks in {} and finds {found}, unless it names schema and version table itself (version_table_schema in its \
+             env.py)",
+            of.service.name,
+            if shown.is_empty() { "no schema".to_owned() } else { shown.join(", ") }
+        ))
+    }
+
+    /// What every service that takes this table for its own will do when it starts, and the one whose it is.
     fn next_start(&self, i: usize, table: &VersionTable, rows: &[Revision]) -> Vec<String> {
         let mut sentences = Vec::new();
         if !(table.plain && table.shape) {
             return sentences;
         }
+        sentences.extend(self.missed(i, rows));
         for of in self.claimants(i) {
             let name = &of.service.name;
             let mut say = |what: String| sentences.push(format!("{name}: {what}"));
@@ -979,6 +1008,19 @@ mod tests {
         assert_eq!(all[0].next_start, vec!["engarde: has nothing to migrate"]);
         assert_eq!(all[1].next_start, vec!["langflow: will run 1 revision up to l3"]);
         assert_eq!(all[1].resolved_by, vec!["langflow_app"]);
+    }
+
+    #[test]
+    fn a_table_in_its_place_that_its_service_does_not_find_is_said_to_be_missed() {
+        let f = pathless().version_table("langflow", V, "langflow_app", Some(&["l2"]));
+        let v = only(&f);
+        assert_eq!((v.class, v.missed), (Class::Own, true));
+        assert!(v.next_start[0].starts_with("langflow: looks in $user, public and finds no version table, unless"));
+        let both = f.clone().version_table("public", V, "engarde_user", Some(&["e3"]));
+        let told = &all(&both).into_iter().find(|v| v.service.as_deref() == Some("langflow")).unwrap().next_start[0];
+        assert!(told.contains("finds public.alembic_version"), "{told}");
+        let found = only(&path(f, "langflow_app", "langflow"));
+        assert_eq!((found.missed, found.next_start.len()), (false, 1));
     }
 
     #[test]

@@ -188,6 +188,7 @@ mod tests {
     fn snapshot(catalog: &Arc<Catalog>) -> Arc<Snapshot> {
         Arc::new(Snapshot {
             instance: "local".to_owned(),
+            words: None,
             server: Arc::new(Server { version_num: 150_000, ..Server::default() }),
             catalog: Arc::clone(catalog),
             shapes: None,

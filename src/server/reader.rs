@@ -91,6 +91,7 @@ pub enum SizesWanted {
 /// One connection for catalog and activity.
 pub struct Reader {
     instance: String,
+    words: Option<String>,
     connected: Connected,
     facts: Facts,
     limits: Limits,
@@ -118,6 +119,7 @@ impl Reader {
         let connected = connect(target, CONNECT).await?;
         let mut reader = Reader {
             instance: instance.to_owned(),
+            words: target.words.clone(),
             connected,
             facts: Facts::default(),
             limits: Limits::default(),
@@ -356,6 +358,7 @@ impl Reader {
         unavailable.extend(read::unavailable::parts(&read.server, &versions, &read.catalog));
         Ok(Snapshot {
             instance: self.instance.clone(),
+            words: self.words.clone(),
             server: Arc::new(read.server),
             catalog: Arc::new(read.catalog),
             shapes: shapes.map(|read| Arc::new(read.shapes)),

@@ -269,7 +269,7 @@ impl Task {
         Task {
             wire: Wire { index: config.index, events, commands, outbox: Outbox::default(), wishes },
             link: Link::default(),
-            picture: Picture::new(&config.instance),
+            picture: Picture::new(&config.instance, config.target.words.clone()),
             cadence: Cadence::new(config.catalog_refresh, config.slow_refresh),
             slow: None,
             config,

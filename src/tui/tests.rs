@@ -231,6 +231,7 @@ fn judgement(database: &str, schemas: &[&str]) -> InstanceMsg {
     };
     let snapshot = Snapshot {
         instance: "local".to_owned(),
+        words: None,
         server: Arc::new(server),
         catalog: Arc::new(catalog),
         shapes: None,

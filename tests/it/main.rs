@@ -46,6 +46,7 @@ mod pty;
 mod reach;
 mod read;
 mod readonly;
+mod remedies;
 mod sampled;
 mod session;
 mod stale;

@@ -249,6 +249,7 @@ impl Sample {
         catalog.schemas.sort_by(|a, b| a.name.cmp(&b.name));
         let snapshot = Snapshot {
             instance: "local".into(),
+            words: None,
             server: Arc::new(self.server),
             catalog: Arc::new(catalog),
             shapes: self.shapes.map(Arc::new),

@@ -5,7 +5,7 @@ use crate::{
     app::{
         panes::{
             Story, marks, role_story,
-            versions::{class_words, place_words, revision_line},
+            versions::{looks, place_words, revision_line},
         },
         prose::Prose,
         view::{Line, Span, Tone},
@@ -27,7 +27,7 @@ pub fn what_it_is(j: &Judgement, table: &VersionTable, info: Option<&VersionInfo
     let schema = wording::schema_name(j, table.schema);
     let mut prose = Prose::new();
     if let Some(info) = info {
-        let (glyph, word, tone) = class_words(info.class);
+        let (glyph, word, tone) = looks(info);
         prose = prose.toned(glyph, tone).say(" ").toned(word, tone).say("  ");
     }
     prose = prose.name(&schema).say(".").name(&table.name);

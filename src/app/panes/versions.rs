@@ -48,10 +48,11 @@ struct Row {
     info: Option<usize>,
 }
 
-/// Glyph, word and tone of a class.
+/// Glyph, word and tone of what a version table is.
 #[must_use]
-pub const fn class_words(class: Class) -> (&'static str, &'static str, Tone) {
-    match class {
+pub const fn looks(info: &VersionInfo) -> (&'static str, &'static str, Tone) {
+    match info.class {
+        Class::Own if info.missed => ("▲", "not found", Tone::Warning),
         Class::Own => ("✔", "own", Tone::Good),
         Class::Misplaced => ("✖", "MISPLACED", Tone::Error),
         Class::Shared => ("‼", "SHARED", Tone::Critical),
@@ -65,18 +66,19 @@ pub const fn class_words(class: Class) -> (&'static str, &'static str, Tone) {
 }
 
 /// What is worst comes first.
-const fn rank(class: Option<Class>) -> i64 {
-    match class {
-        Some(Class::Shared) => 0,
-        Some(Class::EmptyInUse) => 1,
-        Some(Class::Misplaced) => 2,
-        Some(Class::Ambiguous) => 3,
-        Some(Class::Unknown) => 4,
-        None => 5,
-        Some(Class::Own) => 6,
-        Some(Class::EmptyBase) => 7,
-        Some(Class::Foreign) => 8,
-        Some(Class::Copy) => 9,
+const fn rank(info: Option<&VersionInfo>) -> i64 {
+    let Some(info) = info else { return 6 };
+    match info.class {
+        Class::Shared => 0,
+        Class::EmptyInUse => 1,
+        Class::Misplaced => 2,
+        Class::Own if info.missed => 3,
+        Class::Ambiguous => 4,
+        Class::Unknown => 5,
+        Class::Own => 7,
+        Class::EmptyBase => 8,
+        Class::Foreign => 9,
+        Class::Copy => 10,
     }
 }
 
@@ -193,7 +195,7 @@ impl Versions {
         let resolved = info.map(|i| i.resolved_by.join(" ")).unwrap_or_default();
         let mut keys = vec![
             SortKey::Text(name.clone()),
-            SortKey::Number(rank(info.map(|i| i.class))),
+            SortKey::Number(rank(info)),
             SortKey::Text(service.clone()),
             SortKey::Text(rows.clone()),
             SortKey::Text(at_cell(info).plain()),
@@ -235,18 +237,18 @@ fn without_scripts(j: &Judgement) -> Vec<&str> {
 
 /// What stands above the table: how many of which class, what is missing, how to know more.
 fn summary(j: &Judgement, prefix: Prose) -> Vec<Line> {
-    let mut counts: Vec<(Class, u64)> = Vec::new();
+    let mut counts: Vec<(&VersionInfo, u64)> = Vec::new();
     for info in &j.versions.0 {
-        match counts.iter_mut().find(|(class, _)| *class == info.class) {
+        match counts.iter_mut().find(|(other, _)| looks(other) == looks(info)) {
             Some((_, n)) => *n += 1,
-            None => counts.push((info.class, 1)),
+            None => counts.push((info, 1)),
         }
     }
-    counts.sort_by_key(|(class, _)| rank(Some(*class)));
+    counts.sort_by_key(|(info, _)| rank(Some(info)));
     let all = text::count(j.snapshot.versions.0.len() as u64, "version table", "version tables");
     let mut prose = prefix.text(&all);
-    for (i, (class, n)) in counts.iter().enumerate() {
-        let (glyph, word, tone) = class_words(*class);
+    for (i, (info, n)) in counts.iter().enumerate() {
+        let (glyph, word, tone) = looks(info);
         prose = prose.dim(if i == 0 { ": " } else { ", " });
         prose = prose.and(&format!("{glyph} {n} {word}"), tone);
     }
@@ -277,9 +279,9 @@ impl Pane for Versions {
             let infos: HashMap<usize, usize> = j.versions.0.iter().enumerate().map(|(i, v)| (v.table, i)).collect();
             for (table, t) in j.snapshot.versions.0.iter().enumerate() {
                 let info = infos.get(&table).copied();
-                let class = info.and_then(|i| j.versions.0.get(i)).map(|i| i.class);
+                let rank = rank(info.and_then(|i| j.versions.0.get(i)));
                 let name = qualified(&wording::schema_name(j, t.schema), &t.name);
-                rows.push(((rank(class), name), Row { instance, table, info }));
+                rows.push(((rank, name), Row { instance, table, info }));
             }
             if !j.snapshot.versions.0.is_empty() || !missing(j).is_empty() {
                 let prefix = if ctx.several() { Prose::new().name(&of.name).say("  ") } else { Prose::new() };
@@ -311,7 +313,7 @@ impl Pane for Versions {
     fn cells(&self, ctx: &Ctx<'_>, index: usize) -> Vec<Line> {
         let Some((row, j, table, info)) = self.at(ctx, index) else { return Vec::new() };
         let class = info.map_or_else(wording::unknown, |info| {
-            let (glyph, word, tone) = class_words(info.class);
+            let (glyph, word, tone) = looks(info);
             Line(vec![Span::known(glyph, tone), Span::known(" ", tone), Span::known(word, tone)])
         });
         let mut cells = vec![

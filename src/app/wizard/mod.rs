@@ -162,7 +162,7 @@ pub struct Remaining {
     pub tone: Tone,
     /// Why the plan leaves it.
     pub why: String,
-    /// What settles it later.
+    /// What to begin with later.
     pub later: String,
     /// What is written into the policy when it is left.
     pub reason: String,

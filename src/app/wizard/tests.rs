@@ -230,7 +230,7 @@ fn remaining() -> Vec<Remaining> {
         tone: Tone::Critical,
         why: "Both applications refuse to migrate.".to_owned(),
         later: later.to_owned(),
-        reason: format!("left at the set-up; `{later}` settles it"),
+        reason: format!("left at the set-up; begin with `{later}`"),
     };
     vec![
         one(

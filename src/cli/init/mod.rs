@@ -298,7 +298,13 @@ impl Sitting<'_> {
             let n = text::count(plans.judged.open.len() as u64, "finding", "findings");
             let cause = format!("could not settle everything: the plan leaves {n}");
             let remedy = "Settle them first, or say --leave-rest: they become exceptions of the policy that name the \
-                          command. --leave CODE|ID leaves one.";
+                          command to begin with. --leave CODE|ID leaves one.";
+            // The configuration does not know the name yet.
+            let name = text::shell_word(&plans.name);
+            let words = self.opened.snapshot.target();
+            if words != name && lines.iter().any(|l| l.contains("pgmoat ") && l.contains(name.as_ref())) {
+                lines.push(format!("  Until it is set up, write {words} where these commands say {name}."));
+            }
             return Err(Failure::refused(cause, remedy).with(lines));
         }
         self.accept(plans);

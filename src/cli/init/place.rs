@@ -90,8 +90,7 @@ pub async fn find(global: &Global, env: &Env, args: &Init) -> Result<Place, Fail
     // Without a word, what stands around here comes before what the configuration knows.
     let nobody = Config::default();
     let mut targets = target::find(&options, if named { &config } else { &nobody }, env)?;
-    let looks = args.dir.is_some() || targets.is_empty();
-    let found = if looks { discover::discover(&dir, &[], &Around::here(env, &Disk)).await.found } else { Vec::new() };
+    let found = discover::discover(&dir, &[], &Around::here(env, &Disk)).await.found;
     let mut given = given(&options, env)?;
     let mut target = match targets.pop() {
         Some(target) => target,

@@ -57,6 +57,13 @@ pub struct Conninfo {
     pub options: Option<String>,
     /// True: what is reached this way is only looked at, see [`Conninfo::leave`]. Nothing of a connection string.
     pub read_only: bool,
+    /// What a command line has to say to mean it, quoted for a shell, where no name of the configuration does. Nothing of a
+    /// connection string, and no password.
+    pub words: Option<String>,
+    /// The connection string that was given, without a password: a URI.
+    pub given: String,
+    /// The database that this string leads to.
+    pub given_dbname: String,
     /// What was noticed while reading, for people. Holds no values that may be secret.
     pub warnings: Vec<String>,
 }
@@ -296,6 +303,7 @@ impl Conninfo {
 
     /// Completes words that somebody gave from service, environment and defaults.
     pub fn resolve(given: Settings, env: &Env) -> Result<Self, Error> {
+        let text = given.text();
         let mut settings = given;
         let service = nonempty(settings.get("service")).or_else(|| env.var("PGSERVICE")).map(str::to_owned);
         if let Some(service) = service {
@@ -309,7 +317,19 @@ impl Conninfo {
                 settings.set(word.name, value.clone())?;
             }
         }
-        Resolver { settings: &settings, env }.resolve()
+        Ok(Self { given: text, ..Resolver { settings: &settings, env }.resolve()? })
+    }
+
+    /// The connection string that was given, as a URI without a password, with the database that is meant now.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let with = |mut settings: Settings| -> Result<String, Error> {
+            if self.dbname != self.given_dbname {
+                settings.set("dbname", self.dbname.as_str())?;
+            }
+            Ok(settings.text())
+        };
+        Settings::parse(&self.given).and_then(with).unwrap_or_else(|_| self.given.clone())
     }
 
     /// The password for one of [`Conninfo::hosts`]: the one given, else the one `~/.pgpass` has.
@@ -437,6 +457,8 @@ impl Resolver<'_> {
         Ok(Conninfo {
             hosts,
             user,
+            given: String::new(),
+            given_dbname: dbname.clone(),
             dbname,
             password,
             sslmode,
@@ -479,6 +501,7 @@ impl Resolver<'_> {
             application_name: application_name.to_owned(),
             options: self.get("options").map(str::to_owned),
             read_only: false,
+            words: None,
             warnings,
         })
     }

@@ -118,6 +118,7 @@ pub fn plan(
         (catalog.schema_named(&wanted.schema).is_none(), catalog.role_named(&wanted.role).is_none());
     let mut service = declare(policy, wanted);
     let lineage = lineages.of(&service.name);
+    let standing = policy;
     let mut policy = policy.cloned().unwrap_or_else(|| Policy { undeclared: Undeclared::Ignore, ..Policy::default() });
     policy.services.retain(|s| s.name != service.name);
     policy.services.push(service.clone());
@@ -241,6 +242,7 @@ pub fn plan(
         plan.notes.push(note(kind, place.sentence()));
     }
     plan.notes.extend(warnings(snapshot, lineage, wanted));
+    plan.notes.extend(undeclared_readers(standing, &service, &held, wanted));
     plan.notes.extend(of_the_revision(snapshot, lineage, wanted, &lost, &tables));
     let names = [("schema", wanted.schema.as_str(), new_schema), ("role", wanted.role.as_str(), new_role)];
     plan.notes.extend(setup::remarks(names.into_iter().filter(|(.., new)| *new).map(|(what, name, _)| (what, name))));
@@ -750,6 +752,43 @@ fn warnings(snapshot: &Snapshot, lineage: Option<&Lineage>, wanted: &Wanted) -> 
     notes
 }
 
+/// Readers that stay without the policy saying so: the next check would accuse them.
+fn undeclared_readers(
+    policy: Option<&Policy>,
+    service: &Service,
+    held: &BTreeMap<Option<String>, Vec<Held>>,
+    wanted: &Wanted,
+) -> Option<Hazard> {
+    let policy = policy.filter(|p| p.undeclared != Undeclared::Ignore)?;
+    let choice = Choice { patterns: &wanted.keep_readers, answers: Some(&wanted.answers) };
+    let plain = |name: &&String| !name.starts_with('!') && !name.contains(['*', '?']);
+    let mut names: BTreeSet<&str> = wanted.keep_readers.iter().filter(plain).map(String::as_str).collect();
+    names.extend(
+        held.keys().flatten().filter(|n| choice.of(&format!("reader:{n}"), n) == Some(true)).map(String::as_str),
+    );
+    let said = |name: &str| {
+        let of_rule = policy.roles.iter().filter(|r| r.name == name).map(|r| &r.access);
+        let of_services = policy.services.iter().filter(|s| s.role == name || s.owner == name).map(|s| &s.access);
+        let mut access = of_rule.chain(of_services);
+        name == wanted.role
+            || service.creators.iter().any(|c| c == name)
+            || access.any(|a| a.contains_key(&wanted.schema))
+    };
+    names.retain(|name| !said(name));
+    let names: Vec<&str> = names.into_iter().collect();
+    let (first, verb) = (names.first()?, if names.len() == 1 { "keeps" } else { "keep" });
+    Some(note(
+        HazardKind::Note,
+        format!(
+            "{} {verb} what it reads, and the policy does not say so: give {} access = {{ {} = [\"read\"] }} there, or the \
+             next check names it as excess.",
+            text::list(&names, 4),
+            if names.len() == 1 { first } else { "each" },
+            wanted.schema
+        ),
+    ))
+}
+
 /// What follows from the revision that was given, or from there being none.
 fn of_the_revision(
     snapshot: &Snapshot,
@@ -1192,5 +1231,23 @@ mod tests {
         assert!(place("GRANT SELECT ON TABLE langflow.flow TO cc;") < last, "{sql:#?}");
         assert!(place("GRANT USAGE ON SCHEMA langflow TO aa;") < last, "it looks the table up: {sql:#?}");
         assert!(place("REVOKE USAGE ON SCHEMA langflow FROM aa;") < last, "{sql:#?}");
+    }
+
+    #[test]
+    fn a_reader_that_stays_is_to_be_declared() {
+        let decided = Wanted {
+            tables: ["!report*", "!both", "!level"].map(str::to_owned).to_vec(),
+            keep_readers: vec!["analytics".into()],
+            ..wanted()
+        };
+        let said = |policy: &str| {
+            let done = proposal(before().policy(policy), &decided).unwrap();
+            done.plan.notes.into_iter().map(|n| n.sentence).find(|s| s.contains("the policy does not say so"))
+        };
+        let told = said("[[role]]\nname='analytics'\naccess={ public = ['read'] }\n").unwrap();
+        assert!(told.starts_with("analytics keeps what it reads"), "{told}");
+        assert!(told.contains("give analytics access = { langflow = [\"read\"] }"), "{told}");
+        assert_eq!(said("[[role]]\nname='analytics'\naccess={ langflow = ['read'] }\n"), None);
+        assert_eq!(said("undeclared='ignore'\n"), None);
     }
 }

@@ -47,7 +47,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     } else {
         "The schema audit, which the policy declares, does not exist.".to_owned()
     };
-    finding.remedy = format!("`pgmoat plan {} --only {}` shows how.", ctx.snapshot.instance, CODE.code);
+    finding.remedy = format!("`pgmoat plan {} --only {}` shows how.", ctx.snapshot.target(), CODE.code);
     if ctx.catalog.role_named(&owner).is_some() {
         finding.fix = Some(vec![Change::CreateAuditSchema { schema: AUDIT.to_owned(), owner }]);
     }

@@ -418,6 +418,7 @@ impl Fixture {
         let objects = if self.names { named(self.objects, &self.members) } else { Objects::default() };
         let snapshot = Snapshot {
             instance: "local".into(),
+            words: None,
             server: Arc::new(self.server),
             catalog: Arc::new(self.catalog),
             shapes: Some(Arc::new(self.shapes)),

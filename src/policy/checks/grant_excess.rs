@@ -103,7 +103,7 @@ fn stays(context: &Context<'_>, role: usize, mut f: Finding, living: &BTreeSet<(
         "{}'s own tables are in {schema} still, and it keeps what it has there until `{}` has moved them; then revoke it, \
          or declare it.",
         service.name,
-        isolate(&context.snapshot.instance, &schema, service)
+        isolate(&context.snapshot.target(), &schema, service)
     );
     f
 }

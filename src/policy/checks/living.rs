@@ -41,24 +41,14 @@ impl Living {
     }
 }
 
-/// The command that moves what a service has in a shared schema to its own.
+/// The command that moves what a service has in a shared schema to its own. `target` as [`Snapshot::target`] says it.
+///
+/// [`Snapshot::target`]: crate::domain::snapshot::Snapshot::target
 #[must_use]
-pub fn isolate(instance: &str, from: &str, service: &Service) -> String {
+pub fn isolate(target: &str, from: &str, service: &Service) -> String {
     let own = service.schemas.first().map(String::as_str).unwrap_or_default();
-    let word = |name: &str| {
-        if name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
-            format!("'{name}'")
-        } else {
-            name.to_owned()
-        }
-    };
-    format!(
-        "pgmoat isolate {} --from {} --schema {} --role {}",
-        word(instance),
-        word(from),
-        word(own),
-        word(&service.role)
-    )
+    let word = text::shell_word;
+    format!("pgmoat isolate {target} --from {} --schema {} --role {}", word(from), word(own), word(&service.role))
 }
 
 impl Context<'_> {

@@ -143,7 +143,7 @@ fn works_there(context: &Context<'_>, f: &mut Finding, living: &BTreeSet<(usize,
         Some(service) => format!(
             "{}'s own tables are in {schema} still, and stay {role}'s: `{}` moves them.",
             service.name,
-            isolate(&context.snapshot.instance, schema, service)
+            isolate(&context.snapshot.target(), schema, service)
         ),
         None => format!(
             "{role} works with {name} there: make it a service with a schema of its own, to which they can be moved, or one \

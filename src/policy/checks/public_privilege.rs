@@ -123,7 +123,7 @@ fn stays(context: &Context<'_>, schema: &str, mut f: Finding, living: &BTreeSet<
         "{} may need it: their own tables are in {schema} still. Move them with `{}`, service by service; then revoke it \
          from PUBLIC.",
         text::list(&names, 4),
-        isolate(&context.snapshot.instance, schema, first)
+        isolate(&context.snapshot.target(), schema, first)
     );
     f
 }

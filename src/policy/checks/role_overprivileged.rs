@@ -69,7 +69,8 @@ fn superuser(ctx: &Context<'_>, of: &Declared<'_>) -> Finding {
         format!(
             "Give it an ordinary role of its own with `pgmoat replace-role {} {} NEW`, or take the attribute away once \
              its rights are granted.",
-            ctx.snapshot.instance, of.name
+            ctx.snapshot.target(),
+            of.name
         )
     } else {
         format!("Declare and grant what it needs, then make it an ordinary role: NOSUPERUSER for {}.", of.name)

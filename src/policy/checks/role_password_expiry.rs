@@ -44,7 +44,8 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         finding.message = format!("The password of {} {}.", role.name, finding.observed);
         finding.remedy = format!(
             "Give it a new one with `pgmoat set-password {} {}`, and a later VALID UNTIL.",
-            ctx.snapshot.instance, role.name
+            ctx.snapshot.target(),
+            role.name
         );
         out.push(finding);
     }

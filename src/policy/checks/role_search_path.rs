@@ -111,7 +111,7 @@ fn role(ctx: &Context<'_>, paths: &Paths<'_>, of: &Declared<'_>) -> Option<Findi
         finding.remedy = format!(
             "Its path stays as it is until they are moved: `{}` moves them and sets the path; so does the key I in the \
              console.",
-            isolate(&ctx.snapshot.instance, &first.schema, service)
+            isolate(&ctx.snapshot.target(), &first.schema, service)
         );
         return Some(finding);
     }
@@ -147,7 +147,7 @@ fn unseen(
     list(&mut finding, objects(&away));
     finding.remedy = format!(
         "Move them to where it looks: `{}`; until then a path with {} in it lets the service run.",
-        isolate(&ctx.snapshot.instance, &first.schema, service),
+        isolate(&ctx.snapshot.target(), &first.schema, service),
         first.schema
     );
     Some(finding)

@@ -64,7 +64,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
                 finding.remedy = format!(
                     "It works with {} still, and would not find them: `{}` moves them and sets the path.",
                     living.words(),
-                    isolate(&ctx.snapshot.instance, &living.schema, service)
+                    isolate(&ctx.snapshot.target(), &living.schema, service)
                 );
             } else {
                 finding.remedy = format!(

@@ -128,7 +128,7 @@ fn finding(context: &Context<'_>, desired: &Desired, role: usize, position: usiz
     entries::list_objects(&mut f, &schema.name, names.as_deref(), total);
     f.remedy = format!(
         "Declare it (`pgmoat policy derive` writes what is there), or revoke it; with `undeclared = \"revoke\"` the plan of {} does.",
-        context.snapshot.instance
+        context.snapshot.target()
     );
     f.schema = Some(schema.name.clone());
     f.role = Some(name);

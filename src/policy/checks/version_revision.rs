@@ -67,7 +67,8 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             finding.remedy = format!(
                 "Find out whose it is and split it off: `pgmoat versions move {} --from {object} --to SCHEMA --rows {}`; \
                  leave it alone until then.",
-                ctx.snapshot.instance, row.revision
+                ctx.snapshot.target(),
+                row.revision
             );
             out.push(finding);
         }

@@ -42,14 +42,14 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         finding.remedy = match elsewhere {
             Some((from, rows)) => format!(
                 "Its revision stands in {from}: `pgmoat versions move {} --from {from} --to {schema} --rows {rows}`.",
-                ctx.snapshot.instance
+                ctx.snapshot.target()
             ),
             None => match unattributed(ctx, info.service.as_deref()) {
                 Some((from, rows)) => format!(
                     "Its revision may be among those of {from} ({}): find out which is its own (the revision scripts \
                      tell), then `pgmoat versions move {} --from {from} --to {schema} --rows …`; never stamp head unseen.",
                     list(&rows, 4),
-                    ctx.snapshot.instance
+                    ctx.snapshot.target()
                 ),
                 None => "Find the revision (backup, another environment, the release that ran last) and stamp it with \
                          the application's own Alembic, or name it to `pgmoat isolate … --lost-revision REVISION`; never \

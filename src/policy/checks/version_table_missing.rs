@@ -69,7 +69,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
                  revision scripts tell), then `pgmoat versions move {} --from {table} --to {schema} --rows …`. An empty \
                  table would make it start from zero.",
                 list(&rows, 4),
-                ctx.snapshot.instance
+                ctx.snapshot.target()
             )
         } else if used {
             "Its tables exist, so its revision is lost, and an empty table would make it start from zero: find the \

@@ -60,7 +60,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             finding.remedy = format!(
                 "Its tables have to go along with its revision: `{}` moves {}, its rows of the version table, and sets \
                  the path.",
-                isolate(&ctx.snapshot.instance, &living.schema, service),
+                isolate(&ctx.snapshot.target(), &living.schema, service),
                 living.words()
             );
         } else if own && mends {

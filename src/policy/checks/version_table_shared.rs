@@ -1,9 +1,14 @@
 //! `version-table-shared`: one version table, two applications.
 
-use super::{Check, Code, Context, declared::count};
-use crate::policy::{
-    Finding, Group, Severity,
-    versions::{Class, and},
+use std::fmt::Write as _;
+
+use super::{Check, Code, Context, declared::count, living::isolate};
+use crate::{
+    policy::{
+        Finding, Group, Severity,
+        versions::{Class, VersionInfo, and},
+    },
+    text,
 };
 
 pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: true, run };
@@ -38,31 +43,63 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         finding.expected = "one application's revisions".into();
         let who: Vec<&str> = info.shared_by.iter().map(String::as_str).collect();
         finding.message = format!("{} keep their revisions in one table, {object}.", and(&who));
-        let moves: Vec<String> = guests
-            .iter()
-            .filter_map(|guest| {
-                let service = ctx.services().iter().find(|s| s.name == **guest)?;
-                let mine = info.rows.iter().filter(|r| r.settled() == Some(guest));
-                let rows: Vec<&str> = mine.map(|r| r.revision.as_str()).collect();
-                Some(format!(
-                    "`pgmoat versions move {} --from {object} --to {} --rows {}`",
-                    ctx.snapshot.instance,
-                    service.schemas.first()?,
-                    rows.join(",")
-                ))
-            })
-            .collect();
-        finding.remedy = if moves.is_empty() {
+        let ways: Vec<Way> = guests.iter().filter_map(|guest| way(ctx, info, &object, guest)).collect();
+        finding.remedy = if ways.is_empty() {
             format!(
                 "Find out whose each row is (the revision scripts tell), then split them with `pgmoat versions move {} \
-                 --from {object} --to SCHEMA --rows …`; do not delete or stamp.",
-                ctx.snapshot.instance
+                 --from {object} --to SCHEMA --rows …`, each to a schema that its role's search path leads to; do not \
+                 delete or stamp.",
+                ctx.snapshot.target()
             )
         } else {
-            format!("Stop both applications and split the rows: {}; do not delete or stamp.", moves.join(", "))
+            let commands: Vec<&str> = ways.iter().map(|way| way.command.as_str()).collect();
+            let mut remedy = format!("Stop both applications and split the rows: {}", commands.join(", "));
+            let elsewhere: Vec<&str> = ways.iter().filter_map(|way| way.looks_elsewhere.as_deref()).collect();
+            if !elsewhere.is_empty() {
+                let _ = write!(
+                    remedy,
+                    "; then let {} look there, before it starts ({})",
+                    and(&elsewhere),
+                    super::role_search_path::ROLE.code
+                );
+            }
+            remedy + "; do not delete or stamp."
         };
         out.push(finding);
     }
+}
+
+/// How one service gets its revision out of a shared table.
+struct Way {
+    command: String,
+    /// The role whose search path would not lead to it then.
+    looks_elsewhere: Option<String>,
+}
+
+/// Its rows are moved; where its tables are not in its own schema, they all go together: the rows alone would leave an
+/// application that finds its tables in one schema and its revision in another.
+fn way(ctx: &Context<'_>, info: &VersionInfo, object: &str, guest: &str) -> Option<Way> {
+    let service = ctx.services().iter().find(|s| s.name == guest)?;
+    let to = service.schemas.first()?;
+    let paths = ctx.paths();
+    if let Some(living) = ctx.living(service, &paths).first() {
+        let command = isolate(&ctx.snapshot.target(), &living.schema, service);
+        let command = format!("`{command}` (with {}, and it sets the path)", living.words());
+        return Some(Way { command, looks_elsewhere: None });
+    }
+    let mine = info.rows.iter().filter(|r| r.settled() == Some(guest));
+    let rows: Vec<&str> = mine.map(|r| r.revision.as_str()).collect();
+    let command = format!(
+        "`pgmoat versions move {} --from {} --to {} --rows {}`",
+        ctx.snapshot.target(),
+        text::shell_word(object),
+        text::shell_word(to),
+        rows.join(",")
+    );
+    let role = ctx.matrix.index.role_named(&service.role)?;
+    let path = ctx.path(&paths, role);
+    let leads = ctx.catalog.schema_named(to).is_some_and(|s| path.first() == Some(s.oid));
+    Some(Way { command, looks_elsewhere: (!leads).then(|| service.role.clone()) })
 }
 
 #[cfg(test)]
@@ -110,5 +147,25 @@ mod tests {
         f.versions[0].acl = f.objects.iter().find(|(_, o)| o.name == "alembic_version").unwrap().1.acl.clone();
         let found = f.case().only(CODE.code);
         assert!(found.message.starts_with("app and engarde_user keep"), "{}", found.message);
+    }
+
+    #[test]
+    fn a_service_that_would_not_find_its_row_is_told_to_look_there() {
+        let remedy = |f: Fixture| f.case().only(CODE.code).remedy;
+        let told = remedy(fixture(&["e2", "l1"]));
+        assert!(
+            told.ends_with("; then let app look there, before it starts (role-search-path); do not delete or stamp.")
+        );
+        let finds = fixture(&["e2", "l1"]).setting(Some("app"), true, "search_path", "langflow");
+        assert!(!remedy(finds).contains("look there"));
+    }
+
+    #[test]
+    fn a_service_whose_tables_are_beside_it_goes_as_a_whole() {
+        let f = fixture(&["e2", "l1"]).table("public", "message", "app");
+        let told = f.case().only(CODE.code).remedy;
+        assert!(told.contains("`pgmoat isolate local --from public --schema langflow --role app`"), "{told}");
+        assert!(told.contains("(with 1 table of public"), "{told}");
+        assert!(!told.contains("versions move"), "{told}");
     }
 }

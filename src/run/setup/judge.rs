@@ -37,7 +37,7 @@ pub struct Open {
     pub why: String,
     /// What to do, in words.
     pub remedy: String,
-    /// The command that settles it later: `pgmoat isolate`.
+    /// The command to begin with later: `pgmoat isolate`.
     pub command: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl Open {
     #[must_use]
     pub fn reason(&self, day: &str) -> String {
         match &self.command {
-            Some(command) => format!("left at the set-up on {day}; `{command}` settles it"),
+            Some(command) => format!("left at the set-up on {day}; begin with `{command}`"),
             None => {
                 let first = self.remedy.split(". ").next().unwrap_or_default().trim_end_matches('.');
                 format!("left at the set-up on {day}; to do: {first}")
@@ -107,7 +107,7 @@ pub async fn judge_by(
     passwords: Vec<String>,
 ) -> Result<Judged, Trouble> {
     // Findings name the commands that settle them, with the name that the instance will have.
-    let snapshot = Arc::new(Snapshot { instance: name.to_owned(), ..(**snapshot).clone() });
+    let snapshot = Arc::new(Snapshot { instance: name.to_owned(), words: None, ..(**snapshot).clone() });
     on_a_thread(move || judged(snapshot, policy, lineages, passwords)).await?
 }
 

@@ -57,6 +57,7 @@ pub(crate) async fn ground(client: &Client, facts: &Facts, wanted: &Ground) -> R
     };
     let snapshot = Snapshot {
         instance: String::new(),
+        words: None,
         server: Arc::new(server),
         catalog: Arc::new(catalog),
         shapes: shapes.map(Arc::new),

@@ -19,6 +19,7 @@ const SWEEP: usize = 40;
 
 pub(super) struct Picture {
     instance: String,
+    words: Option<String>,
     server: Arc<Server>,
     catalog: Option<Arc<Catalog>>,
     shapes: Option<Arc<Shapes>>,
@@ -36,9 +37,10 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    pub(super) fn new(instance: &str) -> Picture {
+    pub(super) fn new(instance: &str, words: Option<String>) -> Picture {
         Picture {
             instance: instance.to_owned(),
+            words,
             server: Arc::default(),
             catalog: None,
             shapes: None,
@@ -175,6 +177,7 @@ impl Picture {
         unavailable.extend(self.slow_unavailable.iter().cloned());
         Some(Arc::new(Snapshot {
             instance: self.instance.clone(),
+            words: self.words.clone(),
             server: self.server.clone(),
             catalog,
             shapes: self.shapes.clone(),

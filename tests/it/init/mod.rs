@@ -261,7 +261,7 @@ async fn from_the_demos_mess() {
         assert!(ran.out.contains(&format!("Logged in as {role}: ")), "{role} is not in: {}", ran.out);
     }
     let written = fs::read_to_string(policy).unwrap();
-    for words in ["finding = \"table-overlap:langflow:public\"", "`pgmoat isolate` settles it", "read, append"] {
+    for words in ["finding = \"table-overlap:langflow:public\"", "begin with `pgmoat isolate`", "read, append"] {
         let words = words.replace("read, append", "langflow = [\"read\"]");
         assert!(written.contains(&words), "{words} is not in: {written}");
     }
@@ -300,7 +300,6 @@ async fn from_the_demos_mess() {
 async fn from_what_applications_say() {
     let Some(place) = Place::new("shop").await else { return };
     let (port, secret) = (place.cluster.port(), place.cluster.password());
-    fs::remove_file(place.moat.home.path().join(".pgpass")).unwrap();
     let compose = format!(
         "services:\n  db:\n    image: postgres:15\n    environment:\n      POSTGRES_PASSWORD: {secret}\n      POSTGRES_DB: shop\n    ports:\n      - \"127.0.0.1:{port}:5432\"\n  \
          web:\n    image: web\n    environment:\n      DATABASE_URL: postgresql://web_rw:x@db:5432/shop?options=-csearch_path%3Dweb\n  \
@@ -308,6 +307,13 @@ async fn from_what_applications_say() {
     );
     fs::write(place.dir().join("compose.yaml"), compose).unwrap();
     let sql = place.dir().join("plan.sql");
+    let rehearsed = place.run(&["init", &place.url, "--yes", "--rehearse"]).exits(0);
+    assert!(
+        rehearsed.out.contains("CREATE SCHEMA web AUTHORIZATION web_rw;"),
+        "a target does not hide them: {}",
+        rehearsed.out
+    );
+    fs::remove_file(place.moat.home.path().join(".pgpass")).unwrap();
     let saved = place.run(&["init", "--save-sql", sql.to_str().unwrap()]).exits(0);
     saved.says(&[&format!("localhost:{port}"), "compose.yaml"]);
     let script = fs::read_to_string(&sql).unwrap();
@@ -493,6 +499,6 @@ async fn a_message_names_the_flag_that_helps() {
     let compose = "services:\n  db:\n    image: postgres:15\n    environment:\n      POSTGRES_DB: elsewhere\n    ports:\n      - \"127.0.0.1:1:5432\"\n  \
          web:\n    image: web\n    environment:\n      DATABASE_URL: postgresql://web_rw:x@db:5432/elsewhere\n";
     fs::write(place.dir().join("compose.yaml"), compose).unwrap();
-    let ran = place.run(&["init", &place.url, "--yes", "--dir", "."]).exits(2);
+    let ran = place.run(&["init", &place.url, "--yes"]).exits(2);
     ran.says(&["--service NAME", "compose.yaml"]);
 }
