@@ -771,16 +771,20 @@ impl<'a> Reading<'a> {
     fn missed(&self, i: usize, rows: &[Revision]) -> Option<String> {
         let of = self.home(i).filter(|of| self.misses(i, of) && !rows.is_empty())?;
         let path = self.paths.of(self.catalog, self.matrix, of.role?);
-        let shown: Vec<&str> = path.written().collect();
+        let shown = path.written().collect::<Vec<_>>().join(", ");
+        let own = path.skipped().find(|e| of.service.schemas.first() == Some(&e.name));
         let found = match of.claims.and_then(|at| self.tables.get(at)) {
             Some(other) => format!("{}.{}", self.catalog.schema_name(other.schema), other.name),
             None => "no version table".to_owned(),
         };
+        let why = match own {
+            Some(own) => format!(" ({} is skipped: the role may not use it)", own.name),
+            None => String::new(),
+        };
         Some(format!(
-            "{}: looks in {} and finds {found}, unless it names schema and version table itself (version_table_schema in its \
-             env.py)",
+            "{}: finds {found} by the search path {}{why}, unless its env.py names this one (version_table_schema)",
             of.service.name,
-            if shown.is_empty() { "no schema".to_owned() } else { shown.join(", ") }
+            if shown.is_empty() { "nothing" } else { &shown },
         ))
     }
 
@@ -1015,7 +1019,9 @@ mod tests {
         let f = pathless().version_table("langflow", V, "langflow_app", Some(&["l2"]));
         let v = only(&f);
         assert_eq!((v.class, v.missed), (Class::Own, true));
-        assert!(v.next_start[0].starts_with("langflow: looks in $user, public and finds no version table, unless"));
+        assert!(
+            v.next_start[0].starts_with("langflow: finds no version table by the search path $user, public, unless")
+        );
         let both = f.clone().version_table("public", V, "engarde_user", Some(&["e3"]));
         let told = &all(&both).into_iter().find(|v| v.service.as_deref() == Some("langflow")).unwrap().next_start[0];
         assert!(told.contains("finds public.alembic_version"), "{told}");

@@ -107,7 +107,10 @@ fn the_rows_of_a_shared_version_table_go_to_services_that_are_told_to_look_there
     let sql = shared_table(stem, ["orders", "billing"]);
     let world = World::new(stem, &sql, &[("orders", "item"), ("billing", "invoice")]);
     let remedy = world.check()["findings"].to_string();
-    assert!(remedy.contains("then let remedies_rows_billing and remedies_rows_orders look there"), "{remedy}");
+    assert!(
+        remedy.contains("then have the search path of remedies_rows_billing and remedies_rows_orders lead there"),
+        "{remedy}"
+    );
     let commands = world.follow("version-table-shared");
     assert_eq!(commands.len(), 2, "{commands:?}");
     assert!(commands.iter().all(|c| c.starts_with("pgmoat versions move 'postgresql://")), "{commands:?}");

@@ -126,10 +126,10 @@ fn finding(context: &Context<'_>, desired: &Desired, role: usize, position: usiz
     let most = excess.iter().filter(|e| e.kind != ObjectKind::Schema).map(|e| e.count).max().unwrap_or(0);
     let total = names.as_ref().map_or(u64::from(most), |n| n.len() as u64);
     entries::list_objects(&mut f, &schema.name, names.as_deref(), total);
-    f.remedy = format!(
-        "Declare it (`pgmoat policy derive` writes what is there), or revoke it; with `undeclared = \"revoke\"` the plan of {} does.",
-        context.snapshot.target()
-    );
+    f.remedy =
+        "Declare it (`pgmoat policy derive` writes what is there), or revoke it; with `undeclared = \"revoke\"` in \
+                the policy `pgmoat plan` does."
+            .into();
     f.schema = Some(schema.name.clone());
     f.role = Some(name);
     f.via = Some(if excess.is_empty() { "owner" } else { "direct" }.to_owned());

@@ -56,12 +56,8 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             let mut remedy = format!("Stop both applications and split the rows: {}", commands.join(", "));
             let elsewhere: Vec<&str> = ways.iter().filter_map(|way| way.looks_elsewhere.as_deref()).collect();
             if !elsewhere.is_empty() {
-                let _ = write!(
-                    remedy,
-                    "; then let {} look there, before it starts ({})",
-                    and(&elsewhere),
-                    super::role_search_path::ROLE.code
-                );
+                let (whose, it) = (and(&elsewhere), if elsewhere.len() == 1 { "it starts" } else { "they start" });
+                let _ = write!(remedy, "; then have the search path of {whose} lead there, before {it}");
             }
             remedy + "; do not delete or stamp."
         };
@@ -154,10 +150,10 @@ mod tests {
         let remedy = |f: Fixture| f.case().only(CODE.code).remedy;
         let told = remedy(fixture(&["e2", "l1"]));
         assert!(
-            told.ends_with("; then let app look there, before it starts (role-search-path); do not delete or stamp.")
+            told.ends_with("; then have the search path of app lead there, before it starts; do not delete or stamp.")
         );
         let finds = fixture(&["e2", "l1"]).setting(Some("app"), true, "search_path", "langflow");
-        assert!(!remedy(finds).contains("look there"));
+        assert!(!remedy(finds).contains("lead there"));
     }
 
     #[test]
