@@ -1,0 +1,115 @@
+//! Who holds rights on what goes: each keeps them or loses them, as somebody says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Wanted;
+use crate::{
+    domain::{
+        ObjectKind, Privilege,
+        change::{Change, Grantee, On},
+    },
+    plan::{
+        Hazard, HazardKind,
+        moves::{
+            Question, note,
+            objects::{Bundle, Choice, Held, Mover, quoted},
+        },
+    },
+    policy::{Policy, Service, Undeclared},
+    text,
+};
+
+/// Those who hold rights on what goes keep them or lose them, as somebody says.
+pub(super) fn readers(
+    mover: &Mover<'_>,
+    bundle: &Bundle<'_>,
+    wanted: &Wanted,
+    held: &BTreeMap<Option<String>, Vec<Held>>,
+    tables: &[String],
+    questions: &mut Vec<Question>,
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut kept: Vec<(Grantee, &[Held])> = Vec::new();
+    let mut stopped: Vec<(Grantee, &Held)> = Vec::new();
+    for (name, list) in held {
+        let shown = name.as_deref().unwrap_or("PUBLIC");
+        let who = name.clone().map_or(Grantee::Public, Grantee::Role);
+        let about = format!("reader:{shown}");
+        match (Choice { patterns: &wanted.keep_readers, answers: Some(&wanted.answers) }).of(&about, shown) {
+            Some(true) => {
+                changes.extend(mover.keep(&who, &wanted.role, Mover::reads_most(bundle, &who, list)));
+                kept.push((who, list));
+            }
+            Some(false) => stopped.extend(list.iter().map(|h| (who.clone(), h))),
+            None => questions.push(Question {
+                about,
+                sentence: format!(
+                    "{shown} holds rights on {} of what goes. Does it keep them?",
+                    text::count(list.len() as u64, "object", "objects")
+                ),
+                flag: format!("--keep-reader {}", quoted(shown)),
+            }),
+        }
+    }
+    // Named, without a grant of its own until now: the old owner, or somebody who read as its member.
+    for name in wanted.keep_readers.iter().filter(|n| !n.starts_with('!') && !n.contains(['*', '?'])) {
+        if held.contains_key(&Some(name.clone())) || *name == wanted.role || name == "PUBLIC" || tables.is_empty() {
+            continue;
+        }
+        let who = Grantee::Role(name.clone());
+        changes.push(Change::Grant {
+            privileges: Privilege::Select.into(),
+            on: On::Objects { kind: ObjectKind::Table, schema: wanted.schema.clone(), names: tables.to_vec() },
+            to: who.clone(),
+        });
+        changes.extend(mover.keep(&who, &wanted.role, true));
+    }
+    // What somebody who stays holds from somebody who goes it gets from the owner.
+    let gone: BTreeSet<&Grantee> = stopped.iter().map(|(who, _)| who).collect();
+    let from_gone = |h: &&Held| h.grantor.clone().is_some_and(|by| gone.contains(&Grantee::Role(by)));
+    let passed: Vec<(Grantee, &Held)> =
+        kept.iter().flat_map(|(who, list)| list.iter().filter(from_gone).map(|h| (who.clone(), h))).collect();
+    changes.extend(passed.iter().flat_map(|(who, h)| h.by_owner(&wanted.schema, who)));
+    // What was passed on is taken before the option that it was passed on with.
+    stopped.extend(passed);
+    stopped.sort_by_key(|(_, h)| std::cmp::Reverse(h.depth));
+    changes.extend(stopped.iter().map(|(who, h)| h.revoke(&wanted.schema, who)));
+    changes
+}
+
+/// Readers that stay without the policy saying so: the next check would accuse them.
+pub(super) fn undeclared_readers(
+    policy: Option<&Policy>,
+    service: &Service,
+    held: &BTreeMap<Option<String>, Vec<Held>>,
+    wanted: &Wanted,
+) -> Option<Hazard> {
+    let policy = policy.filter(|p| p.undeclared != Undeclared::Ignore)?;
+    let choice = Choice { patterns: &wanted.keep_readers, answers: Some(&wanted.answers) };
+    let plain = |name: &&String| !name.starts_with('!') && !name.contains(['*', '?']);
+    let mut names: BTreeSet<&str> = wanted.keep_readers.iter().filter(plain).map(String::as_str).collect();
+    names.extend(
+        held.keys().flatten().filter(|n| choice.of(&format!("reader:{n}"), n) == Some(true)).map(String::as_str),
+    );
+    let said = |name: &str| {
+        let of_rule = policy.roles.iter().filter(|r| r.name == name).map(|r| &r.access);
+        let of_services = policy.services.iter().filter(|s| s.role == name || s.owner == name).map(|s| &s.access);
+        let mut access = of_rule.chain(of_services);
+        name == wanted.role
+            || service.creators.iter().any(|c| c == name)
+            || access.any(|a| a.contains_key(&wanted.schema))
+    };
+    names.retain(|name| !said(name));
+    let names: Vec<&str> = names.into_iter().collect();
+    let (first, verb) = (names.first()?, if names.len() == 1 { "keeps" } else { "keep" });
+    Some(note(
+        HazardKind::Note,
+        format!(
+            "{} {verb} what it reads, and the policy does not say so: give {} access = {{ {} = [\"read\"] }} there, or the \
+             next check names it as excess.",
+            text::list(&names, 4),
+            if names.len() == 1 { first } else { "each" },
+            wanted.schema
+        ),
+    ))
+}
