@@ -124,7 +124,8 @@ impl Field<'_> {
     pub async fn failed_start_of(&mut self, app: App, should: &Told, garden: &Told) {
         let shared = self.ground(&[GARDEN]).await;
         let ran = self.tools.alembic(&self.old(&shared), app, first(app));
-        self.said(&ran, 1, &["Can't locate revision"]);
+        // What it asks first is its own question, before Alembic's.
+        self.said(&ran, 1, &["is no longer compatible with the table schema"]);
         self.isolate_with(&shared, GARDEN, &[], true).await;
         self.as_clean(&shared, GARDEN, usize::MAX, garden).await;
         self.isolate_with(&shared, app, &["--lost-revision", "v3.2.0.a"], true).await;
