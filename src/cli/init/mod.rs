@@ -290,11 +290,17 @@ impl Sitting<'_> {
             return Ok(());
         }
         if !self.args.leave_rest {
-            let mut lines = Vec::new();
+            let mut ways: Vec<(String, Vec<String>)> = Vec::new();
             for open in &plans.judged.open {
                 let how = open.command.as_ref().map_or_else(|| open.remedy.clone(), |c| format!("`{c}`"));
-                lines.extend([format!("  {}: {}", open.id, open.message), format!("    {how}")]);
+                let said = format!("    {}: {}", open.id, open.message);
+                match ways.iter_mut().find(|(known, _)| *known == how) {
+                    Some((_, list)) => list.push(said),
+                    None => ways.push((how, vec![said])),
+                }
             }
+            let mut lines: Vec<String> =
+                ways.into_iter().flat_map(|(how, list)| std::iter::once(format!("  {how}")).chain(list)).collect();
             let n = text::count(plans.judged.open.len() as u64, "finding", "findings");
             let cause = format!("could not settle everything: the plan leaves {n}");
             let remedy = "Settle them first, or say --leave-rest: they become exceptions of the policy that name the \

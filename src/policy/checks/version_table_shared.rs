@@ -44,7 +44,14 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         let who: Vec<&str> = info.shared_by.iter().map(String::as_str).collect();
         finding.message = format!("{} keep their revisions in one table, {object}.", and(&who));
         let ways: Vec<Way> = guests.iter().filter_map(|guest| way(ctx, info, &object, guest)).collect();
-        finding.remedy = if ways.is_empty() {
+        let whole: Vec<String> = if ways.is_empty() { whole(ctx, info) } else { Vec::new() };
+        finding.remedy = if !whole.is_empty() {
+            format!(
+                "Find out whose each row is (the revision scripts tell), stop the applications and take each out with its \
+                 row: {}; do not delete or stamp.",
+                whole.join(", ")
+            )
+        } else if ways.is_empty() {
             format!(
                 "Find out whose each row is (the revision scripts tell), then split them with `pgmoat versions move {} \
                  --from {object} --to SCHEMA --rows …`, each to a schema that its role's search path leads to; do not \
@@ -96,6 +103,19 @@ fn way(ctx: &Context<'_>, info: &VersionInfo, object: &str, guest: &str) -> Opti
     let path = ctx.path(&paths, role);
     let leads = ctx.catalog.schema_named(to).is_some_and(|s| path.first() == Some(s.oid));
     Some(Way { command, looks_elsewhere: (!leads).then(|| service.role.clone()) })
+}
+
+/// Services that keep a revision here, nothing says which, and have tables where they do not belong.
+fn whole(ctx: &Context<'_>, info: &VersionInfo) -> Vec<String> {
+    let paths = ctx.paths();
+    let guests = info.shared_by.iter().filter(|name| Some(*name) != info.home.as_ref());
+    let services = guests.filter_map(|name| ctx.services().iter().find(|s| s.name == *name));
+    let commands = services.filter_map(|service| {
+        let living = ctx.living(service, &paths).into_iter().next()?;
+        let command = isolate(&ctx.snapshot.target(), &living.schema, service);
+        Some(format!("`{command} --rows …` (with {})", living.words()))
+    });
+    commands.collect()
 }
 
 #[cfg(test)]
@@ -163,5 +183,16 @@ mod tests {
         assert!(told.contains("`pgmoat isolate local --from public --schema langflow --role app`"), "{told}");
         assert!(told.contains("(with 1 table of public"), "{told}");
         assert!(!told.contains("versions move"), "{told}");
+    }
+
+    #[test]
+    fn without_scripts_services_still_go_as_a_whole() {
+        let mut f = fixture(&["aa", "bb"]).table("public", "message", "app");
+        f.lineages = lineages([]);
+        f = f.grant("public.alembic_version", "app", "SELECT, INSERT, UPDATE");
+        f.versions[0].acl = f.objects.iter().find(|(_, o)| o.name == "alembic_version").unwrap().1.acl.clone();
+        let told = f.case().only(CODE.code).remedy;
+        assert!(told.contains("`pgmoat isolate local --from public --schema langflow --role app --rows …`"), "{told}");
+        assert!(told.starts_with("Find out whose each row is"), "{told}");
     }
 }

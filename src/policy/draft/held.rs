@@ -1,5 +1,6 @@
-//! What a role holds in a schema by entries of its own, said in levels: a right on most of the tables counts as meant,
-//! since tables that a restore or a migration brought in without it are the usual case; what is less is a finding.
+//! What a role holds on what others have in a schema, by entries of its own, said in levels: a right on most of their tables
+//! counts as meant, since tables that a restore or a migration brought in without it are the usual case; what is less is a
+//! finding. What it owns there itself, and version tables, say nothing of what it may do with the rest.
 
 use crate::{
     domain::{
@@ -25,10 +26,19 @@ pub(super) fn levels(snapshot: &Snapshot, matrix: &Matrix, role: &Role, position
         let in_force = acl.in_force(kind, owner, version);
         in_force.entries().iter().any(|e| e.grantee == role.oid && e.privileges.contains(privilege))
     };
+    let versions = || snapshot.versions.0.iter().filter(|t| t.schema == schema.oid && t.shape && t.plain);
     let most = |kind: ObjectKind, privilege: Privilege| {
-        let groups = || matrix.groups(catalog, position).filter(|g| !g.extension && g.kind.object_kind() == kind);
-        let all: u64 = groups().map(|g| u64::from(g.count)).sum();
-        let held: u64 = groups().filter(|g| mine(kind, g.owner, &g.acl, privilege)).map(|g| u64::from(g.count)).sum();
+        let of_others = |owner| owner != role.oid;
+        let groups = matrix.groups(catalog, position).filter(|g| !g.extension && g.kind.object_kind() == kind);
+        let (mut all, mut held) = (0_u64, 0_u64);
+        for group in groups.filter(|g| of_others(g.owner)) {
+            all += u64::from(group.count);
+            held += if mine(kind, group.owner, &group.acl, privilege) { u64::from(group.count) } else { 0 };
+        }
+        for table in versions().filter(|t| kind == ObjectKind::Table && of_others(t.owner)) {
+            all = all.saturating_sub(1);
+            held = held.saturating_sub(u64::from(mine(kind, table.owner, &table.acl, privilege)));
+        }
         held * 2 > all
     };
     let table = |privilege| most(ObjectKind::Table, privilege);

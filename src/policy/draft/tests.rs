@@ -46,6 +46,26 @@ fn what_is_there_is_proposed_as_it_is() {
 }
 
 #[test]
+fn what_a_service_owns_itself_and_a_version_table_say_nothing_of_its_neighbours_tables() {
+    let f = Fixture::new().role("app").role("bill_user").schema("orders", "app").schema("billing", "bill_user");
+    let f = f
+        .grant_schema("public", "app", "USAGE, CREATE")
+        .table("public", "orders", "app")
+        .table("public", "items", "app");
+    let f = f.table("public", "bills", "bill_user").version_table(
+        "public",
+        "alembic_version",
+        "postgres",
+        Some(&["aa", "bb"]),
+    );
+    let mut f = f.grant("public.alembic_version", "app", "SELECT, INSERT, UPDATE, DELETE");
+    f.versions[0].acl = f.objects.iter().find(|(_, o)| o.name == "alembic_version").unwrap().1.acl.clone();
+    let levels = |f: Fixture| Draft::propose(&of(f), &[]).levels("orders", "public");
+    assert_eq!(levels(f.clone()), [Level::Usage], "three of four by its own entries, none of them a neighbour's");
+    assert_eq!(levels(f.grant("public.bills", "app", "SELECT")), [Level::Read]);
+}
+
+#[test]
 fn who_writes_a_version_table_beside_its_tables_has_migrations() {
     let f = Fixture::new().role("app").role("bill_user").schema("billing", "bill_user");
     let f = f.table("public", "orders", "app").table("public", "bills", "bill_user");

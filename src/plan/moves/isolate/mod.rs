@@ -6,11 +6,7 @@ mod belongs;
 mod extensions;
 mod readers;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use self::{
     belongs::{Claims, lost, rows, seeds, unsaid},
@@ -29,7 +25,7 @@ use crate::{
         ObjectKind,
         alembic::{Lineage, Lineages},
         change::{Change, RoleAttributes},
-        dependencies::{Dependencies, Thing, Through},
+        dependencies::Dependencies,
         effective::Matrix,
         snapshot::{Snapshot, VersionTable},
     },

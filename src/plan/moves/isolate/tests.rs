@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::{
     domain::{
         Oid,
         alembic::tests::{lineage, lineages},
-        dependencies::{Body, Class, TextDefault, Use},
+        dependencies::{Body, Class, TextDefault, Thing, Through, Use},
         snapshot::Kind,
     },
     plan::moves::tests::assert_there_and_back,
