@@ -11,7 +11,6 @@ use crate::{
         act::Ready,
         view::Tone,
         wizard::{self, Around, Block, Place, Proof, Proven, Remaining, Text},
-        wording,
     },
     config::{Conninfo, Env, target::Environment},
     discover::{Discovery, Found, Reach, Secret},
@@ -127,7 +126,7 @@ pub(super) fn opened(opened: &Opened, url: String, found: Option<&Found>) -> wiz
     });
     let plain = Judgement::new(std::sync::Arc::clone(&opened.snapshot), None, std::sync::Arc::default(), None);
     let wrong = plain.findings.iter().filter(|f| f.severity > Severity::Info);
-    let wrong = wrong.map(|f| (wording::tone(f.severity), f.message.clone(), f.schema.clone()));
+    let wrong = wrong.map(|f| (f.severity, f.message.clone(), f.schema.clone()));
     wizard::Opened {
         snapshot: std::sync::Arc::clone(&opened.snapshot),
         url,
@@ -144,7 +143,7 @@ pub(super) fn judged(opened: &Opened, judged: &Judged, ready: Box<Ready>) -> wiz
     let remaining = judged.open.iter().map(|open| Remaining {
         finding: open.id.clone(),
         message: open.message.clone(),
-        tone: wording::tone(open.severity),
+        severity: open.severity,
         why: format!("{} {}", open.why, open.remedy),
         later: open.command.clone().unwrap_or_else(|| "in the pane Findings of the console".to_owned()),
         reason: open.reason(&day),
