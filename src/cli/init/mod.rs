@@ -347,7 +347,8 @@ impl Sitting<'_> {
 
     fn saved(&mut self, path: &std::path::Path, plans: &Plans, files: &[Writing]) -> Outcome {
         let failed = |e: std::io::Error| Failure::file("write", path, &e, "Choose another place with --save-sql.");
-        std::fs::write(path, setup::sql(&plans.judged.plan, &plans.name)).map_err(failed)?;
+        let script = crate::plan::script(&plans.judged.plan, self.opened.snapshot.latest_us());
+        std::fs::write(path, script).map_err(failed)?;
         self.written(files)?;
         let words = format!("Written: {}. Nothing was changed in the database.", path.display());
         self.report.paragraph(0, "", &words, Tone::Good)?;

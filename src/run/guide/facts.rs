@@ -151,7 +151,7 @@ pub(super) fn judged(opened: &Opened, judged: &Judged, ready: Box<Ready>) -> wiz
     wizard::Judged {
         snapshot: std::sync::Arc::clone(&opened.snapshot),
         remaining: remaining.collect(),
-        script: setup::sql(&judged.plan, &judged.plan.target.instance),
+        script: crate::plan::script(&judged.plan, opened.snapshot.latest_us()),
         ready: (!ready.plan.is_empty()).then_some(ready),
     }
 }

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt::Write as _,
     io::Write as _,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -23,8 +22,7 @@ use crate::{
         },
         entry::Entry,
     },
-    domain::change::Change,
-    plan::{Approved, Plan},
+    plan::Approved,
     policy::{Policy, Service, file as policy_file},
     run::{
         act::{Acted, Order, act},
@@ -95,23 +93,6 @@ pub async fn apply(
         Outcome::RehearsalProven(_) | Outcome::NothingChanged(_) => Vec::new(),
     };
     Ok(Applied { acted, passwords })
-}
-
-/// The plan as a script for whoever may run it. Passwords are no part of it: the comments say what sets them.
-#[must_use]
-pub fn sql(plan: &Plan, instance: &str) -> String {
-    let mut out = String::from("-- Everything or nothing: run it with psql --single-transaction -v ON_ERROR_STOP=1\n");
-    for step in &plan.steps {
-        let _ = writeln!(out, "\n-- {}: {}", step.id, crate::text::safe(&step.title));
-        if let Change::SetPassword { role } = &step.change {
-            let _ = writeln!(out, "-- afterwards: pgmoat set-password {instance} {}", crate::text::safe(role));
-            continue;
-        }
-        for statement in &step.sql {
-            let _ = writeln!(out, "{statement}");
-        }
-    }
-    out
 }
 
 // ── logins ─────────────────────────────────────────────────────────────────────────────────────────────────────────

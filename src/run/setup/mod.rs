@@ -8,7 +8,7 @@ mod kept;
 
 pub use ending::{
     Applied, Block, Fresh, Login, LoginTest, Tries, Writing, apply, files, hand_over, login_tests, pgpass_line,
-    remember_password, sql, write,
+    remember_password, write,
 };
 pub use judge::{Judged, Open, judge, judge_by};
 pub use kept::{forget, keep, kept};
