@@ -183,6 +183,7 @@ pub(super) async fn proven(
     env: &Env,
     fresh: &[Fresh],
     writings: &[Writing],
+    inside: Option<(&str, u16)>,
 ) -> Proven {
     let mut proofs = Vec::new();
     let mut unasked: Vec<String> = Vec::new();
@@ -256,7 +257,7 @@ pub(super) async fn proven(
             remedy: None,
         },
     }));
-    let blocks = setup::hand_over(&opened.target, &policy.services, fresh).into_iter().map(|block| Block {
+    let blocks = setup::hand_over(&opened.target, &policy.services, fresh, inside).into_iter().map(|block| Block {
         service: block.service,
         file: block.file.map(|f| f.display().to_string()),
         text: block.text,
