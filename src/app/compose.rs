@@ -260,8 +260,12 @@ impl App {
         let production = self.shown().any(|i| i.environment == Environment::Production);
         let mut label = Line::empty();
         if let Some((instance, since, reason, next)) = lost {
-            label = label.and(&format!(" {} lost {}: ", instance.name, self.lost_words(since, next)), Tone::Error);
-            label = label.and(reason, Tone::Error).known(" ", Tone::Error);
+            label = label.and(&format!(" {} lost {}", instance.name, self.lost_words(since, next)), Tone::Error);
+            // before the first answer it stands below, with what to do
+            if instance.judgement.is_some() {
+                label = label.known(": ", Tone::Error).and(reason, Tone::Error);
+            }
+            label = label.known(" ", Tone::Error);
         } else if production {
             let names: Vec<&str> =
                 self.shown().filter(|i| i.environment == Environment::Production).map(|i| i.name.as_str()).collect();

@@ -190,8 +190,8 @@ pub fn cell(cell: &Cell, version_num: u32) -> String {
         (false, true) => parts.push("create in it, but not use it".to_owned()),
         (false, false) => {}
     }
-    parts.extend(counted(ObjectKind::Table, &cell.tables, version_num));
-    parts.extend(counted(ObjectKind::Sequence, &cell.sequences, version_num));
+    parts.extend(counted(ObjectKind::Table, &cell.judged_tables, version_num));
+    parts.extend(counted(ObjectKind::Sequence, &cell.judged_sequences, version_num));
     if parts.is_empty() {
         return "nothing".to_owned();
     }

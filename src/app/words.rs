@@ -25,7 +25,7 @@ pub fn levels(levels: &[Level]) -> String {
     words.join(" + ")
 }
 
-/// What a cell observes: `USAGE, CREATE; SELECT on all 4 tables; INSERT on 1 of 4 tables`.
+/// What a cell observes, members of extensions apart: `USAGE, CREATE; SELECT on all 4 tables; INSERT on 1 of 4 tables`.
 #[must_use]
 pub fn observed(cell: &Cell) -> String {
     if cell.superuser {
@@ -36,7 +36,7 @@ pub fn observed(cell: &Cell) -> String {
         parts.push(cell.schema().to_string());
     }
     for kind in [ObjectKind::Table, ObjectKind::Sequence, ObjectKind::Routine] {
-        let counts = cell.counts(kind);
+        let counts = cell.judged(kind);
         let mut by_count: Vec<(u32, Privileges)> = Vec::new();
         for p in counts.on_any().iter() {
             let n = counts.of(p);
@@ -126,13 +126,13 @@ fn cell(judged: &Judged, public: bool) -> Line {
     }
     // what everybody has through PUBLIC is PUBLIC's row
     let own = judged.cell.via.iter().any(|v| *v != Via::Public);
-    if judged.drift.is_some() && !own && judged.missing.is_empty() && judged.unowned == 0 {
+    if !public && !own && judged.missing.is_empty() && judged.unowned == 0 {
         return Line(vec![Span::known("·", Tone::Dim)]);
     }
     if judged.cell.is_empty() && judged.missing.is_empty() {
         return Line(vec![Span::known("·", Tone::Dim)]);
     }
-    let objects = judged.cell.tables.on_any() | judged.cell.sequences.on_any();
+    let objects = judged.cell.judged_tables.on_any() | judged.cell.judged_sequences.on_any();
     let declared = judged.declared.as_deref().filter(|d| !d.is_empty());
     let word = match (judged.level.as_slice(), declared) {
         // what should be, less what is missing
@@ -273,7 +273,53 @@ pub fn phrase(privilege: Privilege) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::policy::checks::fixture::Fixture;
+
+    /// The cell of a role in the schema `shop`, with a policy or without.
+    fn shown(f: Fixture, role: &str, policy: bool) -> String {
+        let rules = "[[service]]\nname='s'\nschema='shop'\nrole='app'\n[[role]]\nname='reader'\n";
+        let case = if policy { f.policy(rules) } else { f }.case();
+        let j = Judgement::new(Arc::new(case.snapshot), case.policy.map(Arc::new), case.lineages, None);
+        let schema = j.matrix.index.schema_named("shop").unwrap();
+        let who = if role == "PUBLIC" { Who::Public } else { Who::Role(j.matrix.index.role_named(role).unwrap()) };
+        cell_of(&j, who, schema, &j.judge().cell(who, schema)).plain()
+    }
+
+    #[test]
+    fn what_everybody_may_is_told_once_with_and_without_a_policy() {
+        let f =
+            || Fixture::new().role("app").role("reader").schema("shop", "app").grant_schema("shop", "PUBLIC", "USAGE");
+        for policy in [false, true] {
+            assert_eq!(shown(f(), "reader", policy), "·", "{policy}");
+            assert!(shown(f(), "PUBLIC", policy).starts_with("usage"), "{policy}");
+        }
+    }
+
+    #[test]
+    fn what_an_extension_brings_is_no_access() {
+        let f = || {
+            let f = Fixture::new().role("app").role("reader").schema("shop", "app");
+            let f = f.extension("stats", "shop", "postgres").object(
+                crate::domain::snapshot::Kind::View,
+                "shop",
+                "v",
+                "postgres",
+            );
+            f.edit("shop.v", |o| o.extension = true)
+                .grant("shop.v", "PUBLIC", "SELECT")
+                .grant("shop.v", "reader", "SELECT")
+        };
+        for policy in [false, true] {
+            assert_eq!(
+                (shown(f(), "reader", policy), shown(f(), "PUBLIC", policy)),
+                ("·".into(), "·".into()),
+                "{policy}"
+            );
+        }
+    }
 
     #[test]
     fn differences_fold_by_object_count() {

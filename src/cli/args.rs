@@ -115,6 +115,12 @@ pub fn command() -> clap::Command {
     names.iter().fold(root, |root, name| root.mut_subcommand(name, |sub| fitted(sub, name, &everywhere)))
 }
 
+/// The names of the commands.
+#[must_use]
+pub fn commands() -> Vec<String> {
+    Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect()
+}
+
 /// A command, and those below it, with what means nothing to them out of sight.
 fn fitted(command: clap::Command, name: &str, everywhere: &[Arg]) -> clap::Command {
     let below: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 
 use super::{
+    args,
     exit_code::Exit,
     failure::{Failure, Outcome},
     gather, guide,
@@ -13,7 +14,7 @@ use super::{
     terminal,
 };
 use crate::{
-    config::paths,
+    config::{self, conninfo::Settings, paths},
     run::{self, ConsoleInstance, ConsoleOptions, Ended, LoadRules, OpenDatabase, RunError},
 };
 
@@ -30,6 +31,7 @@ pub async fn run(context: &Context, words: &[String], halt: &Halt) -> Outcome {
 /// # Errors
 /// As `run`.
 pub async fn run_with(context: &Context, words: &[String], commands: &HashMap<String, String>, halt: &Halt) -> Outcome {
+    no_command(context, words)?;
     terminal::required("check")?;
     let targets = context.with_elsewhere(context.targets_or_none(words)?)?;
     if targets.is_empty() {
@@ -58,6 +60,26 @@ pub async fn run_with(context: &Context, words: &[String], commands: &HashMap<St
         Ok(Ended::Interrupted) => Ok(Exit::Interrupted),
         Err(error) => Err(failed(&error)),
     }
+}
+
+/// A word that is no instance, and one or two letters away from a command, was meant as that command.
+///
+/// # Errors
+/// It is such a word.
+fn no_command(context: &Context, words: &[String]) -> Result<(), Failure> {
+    let Some(word) = words.first().filter(|w| context.config.instance(w).is_none() && !Settings::looks_like(w)) else {
+        return Ok(());
+    };
+    let instances: Vec<&str> = context.config.instances.iter().map(|i| i.name.as_str()).collect();
+    let commands = args::commands();
+    let Some(near) = config::nearest(word, commands.iter().map(String::as_str).chain(instances.iter().copied())) else {
+        return Ok(());
+    };
+    if instances.contains(&near) {
+        return Ok(());
+    }
+    let cause = format!("could not find a command or an instance called {word}");
+    Err(Failure::usage(cause, format!("Did you mean `pgmoat {near}`?")))
 }
 
 /// How another database of a shown server is opened while the console runs.

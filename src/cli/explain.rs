@@ -109,11 +109,14 @@ fn who(catalog: &Catalog, role: &str) -> Result<Who, Failure> {
     position(role)
         .or_else(|| unquoted.as_deref().and_then(position))
         .or_else(|| role.eq_ignore_ascii_case("public").then_some(Who::Public))
-        .ok_or_else(|| {
-            let hint = config::nearest(role, catalog.roles.iter().map(|r| r.name.as_str()))
-                .map_or_else(|| "`pgmoat matrix` lists the roles.".to_owned(), |n| format!("Did you mean {n}?"));
-            Failure::usage(format!("could not find the role {role}"), hint)
-        })
+        .ok_or_else(|| no_role(catalog, role))
+}
+
+/// Nobody has that name; who comes nearest.
+pub fn no_role(catalog: &Catalog, name: &str) -> Failure {
+    let hint = config::nearest(name, catalog.roles.iter().map(|r| r.name.as_str()))
+        .map_or_else(|| "`pgmoat matrix` lists the roles.".to_owned(), |n| format!("Did you mean {n}?"));
+    Failure::usage(format!("could not find the role {name}"), hint)
 }
 
 struct Answer<'a> {

@@ -158,8 +158,7 @@ pub async fn run(report: &mut Report, env: &Env, target: &Target, args: &Isolati
     let wanted = if args.roles.is_empty() { roles(&judgement) } else { args.roles.clone() };
     let there = |role: &&String| judgement.snapshot.catalog.role_named(role).is_some();
     if let Some(unknown) = args.roles.iter().find(|r| !there(r)) {
-        let remedy = "`pgmoat matrix` lists the roles.";
-        return Err(Failure::usage(format!("could not find the role {unknown}"), remedy));
+        return Err(super::explain::no_role(&judgement.snapshot.catalog, unknown));
     }
     if wanted.is_empty() {
         return Err(Failure::usage(

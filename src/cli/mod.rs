@@ -171,7 +171,6 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
     let global: &Global = &cli.global;
     let report = &mut Report::stdout(global.no_color);
     let Some(command) = cli.command else {
-        terminal::required("check")?;
         return console::run(&Context::new(global, env)?, &cli.targets, halt).await;
     };
     match command {

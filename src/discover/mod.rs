@@ -192,6 +192,8 @@ pub struct Neighbour {
     pub dialect: String,
     /// For a later login as that role; never shown.
     pub password: Option<SecretString>,
+    /// Its Alembic revision scripts, where the directory that it is built from has one folder of them.
+    pub revisions: Option<PathBuf>,
 }
 
 /// One database, or server, that was found. `Debug` shows no password.
@@ -206,6 +208,8 @@ pub struct Found {
     pub libpq_service: Option<String>,
     /// Project and service of Compose.
     pub project: Option<(String, String)>,
+    /// The port inside the container, where other services of the project reach it.
+    pub inner: Option<u16>,
     /// `PostgreSQL 15`, `PgBouncer`; empty where it is not known.
     pub product: String,
     /// The image as written.
@@ -232,6 +236,7 @@ impl Found {
             origins: Vec::new(),
             libpq_service: None,
             project: None,
+            inner: None,
             product: String::new(),
             image: None,
             place,
@@ -266,6 +271,13 @@ impl Found {
             }
             Place::Inside | Place::Chosen => None,
         }
+    }
+
+    /// What other services of its project call it, and the port there.
+    #[must_use]
+    pub fn inside(&self) -> Option<(&str, u16)> {
+        let (_, service) = self.project.as_ref()?;
+        Some((service, self.inner?))
     }
 
     /// True when it answered.

@@ -99,7 +99,10 @@ pub fn found(project: &Project, config: Option<&str>, files: &dyn Files) -> (Vec
     for service in &services {
         let is_server = servers.iter().any(|s| s.service.name == service.name && s.image.flavour != Flavour::Pooler);
         if !is_server {
-            hints.extend(hints_of(&service.name, &service.variables, &service.command, &service.at));
+            let mut its = hints_of(&service.name, &service.variables, &service.command, &service.at);
+            let revisions = service.context.as_deref().filter(|_| !its.is_empty()).and_then(|d| revisions(d, files));
+            its.iter_mut().for_each(|hint| hint.neighbour.revisions.clone_from(&revisions));
+            hints.extend(its);
         }
     }
     let env_file = project.dir.join(".env");
@@ -133,6 +136,22 @@ pub fn found(project: &Project, config: Option<&str>, files: &dyn Files) -> (Vec
         }
     }
     (out, problems)
+}
+
+/// The folder of Alembic's revision scripts in a directory or one beneath it; `None` where there is none, or several.
+fn revisions(dir: &Path, files: &dyn Files) -> Option<PathBuf> {
+    let of = |dir: &Path| -> Vec<PathBuf> {
+        let places = ["alembic", "migrations"].map(|name| dir.join(name).join("versions"));
+        let scripts = |place: &PathBuf| files.list(place).0.iter().any(|name| name.ends_with(".py"));
+        places.into_iter().filter(scripts).collect()
+    };
+    let mut found = of(dir);
+    if found.is_empty() {
+        let (_, beneath) = files.list(dir);
+        let beneath = beneath.iter().filter(|d| !d.starts_with('.') && !PASSED_OVER.contains(&d.as_str()));
+        found = beneath.take(MOST_DIRS).flat_map(|name| of(&dir.join(name))).collect();
+    }
+    if found.len() == 1 { found.pop() } else { None }
 }
 
 /// Connection strings of an env file that belongs to no project.
@@ -270,6 +289,7 @@ fn of_server(project: &Project, server: &Server<'_>, files: &dyn Files) -> Found
     let mut found = Found::new(Source::Compose, place, image.sure);
     found.origins.push(format!("{} (service {})", service.at, service.name));
     found.project = Some((project.name.clone(), service.name.clone()));
+    found.inner = (!service.host_network).then_some(*inner);
     found.product.clone_from(&image.product);
     found.image.clone_from(&service.image);
     found.notes.extend(why.map(|w| format!("taken for a server because {w}")));
@@ -418,6 +438,7 @@ pub(super) fn hints_of(service: &str, variables: &[Variable], command: &[String]
                 schemas: dsn.schemas.clone(),
                 dialect: dsn.dialect.clone(),
                 password: dsn.password.clone(),
+                revisions: None,
             },
             dsn,
             whole,

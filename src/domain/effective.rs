@@ -96,7 +96,7 @@ pub struct Cell {
     pub judged_routines: Counts,
     /// Sorted, without duplicates.
     pub via: Vec<Via>,
-    /// Object rights that schema USAGE keeps from working.
+    /// Object rights that schema USAGE keeps from working, members of extensions apart.
     pub dead: bool,
     pub superuser: bool,
     /// Objects of the schema that the role owns (itself or by inheritance).
@@ -137,15 +137,16 @@ impl Cell {
         }
         set
     }
-    /// Nothing at all is effective, apart from EXECUTE on routines, which PostgreSQL gives to PUBLIC.
+    /// Nothing at all is effective, apart from what is an extension's and from EXECUTE on routines, which PostgreSQL gives
+    /// to PUBLIC.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.usage
             && !self.create
             && !self.owner
-            && self.tables.on_any().is_empty()
-            && self.sequences.on_any().is_empty()
-            && self.via.iter().all(|v| *v == Via::Public)
+            && self.judged_tables.on_any().is_empty()
+            && self.judged_sequences.on_any().is_empty()
+            && (self.judged_routines.on_any().is_empty() || self.via.iter().all(|v| *v == Via::Public))
     }
 }
 
@@ -467,7 +468,7 @@ impl Matrix {
             via.push(Via::Superuser);
         }
         via.sort();
-        let on_objects = cell.tables.on_any() | cell.sequences.on_any();
+        let on_objects = cell.judged_tables.on_any() | cell.judged_sequences.on_any();
         cell.dead = !cell.usage && !on_objects.is_empty();
         cell.via = via;
         cell

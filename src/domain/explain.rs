@@ -193,13 +193,24 @@ fn paths(
         let Some(grantee) = grantee else { continue };
         if let Some(edges) = matrix.closure.path(role, grantee, |e| e.inherit) {
             effective.push(Path { groups: hops(catalog, &edges), source });
-        } else if let Some(edges) = matrix.closure.path(role, grantee, |e| e.inherit || e.set) {
+        } else if let Some((_, edges)) = by_set_role(matrix, role, grantee) {
             reach.push(Path { groups: hops(catalog, &edges), source });
         }
     }
     effective.sort_by_key(|p| p.groups.len());
     reach.sort_by_key(|p| p.groups.len());
     (effective, reach)
+}
+
+/// The role to become by SET ROLE so that a group's privileges are inherited, and the way: SET ROLE goes over memberships
+/// with SET alone, and what was become inherits what it inherits.
+fn by_set_role(matrix: &Matrix, role: usize, group: usize) -> Option<(usize, Vec<Edge>)> {
+    let ways = matrix.closure.settable(role).into_iter().filter_map(|became| {
+        let mut edges = matrix.closure.path(role, became, |e| e.set && !e.implicit)?;
+        edges.extend(matrix.closure.path(became, group, |e| e.inherit)?);
+        Some((became, edges))
+    });
+    ways.min_by_key(|(_, edges)| edges.len())
 }
 
 /// Predefined roles that give a privilege on every object of a kind, as far as this server knows them.
@@ -250,11 +261,15 @@ fn verdict(
         Who::Public => "PUBLIC".to_owned(),
         Who::Role(role) => role_name(catalog, role),
     };
-    let missing = missing(&name, subject, catalog, privilege, held, usable, &by_set_role);
+    let there = match who {
+        Who::Role(role) if !by_set_role.is_empty() => works_after_set_role(catalog, matrix, role, subject, privilege),
+        Who::Role(_) | Who::Public => false,
+    };
+    let missing = missing(&name, subject, catalog, privilege, held, usable, &by_set_role, there);
     let fix = if held && usable {
         ending(catalog, who, &name, subject, privilege, &effective)
     } else {
-        giving(matrix.version_num, catalog, who, &name, subject, privilege, held, usable, &by_set_role)
+        giving(matrix.version_num, catalog, who, &name, subject, privilege, held, usable, &by_set_role, there)
     };
     Verdict {
         privilege,
@@ -268,6 +283,28 @@ fn verdict(
     }
 }
 
+/// A role that SET ROLE leads to has the privilege, and may use the schema.
+fn works_after_set_role(
+    catalog: &Catalog,
+    matrix: &Matrix,
+    role: usize,
+    subject: &Subject<'_>,
+    privilege: Privilege,
+) -> bool {
+    let (owner, acl) = subject.owner_and_acl(catalog);
+    let has = |who: Who, kind: ObjectKind, owner: Oid, acl: &Acl, privilege: Privilege| {
+        matrix.rights(catalog, who, kind, owner, acl).contains(privilege)
+    };
+    matrix.closure.settable(role).into_iter().map(Who::Role).any(|who| {
+        let uses = match subject {
+            Subject::Object(schema, _) => has(who, ObjectKind::Schema, schema.owner, &schema.acl, Privilege::Usage),
+            Subject::Database | Subject::Schema(_) => true,
+        };
+        uses && has(who, subject.kind(), owner, acl, privilege)
+    })
+}
+
+#[expect(clippy::too_many_arguments, reason = "the facts of one verdict")]
 fn missing(
     name: &str,
     subject: &Subject<'_>,
@@ -276,6 +313,7 @@ fn missing(
     held: bool,
     usable: bool,
     by_set_role: &[Path],
+    there: bool,
 ) -> Option<String> {
     let schema = subject.schema().map(|s| quote_ident(&s.name)).unwrap_or_default();
     match (held, usable) {
@@ -285,14 +323,15 @@ fn missing(
              be \"permission denied for schema\", or \"relation does not exist\" for an unqualified name."
         )),
         (false, _) => {
-            let also = if usable { "" } else { ", and USAGE on its schema is missing too" };
             if let Some(path) = by_set_role.first() {
+                let also = if there { "" } else { ", but no USAGE on its schema" };
                 let stop = path.groups.iter().find(|h| !h.inherits).map(|h| h.role.clone()).unwrap_or_default();
                 return Some(format!(
                     "{name} is a member of {stop} but does not inherit its privileges: it would have {privilege} after SET \
                      ROLE{also}."
                 ));
             }
+            let also = if usable { "" } else { ", and USAGE on its schema is missing too" };
             Some(format!(
                 "No entry gives {privilege} on {} {} to {name}, to PUBLIC, or to a role it inherits from{also}.",
                 subject.word(),
@@ -313,13 +352,19 @@ fn giving(
     held: bool,
     usable: bool,
     by_set_role: &[Path],
+    there: bool,
 ) -> Vec<Change> {
     let to = match who {
         Who::Public => Grantee::Public,
         Who::Role(_) => Grantee::Role(name.to_owned()),
     };
     let mut changes = Vec::new();
-    if let (false, Some(schema)) = (usable, subject.schema()) {
+    // before 16 one switch of the role itself turns inheritance on, of what its groups may do with the schema too
+    let own_switch = !held
+        && version_num < 160_000
+        && by_set_role.first().is_some_and(|p| p.groups.len() == 1)
+        && catalog.role_named(name).is_some_and(|r| !r.inherit);
+    if let (false, Some(schema)) = (usable || own_switch && there, subject.schema()) {
         changes.push(Change::Grant {
             privileges: Privilege::Usage.into(),
             on: On::Schema(schema.name.clone()),
@@ -327,10 +372,6 @@ fn giving(
         });
     }
     if !held {
-        // before 16 one switch of the role itself turns inheritance on
-        let own_switch = version_num < 160_000
-            && by_set_role.first().is_some_and(|p| p.groups.len() == 1)
-            && catalog.role_named(name).is_some_and(|r| !r.inherit);
         changes.push(if own_switch {
             Change::AlterRole {
                 name: name.to_owned(),
@@ -532,12 +573,32 @@ mod tests {
     }
 
     #[test]
+    fn what_set_role_brings_is_not_said_to_be_missing() {
+        let (mut catalog, object) = world(false, false);
+        catalog.schemas[0].owner = Oid(3);
+        catalog.schemas[0].acl = Acl::NULL;
+        let verdict = ask(&catalog, &object, Privilege::Insert);
+        assert!(!verdict.held && verdict.missing.unwrap().ends_with("it would have INSERT after SET ROLE."));
+        let inherit = RoleAttributes { inherit: Some(true), ..RoleAttributes::default() };
+        assert_eq!(verdict.fix, vec![Change::AlterRole { name: "onside_user".into(), attributes: inherit }]);
+        // a membership that only inherits does not lead on by SET ROLE
+        catalog.roles.push(role(4, "between", true));
+        catalog.memberships[0].member = Oid(4);
+        let only_inherits =
+            Membership { role: Oid(4), member: Oid(2), inherit: true, set: false, ..catalog.memberships[0] };
+        catalog.memberships.push(only_inherits);
+        let verdict = ask(&catalog, &object, Privilege::Insert);
+        assert!(verdict.by_set_role.is_empty() && verdict.missing.unwrap().starts_with("No entry gives INSERT"));
+    }
+
+    #[test]
     fn a_missing_link_is_named() {
         let (catalog, object) = world(false, true);
         let verdict = ask(&catalog, &object, Privilege::Insert);
         assert!(!verdict.held);
         assert_eq!(verdict.by_set_role.len(), 1);
         assert!(verdict.missing.as_deref().unwrap_or_default().contains("does not inherit"));
+        assert!(verdict.missing.unwrap().contains("but no USAGE on its schema"), "nor has the group");
         let (catalog, object) = world(true, false);
         let verdict = ask(&catalog, &object, Privilege::Insert);
         assert!(verdict.held && !verdict.works, "a grant without USAGE is dead");

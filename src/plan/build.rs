@@ -248,6 +248,20 @@ fn merged(findings: &[&Finding]) -> Vec<(Change, Vec<String>)> {
             }
         }
     }
+    // The audit trail brings its schema along.
+    let trail = |(change, _): &(Change, Vec<String>)| match change {
+        Change::CreateAuditSchema { schema, owner } => Some((schema.clone(), owner.clone())),
+        _ => None,
+    };
+    if let Some((schema, by)) = list.iter().find_map(trail) {
+        let twice = |c: &Change| matches!(c, Change::CreateSchema { name, owner } if *name == schema && *owner == by);
+        if let Some(at) = list.iter().position(|(change, _)| twice(change)) {
+            let (_, ids) = list.remove(at);
+            if let Some((_, resolves)) = list.iter_mut().find(|entry| trail(entry).is_some()) {
+                resolves.extend(ids);
+            }
+        }
+    }
     // Who takes back what they granted looks the object up: USAGE is taken after that.
     let wide = |change: &Change| matches!(change, Change::Revoke { on: On::Schema(_) | On::Database(_), .. });
     list.sort_by_key(|(change, _)| (rank(change), wide(change)));
@@ -496,6 +510,22 @@ mod tests {
         plan::predict::predict,
         policy::checks::fixture::Fixture,
     };
+
+    #[test]
+    fn a_trail_that_is_missing_is_made_once() {
+        let rules = "[[service]]\nname='s'\nschema='shop'\nrole='app'\naccess={audit=['append']}\n\
+                     [[schema]]\nname='audit'\nowner='postgres'\n";
+        let case = Fixture::new().role("app").schema("shop", "app").policy(rules).case();
+        let policy = case.policy.map(Arc::new);
+        let judgement = Judgement::new(Arc::new(case.snapshot), policy, case.lineages, None);
+        let plan = converge(&judgement, &[]);
+        let makes: Vec<&Step> =
+            plan.steps.iter().filter(|s| s.sql.iter().any(|s| s.contains("CREATE SCHEMA"))).collect();
+        let [made] = makes[..] else { panic!("{makes:#?}") };
+        assert_eq!(made.resolves, ["audit-schema-missing:audit", "schema-missing:audit"]);
+        let all: Vec<&str> = plan.statements().collect();
+        assert!(all.contains(&"GRANT INSERT ON TABLE audit.cross_schema_access TO app;"), "{all:#?}");
+    }
 
     #[test]
     fn what_a_step_touches_where_an_earlier_one_brought_it_was_not_there_before() {

@@ -16,6 +16,8 @@ pub struct Handover<'a> {
     pub password: Option<&'a str>,
     /// Name of the version table; `None`: the service has none.
     pub version_table: Option<&'a str>,
+    /// The server as a service of Compose, with the port inside its container; `None`: not known.
+    pub inside: Option<(&'a str, u16)>,
 }
 
 /// Percent-encoding of everything that is not unreserved (RFC 3986).
@@ -50,6 +52,14 @@ fn python(text: &str) -> String {
     out
 }
 
+/// Said in the block for Compose where nobody knows what the server is called there.
+const LOCAL: &str = "      # In a container this host is the container itself. A server in Compose has its service's name, and the\n      \
+                     # port inside its container (mostly 5432).\n";
+
+fn is_local(host: &str) -> bool {
+    host.starts_with(['/', '@']) || host == "localhost" || host.starts_with("127.") || host == "::1"
+}
+
 impl Handover<'_> {
     /// `postgresql://role:password@host:port/database`; the search path comes from the role.
     #[must_use]
@@ -67,11 +77,16 @@ impl Handover<'_> {
         format!("postgresql://{role}:{password}@{host}:{}/{database}", self.port)
     }
 
-    /// The environment block of a compose file. A dollar sign is written twice, as compose wants it.
+    /// The environment block of a compose file. A dollar sign is written twice, as compose wants it. In a container this
+    /// machine's names are the container's own: the server is called by its service there, or a comment says so.
     #[must_use]
     pub fn compose(&self) -> String {
-        let url = self.url().replace('$', "$$");
-        format!("    environment:\n      DATABASE_URL: \"{url}\"\n")
+        let (url, note) = match self.inside {
+            Some((host, port)) => (Handover { host, port, ..*self }.url(), ""),
+            None if is_local(self.host) => (self.url(), LOCAL),
+            None => (self.url(), ""),
+        };
+        format!("    environment:\n{note}      DATABASE_URL: \"{}\"\n", url.replace('$', "$$"))
     }
 
     /// Lines for Alembic's `env.py`. Reflection calls a connection's default schema nothing at all, and the role's search
@@ -129,7 +144,25 @@ mod tests {
             schema: "sankore",
             password: Some("p@ss/w#r$d%"),
             version_table: Some("alembic_version"),
+            inside: None,
         }
+    }
+
+    #[test]
+    fn in_a_container_the_server_has_another_name() {
+        let local = Handover { host: "localhost", port: 5455, ..sample() };
+        let known = Handover { inside: Some(("db", 5432)), ..local.clone() };
+        assert!(
+            known.compose().contains("@db:5432/En-Garde\"") && !known.compose().contains('#'),
+            "{}",
+            known.compose()
+        );
+        assert!(known.url().contains("@localhost:5455/"), "outside it is as it was");
+        for host in ["localhost", "127.0.0.1", "::1", "/run/postgresql"] {
+            let block = Handover { host, ..local.clone() }.compose();
+            assert!(block.contains("      # In a container this host is the container itself."), "{block}");
+        }
+        assert!(!sample().compose().contains('#'), "{}", sample().compose());
     }
 
     #[test]

@@ -34,9 +34,9 @@ use crate::{
         entry::{self, Entry},
         target,
     },
-    discover::{Around, Discovery, discover, files::Disk},
+    discover::{Around, Discovery, Found, discover, files::Disk},
     plan::Approved,
-    policy::{draft::Kept, write},
+    policy::draft::Kept,
     server::apply::Outcome,
     tui::{
         input,
@@ -446,7 +446,7 @@ impl Guide {
         let here = || begun.join(format!("{}.policy.toml", kept.draft.name));
         let path = self.options.policy.clone().unwrap_or_else(here);
         // one of ours may go: it is kept beside the new one
-        setup::files(&self.options.config, &entry, &path, &write::text(&judged.policy), true)
+        setup::files(&self.options.config, &entry, &path, &setup::policy_text(&judged.policy, &path), true)
     }
 
     fn prove(&self, ticket: u64) {
@@ -454,7 +454,9 @@ impl Guide {
             return;
         };
         let mut known: BTreeMap<String, SecretString> = BTreeMap::new();
-        for neighbour in self.place.and_then(|at| self.found.found.get(at)).iter().flat_map(|f| &f.neighbours) {
+        let found = self.place.and_then(|at| self.found.found.get(at));
+        let inside = found.and_then(Found::inside).map(|(name, port)| (name.to_owned(), port));
+        for neighbour in found.iter().flat_map(|f| &f.neighbours) {
             if let (Some(user), Some(password)) = (&neighbour.user, &neighbour.password) {
                 known.insert(user.clone(), password.clone());
             }
@@ -465,7 +467,8 @@ impl Guide {
         let (env, writings) = (self.options.env.clone(), self.writings.clone());
         let passing = self.passing;
         apart(async move || {
-            let mut proven = Box::pin(facts::proven(&opened, &judged, &tries, &env, &fresh, &writings)).await;
+            let inside = inside.as_ref().map(|(name, port)| (name.as_str(), *port));
+            let mut proven = Box::pin(facts::proven(&opened, &judged, &tries, &env, &fresh, &writings, inside)).await;
             proven.proofs.extend(facts::asked_again(&opened.target.conninfo).filter(|_| passing));
             let _ = tell.send(News::Msg(Msg::Proven(ticket, Box::new(proven))));
         });

@@ -134,6 +134,7 @@ pub fn handed<'a>(
         schema: of.and_then(|s| s.schemas.first()).map_or("", String::as_str),
         password: password.map(SecretString::expose_secret),
         version_table: of.and_then(|s| s.version_table.as_deref()),
+        inside: None,
     }
 }
 

@@ -410,6 +410,11 @@ fn explain_answers_with_its_exit_code() {
     ask(&["nobody_here", "SELECT", "public.users"]).exits(2).says(&["nobody_here"]);
     ask(&["engarde_user", "SELECT", "public.userz"]).exits(2).says(&["Did you mean public.users?"]);
     ask(&["engarde_user", "SELECT", "nowhere"]).exits(2).says(&["nowhere"]);
+    let test = ["isolation-test", &url("engarde"), "--role", "engarde_usr"];
+    moat.run(&test).exits(2).says(&["could not find the role engarde_usr", "Did you mean engarde_user?"]);
+    moat.run(&["chek", "engarde"])
+        .exits(2)
+        .says(&["a command or an instance called chek", "Did you mean `pgmoat check`?"]);
     ask(&["engarde_user", "EXECUTE", "public.users"]).exits(2).says(&["EXECUTE"]);
     ask(&["engarde_user", "CONNECT", "database:engarde"]).exits(0);
     // the example of the README is what it says

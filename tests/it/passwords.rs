@@ -186,6 +186,7 @@ fn passwords_of(major: u32) {
     assert!(ran.out.contains("Logged in as shop_app"), "{}", ran.out);
     places.push(kept(&ran));
     let ran = trial.run(Some(CANARIES[1]), &["set-password", &url, "shop_app", "--password-stdin", "--yes"]).exits(0);
+    assert!(ran.out.contains("Logged in as shop_app.\n"), "{}", ran.out);
     places.push(kept(&ran));
     // The statement is refused while somebody else changes the same role, and is in the log with what it said.
     runtime.block_on(async {

@@ -23,13 +23,17 @@ use crate::{
         words,
     },
     domain::{
-        ObjectKind, Oid, Privileges,
+        ObjectKind, Oid, Privilege, Privileges,
         closure::{get, ones, or_into, set},
-        effective::Who,
+        effective::{Via, Who},
         explain::{Subject, explain},
         snapshot::{Catalog, Object, Schema},
     },
-    policy::{Finding, Severity, judge::Judged, judgement::Judgement},
+    policy::{
+        Finding, Severity,
+        judge::{Judge, Judged},
+        judgement::Judgement,
+    },
 };
 
 pub const SPEC: PaneSpec = PaneSpec {
@@ -347,8 +351,10 @@ impl Grants {
         }
         let fixable = self.fixable(j, row.instance);
         let of_role = || fixable.of_role(&row.name).iter().filter_map(|i| j.findings.get(*i));
+        let judge = j.judge();
         let here = |f: &&Finding| {
-            f.schema.as_deref() == Some(of.name.as_str()) && f.fix.as_ref().is_some_and(|fix| !fix.is_empty())
+            f.fix.as_ref().is_some_and(|fix| !fix.is_empty())
+                && (f.schema.as_deref() == Some(of.name.as_str()) || comes_by(&judge, j, f, row.who, schema))
         };
         let shown = of_role().filter(here).find(|f| shows(&judged, f.code));
         let finding = shown.or_else(|| of_role().find(here));
@@ -365,6 +371,16 @@ impl Grants {
         }
         lines
     }
+}
+
+/// The finding is about a membership by which a role has too much in this schema.
+fn comes_by(judge: &Judge<'_>, j: &Judgement, finding: &Finding, who: Who, schema: usize) -> bool {
+    let group = finding.object.as_deref().filter(|_| finding.code == "membership-excess");
+    let group = group.and_then(|name| j.matrix.index.role_named(name));
+    group.is_some_and(|group| {
+        let gives = |who: Who| judge.cell(who, schema);
+        gives(Who::Role(group)).cell.via.iter().any(|v| *v != Via::Public) && !gives(who).excess.is_empty()
+    })
 }
 
 /// What the cell shows is what a finding of this code is about.
@@ -579,6 +595,14 @@ impl Pane for Grants {
         let Some(row) = row else { return Vec::new() };
         let Some(j) = judgement(ctx, row.instance) else { return Vec::new() };
         let fixable = self.fixable(j, row.instance);
+        let judge = j.judge();
+        let position = match &self.below {
+            Some(below) => Some(below.schema),
+            None => self
+                .schema_column(column)
+                .and_then(|c| self.schemas.get(c))
+                .and_then(|(_, places)| places.get(&row.instance).copied()),
+        };
         let positions = match (reach, place) {
             (Reach::Here | Reach::Row, _) => fixable.of_row(row.who, &row.name),
             (Reach::Column, Some(schema)) => fixable.of_schema(schema),
@@ -587,7 +611,10 @@ impl Pane for Grants {
         // the role's own column stands for the whole row
         let here = place.filter(|_| reach == Reach::Here);
         let meant = |f: &&Finding| {
-            f.fix.as_ref().is_some_and(|fix| !fix.is_empty()) && here.is_none_or(|s| f.schema.as_deref() == Some(s))
+            f.fix.as_ref().is_some_and(|fix| !fix.is_empty())
+                && here.is_none_or(|s| {
+                    f.schema.as_deref() == Some(s) || position.is_some_and(|p| comes_by(&judge, j, f, row.who, p))
+                })
         };
         positions.iter().filter_map(|i| j.findings.get(*i)).filter(meant).map(|f| f.id.clone()).collect()
     }
@@ -627,8 +654,10 @@ impl Pane for Grants {
             .known(": ", Tone::Dim);
         let (text, tone) = if usage.is_empty() {
             ("no right on the schema itself, so nothing below works".to_owned(), Tone::Warning)
-        } else {
+        } else if usage.contains(Privilege::Usage) {
             (format!("{usage} on the schema"), Tone::Text)
+        } else {
+            (format!("{usage} on the schema, but no USAGE, so nothing below works"), Tone::Warning)
         };
         vec![head.and(&text, tone)]
     }
@@ -708,12 +737,12 @@ fn role_lines(ctx: &Ctx<'_>, row: &RoleRow) -> Vec<Line> {
 mod tests {
     use super::*;
     use crate::{
-        app::panes::sample::{POSTGRES, Sample, ctx},
-        domain::{
-            Privilege,
-            change::{Change, Grantee, On},
+        app::{
+            instance::Instance,
+            panes::sample::{POSTGRES, Sample, ctx},
         },
-        policy::checks::arbitrary,
+        domain::change::{Change, Grantee, On},
+        policy::checks::{arbitrary, fixture::Fixture},
     };
 
     proptest::proptest! {
@@ -750,6 +779,36 @@ mod tests {
             let searched: Vec<usize> = (0..j.findings.len()).filter(|i| of(&j.findings[*i])).collect();
             proptest::prop_assert_eq!(fixable.of_row(Who::Public, "PUBLIC"), searched);
         }
+    }
+
+    #[test]
+    fn too_much_by_a_membership_is_mended_at_the_membership() {
+        let rules =
+            "[[service]]\nname='s'\nschema='shop'\nrole='app'\n[[service]]\nname='o'\nschema='own'\nrole='other'\n";
+        let f = Fixture::new()
+            .role("app")
+            .role("other")
+            .schema("shop", "app")
+            .schema("own", "other")
+            .table("shop", "t", "app");
+        let case = f.member("app", "other").policy(rules).case();
+        let policy = case.policy.map(Arc::new);
+        let judgement = Judgement::new(Arc::new(case.snapshot), policy, case.lineages, None);
+        let instances = [Instance { judgement: Some(Arc::new(judgement)), ..Sample::new().instance() }];
+        let ctx = ctx(&instances, 120);
+        let mut pane = Grants::default();
+        pane.load(&ctx);
+        let row = pane.rows.iter().position(|r| r.name == "other").unwrap();
+        let column = |name: &str| 2 + pane.schemas.iter().position(|(schema, _)| schema == name).unwrap();
+        let fixes = |column: usize| pane.fixes(&ctx, row, column, Reach::Here);
+        assert!(
+            fixes(column("shop")).contains(&"membership-excess:other:app".to_owned()),
+            "{:?}",
+            fixes(column("shop"))
+        );
+        assert!(!fixes(column("own")).contains(&"membership-excess:other:app".to_owned()), "nothing comes by it there");
+        let said = pane.inspector(&ctx, row, column("shop"), 120);
+        assert!(said.iter().any(|l| l.plain().contains("Fix: REVOKE app FROM other;")), "{said:?}");
     }
 
     /// The lines about a cell that shows no difference, with one finding about it.

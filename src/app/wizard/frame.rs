@@ -334,15 +334,20 @@ fn footer(wizard: &Wizard, keys: &[(&'static str, &'static str)], area: Area) ->
         let left = Line::empty().known(" ", Tone::Text).join(notice.line.clone());
         return Part::Bar { area, face: Face::Footer, left, right: Line::empty() };
     }
+    // where they do not all fit, the way on, the way back and the way out stay
+    let mut keys = keys.to_vec();
+    let wide = |keys: &[(&str, &str)]| -> usize {
+        keys.iter().map(|(key, does)| text::width(key) + text::width(does) + 4).sum::<usize>().saturating_sub(2)
+    };
+    while wide(&keys) > usize::from(area.width) {
+        let Some(at) = keys.iter().skip(1).rposition(|(key, _)| !matches!(*key, "Esc" | "q")) else { break };
+        keys.remove(at + 1);
+    }
     let mut left = Line::empty().known(" ", Tone::Dim);
     for (key, does) in keys {
         let gap = if left.width() > 1 { "   " } else { "" };
         let piece = Line::empty().known(gap, Tone::Dim).known(key, Tone::Key).known(" ", Tone::Dim);
-        let piece = piece.known(does, Tone::Dim);
-        if left.width() + piece.width() > usize::from(area.width) {
-            break;
-        }
-        left = left.join(piece);
+        left = left.join(piece.known(does, Tone::Dim));
     }
     Part::Bar { area, face: Face::Footer, left, right: Line::empty() }
 }

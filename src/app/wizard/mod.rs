@@ -32,7 +32,10 @@ use crate::{
     config::target::Environment,
     domain::snapshot::Snapshot,
     plan::Approved,
-    policy::draft::{Draft, Kept, Neighbour},
+    policy::{
+        Severity,
+        draft::{Draft, Kept, Neighbour},
+    },
 };
 
 /// The questions, in their order.
@@ -137,8 +140,8 @@ pub struct Opened {
     pub url: String,
     /// What this login may see and what not, with the grant that would help.
     pub sees: Vec<(Tone, String)>,
-    /// What is wrong without any policy: tone, sentence, and the schema it is about.
-    pub wrong: Vec<(Tone, String, Option<String>)>,
+    /// What is wrong without any policy: how bad, a sentence, and the schema it is about.
+    pub wrong: Vec<(Severity, String, Option<String>)>,
     /// How careful to be, as long as nobody said.
     pub environment: Environment,
     /// What applications beside it say of it.
@@ -159,7 +162,7 @@ pub struct Trouble {
 pub struct Remaining {
     pub finding: String,
     pub message: String,
-    pub tone: Tone,
+    pub severity: Severity,
     /// Why the plan leaves it.
     pub why: String,
     /// What to begin with later.

@@ -21,6 +21,7 @@ use crate::{
         },
         keymap::{Code, Key},
         overlay::{edit, insert},
+        panes::findings,
         view::{Line, Span, Tone},
     },
     text,
@@ -419,7 +420,9 @@ impl Wizard {
             }
             let left = self.leaves(&remaining.finding);
             let (mark, tone) = if left { ("[x] ", Tone::Accent) } else { ("[ ] ", Tone::Dim) };
-            let left = Line::empty().known(mark, tone).known("▲ ", remaining.tone).and(&remaining.message, Tone::Text);
+            let severity = remaining.severity;
+            let left = Line::empty().known(mark, tone).known(severity.glyph(), findings::tone(severity));
+            let left = left.known(" ", Tone::Text).and(&remaining.message, Tone::Text);
             rows.push(Row::choice(left, here));
         }
         let mut side = Vec::new();
@@ -464,7 +467,7 @@ impl Wizard {
             Stage::Shown => {
                 let lacks = preview.ready().is_some_and(|r| !r.lacks.is_empty());
                 let mut keys = if lacks { Vec::new() } else { vec![("Enter", "run it"), ("r", "rehearse")] };
-                keys.extend([("Tab", "next part"), ("w", "write the SQL")]);
+                keys.extend([("Tab", "next part"), ("w", "write SQL")]);
                 if self.plan.saved {
                     keys.push(("n", "go on without running it"));
                 }

@@ -16,7 +16,7 @@ use crate::{
     domain::snapshot::Snapshot,
     plan::build,
     policy::{
-        Level,
+        Level, Severity,
         checks::fixture::Fixture,
         draft::{Draft, Kept, Neighbour},
         judgement::Judgement,
@@ -141,7 +141,7 @@ impl Bench {
             url: "postgresql://me@localhost:5432/shop".to_owned(),
             sees: vec![(Tone::Good, "me is a superuser: it sees everything and may do everything.".to_owned())],
             wrong: if self.mess {
-                vec![(Tone::Warning, "orders_user can write to billing.".to_owned(), Some("billing".to_owned()))]
+                vec![(Severity::Error, "orders_user can write to billing.".to_owned(), Some("billing".to_owned()))]
             } else {
                 Vec::new()
             },
@@ -218,6 +218,10 @@ impl Bench {
         for (width, height) in [(80, 24), (120, 40)] {
             self.update(Msg::Resize(width, height));
             let text = self.draw();
+            let foot = text.lines().last().unwrap_or_default();
+            for (key, does) in self.wizard.page().keys.iter().filter(|(key, _)| matches!(*key, "Esc" | "q")) {
+                assert!(foot.contains(&format!("{key} {does}")), "{name} at {width}: {foot}");
+            }
             insta::assert_snapshot!(format!("{name}_{width}x{height}"), text);
         }
     }
@@ -227,7 +231,7 @@ fn remaining() -> Vec<Remaining> {
     let one = |finding: &str, message: &str, later: &str| Remaining {
         finding: finding.to_owned(),
         message: message.to_owned(),
-        tone: Tone::Critical,
+        severity: Severity::Critical,
         why: "Both applications refuse to migrate.".to_owned(),
         later: later.to_owned(),
         reason: format!("left at the set-up; begin with `{later}`"),

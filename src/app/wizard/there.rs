@@ -8,9 +8,11 @@ use super::{
 use crate::{
     app::{
         keymap::{Code, Key},
+        panes::findings,
         view::{Line, Span, Tone},
     },
     domain::snapshot::{Schema, Snapshot},
+    policy::Severity,
     text,
 };
 
@@ -65,14 +67,15 @@ impl Wizard {
                 if here {
                     at = Some(rows.len());
                 }
-                let wrong = opened.wrong.iter().filter(|w| w.2.as_deref() == Some(&schema.name)).count();
+                let wrong = opened.wrong.iter().filter(|w| w.2.as_deref() == Some(&schema.name));
+                let (wrong, worst) = (wrong.clone().count(), wrong.map(|w| w.0).max());
                 let left = Line::new(&cell(&schema.name, names), Tone::Strong)
                     .and(&format!("  {}", cell(owner(snapshot, schema), 18)), Tone::Text)
                     .and(&format!("  {:>6}  ", snapshot.catalog.tables_of(schema.oid)), Tone::Text)
                     .and(&versions(snapshot, schema).join(", "), Tone::Text);
-                let right = match wrong {
-                    0 => Line::empty(),
-                    n => Line::new(&format!("▲ {n} "), Tone::Warning),
+                let right = match worst {
+                    None => Line::empty(),
+                    Some(worst) => Line::new(&format!("{} {wrong} ", worst.glyph()), findings::tone(worst)),
                 };
                 rows.push(Row::Choice { left, right, here });
             }
@@ -113,13 +116,16 @@ impl Wizard {
             return side;
         }
         let here = schema.map(|s| s.name.as_str());
-        let about = |w: &&(Tone, String, Option<String>)| w.2.as_deref() == here && here.is_some();
+        let about = |w: &&(Severity, String, Option<String>)| w.2.as_deref() == here && here.is_some();
         let told = opened.wrong.iter().filter(about).chain(opened.wrong.iter().filter(|w| !about(w)));
         side.push(
             Line::new(&text::count(opened.wrong.len() as u64, "thing is", "things are"), Tone::Title)
                 .known(" wrong already", Tone::Title),
         );
-        side.extend(told.map(|(tone, sentence, _)| Line(vec![Span::known("▲ ", *tone)]).and(sentence, Tone::Text)));
+        side.extend(told.map(|(severity, sentence, _)| {
+            let mark = Span::known(severity.glyph(), findings::tone(*severity));
+            Line(vec![mark]).known(" ", Tone::Text).and(sentence, Tone::Text)
+        }));
         side
     }
 }

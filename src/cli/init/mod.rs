@@ -28,7 +28,6 @@ use crate::{
     policy::{
         self, Policy,
         draft::{Answer, Draft, DraftService, Kept},
-        write,
     },
     run::setup::{self, Fresh, Judged, Kind, Login, Opened, Tries, Trouble, Writing},
     text,
@@ -337,7 +336,7 @@ impl Sitting<'_> {
             std::fs::read_to_string(&plans.policy_path)
                 .map_err(|e| Failure::file("read", &plans.policy_path, &e, "Name another with --policy FILE."))?
         } else {
-            write::text(&plans.policy)
+            setup::policy_text(&plans.policy, &plans.policy_path)
         };
         Ok(setup::files(&self.place.config_path, &entry, &plans.policy_path, &text, self.args.replace)?)
     }
@@ -359,7 +358,8 @@ impl Sitting<'_> {
 
     fn saved(&mut self, path: &std::path::Path, plans: &Plans, files: &[Writing]) -> Outcome {
         let failed = |e: std::io::Error| Failure::file("write", path, &e, "Choose another place with --save-sql.");
-        std::fs::write(path, setup::sql(&plans.judged.plan, &plans.name)).map_err(failed)?;
+        let script = crate::plan::script(&plans.judged.plan, self.opened.snapshot.latest_us());
+        std::fs::write(path, script).map_err(failed)?;
         self.written(files)?;
         let words = format!("Written: {}. Nothing was changed in the database.", path.display());
         self.report.paragraph(0, "", &words, Tone::Good)?;
@@ -439,7 +439,7 @@ impl Sitting<'_> {
     fn handed(&mut self, target: &Target, plans: &Plans, fresh: &[Fresh]) -> Result<(), Failure> {
         let new = plans.policy.services.iter().filter(|s| fresh.iter().any(|f| f.role == s.role));
         let new: Vec<policy::Service> = new.cloned().collect();
-        for block in setup::hand_over(target, &new, fresh) {
+        for block in setup::hand_over(target, &new, fresh, self.place.inside()) {
             self.report.blank()?;
             self.report.line().tone(&block.service, Tone::Strong).end()?;
             if let Some(file) = &block.file {

@@ -195,6 +195,11 @@ impl Place {
         self.here().flat_map(|found| setup::neighbours(found, database)).collect()
     }
 
+    /// The server as a service of Compose, with its port there.
+    pub fn inside(&self) -> Option<(&str, u16)> {
+        self.here().find_map(Found::inside)
+    }
+
     /// Passwords that those applications log in with, by role.
     pub fn passwords(&self) -> BTreeMap<String, SecretString> {
         let all = self.here().flat_map(|found| &found.neighbours);

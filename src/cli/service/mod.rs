@@ -100,7 +100,7 @@ pub async fn set_password(report: &mut Report, context: &Context, args: &SetPass
     .await?;
     let done = run(report, context, &target, made, &role, &args.password, args.run, halt).await?;
     let Some(made) = done.committed else { return Ok(done.exit) };
-    tried(report, &made.server, &role, &made.password).await?;
+    tried(report, &made.server, &role, &made.password, false).await?;
     report.line().known("The new URL is in ").tone(&made.place.display().to_string(), Tone::Strong).end()?;
     Ok(done.exit)
 }
@@ -213,7 +213,7 @@ async fn run(
 /// Logs in as the new role, and prints what its people need.
 async fn ended(report: &mut Report, made: &Made, service: &Service) -> Result<(), Failure> {
     let (server, role) = (&made.server, &service.role);
-    tried(report, server, role, &made.password).await?;
+    tried(report, server, role, &made.password, true).await?;
     report.blank()?;
     report
         .line()
@@ -225,12 +225,19 @@ async fn ended(report: &mut Report, made: &Made, service: &Service) -> Result<()
     report.flush()
 }
 
-/// A login as the role, with its new password, the way its service will do it.
-async fn tried(report: &mut Report, server: &Server, role: &str, password: &SecretString) -> Result<(), Failure> {
+/// A login as the role, with its new password, the way its service will do it; for a new role, where that lands.
+async fn tried(
+    report: &mut Report,
+    server: &Server,
+    role: &str,
+    password: &SecretString,
+    new: bool,
+) -> Result<(), Failure> {
     match handover::tried(server, role, password).await {
         Ok(seen) => {
             let mut line = report.line().tone("Logged in as ", Tone::Good).tone(&seen.user, Tone::Strong);
-            line = line.tone(&format!(": {}.", landed(&seen)), Tone::Good);
+            let said = if new { format!(": {}.", landed(&seen)) } else { ".".to_owned() };
+            line = line.tone(&said, Tone::Good);
             line.end()?;
             if !seen.password_was_asked {
                 report.paragraph(0, "", UNASKED, Tone::Warning)?;

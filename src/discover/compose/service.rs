@@ -28,6 +28,8 @@ pub struct Service {
     pub image: Option<String>,
     /// True when it is built from a directory.
     pub built: bool,
+    /// That directory, where it is one of this machine.
+    pub context: Option<PathBuf>,
     pub variables: Vec<Variable>,
     pub ports: Vec<Port>,
     /// True when it uses the host's network.
@@ -98,6 +100,7 @@ fn service(project: &Project, files: &dyn Files, name: &str, node: &Node, proble
     Service {
         image: word("image").or_else(|| build.and_then(|b| base_image(files, b))),
         built: build.is_some(),
+        context: build.and_then(|b| context(b)),
         host_network: word("network_mode").is_some_and(|m| m == "host"),
         profiles: node.get("profiles").map(|p| p.texts().into_iter().map(str::to_owned).collect()).unwrap_or_default(),
         command: command.unwrap_or_default(),
@@ -129,17 +132,19 @@ fn looks_like_postgres(node: &Node) -> bool {
     asks || stored
 }
 
+/// The directory that something is built from; `None` where it is fetched.
+fn context(build: &Node) -> Option<PathBuf> {
+    let dir = build.text().or_else(|| build.get("context").and_then(|n| n.text()))?;
+    (!dir.contains("://")).then(|| PathBuf::from(dir))
+}
+
 /// The image that the last stage of a Dockerfile starts from.
 fn base_image(files: &dyn Files, build: &Node) -> Option<String> {
     let word = |key: &str| build.get(key).and_then(|n| n.text());
     if let Some(inline) = word("dockerfile_inline") {
         return last_stage(inline);
     }
-    let dir = build.text().or_else(|| word("context"))?;
-    if dir.contains("://") {
-        return None;
-    }
-    let path = PathBuf::from(dir).join(word("dockerfile").unwrap_or("Dockerfile"));
+    let path = context(build)?.join(word("dockerfile").unwrap_or("Dockerfile"));
     last_stage(&files.read(&path).ok()?)
 }
 

@@ -296,9 +296,14 @@ pub(super) fn source<'a>(
         let names: Vec<&str> = here.iter().map(|v| v.name.as_str()).collect();
         match (table, names.as_slice()) {
             (Some(name), []) => Refused::new(format!("there is no version table {schema}.{name}")),
-            (Some(name), _) => {
-                Refused::new(format!("there is no version table {schema}.{name}; there are {}", text::list(&names, 6)))
-            }
+            (Some(name), _) => Refused::new(match text::nearest(name, names.iter().copied()) {
+                Some(near) => format!("there is no version table {schema}.{name}; the nearest is {near}"),
+                None => format!(
+                    "there is no version table {schema}.{name}; there {} {}",
+                    if names.len() == 1 { "is" } else { "are" },
+                    text::list(&names, 6)
+                ),
+            }),
             (None, []) => Refused::new(format!("there is no version table in schema {schema}")),
             (None, _) => Refused::new(format!(
                 "schema {schema} has several version tables: name one of {}",
@@ -833,7 +838,7 @@ mod tests {
         let cases = [
             (Wanted { from: "nowhere".into(), ..to_langflow() }, "there is no schema nowhere"),
             (Wanted { to: "public".into(), ..to_langflow() }, "where it is already"),
-            (Wanted { table: Some("other".into()), ..to_langflow() }, "there are alembic_version"),
+            (Wanted { table: Some("other".into()), ..to_langflow() }, "there is alembic_version"),
             (Wanted { rows: vec!["q".into()], ..to_langflow() }, "holds no row q; it holds"),
             (Wanted { owner: Some("nobody".into()), ..to_langflow() }, "there is no role nobody"),
             (Wanted { rows: vec![long.clone()], ..to_langflow() }, "33 characters"),

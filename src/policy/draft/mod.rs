@@ -7,7 +7,7 @@ mod held;
 mod propose;
 mod shape;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,9 @@ pub struct DraftService {
     /// until they are moved.
     #[serde(default)]
     pub stays: Vec<(String, u32)>,
+    /// Its Alembic revision scripts, where they were found.
+    #[serde(default)]
+    pub revisions: Option<PathBuf>,
     /// Where the proposal comes from, one sentence.
     pub why: String,
 }
@@ -85,6 +88,7 @@ impl DraftService {
             new_password: false,
             member_of: Vec::new(),
             stays: Vec::new(),
+            revisions: None,
             why: "A service of its own: one schema, one role that owns it, nobody else's tables in sight.".to_owned(),
         }
     }

@@ -1,7 +1,10 @@
 //! What could be the answers: services from what stands in the database, from what applications beside it connect as,
 //! and access as it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use super::{Draft, DraftRole, DraftService, held};
 use crate::{
@@ -25,6 +28,8 @@ pub struct Neighbour {
     pub user: Option<String>,
     /// Schemas of the search path it asks for, in order.
     pub schemas: Vec<String>,
+    /// Its revision scripts.
+    pub revisions: Option<PathBuf>,
 }
 
 /// A name that needs no quotes, made of a text; empty where it holds no letter or digit.
@@ -207,6 +212,9 @@ impl Draft {
             let as_whom = user.map_or_else(String::new, |u| format!(" as {u}"));
             if let Some(service) = known {
                 service.chosen = true;
+                if service.revisions.is_none() {
+                    service.revisions.clone_from(&neighbour.revisions);
+                }
                 if service.schema == plain {
                     service.name.clone_from(&neighbour.service);
                 }
@@ -216,6 +224,7 @@ impl Draft {
                 continue;
             }
             let mut service = DraftService::template(&neighbour.service);
+            service.revisions.clone_from(&neighbour.revisions);
             if let Some(schema) = schema {
                 schema.clone_into(&mut service.schema);
                 service.role = format!("{schema}_app");
@@ -239,6 +248,15 @@ impl Draft {
                 None => format!("{} connects{as_whom}: it gets an ordinary role of its own.", neighbour.service),
             };
             self.services.push(service);
+        }
+        // scripts that two of them have are those of neither
+        let all: Vec<PathBuf> = self.services.iter().filter_map(|s| s.revisions.clone()).collect();
+        let shared = |path: &PathBuf| all.iter().filter(|p| *p == path).count() > 1;
+        for service in &mut self.services {
+            service.revisions = service.revisions.take().filter(|path| !shared(path));
+            if let Some(path) = &service.revisions {
+                service.why = format!("{} Its revision scripts are in {}.", service.why, path.display());
+            }
         }
         self.look(snapshot);
     }

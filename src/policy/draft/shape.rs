@@ -73,7 +73,7 @@ impl Draft {
             search_path: None,
             connection_limit: service.connection_limit,
             version_table: service.version_table.then_some(table),
-            revisions: None,
+            revisions: service.revisions.clone(),
             tenant_column: None,
             tenant_exempt: false,
             instance: None,

@@ -127,6 +127,7 @@ fn what_applications_say_is_heard() {
         service: service.into(),
         user: Some(user.into()),
         schemas: schemas.iter().map(|s| (*s).to_owned()).collect(),
+        revisions: Some(format!("/src/{}/alembic/versions", user).into()),
     };
     let told = [
         say("shop-orders", "app", &[]),
@@ -139,6 +140,9 @@ fn what_applications_say_is_heard() {
     assert!(by("orders").why.contains("shop-orders connects as app"), "{}", by("orders").why);
     assert_eq!((by("stock").schema.as_str(), by("stock").role.as_str()), ("inventory", "stock_rw"));
     assert_eq!(by("a").role, "a_app", "a superuser's name is not handed on");
+    let scripts = |name: &str| by(name).revisions.as_deref().map(|path| path.display().to_string());
+    assert_eq!(scripts("orders").as_deref(), Some("/src/app/alembic/versions"));
+    assert_eq!((scripts("a"), scripts("b")), (None, None), "what two have is neither's");
     assert!(by("a").why.contains("as others do"), "{}", by("a").why);
     assert_eq!(draft.problems(&snapshot), []);
 }

@@ -11,7 +11,6 @@ use crate::{
         act::Ready,
         view::Tone,
         wizard::{self, Around, Block, Place, Proof, Proven, Remaining, Text},
-        wording,
     },
     config::{Conninfo, Env, target::Environment},
     discover::{Discovery, Found, Reach, Secret},
@@ -127,7 +126,7 @@ pub(super) fn opened(opened: &Opened, url: String, found: Option<&Found>) -> wiz
     });
     let plain = Judgement::new(std::sync::Arc::clone(&opened.snapshot), None, std::sync::Arc::default(), None);
     let wrong = plain.findings.iter().filter(|f| f.severity > Severity::Info);
-    let wrong = wrong.map(|f| (wording::tone(f.severity), f.message.clone(), f.schema.clone()));
+    let wrong = wrong.map(|f| (f.severity, f.message.clone(), f.schema.clone()));
     wizard::Opened {
         snapshot: std::sync::Arc::clone(&opened.snapshot),
         url,
@@ -144,7 +143,7 @@ pub(super) fn judged(opened: &Opened, judged: &Judged, ready: Box<Ready>) -> wiz
     let remaining = judged.open.iter().map(|open| Remaining {
         finding: open.id.clone(),
         message: open.message.clone(),
-        tone: wording::tone(open.severity),
+        severity: open.severity,
         why: format!("{} {}", open.why, open.remedy),
         later: open.command.clone().unwrap_or_else(|| "in the pane Findings of the console".to_owned()),
         reason: open.reason(&day),
@@ -152,7 +151,7 @@ pub(super) fn judged(opened: &Opened, judged: &Judged, ready: Box<Ready>) -> wiz
     wizard::Judged {
         snapshot: std::sync::Arc::clone(&opened.snapshot),
         remaining: remaining.collect(),
-        script: setup::sql(&judged.plan, &judged.plan.target.instance),
+        script: crate::plan::script(&judged.plan, opened.snapshot.latest_us()),
         ready: (!ready.plan.is_empty()).then_some(ready),
     }
 }
@@ -184,6 +183,7 @@ pub(super) async fn proven(
     env: &Env,
     fresh: &[Fresh],
     writings: &[Writing],
+    inside: Option<(&str, u16)>,
 ) -> Proven {
     let mut proofs = Vec::new();
     let mut unasked: Vec<String> = Vec::new();
@@ -257,7 +257,7 @@ pub(super) async fn proven(
             remedy: None,
         },
     }));
-    let blocks = setup::hand_over(&opened.target, &policy.services, fresh).into_iter().map(|block| Block {
+    let blocks = setup::hand_over(&opened.target, &policy.services, fresh, inside).into_iter().map(|block| Block {
         service: block.service,
         file: block.file.map(|f| f.display().to_string()),
         text: block.text,

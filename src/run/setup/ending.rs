@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt::Write as _,
     io::Write as _,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -23,9 +22,8 @@ use crate::{
         },
         entry::Entry,
     },
-    domain::change::Change,
-    plan::{Approved, Plan},
-    policy::{Policy, Service, file as policy_file},
+    plan::{Approved, handover::Handover},
+    policy::{Policy, Service, file as policy_file, write},
     run::{
         act::{Acted, Order, act},
         handover,
@@ -95,23 +93,6 @@ pub async fn apply(
         Outcome::RehearsalProven(_) | Outcome::NothingChanged(_) => Vec::new(),
     };
     Ok(Applied { acted, passwords })
-}
-
-/// The plan as a script for whoever may run it. Passwords are no part of it: the comments say what sets them.
-#[must_use]
-pub fn sql(plan: &Plan, instance: &str) -> String {
-    let mut out = String::from("-- Everything or nothing: run it with psql --single-transaction -v ON_ERROR_STOP=1\n");
-    for step in &plan.steps {
-        let _ = writeln!(out, "\n-- {}: {}", step.id, crate::text::safe(&step.title));
-        if let Change::SetPassword { role } = &step.change {
-            let _ = writeln!(out, "-- afterwards: pgmoat set-password {instance} {}", crate::text::safe(role));
-            continue;
-        }
-        for statement in &step.sql {
-            let _ = writeln!(out, "{statement}");
-        }
-    }
-    out
 }
 
 // ── logins ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -274,16 +255,28 @@ pub struct Block {
     pub text: String,
 }
 
-/// The blocks of every service.
+/// The blocks of every service. `inside`: the server as a service of Compose, and its port there.
 #[must_use]
-pub fn hand_over(target: &Target, services: &[Service], fresh: &[Fresh]) -> Vec<Block> {
+pub fn hand_over(target: &Target, services: &[Service], fresh: &[Fresh], inside: Option<(&str, u16)>) -> Vec<Block> {
     let block = |service: &Service| Block {
         service: service.name.clone(),
         role: service.role.clone(),
         file: fresh.iter().find(|f| f.role == service.role).map(|f| f.file.clone()),
-        text: handover::handed(target, &service.role, Some(service), None).text(),
+        text: Handover { inside, ..handover::handed(target, &service.role, Some(service), None) }.text(),
     };
     services.iter().map(block).collect()
+}
+
+/// The policy's text for a file: revision scripts below its folder are named from there.
+#[must_use]
+pub fn policy_text(policy: &Policy, file: &Path) -> String {
+    let mut policy = policy.clone();
+    for revisions in policy.services.iter_mut().filter_map(|s| s.revisions.as_mut()) {
+        if let Some(near) = file.parent().and_then(|folder| revisions.strip_prefix(folder).ok()) {
+            *revisions = near.to_owned();
+        }
+    }
+    write::text(&policy)
 }
 
 // ── files ──────────────────────────────────────────────────────────────────────────────────────────────────────────

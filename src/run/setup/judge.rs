@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Kind, Opened, Trouble, on_a_thread};
 use crate::{
+    config::revisions,
     domain::{alembic::Lineages, change::Change, effective::Matrix, snapshot::Snapshot},
     plan::{Plan, build, predict::predict, setup},
     policy::{Finding, Policy, Severity, draft::Draft, judgement::Judgement},
@@ -92,7 +93,13 @@ fn command(finding: &Finding) -> Option<String> {
 pub async fn judge(opened: &Opened, draft: &Draft) -> Result<Judged, Trouble> {
     let policy = Arc::new(draft.policy(&opened.snapshot));
     let passwords = draft.passwords(&opened.snapshot);
-    judge_by(&opened.snapshot, &draft.name, policy, Arc::default(), passwords).await
+    let named = Arc::clone(&policy);
+    let read = on_a_thread(move || {
+        let folders = named.services.iter().filter_map(|s| Some((s.name.as_str(), s.revisions.as_deref()?)));
+        revisions::lineages(folders)
+    });
+    let lineages = Arc::new(read.await?);
+    judge_by(&opened.snapshot, &draft.name, policy, lineages, passwords).await
 }
 
 /// Judges and plans by a policy, for an instance of that name; these roles get a password.

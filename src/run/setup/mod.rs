@@ -8,7 +8,7 @@ mod kept;
 
 pub use ending::{
     Applied, Block, Fresh, Login, LoginTest, Tries, Writing, apply, files, hand_over, login_tests, pgpass_line,
-    remember_password, sql, write,
+    policy_text, remember_password, write,
 };
 pub use judge::{Judged, Open, judge, judge_by};
 pub use kept::{forget, keep, kept};
@@ -167,6 +167,7 @@ pub fn neighbours(found: &Found, database: &str) -> Vec<Neighbour> {
             service: neighbour.service.clone(),
             user: neighbour.user.clone(),
             schemas: neighbour.schemas.clone(),
+            revisions: neighbour.revisions.clone(),
         };
         if !out.contains(&one) {
             out.push(one);

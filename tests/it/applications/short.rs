@@ -75,6 +75,7 @@ async fn the_lines_of_a_hand_over_fit_what_is_there() {
             schema,
             password: None,
             version_table: Some("alembic_version"),
+            inside: None,
         };
         let block: String = handover.alembic().lines().fold(String::new(), |all, line| all + "    " + line + "\n");
         let code = format!(

@@ -109,7 +109,12 @@ fn compare(case: &Case, files: &dyn Files, dir: &Path) {
         lines.push(line(one, dir));
         for n in &one.neighbours {
             let or = |text: &Option<String>| text.clone().unwrap_or_default();
-            lines.push(format!("> {}|{}|{}|{}", n.service, or(&n.user), or(&n.database), n.schemas.join(" ")));
+            let scripts = n
+                .revisions
+                .as_deref()
+                .map_or_else(String::new, |path| format!("|{}", path.strip_prefix(dir).unwrap_or(path).display()));
+            let schemas = n.schemas.join(" ");
+            lines.push(format!("> {}|{}|{}|{schemas}{scripts}", n.service, or(&n.user), or(&n.database)));
         }
     }
     let (wanted, about): (Vec<&str>, Vec<&str>) = case

@@ -302,10 +302,13 @@ async fn from_what_applications_say() {
     let (port, secret) = (place.cluster.port(), place.cluster.password());
     let compose = format!(
         "services:\n  db:\n    image: postgres:15\n    environment:\n      POSTGRES_PASSWORD: {secret}\n      POSTGRES_DB: shop\n    ports:\n      - \"127.0.0.1:{port}:5432\"\n  \
-         web:\n    image: web\n    environment:\n      DATABASE_URL: postgresql://web_rw:x@db:5432/shop?options=-csearch_path%3Dweb\n  \
+         web:\n    build: ./web\n    environment:\n      DATABASE_URL: postgresql://web_rw:x@db:5432/shop?options=-csearch_path%3Dweb\n  \
          job-runner:\n    image: job\n    environment:\n      DATABASE_URL: postgresql://postgres:{secret}@db:5432/shop\n"
     );
     fs::write(place.dir().join("compose.yaml"), compose).unwrap();
+    let scripts = place.dir().join("web/alembic/versions");
+    fs::create_dir_all(&scripts).unwrap();
+    fs::write(scripts.join("1_first.py"), "revision = \"1a2b3c4d5e6f\"\ndown_revision = None\n").unwrap();
     let sql = place.dir().join("plan.sql");
     let rehearsed = place.run(&["init", &place.url, "--yes", "--rehearse"]).exits(0);
     assert!(
@@ -320,22 +323,29 @@ async fn from_what_applications_say() {
     for words in [
         "CREATE SCHEMA web AUTHORIZATION web_rw;",
         "CREATE SCHEMA job_runner AUTHORIZATION job_runner_app;",
-        "-- afterwards: pgmoat set-password shop web_rw",
+        "\nbegin",
+        "\ncommit;",
+        "-- The way back, once it was committed",
+        "afterwards: \\password web_rw",
     ] {
         assert!(script.contains(words), "{words:?} is not in: {script}");
     }
     assert!(!script.contains("SCRAM") && !script.contains(secret), "{script}");
     // Whoever may, runs it; then the policy that was written is kept.
-    connect(&place.cluster, SUPERUSER, "shop").await.batch_execute(&format!("begin; {script} commit")).await.unwrap();
+    let plain = script.replace("\\set ON_ERROR_STOP on", "");
+    connect(&place.cluster, SUPERUSER, "shop").await.batch_execute(&plain).await.unwrap();
     let checked = place.moat.command(&["check"]).env("PGPASSWORD", secret).output().unwrap();
     assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stdout));
     let config = fs::read_to_string(place.moat.home.path().join(".config/pgmoat/config.toml")).unwrap();
     assert!(!config.contains(secret), "{config}");
+    let policy = fs::read_to_string(place.dir().join("shop.policy.toml")).unwrap();
+    assert!(policy.contains("revisions = \"web/alembic/versions\""), "{policy}");
     // Their passwords, after all: without a target, from the same directory.
     place.run(&["init", "--yes"]).exits(0);
     let with = ["init", "--yes", "--replace", "--new-password", "web", "--new-password", "job-runner"];
     let ran = place.run(&with).exits(0);
     assert!(ran.out.contains("Logged in as web_rw: what it creates goes to web."), "{}", ran.out);
+    assert!(ran.out.contains("DATABASE_URL: \"postgresql://web_rw:PASSWORD@db:5432/shop\""), "{}", ran.out);
     let web = place.session(&place.handed("shop", "web_rw")).await;
     web.batch_execute("create table pages (id int)").await.unwrap();
 }
