@@ -152,17 +152,17 @@ fn painted(screen: &Screen, theme: &Theme) -> Buffer {
 }
 
 /// Key, frame, cells and bytes, as the console does it.
-fn step(app: &mut App, theme: &Theme, shown: &mut Buffer, msg: Msg) -> usize {
+fn step(app: &mut App, theme: &Theme, (shown, next): &mut (Buffer, Buffer), msg: Msg) -> usize {
     app.update(msg);
-    let next = painted(&app.view(), theme);
-    let bytes = frame(Some(shown), &next).map_or(0, |b| b.len());
-    *shown = next;
+    draw(&app.view(), theme, next);
+    let bytes = frame(Some(shown), next).map_or(0, |b| b.len());
+    std::mem::swap(shown, next);
     bytes
 }
 
 fn steps(group: &mut BenchmarkGroup<'_, WallTime>, theme: &Theme, app: (App, Arc<Judgement>), name: &str) {
     let (mut app, judged) = app;
-    let mut shown = painted(&app.view(), theme);
+    let mut shown = (painted(&app.view(), theme), Buffer::empty(AREA));
     let tick = |s: u32| Msg::Tick { now_ms: 1000, day_s: Some(43_421 + s % 9) };
     let unchanged = step(&mut app, theme, &mut shown, tick(0));
     assert_eq!(unchanged, 0, "nothing changed, nothing is written");

@@ -165,15 +165,15 @@ pub fn panes(judged: Arc<Judgement>) -> Result<Vec<Painting>, Fault> {
     let clock = |s: u32| Msg::Tick { now_ms: 1000, day_s: Some(43_421 + s % 9) };
     app.update(clock(0));
     app.update(Msg::Instance(0, InstanceMsg::Judgement(judged)));
-    let mut shown = painted(&app.view(), &theme);
+    let (mut shown, mut next) = (painted(&app.view(), &theme), Buffer::empty(AREA));
     let mut all = Vec::new();
     for (number, (spec, _)) in PANES.iter().enumerate().take(9) {
         let mut step = |app: &mut App, msg: Msg| {
             let begun = Instant::now();
             app.update(msg);
-            let next = painted(&app.view(), &theme);
+            draw(&app.view(), &theme, &mut next);
             let bytes = frame(Some(&shown), &next).map_or(0, |b| b.len());
-            shown = next;
+            std::mem::swap(&mut shown, &mut next);
             (begun.elapsed().as_secs_f64() * 1000.0, bytes)
         };
         let digit = char::from_digit(number as u32 + 1, 10).ok_or("a pane without a digit")?;

@@ -190,7 +190,7 @@ async fn judge(target: &Target, snapshot: Snapshot) -> Result<Judgement, Failure
 
 async fn judge_again(target: &Target, before: Judgement, snapshot: Snapshot) -> Result<Judgement, Failure> {
     let (policy, lineages) = (target.policy.clone(), Arc::clone(&target.lineages));
-    let basis = Basis::of(&before, &snapshot, policy.as_ref());
+    let basis = Basis::of(&before, &snapshot, policy.as_ref(), &lineages);
     // The findings of a large database are not held twice.
     drop(before);
     on_a_thread(move || Judgement::on(Arc::new(snapshot), policy, lineages, basis)).await

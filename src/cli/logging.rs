@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::{args::Global, failure::Failure};
@@ -16,6 +16,8 @@ use crate::text;
 
 /// A default log larger than this is put aside (`.1`) when the next run begins.
 const ASIDE_BYTES: u64 = 5 * 1024 * 1024;
+/// Lines that may wait for a slow disk; those beyond are lost. Room for all of them is taken at the start, 32 bytes each.
+const WAITING_LINES: usize = 4096;
 
 /// Starts the log. Keep what is returned until the end: dropping it writes what is left.
 ///
@@ -51,7 +53,7 @@ pub fn start(global: &Global, default: Option<&Path>) -> Result<Option<WorkerGua
         }
         return Ok(None);
     };
-    let (writer, guard): (NonBlocking, WorkerGuard) = tracing_appender::non_blocking(file);
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).finish(file);
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter())
         .with_ansi(false)

@@ -25,6 +25,8 @@ pub struct Target {
     pub place: Option<Place>,
     /// The part of the policy that speaks of this instance.
     pub policy: Option<Arc<Policy>>,
+    /// The instances that the whole policy names.
+    elsewhere: Vec<String>,
     pub lineages: Arc<Lineages>,
     /// Nobody named it: the policy of another target says that something of it lives here, and this is how it was found.
     pub implied: Option<Implied>,
@@ -175,8 +177,7 @@ impl Context {
             let (Some(place), Source::Server(server)) = (one.place.as_ref().filter(|p| p.home), &one.source) else {
                 continue;
             };
-            let policy = policies.load(&place.path)?;
-            for name in policy.elsewhere() {
+            for name in one.elsewhere.iter().map(String::as_str) {
                 if targets.iter().chain(&more).any(|t| t.name == name) {
                     continue;
                 }
@@ -330,9 +331,10 @@ impl Policies {
 
 fn target(name: String, source: Source, place: Option<Place>, policies: &mut Policies) -> Result<Target, Failure> {
     let whole = place.as_ref().map(|p| policies.load(&p.path)).transpose()?;
+    let elsewhere = whole.iter().flat_map(|whole| whole.elsewhere()).map(str::to_owned).collect();
     let policy = whole.zip(place.as_ref()).map(|(whole, p)| Arc::new(whole.for_instance(&name, p.home)));
     let lineages = Arc::new(lineages(policy.as_deref()));
-    Ok(Target { name, source, place, policy, lineages, implied: None })
+    Ok(Target { name, source, place, policy, elsewhere, lineages, implied: None })
 }
 
 fn lineages(policy: Option<&Policy>) -> Lineages {

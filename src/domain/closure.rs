@@ -40,13 +40,12 @@ impl Bits {
     }
     /// Adds row `from` to row `to`.
     fn merge_rows(&mut self, to: usize, from: usize) {
-        let (to, from) = (to * self.words, from * self.words);
-        for i in 0..self.words {
-            let add = self.data.get(from + i).copied().unwrap_or(0);
-            if let Some(word) = self.data.get_mut(to + i) {
-                *word |= add;
-            }
-        }
+        let words = self.words;
+        // the part that begins with the later of the two, and the earlier one before it
+        let Some((before, rest)) = self.data.split_at_mut_checked(to.max(from) * words) else { return };
+        let earlier = before.get_mut(to.min(from) * words..).and_then(|rows| rows.get_mut(..words));
+        let (Some(earlier), Some(later)) = (earlier, rest.get_mut(..words)) else { return };
+        if to < from { or_into(earlier, later) } else { or_into(later, earlier) }
     }
 }
 
@@ -318,6 +317,19 @@ mod tests {
         assert_eq!(closure.settable(0), vec![1, 2], "but SET ROLE goes all the way");
         assert_eq!(closure.path(0, 2, |_| true).map(|p| p.len()), Some(2));
         assert_eq!(ones(closure.heirs(1)).collect::<Vec<_>>(), vec![0, 1]);
+    }
+
+    #[test]
+    fn rows_are_merged_both_ways() {
+        let mut bits = Bits::new(3, 70);
+        bits.set(0, 1);
+        bits.set(2, 69);
+        bits.merge_rows(0, 2);
+        bits.merge_rows(1, 0);
+        bits.merge_rows(1, 1);
+        assert_eq!(ones(bits.row(0)).collect::<Vec<_>>(), [1, 69]);
+        assert_eq!(ones(bits.row(1)).collect::<Vec<_>>(), [1, 69]);
+        assert_eq!(ones(bits.row(2)).collect::<Vec<_>>(), [69]);
     }
 
     #[test]

@@ -346,7 +346,8 @@ impl Matrix {
     }
 
     /// What predefined roles give on every object of a kind (`aclchk.c`: pg_class_aclmask_ext, object_aclmask_ext).
-    fn predefined(&self, role: usize, kind: ObjectKind) -> Privileges {
+    #[must_use]
+    pub fn predefined(&self, role: usize, kind: ObjectKind) -> Privileges {
         let mut held = Privileges::NONE;
         match kind {
             ObjectKind::Table | ObjectKind::Sequence => {
@@ -381,7 +382,7 @@ impl Matrix {
 
     /// Adds to `via` every source that gives `who` something on this object, except the superuser bit.
     fn sources(&self, catalog: &Catalog, who: Who, kind: ObjectKind, owner: Oid, acl: &Acl, via: &mut Vec<Via>) {
-        let mut add = |source: Via| {
+        let add = |via: &mut Vec<Via>, source: Via| {
             if !via.contains(&source) {
                 via.push(source);
             }
@@ -391,15 +392,18 @@ impl Matrix {
             if entry.is_public() {
                 // EXECUTE on routines and USAGE on types through PUBLIC is PostgreSQL's default: not worth a mark
                 if kind != ObjectKind::Routine && kind != ObjectKind::Type {
-                    add(Via::Public);
+                    add(via, Via::Public);
                 }
                 continue;
             }
             let (Who::Role(role), Some(grantee)) = (who, self.closure.position(entry.grantee)) else { continue };
             if grantee == role {
-                add(if entry.grantee == owner { Via::Owner } else { Via::Direct });
+                add(via, if entry.grantee == owner { Via::Owner } else { Via::Direct });
             } else if self.closure.inherits(role, grantee) {
-                add(Via::Member(catalog.roles.get(grantee).map(|r| r.name.clone()).unwrap_or_default()));
+                let name = catalog.roles.get(grantee).map_or("", |r| r.name.as_str());
+                if !via.iter().any(|known| matches!(known, Via::Member(known) if known == name)) {
+                    via.push(Via::Member(name.to_owned()));
+                }
             }
         }
         if let Who::Role(role) = who {
@@ -414,7 +418,7 @@ impl Matrix {
                     ObjectKind::Database | ObjectKind::Routine | ObjectKind::Type => false,
                 };
                 if applies && self.inherits(role, group) {
-                    add(Via::Predefined(name));
+                    add(via, Via::Predefined(name));
                 }
             }
         }
@@ -557,11 +561,19 @@ impl Matrix {
     /// names them.
     #[must_use]
     pub fn touched(&self, catalog: &Catalog, schema: usize) -> Vec<usize> {
-        let mut bits = vec![0; self.closure.len().div_ceil(64)];
+        let mut bits = Vec::new();
+        self.touched_bits(catalog, schema, &mut bits);
+        ones(&bits).collect()
+    }
+
+    /// As [`Matrix::touched`], as bits; `bits` is cleared first.
+    pub fn touched_bits(&self, catalog: &Catalog, schema: usize, bits: &mut Vec<u64>) {
+        bits.clear();
+        bits.resize(self.closure.len().div_ceil(64), 0);
         let mut add = |kind: ObjectKind, owner: Oid, acl: &Acl| {
             for entry in acl.in_force(kind, owner, self.version_num).entries().iter().filter(|e| !e.is_public()) {
                 if let Some(g) = self.closure.position(entry.grantee) {
-                    or_into(&mut bits, self.closure.heirs(g));
+                    or_into(bits, self.closure.heirs(g));
                 }
             }
         };
@@ -572,9 +584,8 @@ impl Matrix {
             add(group.kind.object_kind(), group.owner, &group.acl);
         }
         for group in [self.read_all, self.write_all, self.maintain].into_iter().flatten() {
-            or_into(&mut bits, self.closure.heirs(group));
+            or_into(bits, self.closure.heirs(group));
         }
-        ones(&bits).collect()
     }
 }
 

@@ -41,6 +41,26 @@ impl std::hash::Hasher for OidHasher {
     }
 }
 
+/// Positions by name. A policy of thousands of services looks them up by the ten thousand for every catalog.
+pub type ByName = std::collections::HashMap<String, usize, std::hash::BuildHasherDefault<NameHasher>>;
+
+/// Hashes names eight bytes at a time; see [`ByName`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NameHasher(u64);
+
+impl std::hash::Hasher for NameHasher {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
+            self.0 = (self.0.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+}
+
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

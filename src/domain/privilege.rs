@@ -80,7 +80,8 @@ impl Privilege {
     /// Reads the code that `server/read` sends; anything else is [`Privilege::Unknown`].
     #[must_use]
     pub fn from_code(code: u8) -> Privilege {
-        Privilege::ALL.into_iter().find(|p| *p as u8 == code).unwrap_or(Privilege::Unknown)
+        // in the order of their codes
+        Privilege::ALL.get(usize::from(code)).copied().unwrap_or(Privilege::Unknown)
     }
 }
 
@@ -89,6 +90,9 @@ impl fmt::Display for Privilege {
         f.write_str(self.keyword())
     }
 }
+
+/// The bits of [`Privilege`].
+const KNOWN: u16 = 0x9fff;
 
 /// A set of privileges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -151,7 +155,12 @@ impl Privileges {
     }
     /// The members in listing order; [`Privilege::Unknown`] last.
     pub fn iter(self) -> impl Iterator<Item = Privilege> {
-        Privilege::ALL.into_iter().chain([Privilege::Unknown]).filter(move |p| self.contains(*p))
+        let mut rest = self.0 & KNOWN;
+        std::iter::from_fn(move || {
+            let first = (rest != 0).then(|| Privilege::from_code(rest.trailing_zeros() as u8))?;
+            rest &= rest - 1;
+            Some(first)
+        })
     }
     #[must_use]
     pub const fn count(self) -> u32 {
@@ -362,5 +371,8 @@ mod tests {
             assert_eq!(Privilege::from_keyword(p.keyword()), Some(p));
         }
         assert_eq!(Privilege::from_code(14), Privilege::Unknown);
+        let mut all = Privilege::ALL.to_vec();
+        all.push(Privilege::Unknown);
+        assert_eq!(Privileges(u16::MAX).iter().collect::<Vec<_>>(), all);
     }
 }

@@ -2,16 +2,12 @@
 //! different times are shared by `Arc`, so a new snapshot costs only what was read anew.
 //! Holds what the server said, not what it means: see `effective`, `alembic` and the checks for that.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ident::{ByOid, Oid},
+    ident::{ByName, ByOid, Oid},
     platform::Platform,
     privilege::{Acl, ObjectKind},
 };
@@ -802,9 +798,9 @@ pub struct Session {
 #[derive(Debug, Default)]
 pub struct Index {
     roles: ByOid,
-    role_names: HashMap<String, usize>,
+    role_names: ByName,
     schemas: ByOid,
-    schema_names: HashMap<String, usize>,
+    schema_names: ByName,
 }
 
 impl Index {

@@ -2,7 +2,7 @@
 //! that may be, who owns what, who creates objects. Names are resolved to positions once; what the catalog does not hold
 //! is left to the checks of group *existence*. Knows nothing of findings.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Exception, Level, Policy, Undeclared};
 use crate::domain::{
@@ -207,10 +207,10 @@ pub struct SchemaWant {
 pub struct Desired {
     /// What is declared by role and schema: by schema, ascending by role.
     declared: Vec<Vec<Declared>>,
-    /// Groups in which a role is by declared memberships, closed, without itself; ascending.
-    groups: BTreeMap<usize, Vec<usize>>,
-    /// Bits of the roles that are in a group by declared memberships.
-    members: BTreeMap<usize, Vec<u64>>,
+    /// By role, groups in which it is by declared memberships, closed, without itself; ascending.
+    groups: Vec<Vec<usize>>,
+    /// By role, bits of the roles that are in it by declared memberships; empty where there are none.
+    members: Vec<Vec<u64>>,
     /// What declared memberships in predefined roles allow in every schema; bits of the roles to each.
     everywhere: Vec<(Rights, Vec<u64>)>,
     pub schemas: Vec<SchemaWant>,
@@ -334,7 +334,7 @@ impl Desired {
     /// Groups in which a role is by declared memberships, closed, without itself; ascending.
     #[must_use]
     pub fn groups_of(&self, role: usize) -> &[usize] {
-        self.groups.get(&role).map(Vec::as_slice).unwrap_or_default()
+        self.groups.get(role).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Declared memberships in predefined roles allow the role something in every schema.
@@ -346,14 +346,18 @@ impl Desired {
     /// What is allowed in a schema only by declared memberships: rights, and bits of the roles that have them so.
     pub fn allowed_to_members(&self, schema: usize) -> impl Iterator<Item = (Rights, &[u64])> {
         let declared = self.declared.get(schema).into_iter().flatten();
-        let by_group = declared.filter_map(|d| Some((d.lends(), self.members.get(&(d.role as usize))?.as_slice())));
+        let by_group = declared.map(|d| (d.lends(), self.members_of(d.role))).filter(|(_, bits)| !bits.is_empty());
         by_group.chain(self.everywhere.iter().map(|(rights, roles)| (*rights, roles.as_slice())))
     }
 
     /// Bits of the declared members of groups that exceptions allow something on single objects of a schema.
     pub fn excepted_singly(&self, schema: usize) -> impl Iterator<Item = &[u64]> {
         let declared = self.declared.get(schema).into_iter().flatten().filter(|d| d.single);
-        declared.filter_map(|d| self.members.get(&(d.role as usize)).map(Vec::as_slice))
+        declared.map(|d| self.members_of(d.role)).filter(|bits| !bits.is_empty())
+    }
+
+    fn members_of(&self, role: u32) -> &[u64] {
+        self.members.get(role as usize).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The policy names this role.
@@ -542,45 +546,52 @@ impl Builder<'_> {
     /// Declared memberships: what the group may do, its declared member may do. It is not required of the member, since
     /// a missing membership is a finding of its own.
     fn memberships(&mut self, policy: &Policy) {
-        let mut edges: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        let roles = self.catalog.roles.len();
+        let mut edges: Vec<Vec<usize>> = vec![Vec::new(); roles];
         let declared = policy
             .services
             .iter()
             .map(|s| (&s.role, &s.member_of))
             .chain(policy.roles.iter().map(|r| (&r.name, &r.member_of)));
         for (member, groups) in declared {
-            let Some(member) = self.matrix.index.role_named(member) else { continue };
-            for group in groups.iter().flatten().filter_map(|g| self.matrix.index.role_named(g)) {
-                edges.entry(member).or_default().insert(group);
-            }
+            let Some(groups) = groups.as_ref().filter(|groups| !groups.is_empty()) else { continue };
+            let Some(list) = self.matrix.index.role_named(member).and_then(|m| edges.get_mut(m)) else { continue };
+            list.extend(groups.iter().filter_map(|g| self.matrix.index.role_named(g)));
         }
-        let words = self.catalog.roles.len().div_ceil(64);
+        let words = roles.div_ceil(64);
         let mut everywhere: BTreeMap<Rights, Vec<u64>> = BTreeMap::new();
         let mut seen = vec![0; words];
-        for member in edges.keys().copied() {
+        self.out.groups = vec![Vec::new(); roles];
+        self.out.members = vec![Vec::new(); roles];
+        for (member, direct) in edges.iter().enumerate().filter(|(_, direct)| !direct.is_empty()) {
             seen.fill(0);
             set(&mut seen, member);
             let mut found = Vec::new();
-            let mut open = vec![member];
-            while let Some(at) = open.pop() {
-                for group in edges.get(&at).into_iter().flatten() {
+            let mut open = vec![direct];
+            while let Some(list) = open.pop() {
+                for group in list {
                     if !get(&seen, *group) {
                         set(&mut seen, *group);
                         found.push(*group);
-                        open.push(*group);
+                        open.extend(edges.get(*group).filter(|list| !list.is_empty()));
                     }
                 }
             }
             found.sort_unstable();
             let mut predefined = Rights::NONE;
             for group in &found {
-                set(self.out.members.entry(*group).or_insert_with(|| vec![0; words]), member);
+                if let Some(members) = self.out.members.get_mut(*group) {
+                    members.resize(words, 0);
+                    set(members, member);
+                }
                 predefined = predefined.union(self.predefined(*group));
             }
             if !predefined.is_empty() {
                 set(everywhere.entry(predefined).or_insert_with(|| vec![0; words]), member);
             }
-            self.out.groups.insert(member, found);
+            if let Some(groups) = self.out.groups.get_mut(member) {
+                *groups = found;
+            }
         }
         self.out.everywhere = everywhere.into_iter().collect();
     }

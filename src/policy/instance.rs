@@ -31,12 +31,20 @@ impl Policy {
     #[must_use]
     pub fn for_instance(&self, instance: &str, home: bool) -> Policy {
         let here = |of: Option<&String>| of.map_or(home, |name| name == instance);
-        let mut part = self.clone();
-        part.services.clear();
-        part.roles.clear();
-        part.schemas.retain(|s| here(s.instance.as_ref()));
-        part.exceptions.retain(|e| here(e.instance.as_ref()));
-        part.accepted.retain(|e| here(e.instance.as_ref()));
+        let mut part = Policy {
+            name: self.name.clone(),
+            undeclared: self.undeclared,
+            services: Vec::new(),
+            roles: Vec::new(),
+            schemas: self.schemas.iter().filter(|s| here(s.instance.as_ref())).cloned().collect(),
+            database: self.database.clone(),
+            exceptions: self.exceptions.iter().filter(|e| here(e.instance.as_ref())).cloned().collect(),
+            accepted: self.accepted.iter().filter(|e| here(e.instance.as_ref())).cloned().collect(),
+            allow: self.allow.clone(),
+            limits: self.limits.clone(),
+            severity: self.severity.clone(),
+            base: self.base.clone(),
+        };
         let mut guests: BTreeMap<&str, Access> = BTreeMap::new();
         for service in &self.services {
             let local = here(service.instance.as_ref());

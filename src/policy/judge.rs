@@ -12,7 +12,7 @@ use super::{
     desired::{Desired, Rights, Want, required},
 };
 use crate::domain::{
-    Acl, ObjectKind, Oid, Privilege, Privileges,
+    Acl, AclEntry, ObjectKind, Oid, Privilege, Privileges,
     closure::{ones, or_into},
     effective::{Cell, Matrix, Who},
     snapshot::{Group, Snapshot},
@@ -115,8 +115,8 @@ impl<'a> Judge<'a> {
             judged.drift = Some(Drift::None);
             return;
         }
-        let own = self.own_counts(role, schema, Rights::NONE, &[]);
         if !desired.names_role(role) || !desired.names_schema(schema) {
+            let own = self.own_counts(role, schema, Rights::NONE, &[]);
             let access = !(own.schema.is_empty() && own.objects.iter().all(|c| c.on_any().is_empty()));
             judged.drift = Some(if access { Drift::Undeclared } else { Drift::None });
             return;
@@ -247,9 +247,9 @@ impl<'a> Judge<'a> {
     pub fn cells(&self) -> Option<(u64, u64)> {
         let desired = self.desired()?;
         let (mut compared, mut differ) = (0, 0);
-        let mut bits = Vec::new();
+        let (mut bits, mut lists) = (Vec::new(), Lists::default());
         for schema in 0..self.snapshot.catalog.schemas.len() {
-            compared += self.compare_schema(desired, schema, &mut bits);
+            compared += self.compare_schema(desired, schema, &mut lists, &mut bits);
             differ += bits.iter().map(|word: &u64| u64::from(word.count_ones())).sum::<u64>();
         }
         Some((compared, differ))
@@ -262,7 +262,7 @@ impl<'a> Judge<'a> {
         (0..schemas).flat_map(move |schema| {
             let mut bits = Vec::new();
             if let Some(desired) = desired {
-                self.compare_schema(desired, schema, &mut bits);
+                self.compare_schema(desired, schema, &mut Lists::default(), &mut bits);
             }
             ones(&bits).map(|role| (role, schema)).collect::<Vec<_>>()
         })
@@ -271,28 +271,23 @@ impl<'a> Judge<'a> {
     /// Bits of the roles with any right in a schema that is not PUBLIC's; superusers only where an entry names them.
     /// `out` is cleared first.
     pub fn with_access(&self, schema: usize, out: &mut Vec<u64>) {
+        let mut lists = Lists::default();
+        lists.read(self, schema);
+        self.access(&lists, out);
+    }
+
+    fn access(&self, lists: &Lists, out: &mut Vec<u64>) {
         let closure = &self.matrix.closure;
         out.clear();
         out.resize(closure.len().div_ceil(64), 0);
-        let mut seen: Vec<Oid> = Vec::new();
-        let mut add = |kind: ObjectKind, owner: Oid, acl: &Acl| {
-            for entry in acl.in_force(kind, owner, self.matrix.version_num).entries() {
-                if !entry.is_public() && !entry.privileges.is_empty() && !seen.contains(&entry.grantee) {
-                    seen.push(entry.grantee);
-                    if let Some(group) = closure.position(entry.grantee) {
-                        or_into(out, closure.heirs(group));
-                    }
-                }
+        let mut seen: Vec<usize> = Vec::new();
+        for (grantee, _) in &lists.entries {
+            if !seen.contains(grantee) {
+                seen.push(*grantee);
+                or_into(out, closure.heirs(*grantee));
             }
-        };
-        if let Some(of) = self.snapshot.catalog.schemas.get(schema) {
-            add(ObjectKind::Schema, of.owner, &of.acl);
         }
-        let mut tables = false;
-        for group in self.judged_groups(schema) {
-            tables |= group.kind.object_kind() == ObjectKind::Table;
-            add(group.kind.object_kind(), group.owner, &group.acl);
-        }
+        let tables = lists.lists.iter().any(|list| list.kind == ObjectKind::Table);
         let on_tables = self.matrix.predefined_grants(ObjectKind::Table).filter(|_| tables);
         for (role, _) in self.matrix.predefined_grants(ObjectKind::Schema).chain(on_tables) {
             or_into(out, closure.heirs(role));
@@ -304,14 +299,15 @@ impl<'a> Judge<'a> {
     /// Roles without anything declared here differ when they have any access, those with declared memberships when they
     /// have more than these allow: bit rows for all of them. The few declared ones are compared one by one, and counted
     /// only where an exception speaks of single objects.
-    fn compare_schema(&self, desired: &Desired, schema: usize, out: &mut Vec<u64>) -> u64 {
+    fn compare_schema(&self, desired: &Desired, schema: usize, lists: &mut Lists, out: &mut Vec<u64>) -> u64 {
         out.clear();
         let Some(of) = desired.schemas.get(schema).filter(|s| s.judged) else { return 0 };
         let ignore = desired.undeclared == Undeclared::Ignore;
         if ignore && !of.named {
             return 0;
         }
-        self.with_access(schema, out);
+        lists.read(self, schema);
+        self.access(lists, out);
         let mut compared = 0;
         for ((word, mask), named) in out.iter_mut().zip(&desired.compared).zip(&desired.named_bits) {
             let mask = if ignore { mask & named } else { *mask };
@@ -319,7 +315,7 @@ impl<'a> Judge<'a> {
             *word &= mask;
         }
         if of.named {
-            self.excuse_members(desired, schema, out);
+            self.excuse_members(desired, schema, lists, out);
             self.count_members(desired, schema, out);
             for role in desired.roles_of(schema).filter(|r| desired.compares(*r) && desired.names_role(*r)) {
                 let Some(want) = desired.want(role, schema) else { continue };
@@ -333,8 +329,7 @@ impl<'a> Judge<'a> {
                     } else {
                         Privileges::NONE
                     };
-                    self.differs(role, schema, &want, excepted)
-                        || (want.owns && self.unowned(desired, role, schema) > 0)
+                    self.differs(role, lists, &want, excepted) || (want.owns && self.unowned(desired, role, schema) > 0)
                 };
                 if let Some(word) = out.get_mut(role / 64) {
                     *word = *word & !(1 << (role % 64)) | u64::from(differs) << (role % 64);
@@ -345,7 +340,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Takes the roles out of `out` that have here no more than declared memberships allow.
-    fn excuse_members(&self, desired: &Desired, schema: usize, out: &mut [u64]) {
+    fn excuse_members(&self, desired: &Desired, schema: usize, lists: &Lists, out: &mut [u64]) {
         let allowed: Vec<(Rights, &[u64])> = desired.allowed_to_members(schema).collect();
         let mut members = vec![0; out.len()];
         for (_, bits) in &allowed {
@@ -355,27 +350,25 @@ impl<'a> Judge<'a> {
         if members.iter().all(|word| *word == 0) {
             return;
         }
-        let Some(of) = self.snapshot.catalog.schemas.get(schema) else { return };
-        let mut beyond =
-            Beyond { allowed, members: &members, seen: Vec::new(), excess: vec![0; out.len()], scratch: Vec::new() };
-        let mut kinds: Vec<ObjectKind> = Vec::new();
-        let mut add = |kind: ObjectKind, owner: Oid, acl: &Acl| {
-            for entry in acl.in_force(kind, owner, self.matrix.version_num).entries().iter().filter(|e| !e.is_public())
-            {
-                if let Some(group) = self.matrix.closure.position(entry.grantee) {
-                    beyond.add(kind, entry.privileges, group, self.matrix.closure.heirs(group));
-                }
-            }
-            if !kinds.contains(&kind) {
-                kinds.push(kind);
-                for (group, privileges) in self.matrix.predefined_grants(kind) {
-                    beyond.add(kind, privileges, group, self.matrix.closure.heirs(group));
-                }
-            }
+        let mut beyond = Beyond {
+            allowed,
+            members: &members,
+            seen: Vec::new(),
+            excess: vec![0; out.len()],
+            scratch: Vec::new(),
+            left: Vec::new(),
         };
-        add(ObjectKind::Schema, of.owner, &of.acl);
-        for group in self.judged_groups(schema) {
-            add(group.kind.object_kind(), group.owner, &group.acl);
+        let mut kinds: Vec<ObjectKind> = Vec::new();
+        for (list, entries) in lists.iter() {
+            for (grantee, privileges) in entries {
+                beyond.add(list.kind, *privileges, *grantee, self.matrix.closure.heirs(*grantee));
+            }
+            if !kinds.contains(&list.kind) {
+                kinds.push(list.kind);
+                for (group, privileges) in self.matrix.predefined_grants(list.kind) {
+                    beyond.add(list.kind, privileges, group, self.matrix.closure.heirs(group));
+                }
+            }
         }
         let excess = beyond.excess;
         for ((word, member), excess) in out.iter_mut().zip(&members).zip(excess) {
@@ -399,18 +392,79 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Something is missing or too much, `excepted` and nothing counted.
-    fn differs(&self, role: usize, schema: usize, want: &Want, excepted: Privileges) -> bool {
-        let catalog = &self.snapshot.catalog;
-        let bad = |kind: ObjectKind, owner: Oid, acl: &Acl| {
-            let (required, allowed) = (want.required.of(kind), want.allowed.of(kind));
-            let own = self.matrix.own_rights(role, kind, owner, acl);
-            !own.minus(allowed).minus(excepted).is_empty()
-                || (!own.contains_all(required)
-                    && !self.matrix.rights(catalog, Who::Role(role), kind, owner, acl).contains_all(required))
-        };
-        catalog.schemas.get(schema).is_some_and(|s| bad(ObjectKind::Schema, s.owner, &s.acl))
-            || self.judged_groups(schema).any(|g| bad(g.kind.object_kind(), g.owner, &g.acl))
+    /// Something is missing or too much, `excepted` and nothing counted. The role is no superuser.
+    fn differs(&self, role: usize, lists: &Lists, want: &Want, excepted: Privileges) -> bool {
+        let closure = &self.matrix.closure;
+        lists.iter().any(|(list, entries)| {
+            let mut own = self.matrix.predefined(role, list.kind);
+            for (grantee, privileges) in entries {
+                if !own.contains_all(*privileges) && closure.inherits(role, *grantee) {
+                    own = own | *privileges;
+                }
+            }
+            !own.minus(want.allowed.of(list.kind)).minus(excepted).is_empty()
+                || !(own | list.public).contains_all(want.required.of(list.kind))
+        })
+    }
+}
+
+/// What the access control lists of one schema and its judged objects say; lists that are alike once.
+#[derive(Default)]
+struct Lists {
+    lists: Vec<List>,
+    /// Of all lists, PUBLIC's left out: position of the grantee, and what it may.
+    entries: Vec<(usize, Privileges)>,
+    /// Lists that are there: kind, and where the list is, or whose default it stands for.
+    seen: Vec<(ObjectKind, Result<*const AclEntry, Oid>)>,
+}
+
+struct List {
+    kind: ObjectKind,
+    public: Privileges,
+    /// Where its entries end.
+    end: usize,
+}
+
+impl Lists {
+    /// Replaces what is there.
+    fn read(&mut self, judge: &Judge<'_>, schema: usize) {
+        self.lists.clear();
+        self.entries.clear();
+        self.seen.clear();
+        let Some(of) = judge.snapshot.catalog.schemas.get(schema) else { return };
+        self.add(judge.matrix, ObjectKind::Schema, of.owner, &of.acl);
+        for group in judge.judged_groups(schema) {
+            self.add(judge.matrix, group.kind.object_kind(), group.owner, &group.acl);
+        }
+    }
+
+    fn add(&mut self, matrix: &Matrix, kind: ObjectKind, owner: Oid, acl: &Acl) {
+        let key = (kind, acl.0.as_ref().map(|entries| entries.as_ptr()).ok_or(owner));
+        if self.seen.contains(&key) {
+            return;
+        }
+        self.seen.push(key);
+        let mut public = Privileges::NONE;
+        for entry in acl.in_force(kind, owner, matrix.version_num).entries() {
+            if entry.is_public() {
+                public = public | entry.privileges;
+            } else if let Some(grantee) = matrix.closure.position(entry.grantee)
+                && !entry.privileges.is_empty()
+            {
+                self.entries.push((grantee, entry.privileges));
+            }
+        }
+        self.lists.push(List { kind, public, end: self.entries.len() });
+    }
+
+    /// Each list with its entries.
+    fn iter(&self) -> impl Iterator<Item = (&List, &[(usize, Privileges)])> {
+        let mut begin = 0;
+        self.lists.iter().map(move |list| {
+            let entries = self.entries.get(begin..list.end).unwrap_or_default();
+            begin = list.end;
+            (list, entries)
+        })
     }
 }
 
@@ -424,6 +478,7 @@ struct Beyond<'a> {
     seen: Vec<(ObjectKind, Privileges, usize)>,
     excess: Vec<u64>,
     scratch: Vec<u64>,
+    left: Vec<u64>,
 }
 
 impl Beyond<'_> {
@@ -433,9 +488,14 @@ impl Beyond<'_> {
             return;
         }
         self.seen.push((kind, privileges, group));
-        if heirs.iter().zip(self.members).all(|(heir, member)| heir & member == 0) {
+        // those asked about of whom nothing is known yet
+        self.scratch.clear();
+        let asked = heirs.iter().zip(self.members).zip(&self.excess);
+        self.scratch.extend(asked.map(|((heir, member), excess)| heir & member & !excess));
+        if self.scratch.iter().all(|word| *word == 0) {
             return;
         }
+        let heirs = std::mem::take(&mut self.scratch);
         let mut open = privileges;
         while let Some(first) = open.iter().next() {
             // the privileges that the same memberships allow are looked at together
@@ -444,16 +504,17 @@ impl Beyond<'_> {
                 let allowed = rights.of(kind);
                 alike = if allowed.contains(first) { alike.and(allowed) } else { alike.minus(allowed) };
             }
-            self.scratch.clear();
-            self.scratch.extend_from_slice(heirs);
+            self.left.clear();
+            self.left.extend_from_slice(&heirs);
             for (rights, bits) in &self.allowed {
                 if rights.of(kind).contains(first) {
-                    self.scratch.iter_mut().zip(*bits).for_each(|(word, bit)| *word &= !bit);
+                    self.left.iter_mut().zip(*bits).for_each(|(word, bit)| *word &= !bit);
                 }
             }
-            or_into(&mut self.excess, &self.scratch);
+            or_into(&mut self.excess, &self.left);
             open = open.minus(alike);
         }
+        self.scratch = heirs;
     }
 }
 

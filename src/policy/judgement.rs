@@ -6,22 +6,43 @@ use std::sync::Arc;
 use super::{Finding, Policy, checks, desired::Desired, judge::Judge, versions::Versions};
 use crate::domain::{alembic::Lineages, effective::Matrix, snapshot::Snapshot};
 
-/// What follows from the catalog and the policy alone, and outlives a judgement that is judged again.
+/// What outlives a judgement that is judged again: it follows from parts of the snapshot that did not change.
 #[derive(Clone, Default)]
 pub struct Basis {
     pub matrix: Option<Arc<Matrix>>,
     pub desired: Option<Arc<Desired>>,
+    pub versions: Option<Arc<Versions>>,
 }
 
 impl Basis {
-    /// The parts of a judgement that hold for this snapshot and policy, too.
+    /// The parts of a judgement that hold for this snapshot, policy and lineages, too.
     #[must_use]
-    pub fn of(before: &Judgement, snapshot: &Snapshot, policy: Option<&Arc<Policy>>) -> Basis {
-        let kept = Arc::ptr_eq(&before.snapshot.catalog, &snapshot.catalog)
-            && before.snapshot.server.version_num == snapshot.server.version_num;
-        let desired = before.desired.clone().filter(|_| kept && same_policy(before.policy.as_ref(), policy));
-        Basis { matrix: kept.then(|| Arc::clone(&before.matrix)), desired }
+    pub fn of(
+        before: &Judgement,
+        snapshot: &Snapshot,
+        policy: Option<&Arc<Policy>>,
+        lineages: &Arc<Lineages>,
+    ) -> Basis {
+        let was = &before.snapshot;
+        let kept =
+            Arc::ptr_eq(&was.catalog, &snapshot.catalog) && was.server.version_num == snapshot.server.version_num;
+        let judged = kept && same_policy(before.policy.as_ref(), policy);
+        let read = judged
+            && Arc::ptr_eq(&was.server, &snapshot.server)
+            && Arc::ptr_eq(&was.versions, &snapshot.versions)
+            && Arc::ptr_eq(&before.lineages, lineages)
+            && same_objects(was, snapshot);
+        Basis {
+            matrix: kept.then(|| Arc::clone(&before.matrix)),
+            desired: before.desired.clone().filter(|_| judged),
+            versions: read.then(|| Arc::clone(&before.versions)),
+        }
     }
+}
+
+fn same_objects(one: &Snapshot, other: &Snapshot) -> bool {
+    let (a, b) = (&one.objects.0, &other.objects.0);
+    a.len() == b.len() && a.iter().zip(b).all(|((one, of), (other, by))| one == other && Arc::ptr_eq(of, by))
 }
 
 fn same_policy(one: Option<&Arc<Policy>>, other: Option<&Arc<Policy>>) -> bool {
@@ -58,7 +79,7 @@ impl Judgement {
         lineages: Arc<Lineages>,
         matrix: Option<Arc<Matrix>>,
     ) -> Judgement {
-        Judgement::on(snapshot, policy, lineages, Basis { matrix, desired: None })
+        Judgement::on(snapshot, policy, lineages, Basis { matrix, ..Basis::default() })
     }
 
     /// Judges a snapshot with what is left of an earlier judgement, see [`Basis::of`].
@@ -70,7 +91,8 @@ impl Judgement {
         basis: Basis,
     ) -> Judgement {
         let matrix = basis.matrix.unwrap_or_else(|| Arc::new(Matrix::new(&snapshot.catalog, &snapshot.server)));
-        let versions = Arc::new(Versions::new(&snapshot, policy.as_deref(), &lineages, &matrix));
+        let versions =
+            basis.versions.unwrap_or_else(|| Arc::new(Versions::new(&snapshot, policy.as_deref(), &lineages, &matrix)));
         let (findings, checking, cells, desired) = {
             let judge = Judge::with(&snapshot, &matrix, policy.as_deref(), basis.desired);
             let (findings, checking) = checks::run(&snapshot, &matrix, &judge, policy.as_deref(), &lineages, &versions);
@@ -95,11 +117,8 @@ impl Judgement {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        let (a, b) = (&before.objects.0, &snapshot.objects.0);
-        let objects =
-            a.len() == b.len() && a.iter().zip(b).all(|((one, of), (other, by))| one == other && Arc::ptr_eq(of, by));
         let same = shapes
-            && objects
+            && same_objects(before, snapshot)
             && Arc::ptr_eq(&before.catalog, &snapshot.catalog)
             && Arc::ptr_eq(&before.server, &snapshot.server)
             && Arc::ptr_eq(&before.versions, &snapshot.versions)

@@ -138,7 +138,7 @@ impl Judges {
             let _ = tell.send((index, Judged::Judgement(Arc::new(judgement))));
             return;
         }
-        let basis = before.map(|b| Basis::of(b, &snapshot, policy.as_ref())).unwrap_or_default();
+        let basis = before.map(|b| Basis::of(b, &snapshot, policy.as_ref(), &lineages)).unwrap_or_default();
         self.work(move || {
             let judgement = Judgement::on(snapshot, policy, lineages, basis);
             let _ = tell.send((index, Judged::Judgement(Arc::new(judgement))));

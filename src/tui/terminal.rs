@@ -75,6 +75,8 @@ pub struct Terminal {
     theme: Theme,
     /// What the terminal shows; `None` when that is not known.
     shown: Option<Buffer>,
+    /// The one before, whose cells the next frame takes.
+    spare: Buffer,
     last: Option<Screen>,
     /// Ends the input thread when dropped.
     _wake: UnixStream,
@@ -111,7 +113,7 @@ impl Terminal {
         thread::Builder::new()
             .name("terminal out".to_owned())
             .spawn(move || write_all(output, &queue, &pending, &written))?;
-        let terminal = Terminal { shared, theme, shown: None, last: None, _wake: wake };
+        let terminal = Terminal { shared, theme, shown: None, spare: Buffer::default(), last: None, _wake: wake };
         terminal.shared.take()?;
         thread::Builder::new().name("terminal in".to_owned()).spawn(move || read_all(&input, &woken, &events))?;
         Ok(terminal)
@@ -141,13 +143,16 @@ impl Terminal {
             return Ok(());
         }
         let area = Rect::new(0, 0, screen.width, screen.height);
-        let mut next = Buffer::empty(area);
+        let mut next = std::mem::take(&mut self.spare);
+        if next.area != area {
+            next = Buffer::empty(area);
+        }
         draw(&screen, &self.theme, &mut next);
         let bytes = frame(self.shown.as_ref().filter(|b| b.area == area), &next)?;
         if !bytes.is_empty() {
             self.shared.show(bytes);
         }
-        self.shown = Some(next);
+        self.spare = self.shown.replace(next).unwrap_or_default();
         self.last = Some(screen);
         Ok(())
     }

@@ -107,10 +107,10 @@ fn interesting(j: &Judgement) -> Vec<usize> {
     let catalog = &j.snapshot.catalog;
     let mut bits = j.matrix.closure.superusers().to_vec();
     bits.resize(catalog.roles.len().div_ceil(64), 0);
+    let mut touched = Vec::new();
     for (i, _) in catalog.schemas.iter().enumerate().filter(|(_, s)| !s.is_system()) {
-        for role in j.matrix.touched(catalog, i) {
-            set(&mut bits, role);
-        }
+        j.matrix.touched_bits(catalog, i, &mut touched);
+        or_into(&mut bits, &touched);
     }
     if let Some(policy) = &j.policy {
         let named =
@@ -131,9 +131,9 @@ fn not_bare(j: &Judgement, schema: usize) -> Vec<u64> {
     if let Some(owner) = owner {
         or_into(&mut bits, closure.heirs(owner));
     }
-    for role in j.matrix.touched(catalog, schema) {
-        set(&mut bits, role);
-    }
+    let mut touched = Vec::new();
+    j.matrix.touched_bits(catalog, schema, &mut touched);
+    or_into(&mut bits, &touched);
     bits
 }
 

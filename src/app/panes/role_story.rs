@@ -6,6 +6,7 @@ use crate::{
         panes::{
             Story,
             marks::{self, Mark},
+            reach::Reach,
             roles::{attributes, settings, valid_until},
         },
         prose::Prose,
@@ -139,9 +140,9 @@ fn more_by_set_role(j: &Judgement, role: usize) -> Vec<usize> {
     j.matrix.closure.settable(role).into_iter().filter(|g| !j.matrix.closure.inherits(role, *g)).collect()
 }
 
-/// Everything about one role; `reached` are schemas with rights of its own.
+/// Everything about one role.
 #[must_use]
-pub fn story(j: &Judgement, at: usize, used: Option<u32>, mark: &Mark, reached: &[u32]) -> Story {
+pub fn story(j: &Judgement, at: usize, used: Option<u32>, mark: &Mark, reach: &Reach) -> Story {
     let catalog = &j.snapshot.catalog;
     let Some(role) = catalog.roles.get(at) else {
         return Story { title: Line::empty(), lines: Vec::new(), copy: String::new() };
@@ -161,9 +162,9 @@ pub fn story(j: &Judgement, at: usize, used: Option<u32>, mark: &Mark, reached: 
         lines.push(Line(vec![Span::known("  everything everywhere, as a superuser", Tone::Superuser)]));
     } else {
         let judge = j.judge();
-        for schema in reached.iter().take(MOST_SCHEMAS) {
-            let judged = judge.cell(Who::Role(at), *schema as usize);
-            let name = catalog.schemas.get(*schema as usize).map_or("", |s| s.name.as_str());
+        for schema in reach.schemas(at).take(MOST_SCHEMAS) {
+            let judged = judge.cell(Who::Role(at), schema);
+            let name = catalog.schemas.get(schema).map_or("", |s| s.name.as_str());
             let prose =
                 Prose::new().say("  ").name(name).say(": ").text(&wording::cell(&judged.cell, j.matrix.version_num));
             lines.push(declared(prose, &judged).line());
@@ -172,7 +173,7 @@ pub fn story(j: &Judgement, at: usize, used: Option<u32>, mark: &Mark, reached: 
                 lines.push(Prose::new().dim("      through ").and(&text::list(&via, 8), Tone::Dim).line());
             }
         }
-        match reached.len() {
+        match reach.count(at) {
             0 => lines.push(Line(vec![Span::known("  nothing beyond what everybody may", Tone::Dim)])),
             n if n > MOST_SCHEMAS => {
                 lines.push(Line::new(&format!("  and {} more schemas", n - MOST_SCHEMAS), Tone::Dim));

@@ -175,20 +175,20 @@ fn member_of(j: &Judgement, role: usize) -> Line {
     line
 }
 
-fn schemas(j: &Judgement, role: &Role, reached: &[u32]) -> Line {
+fn schemas(j: &Judgement, role: &Role, reach: &Reach, position: usize) -> Line {
     if role.superuser {
         return Line(vec![Span::known("all", Tone::Superuser)]);
     }
     let mut line = Line::empty();
-    for at in reached.iter().take(3) {
+    for at in reach.schemas(position).take(3) {
         if !line.0.is_empty() {
             line.0.push(Span::known(", ", Tone::Dim));
         }
-        let schema = j.snapshot.catalog.schemas.get(*at as usize);
+        let schema = j.snapshot.catalog.schemas.get(at);
         let owns = schema.is_some_and(|s| s.owner == role.oid);
         line.0.push(Span::new(schema.map_or("", |s| s.name.as_str()), if owns { Tone::Strong } else { Tone::Text }));
     }
-    match reached.len() {
+    match reach.count(position) {
         0 => line.0.push(Span::known("none", Tone::Dim)),
         n if n > 3 => line.0.push(Span::new(&format!(" +{}", n - 3), Tone::Dim)),
         _ => {}
@@ -206,7 +206,7 @@ impl Roles {
     fn entry(&self, ctx: &Ctx<'_>, index: usize) -> Option<Entry> {
         let (row, _, role, known) = self.at(ctx, index)?;
         let path = known.paths.get(row.role).map_or("", |(_, value)| value.as_str());
-        let reached = if role.superuser { i64::MAX } else { known.reach.schemas(row.role).len() as i64 };
+        let reached = if role.superuser { i64::MAX } else { known.reach.count(row.role) as i64 };
         let words: Vec<&str> = attributes(role).iter().map(|(word, _)| *word).collect();
         let mut keys = vec![
             SortKey::Text(role.name.clone()),
@@ -284,7 +284,7 @@ impl Pane for Roles {
             Line(vec![if role.login { Span::known("yes", Tone::Text) } else { Span::known("no", Tone::Dim) }]),
             words,
             member_of(j, row.role),
-            if dim { Line::empty() } else { schemas(j, role, known.reach.schemas(row.role)) },
+            if dim { Line::empty() } else { schemas(j, role, &known.reach, row.role) },
             if role.login { connections(role, known.connections(&role.name)) } else { Line::empty() },
             valid_until(role, &j.snapshot.server, &limits)
                 .map_or_else(Line::empty, |(said, tone)| Line::new(&said, tone)),
@@ -308,7 +308,7 @@ impl Pane for Roles {
         let Some((row, j, role, known)) = self.at(ctx, index) else { return Vec::new() };
         let mut lines = known.marks.role(row.role).sentences(j, 2);
         lines.push(role_story::what_it_is(j, role, known.connections(&role.name)));
-        let reached = known.reach.schemas(row.role);
+        let reached = known.reach.count(row.role);
         if role.superuser {
             lines.push(
                 Prose::new()
@@ -321,11 +321,11 @@ impl Pane for Roles {
                 Prose::new().dim("It belongs to the server or its platform: shown, never judged or changed.").line(),
             );
         } else {
-            lines.extend(reached.iter().take(3).map(|at| role_story::in_schema(j, row.role, *at as usize)));
-            if reached.len() > 3 {
-                lines.push(Line::new(&format!("  and rights in {} more schemas", reached.len() - 3), Tone::Dim));
+            lines.extend(known.reach.schemas(row.role).take(3).map(|at| role_story::in_schema(j, row.role, at)));
+            if reached > 3 {
+                lines.push(Line::new(&format!("  and rights in {} more schemas", reached - 3), Tone::Dim));
             }
-            if reached.is_empty() {
+            if reached == 0 {
                 lines.push(Prose::new().say("It has no rights of its own in any schema.").line());
             }
         }
@@ -339,7 +339,7 @@ impl Pane for Roles {
         let role = j.snapshot.catalog.roles.get(row.role);
         let used = role.and_then(|r| known.connections(&r.name));
         let mark = known.marks.role(row.role);
-        Enter::Story(role_story::story(j, row.role, used, mark, known.reach.schemas(row.role)))
+        Enter::Story(role_story::story(j, row.role, used, mark, &known.reach))
     }
 
     fn enter_word(&self) -> &'static str {

@@ -17,7 +17,7 @@ use crate::{
             Ctx, Enter, Entry, Pane, PaneSpec, RowId, SortKey, Want,
             marks::Marks,
             objects::{self, Level},
-            reach::Reach,
+            reach::Reached,
         },
         prose::{self, Prose},
         view::{Column, Line, Span, Tone},
@@ -59,7 +59,7 @@ struct Row {
 /// What is computed once per judgement.
 #[derive(Default)]
 struct Known {
-    reach: Reach,
+    reach: Reached,
     marks: Marks,
     /// The catalog that `counts` are of.
     catalog: Weak<Catalog>,

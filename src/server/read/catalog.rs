@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Row};
 use super::{
     Facts, Limits, Opening, Param, ServerError, Statement,
     fields::{Acls, Fields},
-    unit, versions, with_acls,
+    unit, unit_each, versions, with_acls,
 };
 use crate::domain::{
     Acl, Oid,
@@ -108,55 +108,20 @@ pub(super) async fn core(
     opening: &Opening,
     hints: &Hints,
 ) -> Result<CatalogRead, ServerError> {
-    let statements = [
-        server_statement(),
-        Statement::new("the database", &DATABASE),
-        Statement::new("the roles", include_str!("roles.sql")),
-        Statement::new("the memberships", memberships_sql(facts)),
-        Statement::new("the schemas", &SCHEMAS),
-        Statement::new("the default privileges", &DEFAULT_ACLS),
-        Statement::new("the settings of roles and databases", include_str!("settings.sql")),
-        Statement::new("the extensions", include_str!("extensions.sql")),
-        Statement::new("the policies", include_str!("policies.sql")),
-        Statement::new("the event triggers", include_str!("event_triggers.sql")),
-        versions::candidates_statement().with(Param::Oids(hints.version_tables.iter().map(|o| o.0).collect())),
+    let parts = [
+        server_part(),
+        (Statement::new("the database", &DATABASE), Parts::database),
+        (Statement::new("the roles", include_str!("roles.sql")), Parts::role),
+        (Statement::new("the memberships", memberships_sql(facts)), Parts::membership),
+        (Statement::new("the schemas", &SCHEMAS), Parts::schema),
+        (Statement::new("the default privileges", &DEFAULT_ACLS), Parts::default_acl),
+        (Statement::new("the settings of roles and databases", include_str!("settings.sql")), Parts::settings),
+        (Statement::new("the extensions", include_str!("extensions.sql")), Parts::extension),
+        (Statement::new("the policies", include_str!("policies.sql")), Parts::policy),
+        (Statement::new("the event triggers", include_str!("event_triggers.sql")), Parts::event_trigger),
+        version_tables_part(hints),
     ];
-    let rows = unit(client, opening, Some(&gate_statement()), &statements).await?;
-    let mut parts = rows.iter();
-    let mut next = || parts.next().map_or(&[][..], Vec::as_slice);
-    let mut acls = Acls::default();
-    let mut server = Server::default();
-    let before = next();
-    let gate = decode_server(next(), facts, before, &mut server)?;
-    let database = decode_database(next(), &mut acls)?;
-    server.database.clone_from(&database.name);
-    server.database_oid = database.oid;
-    let roles = decode_roles(next())?;
-    let memberships = decode_memberships(next())?;
-    let schemas = decode_schemas(next(), &mut acls)?;
-    let default_acls = decode_default_acls(next(), &mut acls)?;
-    let settings = decode_settings(next())?;
-    let extensions = decode_extensions(next())?;
-    let policies = decode_policies(next())?;
-    let event_triggers = decode_event_triggers(next())?;
-    let candidates = versions::candidates(next(), &schemas, &mut acls)?;
-    let (relations, routines, types) = (Vec::new(), Vec::new(), Vec::new());
-    let catalog = Catalog {
-        gate,
-        database,
-        roles,
-        memberships,
-        schemas,
-        relations,
-        routines,
-        types,
-        default_acls,
-        settings,
-        extensions,
-        policies,
-        event_triggers,
-    };
-    Ok(CatalogRead { server, catalog, candidates })
+    read(client, facts, opening, &parts).await.map(|(read, _)| read)
 }
 
 fn memberships_sql(facts: &Facts) -> &'static str {
@@ -165,6 +130,15 @@ fn memberships_sql(facts: &Facts) -> &'static str {
 
 fn server_statement() -> Statement {
     Statement::new("the server's state", include_str!("server.sql"))
+}
+
+fn server_part() -> Part {
+    (server_statement(), Parts::server)
+}
+
+fn version_tables_part(hints: &Hints) -> Part {
+    let known = Param::Oids(hints.version_tables.iter().map(|o| o.0).collect());
+    (versions::candidates_statement().with(known), Parts::version_table)
 }
 
 async fn part_a(
@@ -176,73 +150,178 @@ async fn part_a(
     // The version tables before what is large: what the backend keeps of them then lies below the memory that the other
     // statements are done with, and does not hold it. With 2,000 of them it has 5.6 MiB of its own after three reads;
     // it had 8.6 when they came last.
-    let mut statements = vec![
-        server_statement(),
-        versions::candidates_statement().with(Param::Oids(hints.version_tables.iter().map(|o| o.0).collect())),
-        Statement::new("the database", &DATABASE),
-        Statement::new("the roles", include_str!("roles.sql")),
-        Statement::new("the memberships", memberships_sql(facts)),
-        Statement::new("the schemas", &SCHEMAS),
-        Statement::new("the relations", &RELATIONS),
-        Statement::new("the relations of extensions", &RELATIONS_EXTENSION),
-        Statement::new("the routines", &ROUTINES),
-        Statement::new("the types", &TYPES),
-        Statement::new("the default privileges", &DEFAULT_ACLS),
-        Statement::new("the settings of roles and databases", include_str!("settings.sql")),
-        Statement::new("the extensions", include_str!("extensions.sql")),
-        Statement::new("the policies", include_str!("policies.sql")),
-        Statement::new("the event triggers", include_str!("event_triggers.sql")),
+    let mut parts = vec![
+        server_part(),
+        version_tables_part(hints),
+        (Statement::new("the database", &DATABASE), Parts::database),
+        (Statement::new("the roles", include_str!("roles.sql")), Parts::role),
+        (Statement::new("the memberships", memberships_sql(facts)), Parts::membership),
+        (Statement::new("the schemas", &SCHEMAS), Parts::schema),
+        (Statement::new("the relations", &RELATIONS), Parts::relations),
+        (Statement::new("the relations of extensions", &RELATIONS_EXTENSION), Parts::members),
+        (Statement::new("the routines", &ROUTINES), Parts::routines),
+        (Statement::new("the types", &TYPES), Parts::types),
+        (Statement::new("the default privileges", &DEFAULT_ACLS), Parts::default_acl),
+        (Statement::new("the settings of roles and databases", include_str!("settings.sql")), Parts::settings),
+        (Statement::new("the extensions", include_str!("extensions.sql")), Parts::extension),
+        (Statement::new("the policies", include_str!("policies.sql")), Parts::policy),
+        (Statement::new("the event triggers", include_str!("event_triggers.sql")), Parts::event_trigger),
     ];
     if hints.composites {
-        statements.push(Statement::new("the composite types", &TYPES_COMPOSITE));
+        parts.push((Statement::new("the composite types", &TYPES_COMPOSITE), Parts::types));
     }
-    let rows = unit(client, opening, Some(&gate_statement()), &statements).await?;
-    // each answer goes as soon as it is decoded
-    let mut parts = rows.into_iter();
-    let mut next = || parts.next().unwrap_or_default();
+    read(client, facts, opening, &parts).await
+}
 
-    let mut acls = Acls::default();
-    let mut server = Server::default();
-    let before = next();
-    let gate = decode_server(&next(), facts, &before, &mut server)?;
-    let version_tables = next();
-    let database = decode_database(&next(), &mut acls)?;
-    server.database.clone_from(&database.name);
-    server.database_oid = database.oid;
-    let roles = decode_roles(&next())?;
-    let memberships = decode_memberships(&next())?;
-    let schemas = decode_schemas(&next(), &mut acls)?;
-    let known: HashSet<Oid> = schemas.iter().map(|s| s.oid).collect();
-    let (mut relations, composites) = relation_groups(&next(), &known, &mut acls)?;
-    let (members, _) = relation_groups(&next(), &known, &mut acls)?;
-    set_apart(&mut relations, members);
-    let routines = decode_routines(&next(), &known, &mut acls)?;
-    let mut types = Vec::new();
-    type_groups(&next(), &known, &mut acls, &mut types)?;
-    let default_acls = decode_default_acls(&next(), &mut acls)?;
-    let settings = decode_settings(&next())?;
-    let extensions = decode_extensions(&next())?;
-    let policies = decode_policies(&next())?;
-    let event_triggers = decode_event_triggers(&next())?;
-    let candidates = versions::candidates(&version_tables, &schemas, &mut acls)?;
-    type_groups(&next(), &known, &mut acls, &mut types)?;
+/// A statement, and what takes its rows one by one: thousands of them as they arrive, with the message each came in,
+/// would take several times what they say.
+type Part = (Statement, fn(&mut Parts, Row) -> Result<(), ServerError>);
 
-    let catalog = Catalog {
-        gate,
-        database,
-        roles,
-        memberships,
-        schemas,
-        relations,
-        routines,
-        types,
-        default_acls,
-        settings,
-        extensions,
-        policies,
-        event_triggers,
+/// Reads these parts of the catalog; also whether there are free-standing composite types.
+async fn read(
+    client: &Client,
+    facts: &Facts,
+    opening: &Opening,
+    parts: &[Part],
+) -> Result<(CatalogRead, bool), ServerError> {
+    let statements: Vec<Statement> = parts.iter().map(|(statement, _)| statement.clone()).collect();
+    let (mut read, gate) = (Parts::default(), gate_statement());
+    let take = |at: usize, row| match parts.get(at) {
+        Some((_, take)) => take(&mut read, row),
+        None => Ok(()),
     };
-    Ok((CatalogRead { server, catalog, candidates }, composites))
+    let before = unit_each(client, opening, Some(&gate), &statements, take).await?;
+    read.finish(facts, &before)
+}
+
+/// What has been read so far. Rows stay rows where they are few, or need what comes behind them.
+#[derive(Default)]
+struct Parts {
+    acls: Acls,
+    server: Vec<Row>,
+    version_tables: Vec<Row>,
+    database: Vec<Row>,
+    roles: Vec<Role>,
+    memberships: Vec<Membership>,
+    schemas: Vec<Schema>,
+    relations: Vec<Group>,
+    /// Schemas with composite types.
+    composites: HashSet<Oid>,
+    /// Relations that belong to extensions, counted among `relations`, too.
+    members: Vec<Group>,
+    routines: Vec<Group>,
+    types: Vec<Row>,
+    default_acls: Vec<DefaultAcl>,
+    settings: Vec<Setting>,
+    extensions: Vec<Extension>,
+    policies: Vec<RowPolicy>,
+    event_triggers: Vec<EventTrigger>,
+}
+
+impl Parts {
+    fn server(&mut self, row: Row) -> Result<(), ServerError> {
+        self.server.push(row);
+        Ok(())
+    }
+    fn version_table(&mut self, row: Row) -> Result<(), ServerError> {
+        self.version_tables.push(row);
+        Ok(())
+    }
+    fn database(&mut self, row: Row) -> Result<(), ServerError> {
+        self.database.push(row);
+        Ok(())
+    }
+    fn types(&mut self, row: Row) -> Result<(), ServerError> {
+        self.types.push(row);
+        Ok(())
+    }
+    fn role(&mut self, row: Row) -> Result<(), ServerError> {
+        self.roles.push(role(&row)?);
+        Ok(())
+    }
+    fn membership(&mut self, row: Row) -> Result<(), ServerError> {
+        self.memberships.push(membership(&row)?);
+        Ok(())
+    }
+    fn schema(&mut self, row: Row) -> Result<(), ServerError> {
+        self.schemas.push(schema(&row, &mut self.acls)?);
+        Ok(())
+    }
+    fn relations(&mut self, row: Row) -> Result<(), ServerError> {
+        match relation_group(&row, &mut self.acls)? {
+            Ok(group) => self.relations.push(group),
+            Err(composites) => self.composites.extend(composites),
+        }
+        Ok(())
+    }
+    fn members(&mut self, row: Row) -> Result<(), ServerError> {
+        self.members.extend(relation_group(&row, &mut self.acls)?.ok());
+        Ok(())
+    }
+    fn routines(&mut self, row: Row) -> Result<(), ServerError> {
+        self.routines.push(routine_group(&row, &mut self.acls)?);
+        Ok(())
+    }
+    fn default_acl(&mut self, row: Row) -> Result<(), ServerError> {
+        self.default_acls.extend(default_acl(&row, &mut self.acls)?);
+        Ok(())
+    }
+    fn settings(&mut self, row: Row) -> Result<(), ServerError> {
+        settings(&row, &mut self.settings)
+    }
+    fn extension(&mut self, row: Row) -> Result<(), ServerError> {
+        self.extensions.push(extension(&row)?);
+        Ok(())
+    }
+    fn policy(&mut self, row: Row) -> Result<(), ServerError> {
+        self.policies.push(policy(&row)?);
+        Ok(())
+    }
+    fn event_trigger(&mut self, row: Row) -> Result<(), ServerError> {
+        self.event_triggers.push(event_trigger(&row)?);
+        Ok(())
+    }
+
+    /// Everything in its order. `before` are the rows of the gate.
+    fn finish(mut self, facts: &Facts, before: &[Row]) -> Result<(CatalogRead, bool), ServerError> {
+        let mut server = Server::default();
+        let gate = decode_server(&self.server, facts, before, &mut server)?;
+        let database = decode_database(&self.database, &mut self.acls)?;
+        server.database.clone_from(&database.name);
+        server.database_oid = database.oid;
+        self.roles.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        self.schemas.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        self.extensions.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        // the order in which the server calls them
+        self.event_triggers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        // without what is temporary, or TOAST
+        let known: HashSet<Oid> = self.schemas.iter().map(|s| s.oid).collect();
+        for groups in [&mut self.relations, &mut self.members, &mut self.routines] {
+            groups.retain(|g| known.contains(&g.schema));
+            groups.shrink_to_fit();
+        }
+        set_apart(&mut self.relations, self.members);
+        let mut types = Vec::new();
+        type_groups(&self.types, &known, &mut self.acls, &mut types)?;
+        let candidates = versions::candidates(&self.version_tables, &self.schemas, &mut self.acls)?;
+        let catalog = Catalog {
+            gate,
+            database,
+            roles: self.roles,
+            memberships: self.memberships,
+            schemas: self.schemas,
+            relations: self.relations,
+            routines: self.routines,
+            types,
+            default_acls: self.default_acls,
+            settings: self.settings,
+            extensions: self.extensions,
+            policies: self.policies,
+            event_triggers: self.event_triggers,
+        };
+        let composites = !self.composites.is_disjoint(&known);
+        Ok((CatalogRead { server, catalog, candidates }, composites))
+    }
 }
 
 /// Fills the server's part and returns the gate that belongs to this transaction: its own snapshot on a primary, what
@@ -278,58 +357,40 @@ fn decode_database(rows: &[Row], acls: &mut Acls) -> Result<Database, ServerErro
     Ok(Database { oid, name, owner, connection_limit, acl: f.acl(acls, owner)? })
 }
 
-fn decode_roles(rows: &[Row]) -> Result<Vec<Role>, ServerError> {
-    let mut roles = rows
-        .iter()
-        .map(|row| {
-            let mut f = Fields::new("the roles", row);
-            Ok::<_, ServerError>(Role {
-                oid: f.oid()?,
-                name: f.text()?,
-                superuser: f.bool()?,
-                inherit: f.bool()?,
-                create_role: f.bool()?,
-                create_db: f.bool()?,
-                login: f.bool()?,
-                replication: f.bool()?,
-                bypass_rls: f.bool()?,
-                connection_limit: f.i32()?,
-                valid_until_us: f.time_us()?,
-                platform: false,
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    roles.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(roles)
+fn role(row: &Row) -> Result<Role, ServerError> {
+    let mut f = Fields::new("the roles", row);
+    Ok(Role {
+        oid: f.oid()?,
+        name: f.text()?,
+        superuser: f.bool()?,
+        inherit: f.bool()?,
+        create_role: f.bool()?,
+        create_db: f.bool()?,
+        login: f.bool()?,
+        replication: f.bool()?,
+        bypass_rls: f.bool()?,
+        connection_limit: f.i32()?,
+        valid_until_us: f.time_us()?,
+        platform: false,
+    })
 }
 
-fn decode_memberships(rows: &[Row]) -> Result<Vec<Membership>, ServerError> {
-    rows.iter()
-        .map(|row| {
-            let mut f = Fields::new("the memberships", row);
-            Ok(Membership {
-                role: f.oid()?,
-                member: f.oid()?,
-                grantor: f.oid()?,
-                inherit: f.bool()?,
-                set: f.bool()?,
-                admin: f.bool()?,
-            })
-        })
-        .collect()
+fn membership(row: &Row) -> Result<Membership, ServerError> {
+    let mut f = Fields::new("the memberships", row);
+    Ok(Membership {
+        role: f.oid()?,
+        member: f.oid()?,
+        grantor: f.oid()?,
+        inherit: f.bool()?,
+        set: f.bool()?,
+        admin: f.bool()?,
+    })
 }
 
-fn decode_schemas(rows: &[Row], acls: &mut Acls) -> Result<Vec<Schema>, ServerError> {
-    let mut schemas = rows
-        .iter()
-        .map(|row| {
-            let mut f = Fields::new("the schemas", row);
-            let (oid, name, owner, extension) = (f.oid()?, f.text()?, f.oid()?, f.bool()?);
-            Ok::<_, ServerError>(Schema { oid, name, owner, extension, acl: f.acl(acls, owner)? })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    schemas.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(schemas)
+fn schema(row: &Row, acls: &mut Acls) -> Result<Schema, ServerError> {
+    let mut f = Fields::new("the schemas", row);
+    let (oid, name, owner, extension) = (f.oid()?, f.text()?, f.oid()?, f.bool()?);
+    Ok(Schema { oid, name, owner, extension, acl: f.acl(acls, owner)? })
 }
 
 /// `pg_class.relkind`; `None` for what is no object of its own here.
@@ -355,30 +416,21 @@ pub(super) fn routine_kind(kind: char) -> Kind {
     }
 }
 
-/// The groups, and whether there are free-standing composite types.
-fn relation_groups(rows: &[Row], known: &HashSet<Oid>, acls: &mut Acls) -> Result<(Vec<Group>, bool), ServerError> {
-    let mut groups = Vec::with_capacity(rows.len());
-    let mut composites = false;
-    for row in rows {
-        let mut f = Fields::new("the relations", row);
-        let (schema, kind, owner) = (f.oid()?, f.char()?, f.oid()?);
-        if !known.contains(&schema) {
-            continue; // temporary, TOAST
-        }
-        composites |= kind == 'c';
-        let Some(kind) = relation_kind(kind) else { continue };
-        groups.push(Group {
-            schema,
-            kind,
-            owner,
-            count: u32::try_from(f.count()?).unwrap_or(u32::MAX),
-            pages: f.count()?,
-            rls: u32::try_from(f.count()?).unwrap_or(u32::MAX),
-            acl: f.acl(acls, owner)?,
-            extension: false,
-        });
-    }
-    Ok((groups, composites))
+/// A group of relations, wherever they are; a schema in place of it that has free-standing composite types.
+fn relation_group(row: &Row, acls: &mut Acls) -> Result<Result<Group, Option<Oid>>, ServerError> {
+    let mut f = Fields::new("the relations", row);
+    let (schema, kind, owner) = (f.oid()?, f.char()?, f.oid()?);
+    let Some(of) = relation_kind(kind) else { return Ok(Err((kind == 'c').then_some(schema))) };
+    Ok(Ok(Group {
+        schema,
+        kind: of,
+        owner,
+        count: u32::try_from(f.count()?).unwrap_or(u32::MAX),
+        pages: f.count()?,
+        rls: u32::try_from(f.count()?).unwrap_or(u32::MAX),
+        acl: f.acl(acls, owner)?,
+        extension: false,
+    }))
 }
 
 /// Takes the members of extensions out of the groups that counted them with all others.
@@ -403,18 +455,12 @@ fn set_apart(groups: &mut Vec<Group>, members: Vec<Group>) {
     groups.retain(|g| g.count > 0);
 }
 
-fn decode_routines(rows: &[Row], known: &HashSet<Oid>, acls: &mut Acls) -> Result<Vec<Group>, ServerError> {
-    let mut groups = Vec::with_capacity(rows.len());
-    for row in rows {
-        let mut f = Fields::new("the routines", row);
-        let (schema, kind, owner, count, extension) = (f.oid()?, f.char()?, f.oid()?, f.count()?, f.bool()?);
-        if known.contains(&schema) {
-            let count = u32::try_from(count).unwrap_or(u32::MAX);
-            let (kind, acl) = (routine_kind(kind), f.acl(acls, owner)?);
-            groups.push(Group { schema, kind, owner, acl, count, pages: 0, rls: 0, extension });
-        }
-    }
-    Ok(groups)
+fn routine_group(row: &Row, acls: &mut Acls) -> Result<Group, ServerError> {
+    let mut f = Fields::new("the routines", row);
+    let (schema, kind, owner, count, extension) = (f.oid()?, f.char()?, f.oid()?, f.count()?, f.bool()?);
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let (kind, acl) = (routine_kind(kind), f.acl(acls, owner)?);
+    Ok(Group { schema, kind, owner, acl, count, pages: 0, rls: 0, extension })
 }
 
 /// Adds the groups of the rows to those that are there, joined where they are alike.
@@ -442,85 +488,56 @@ fn type_groups(
     Ok(())
 }
 
-fn decode_default_acls(rows: &[Row], acls: &mut Acls) -> Result<Vec<DefaultAcl>, ServerError> {
-    let mut list = Vec::with_capacity(rows.len());
-    for row in rows {
-        let mut f = Fields::new("the default privileges", row);
-        let (creator, schema, kind) = (f.oid()?, f.oid()?, f.char()?);
-        let kind = match kind {
-            'r' => DefaultKind::Tables,
-            'S' => DefaultKind::Sequences,
-            'f' => DefaultKind::Functions,
-            'T' => DefaultKind::Types,
-            'n' => DefaultKind::Schemas,
-            'L' => DefaultKind::LargeObjects,
-            _ => continue, // of a newer server, for objects that are not looked at here
-        };
-        let schema = (schema != Oid::ZERO).then_some(schema);
-        list.push(DefaultAcl { creator, schema, kind, acl: f.acl(acls, creator)? });
+/// `None` for a kind of a newer server, for objects that are not looked at here.
+fn default_acl(row: &Row, acls: &mut Acls) -> Result<Option<DefaultAcl>, ServerError> {
+    let mut f = Fields::new("the default privileges", row);
+    let (creator, schema, kind) = (f.oid()?, f.oid()?, f.char()?);
+    let kind = match kind {
+        'r' => DefaultKind::Tables,
+        'S' => DefaultKind::Sequences,
+        'f' => DefaultKind::Functions,
+        'T' => DefaultKind::Types,
+        'n' => DefaultKind::Schemas,
+        'L' => DefaultKind::LargeObjects,
+        _ => return Ok(None),
+    };
+    let schema = (schema != Oid::ZERO).then_some(schema);
+    Ok(Some(DefaultAcl { creator, schema, kind, acl: f.acl(acls, creator)? }))
+}
+
+fn settings(row: &Row, settings: &mut Vec<Setting>) -> Result<(), ServerError> {
+    let mut f = Fields::new("the settings of roles and databases", row);
+    let (database, role) = (f.oid()?, f.oid()?);
+    for pair in f.texts()? {
+        let (name, value) = pair.split_once('=').unwrap_or((pair.as_str(), ""));
+        settings.push(Setting {
+            database: (database != Oid::ZERO).then_some(database),
+            role: (role != Oid::ZERO).then_some(role),
+            name: name.to_owned(),
+            value: value.to_owned(),
+        });
     }
-    Ok(list)
+    Ok(())
 }
 
-fn decode_settings(rows: &[Row]) -> Result<Vec<Setting>, ServerError> {
-    let mut settings = Vec::new();
-    for row in rows {
-        let mut f = Fields::new("the settings of roles and databases", row);
-        let (database, role) = (f.oid()?, f.oid()?);
-        for pair in f.texts()? {
-            let (name, value) = pair.split_once('=').unwrap_or((pair.as_str(), ""));
-            settings.push(Setting {
-                database: (database != Oid::ZERO).then_some(database),
-                role: (role != Oid::ZERO).then_some(role),
-                name: name.to_owned(),
-                value: value.to_owned(),
-            });
-        }
-    }
-    Ok(settings)
+fn extension(row: &Row) -> Result<Extension, ServerError> {
+    let mut f = Fields::new("the extensions", row);
+    Ok(Extension {
+        oid: f.oid()?,
+        name: f.text()?,
+        schema: f.oid()?,
+        owner: f.oid()?,
+        version: f.text()?,
+        relocatable: f.bool()?,
+    })
 }
 
-fn decode_extensions(rows: &[Row]) -> Result<Vec<Extension>, ServerError> {
-    let mut extensions = rows
-        .iter()
-        .map(|row| {
-            let mut f = Fields::new("the extensions", row);
-            Ok::<_, ServerError>(Extension {
-                oid: f.oid()?,
-                name: f.text()?,
-                schema: f.oid()?,
-                owner: f.oid()?,
-                version: f.text()?,
-                relocatable: f.bool()?,
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    extensions.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(extensions)
+fn event_trigger(row: &Row) -> Result<EventTrigger, ServerError> {
+    let mut f = Fields::new("the event triggers", row);
+    Ok(EventTrigger { name: f.text()?, owner: f.oid()?, function: f.text()?, tags: f.texts()? })
 }
 
-fn decode_event_triggers(rows: &[Row]) -> Result<Vec<EventTrigger>, ServerError> {
-    let triggers = rows.iter().map(|row| {
-        let mut f = Fields::new("the event triggers", row);
-        Ok::<_, ServerError>(EventTrigger { name: f.text()?, owner: f.oid()?, function: f.text()?, tags: f.texts()? })
-    });
-    let mut triggers = triggers.collect::<Result<Vec<_>, _>>()?;
-    // the order in which the server calls them
-    triggers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(triggers)
-}
-
-fn decode_policies(rows: &[Row]) -> Result<Vec<RowPolicy>, ServerError> {
-    rows.iter()
-        .map(|row| {
-            let mut f = Fields::new("the policies", row);
-            Ok(RowPolicy {
-                relation: f.oid()?,
-                name: f.text()?,
-                permissive: f.bool()?,
-                command: f.char()?,
-                roles: f.oids()?,
-            })
-        })
-        .collect()
+fn policy(row: &Row) -> Result<RowPolicy, ServerError> {
+    let mut f = Fields::new("the policies", row);
+    Ok(RowPolicy { relation: f.oid()?, name: f.text()?, permissive: f.bool()?, command: f.char()?, roles: f.oids()? })
 }

@@ -213,24 +213,33 @@ pub(crate) async fn unit(
     Ok(all)
 }
 
-/// As [`unit()`], except that every row is handed on as it arrives, with the position of its statement, and dropped: for
-/// answers that would be large as a whole. Rows come in the order of the statements: each waits until the one before it
-/// is through, since the connection fills what two of them read from while one round of polling goes on.
+/// As [`unit()`], except that every row is handed on as it arrives, with the position of its statement: for answers that
+/// would be large as a whole. Rows come in the order of the statements: each waits until the one before it is through,
+/// since the connection fills what two of them read from while one round of polling goes on. Returns the rows of `before`.
 ///
 /// # Errors
 /// The first failure, of the server or of `take`; the transaction is rolled back.
 pub(crate) async fn unit_each(
     client: &Client,
     opening: &Opening,
+    before: Option<&Statement>,
     statements: &[Statement],
-    take: impl FnMut(usize, &Row) -> Result<(), ServerError> + Send,
-) -> Result<(), ServerError> {
+    take: impl FnMut(usize, Row) -> Result<(), ServerError> + Send,
+) -> Result<Vec<Row>, ServerError> {
     let settings = |text: &'static str, what: &'static str| async move {
         let text = if text.is_empty() { &opening.text } else { text };
         client.batch_execute(text).await.map_err(|e| ServerError::from_driver(what, &e))
     };
     let take = &Mutex::new(take);
-    let mut pending: Vec<Ending<'_>> = Vec::with_capacity(statements.len() + 2);
+    let first = &Mutex::new(Vec::new());
+    let mut pending: Vec<Ending<'_>> = Vec::with_capacity(statements.len() + 3);
+    if let Some(statement) = before {
+        pending.push(Box::pin(async move {
+            let rows = bare(client, statement).await?;
+            *first.lock().unwrap_or_else(PoisonError::into_inner) = rows;
+            Ok(())
+        }));
+    }
     if !opening.inside {
         pending.push(Box::pin(settings("", "the settings of the transaction")));
     }
@@ -244,7 +253,9 @@ pub(crate) async fn unit_each(
         pending.push(Box::pin(settings("commit", "the end of the transaction")));
     }
     debug_assert!(pending.len() <= 30, "statements of one unit must be sent in their order");
-    join_all(pending).await.into_iter().collect()
+    join_all(pending).await.into_iter().collect::<Result<(), _>>()?;
+    let first = std::mem::take(&mut *first.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(first)
 }
 
 type Ending<'a> = Pin<Box<dyn Future<Output = Result<(), ServerError>> + Send + 'a>>;
@@ -253,7 +264,7 @@ type Ending<'a> = Pin<Box<dyn Future<Output = Result<(), ServerError>> + Send + 
 /// says so; those behind it give nothing.
 fn in_turn<'a, T, S, A>(
     asked: impl Iterator<Item = A>,
-    take: &'a Mutex<impl FnMut(usize, &T) -> Result<(), ServerError> + Send>,
+    take: &'a Mutex<impl FnMut(usize, T) -> Result<(), ServerError> + Send>,
 ) -> Vec<Ending<'a>>
 where
     T: Send + 'a,
@@ -272,7 +283,7 @@ where
                 return Ok(());
             }
             while let Some(row) = rows.try_next().await? {
-                (take.lock().unwrap_or_else(PoisonError::into_inner))(at, &row)?;
+                (take.lock().unwrap_or_else(PoisonError::into_inner))(at, row)?;
             }
             let _ = done.send(());
             Ok(())
@@ -330,8 +341,8 @@ mod tests {
     #[tokio::test]
     async fn rows_come_in_the_order_of_the_statements() {
         let taken = Mutex::new(Vec::new());
-        let take = Mutex::new(|at: usize, row: &&'static str| {
-            taken.lock().unwrap().push((at, *row));
+        let take = Mutex::new(|at: usize, row: &'static str| {
+            taken.lock().unwrap().push((at, row));
             Ok(())
         });
         let (first, second, asked) = two();
@@ -354,7 +365,7 @@ mod tests {
     #[tokio::test]
     async fn behind_a_failure_nothing_is_handed_on() {
         let taken = Mutex::new(0);
-        let take = Mutex::new(|_: usize, _: &&'static str| {
+        let take = Mutex::new(|_: usize, _: &'static str| {
             *taken.lock().unwrap() += 1;
             Ok(())
         });

@@ -82,13 +82,13 @@ pub(super) async fn objects_by(
     let mut decoder = Decoder::default();
     // an empty schema was looked into, too
     decoder.found.extend(schemas.unwrap_or(known).iter().map(|schema| (*schema, SchemaObjects::default())));
-    unit_each(client, opening, &statements, |at, row| match at {
-        0 => decoder.member(row),
-        1 => decoder.owned(row),
-        2 => decoder.relations(row),
-        3 => decoder.others("the names of routines", row),
-        4 => decoder.others(TYPES_READ, row),
-        _ => decoder.indexes(row),
+    unit_each(client, opening, None, &statements, |at, row| match at {
+        0 => decoder.member(&row),
+        1 => decoder.owned(&row),
+        2 => decoder.relations(&row),
+        3 => decoder.others("the names of routines", &row),
+        4 => decoder.others(TYPES_READ, &row),
+        _ => decoder.indexes(&row),
     })
     .await?;
     Ok(decoder.finish())
