@@ -101,7 +101,9 @@ pub fn found(project: &Project, config: Option<&str>, files: &dyn Files) -> (Vec
         if !is_server {
             let mut its = hints_of(&service.name, &service.variables, &service.command, &service.at);
             let revisions = service.context.as_deref().filter(|_| !its.is_empty()).and_then(|d| revisions(d, files));
-            its.iter_mut().for_each(|hint| hint.neighbour.revisions.clone_from(&revisions));
+            for hint in &mut its {
+                hint.neighbour.revisions.clone_from(&revisions);
+            }
             hints.extend(its);
         }
     }
@@ -142,7 +144,8 @@ pub fn found(project: &Project, config: Option<&str>, files: &dyn Files) -> (Vec
 fn revisions(dir: &Path, files: &dyn Files) -> Option<PathBuf> {
     let of = |dir: &Path| -> Vec<PathBuf> {
         let places = ["alembic", "migrations"].map(|name| dir.join(name).join("versions"));
-        let scripts = |place: &PathBuf| files.list(place).0.iter().any(|name| name.ends_with(".py"));
+        let is_script = |name: &String| Path::new(name).extension().is_some_and(|end| end == "py");
+        let scripts = |place: &PathBuf| files.list(place).0.iter().any(is_script);
         places.into_iter().filter(scripts).collect()
     };
     let mut found = of(dir);
