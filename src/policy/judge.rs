@@ -287,7 +287,7 @@ impl<'a> Judge<'a> {
                 or_into(out, closure.heirs(*grantee));
             }
         }
-        let tables = lists.lists.iter().any(|list| list.kind == ObjectKind::Table);
+        let tables = lists.all.iter().any(|list| list.kind == ObjectKind::Table);
         let on_tables = self.matrix.predefined_grants(ObjectKind::Table).filter(|_| tables);
         for (role, _) in self.matrix.predefined_grants(ObjectKind::Schema).chain(on_tables) {
             or_into(out, closure.heirs(role));
@@ -411,7 +411,7 @@ impl<'a> Judge<'a> {
 /// What the access control lists of one schema and its judged objects say; lists that are alike once.
 #[derive(Default)]
 struct Lists {
-    lists: Vec<List>,
+    all: Vec<List>,
     /// Of all lists, PUBLIC's left out: position of the grantee, and what it may.
     entries: Vec<(usize, Privileges)>,
     /// Lists that are there: kind, and where the list is, or whose default it stands for.
@@ -428,7 +428,7 @@ struct List {
 impl Lists {
     /// Replaces what is there.
     fn read(&mut self, judge: &Judge<'_>, schema: usize) {
-        self.lists.clear();
+        self.all.clear();
         self.entries.clear();
         self.seen.clear();
         let Some(of) = judge.snapshot.catalog.schemas.get(schema) else { return };
@@ -454,13 +454,13 @@ impl Lists {
                 self.entries.push((grantee, entry.privileges));
             }
         }
-        self.lists.push(List { kind, public, end: self.entries.len() });
+        self.all.push(List { kind, public, end: self.entries.len() });
     }
 
     /// Each list with its entries.
     fn iter(&self) -> impl Iterator<Item = (&List, &[(usize, Privileges)])> {
         let mut begin = 0;
-        self.lists.iter().map(move |list| {
+        self.all.iter().map(move |list| {
             let entries = self.entries.get(begin..list.end).unwrap_or_default();
             begin = list.end;
             (list, entries)

@@ -218,6 +218,7 @@ struct Parts {
     event_triggers: Vec<EventTrigger>,
 }
 
+#[expect(clippy::needless_pass_by_value, clippy::unnecessary_wraps, reason = "rows of every statement are taken alike")]
 impl Parts {
     fn server(&mut self, row: Row) -> Result<(), ServerError> {
         self.server.push(row);
