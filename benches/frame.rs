@@ -110,6 +110,7 @@ fn instance(name: &str) -> Instance {
 fn app(rows: usize) -> (App, Arc<Judgement>) {
     let snapshot = Snapshot {
         instance: "bench".to_owned(),
+        words: None,
         server: Arc::new(Server::default()),
         catalog: Arc::new(Catalog::default()),
         shapes: None,

@@ -238,6 +238,7 @@ fn picture(
 ) -> Arc<Snapshot> {
     Arc::new(Snapshot {
         instance: "bench".to_owned(),
+        words: None,
         server: Arc::new(server),
         catalog: Arc::new(catalog),
         shapes: None,

@@ -147,6 +147,7 @@ pub fn snapshot() -> Snapshot {
     let server = Server { version_num: 150_020, ..Server::default() };
     Snapshot {
         instance: "large".into(),
+        words: None,
         server: Arc::new(server),
         catalog: Arc::new(catalog()),
         shapes: None,

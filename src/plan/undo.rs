@@ -335,7 +335,9 @@ impl Way<'_> {
                     let attributes = attributes_between(&now, &goal);
                     self.push(Change::AlterRole { name, attributes })?;
                 }
-                (Key::Membership { role, member }, now, goal) => given.extend(self.ended(role, member, now, goal)?),
+                (Key::Membership { role, member }, now, goal) => {
+                    given.extend(self.ended(&role, &member, now, goal)?);
+                }
                 (Key::Setting { role, in_database, name }, _, goal) => {
                     let value = match goal {
                         Some(State::Setting { value }) => Some(written(&name, &value)),
@@ -401,8 +403,8 @@ impl Way<'_> {
     /// stand in the way of the one the other way round.
     fn ended(
         &mut self,
-        role: String,
-        member: String,
+        role: &str,
+        member: &str,
         now: Option<State>,
         goal: Option<State>,
     ) -> Result<Vec<Change>, Refused> {
@@ -414,15 +416,15 @@ impl Way<'_> {
         let options = self.version >= 160_000;
         for grant in now.iter().filter(|g| !goal.contains(g)) {
             self.push(Change::RevokeRole {
-                role: role.clone(),
-                member: member.clone(),
+                role: role.to_owned(),
+                member: member.to_owned(),
                 grantor: options.then(|| grant.grantor.clone()),
             })?;
         }
         let given = goal.into_iter().filter(|g| !now.contains(g));
         let given = given.map(|Grant { grantor, inherit, set, admin }| Change::GrantRoleWith {
-            role: role.clone(),
-            member: member.clone(),
+            role: role.to_owned(),
+            member: member.to_owned(),
             admin,
             inherit: options.then_some(inherit),
             set: options.then_some(set),

@@ -77,7 +77,7 @@ impl Draft {
         let mut acl = self.new_acl(DefaultKind::Sequences, me, Some(at));
         hand_over(&mut acl, me, new);
         let oid = self.new_oid();
-        let name = format!("{}_id_seq", AUDIT_TABLE);
+        let name = format!("{AUDIT_TABLE}_id_seq");
         let trail = TrailTable {
             schema: at,
             oid: table.oid,

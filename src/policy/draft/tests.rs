@@ -127,7 +127,7 @@ fn what_applications_say_is_heard() {
         service: service.into(),
         user: Some(user.into()),
         schemas: schemas.iter().map(|s| (*s).to_owned()).collect(),
-        revisions: Some(format!("/src/{}/alembic/versions", user).into()),
+        revisions: Some(format!("/src/{user}/alembic/versions").into()),
     };
     let told = [
         say("shop-orders", "app", &[]),

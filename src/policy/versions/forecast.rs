@@ -54,14 +54,9 @@ impl Reading<'_> {
         }
     }
 
-    /// This is the service's table, and its role is there and finds another one, or none.
-    pub(super) fn misses(&self, i: usize, of: &Of<'_>) -> bool {
-        of.home == Some(i) && of.claims != Some(i) && of.role.is_some()
-    }
-
     /// What the service whose table this is meets instead, where its role does not find it.
     fn missed(&self, i: usize, rows: &[Revision]) -> Option<String> {
-        let of = self.home(i).filter(|of| self.misses(i, of) && !rows.is_empty())?;
+        let of = self.home(i).filter(|of| of.misses(i) && !rows.is_empty())?;
         let path = self.paths.of(self.catalog, self.matrix, of.role?);
         let shown = path.written().collect::<Vec<_>>().join(", ");
         let own = path.skipped().find(|e| of.service.schemas.first() == Some(&e.name));

@@ -31,6 +31,13 @@ pub(super) struct Of<'a> {
     pub(super) in_use: bool,
 }
 
+impl Of<'_> {
+    /// The table at that position is the service's, and its role is there and finds another one, or none.
+    pub(super) fn misses(&self, table: usize) -> bool {
+        self.home == Some(table) && self.claims != Some(table) && self.role.is_some()
+    }
+}
+
 pub(super) struct Reading<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) catalog: &'a Catalog,
@@ -134,7 +141,7 @@ impl<'a> Reading<'a> {
         let rows = self.revisions(i, table);
         let (class, service, reason) = self.class(i, table, &rows);
         let shared_by = if class == Class::Shared { self.shared_by(i, table, &rows) } else { Vec::new() };
-        let missed = home.is_some_and(|of| self.misses(i, of) && of.service.search_path.is_none());
+        let missed = home.is_some_and(|of| of.misses(i) && of.service.search_path.is_none());
         VersionInfo {
             table: i,
             oid: table.oid,
