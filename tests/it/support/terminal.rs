@@ -367,10 +367,24 @@ impl Terminal {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                self.drain();
                 return status.exit_code();
             }
             assert!(begun.elapsed() < within, "it did not end within {within:?}:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What the program wrote last may not be read yet when it is gone; who holds the terminal besides is not waited for.
+    fn drain(&self) {
+        let begun = Instant::now();
+        let mut state = self.seen.lock();
+        while state.as_ref().is_some_and(|state| !state.over && !state.held) {
+            let left = Duration::from_secs(1).saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            state = self.seen.changed.wait_timeout(state, left).unwrap().0;
         }
     }
 
