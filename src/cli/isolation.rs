@@ -370,6 +370,7 @@ fn border(judgement: &Judgement, b: &Border, asked: Option<&Asked>, tried: Optio
     let shown = asked.copied().unwrap_or(reasoned);
     let mut beyond: Vec<String> = b.judged.excess.iter().map(words).collect();
     if b.verdict == Verdict::Beyond {
+        beyond.extend(b.by_columns.iter().cloned());
         beyond.extend(b.through_public.iter().map(|what| format!("{what}, through PUBLIC")));
         beyond.extend(b.by_set_role.iter().map(|role| format!("whatever {role} may, after SET ROLE")));
     }

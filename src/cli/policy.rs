@@ -27,7 +27,7 @@ pub fn check(report: &mut Report, file: &Path) -> Outcome {
         text::count(policy.services.len() as u64, "service", "services"),
         text::count(policy.roles.len() as u64, "role", "roles"),
         text::count(policy.schemas.len() as u64, "schema", "schemas"),
-        text::count(policy.exceptions.len() as u64, "exception", "exceptions"),
+        text::count((policy.exceptions.len() + policy.accepted.len()) as u64, "exception", "exceptions"),
     ];
     report.say(&format!("{} is a valid policy: {}.", file.display(), text::list(&parts, parts.len())))?;
     for service in &policy.services {

@@ -180,7 +180,8 @@ pub fn resolve_one(options: &TargetOptions, config: &Config, env: &Env) -> Resul
 pub fn nothing() -> Error {
     Error::new(
         "could not choose a server: none is named, the configuration has no instance, and no PGHOST, PGSERVICE or the like is set",
-        "name one: `pgmoat postgresql://USER@HOST/DATABASE`, or -h HOST -U USER -d DATABASE; `pgmoat demo` makes one",
+        "name one: `pgmoat postgresql://USER@HOST/DATABASE`, or -h HOST -U USER -d DATABASE; \
+         `pgmoat discover` lists what runs here, `pgmoat init` sets one up, `pgmoat demo` makes one",
     )
 }
 

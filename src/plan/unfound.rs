@@ -20,7 +20,8 @@ const SHOWN: usize = 8;
 
 /// Puts the sentences to the steps that change a path: one for each role and schema.
 pub(super) fn warn(steps: &mut [Step], before: &Snapshot, after: &Snapshot) {
-    if !steps.iter().any(|s| path_of(&s.change).is_some()) {
+    let made = |s: &Step| matches!(s.change, Change::CreateSchema { .. });
+    if !steps.iter().any(|s| path_of(&s.change).is_some() || made(s)) {
         return;
     }
     let sides = Sides { before: Side::new(before), after: Side::new(after) };
@@ -31,8 +32,14 @@ pub(super) fn warn(steps: &mut [Step], before: &Snapshot, after: &Snapshot) {
             Some(Of::Database) => role.login && sides.by_database(role.oid),
             None => false,
         };
-        let Some(step) = steps.iter_mut().rfind(reached) else { continue };
-        step.hazards.extend(sides.unfound(position));
+        if let Some(step) = steps.iter_mut().rfind(reached) {
+            step.hazards.extend(sides.unfound(position));
+            continue;
+        }
+        let of_its_name = |s: &&mut Step| matches!(&s.change, Change::CreateSchema { name, .. } if *name == role.name);
+        if let Some(step) = steps.iter_mut().find(of_its_name).filter(|_| role.login) {
+            step.hazards.extend(sides.creates_elsewhere(position));
+        }
     }
 }
 
@@ -77,6 +84,22 @@ impl Sides<'_> {
     /// The database's own path counts for it, before or after.
     fn by_database(&self, role: Oid) -> bool {
         [&self.before, &self.after].iter().any(|side| side.paths.setting(role).0 == Origin::Database)
+    }
+
+    /// A role whose path begins with `$user` looks and creates first in a schema of its name, once there is one.
+    fn creates_elsewhere(&self, position: usize) -> Option<Hazard> {
+        let role = self.before.catalog.roles.get(position)?;
+        let later = self.after.matrix.index.role_named(&role.name)?;
+        let (was, is) = (self.before.path(position).current()?, self.after.path(later).current()?);
+        (was != is).then(|| Hazard {
+            kind: HazardKind::Application,
+            sentence: format!(
+                "What {} creates goes to {} from now on, and no longer to {}: its search path says $user.",
+                role.name,
+                self.after.catalog.schema_name(is),
+                self.before.catalog.schema_name(was)
+            ),
+        })
     }
 
     /// What a role, by its position before, no longer finds.
@@ -205,5 +228,20 @@ mod tests {
         };
         let said = losses(fixture(), vec![database]);
         assert!(said.iter().any(|s| s.starts_with("reader will no longer find 1 table of public")), "{said:?}");
+    }
+
+    #[test]
+    fn a_schema_of_a_roles_own_name_takes_what_it_creates() {
+        let f = Fixture::new().role("cart").role("other").grant_schema("public", "cart", "CREATE");
+        let schema = |name: &str| Change::CreateSchema { name: name.into(), owner: "cart".into() };
+        let said = |f: &Fixture, changes: Vec<Change>| {
+            let plan = of_changes(&f.clone().case().snapshot, changes).unwrap();
+            let all = plan.steps.iter().flat_map(|s| &s.hazards).map(|h| h.sentence.clone());
+            all.filter(|s| s.contains("$user")).collect::<Vec<_>>()
+        };
+        let told = "What cart creates goes to cart from now on, and no longer to public: its search path says $user.";
+        assert_eq!(said(&f, vec![schema("cart")]), [told]);
+        assert!(said(&f, vec![schema("shop")]).is_empty());
+        assert!(said(&f, vec![schema("cart"), path("cart", &["cart"])]).is_empty(), "its path is set besides");
     }
 }

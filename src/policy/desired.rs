@@ -448,10 +448,15 @@ impl Builder<'_> {
         self.catalog.roles.get(role).map(|r| r.oid)
     }
 
+    /// Who creates objects in a schema may be let into it to do so.
     fn creators(&mut self, schema: usize, names: &[String]) -> Vec<usize> {
         let mut list: Vec<usize> = names.iter().filter_map(|n| self.name_role(n)).collect();
         list.sort_unstable();
         list.dedup();
+        let lets_in = Rights { schema: Privileges::SCHEMA, ..Rights::NONE };
+        for creator in &list {
+            self.declared(*creator, schema, |d| d.want.allowed = d.want.allowed.union(lets_in));
+        }
         if let Some(want) = self.out.schemas.get_mut(schema) {
             want.creators.clone_from(&list);
         }

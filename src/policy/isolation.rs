@@ -2,19 +2,22 @@
 //! declared, and whether that is more. Reasoned from the catalog; what a server says when asked, and what a login meets,
 //! are held against it elsewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::{
     Level,
-    judge::{Difference, Drift, Judged},
+    judge::{Difference, Drift, Judged, covers},
     judgement::Judgement,
 };
-use crate::domain::{
-    ObjectKind, Oid, Privilege,
-    effective::Who,
-    snapshot::{Role, Schema},
+use crate::{
+    domain::{
+        ObjectKind, Oid, Privilege, Privileges,
+        effective::Who,
+        snapshot::{ColumnGrant, Role, Schema},
+    },
+    text,
 };
 
 /// How a border stands.
@@ -59,6 +62,8 @@ pub struct Border {
     pub by_set_role: Vec<String>,
     /// Rights beyond what is declared that everybody has: `CREATE on the schema`.
     pub through_public: Vec<String>,
+    /// Rights on single columns beyond what is declared: `SELECT on columns of 1 table`.
+    pub by_columns: Vec<String>,
     pub verdict: Verdict,
 }
 
@@ -105,8 +110,12 @@ pub fn borders(judgement: &Judgement, roles: &[String]) -> Vec<Border> {
                 .map(|r| r.name.clone())
                 .collect();
             let through_public = through_public(judgement, &judged, at);
-            let more = !by_set_role.is_empty() || !through_public.is_empty();
-            let verdict = verdict(role, &judged, more, judgement.policy.is_some());
+            let by_columns = by_columns(judgement, position, &judged, at);
+            let more = !by_set_role.is_empty() || !through_public.is_empty() || !by_columns.is_empty();
+            let mut verdict = verdict(role, &judged, more, judgement.policy.is_some());
+            if verdict == Verdict::Closed && !by_columns.is_empty() {
+                verdict = Verdict::Unjudged;
+            }
             found.push(Border {
                 role: name.clone(),
                 role_oid: role.oid,
@@ -117,11 +126,44 @@ pub fn borders(judgement: &Judgement, roles: &[String]) -> Vec<Border> {
                 judged,
                 by_set_role,
                 through_public,
+                by_columns,
                 verdict,
             });
         }
     }
     found
+}
+
+/// Rights on single columns that the role has, from whomever, and neither the declared levels nor exceptions cover: they are
+/// in no table's list. Empty while they are not read.
+fn by_columns(judgement: &Judgement, role: usize, judged: &Judged, schema: usize) -> Vec<String> {
+    let (Some(shapes), Some(of)) = (&judgement.snapshot.shapes, judgement.snapshot.catalog.schemas.get(schema)) else {
+        return Vec::new();
+    };
+    // Without USAGE, from whomever, they are dead.
+    if !judged.cell.usage || judged.cell.superuser {
+        return Vec::new();
+    }
+    let (matrix, desired) = (&judgement.matrix, judgement.desired.as_deref());
+    let allowed = desired.and_then(|d| d.want(role, schema)).map(|want| want.allowed.of(ObjectKind::Table));
+    let excepted = |grant: &ColumnGrant, privilege: Privilege| {
+        let mut exceptions = desired.into_iter().flat_map(|d| d.exceptions_of(Who::Role(role), schema));
+        exceptions.any(|e| e.privileges.contains(&privilege) && covers(e, &grant.relation))
+    };
+    let mut found: BTreeMap<Privilege, BTreeSet<Oid>> = BTreeMap::new();
+    for grant in shapes.column_grants.iter().filter(|g| g.schema == of.oid) {
+        let holds = |grantee: Oid| matrix.closure.position(grantee).is_some_and(|g| matrix.closure.inherits(role, g));
+        for entry in grant.acl.0.iter().flat_map(|e| e.iter()).filter(|e| e.is_public() || holds(e.grantee)) {
+            let beyond = entry.privileges.minus(allowed.unwrap_or(Privileges::NONE));
+            for privilege in beyond.iter().filter(|p| !excepted(grant, *p)) {
+                found.entry(privilege).or_default().insert(grant.relation_oid);
+            }
+        }
+    }
+    let words = |(privilege, tables): (Privilege, BTreeSet<Oid>)| {
+        format!("{privilege} on columns of {}", text::count(tables.len() as u64, "table", "tables"))
+    };
+    found.into_iter().map(words).collect()
 }
 
 /// What PUBLIC may do with the schema and its rows and the declared levels do not cover; the matrix compares PUBLIC with
@@ -251,6 +293,24 @@ mod tests {
         let found = of(fixture(), true);
         let pairs: Vec<(&str, &str)> = found.iter().map(|(r, s, _)| (r.as_str(), s.as_str())).collect();
         assert_eq!(pairs, [("shop_app", "stock"), ("stock_app", "shop")]);
+    }
+
+    #[test]
+    fn a_right_on_a_column_crosses_the_border() {
+        let reads = || fixture().grant_schema("stock", "shop_app", "USAGE").grant("stock.items", "shop_app", "SELECT");
+        let column = |f: Fixture, to: &str, what: &str| f.column_grant("stock.items", "price", to, what);
+        assert_eq!(one(column(reads(), "shop_app", "SELECT"), true, "shop_app"), Verdict::Declared, "it reads anyway");
+        assert_eq!(one(column(reads(), "shop_app", "UPDATE"), true, "shop_app"), Verdict::Beyond);
+        assert_eq!(one(column(reads(), "PUBLIC", "UPDATE"), true, "shop_app"), Verdict::Beyond);
+        assert_eq!(one(column(fixture(), "shop_app", "UPDATE"), true, "shop_app"), Verdict::Less, "dead without USAGE");
+        let open = fixture().grant_schema("shop", "PUBLIC", "USAGE").column_grant(
+            "shop.orders",
+            "note",
+            "stock_app",
+            "SELECT",
+        );
+        assert_eq!(one(open.clone(), true, "stock_app"), Verdict::Beyond, "through everybody's USAGE");
+        assert_eq!(one(open, false, "stock_app"), Verdict::Unjudged);
     }
 
     #[test]

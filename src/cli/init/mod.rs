@@ -29,7 +29,7 @@ use crate::{
         self, Policy,
         draft::{Answer, Draft, DraftService, Kept},
     },
-    run::setup::{self, Fresh, Judged, Kind, Login, Opened, Tries, Trouble, Writing},
+    run::setup::{self, Fresh, Judged, Kind, Login, Open, Opened, Tries, Trouble, Writing},
     text,
 };
 
@@ -312,17 +312,25 @@ impl Sitting<'_> {
             }
             return Err(Failure::refused(cause, remedy).with(lines));
         }
-        self.accept(plans);
+        for open in self.accept(plans) {
+            let why = open.refused.unwrap_or_default();
+            let words = format!("Not in the plan, and no exception: {} ({why}).", open.message.trim_end_matches('.'));
+            self.report.paragraph(0, "", &words, Tone::Warning)?;
+        }
         Ok(())
     }
 
-    fn accept(&self, plans: &mut Plans) {
+    /// What is left becomes exceptions. What has a fix that this login cannot make stays a finding: given back.
+    fn accept(&self, plans: &mut Plans) -> Vec<Open> {
         let day = answers::today();
-        for open in std::mem::take(&mut plans.judged.open) {
+        let open = std::mem::take(&mut plans.judged.open);
+        let (refused, accepted): (Vec<Open>, Vec<Open>) = open.into_iter().partition(|open| open.refused.is_some());
+        for open in accepted {
             let reason = self.args.reason.clone().unwrap_or_else(|| open.reason(&day));
             plans.draft.leave(&open.id, &reason);
         }
         plans.policy.accepted.clone_from(&plans.draft.accepted);
+        refused
     }
 
     fn files(&self, plans: &Plans) -> Result<Vec<Writing>, Failure> {
@@ -394,7 +402,7 @@ impl Sitting<'_> {
             return Ok(found.iter().map(|f| format!("{}: {}", f.code, f.message)).collect());
         }
         plans.judged.open = judged.open;
-        self.accept(plans);
+        let _ = self.accept(plans);
         let open: Vec<&String> = plans.policy.accepted.iter().map(|a| &a.finding).collect();
         Ok(found.iter().filter(|f| !open.contains(&&f.id)).map(|f| format!("{}: {}", f.code, f.message)).collect())
     }

@@ -94,8 +94,9 @@ fn stays(context: &Context<'_>, role: usize, mut f: Finding, living: &BTreeSet<(
     f.fix = None;
     let Some(service) = service else {
         f.remedy = format!(
-            "It has tables of its own in {schema} and finds them by its search path: make it a service with a schema of its \
-             own, or one of the creators of {schema}; then revoke what is left."
+            "It has tables of its own in {schema} and finds them by its search path, so nothing is taken from it there: make \
+             it a service with a schema of its own, or say in the policy what it may do in {schema}; then revoke what is \
+             left."
         );
         return f;
     };
@@ -172,7 +173,7 @@ mod tests {
         let with = |path: &str| {
             let f = Fixture::new().role("app").schema("s", "app").table("public", "a", "app");
             let f = f.grant_schema("public", "app", "CREATE").setting(Some("app"), true, "search_path", path);
-            let policy = "[[service]]\nname='s'\nschema='s'\nrole='app'\n[[schema]]\nname='public'\ncreators=['app']\n";
+            let policy = "[[service]]\nname='s'\nschema='s'\nrole='app'\n[[schema]]\nname='public'\n";
             f.policy(policy).case().only("grant-excess")
         };
         // whether it still looks there or was cut off from them

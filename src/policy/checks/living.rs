@@ -90,23 +90,22 @@ impl Context<'_> {
         found
     }
 
-    /// Roles of the policy that are no service's, log in, and find tables of their own in a schema that others own.
+    /// Roles of the policy that are no service's, log in, and find tables of their own in a schema of others, whether they
+    /// may create them there or not.
     fn working(&self) -> Vec<(usize, String)> {
         let paths = self.paths();
         let services: BTreeSet<&String> =
             self.services().iter().flat_map(|s| s.creators.iter().chain([&s.role, &s.owner])).collect();
+        let declared = self.policy.iter().flat_map(|p| p.roles.iter().map(|r| &r.name));
+        let creators = self.policy.iter().flat_map(|p| p.schemas.iter().flat_map(|s| &s.creators));
+        let names: BTreeSet<&String> = declared.chain(creators).filter(|name| !services.contains(name)).collect();
         let mut found = Vec::new();
-        for rule in self.policy.iter().flat_map(|p| &p.roles).filter(|r| !services.contains(&r.name)) {
-            let Some(position) = self.matrix.index.role_named(&rule.name) else { continue };
+        for name in names {
+            let Some(position) = self.matrix.index.role_named(name) else { continue };
             let Some(role) = self.catalog.roles.get(position).filter(|r| r.login && !r.superuser) else { continue };
             for oid in self.path(&paths, position).listed() {
-                let accepts = |at: usize| {
-                    let want = super::entries::desired(self).and_then(|d| d.schemas.get(at));
-                    want.is_none_or(|w| w.owner.is_none() || w.accepted.contains(&role.oid))
-                };
-                if self.matrix.index.schema(oid).is_some_and(|at| !accepts(at))
-                    && let Some(living) = self.tables_of(&rule.name, oid, &BTreeSet::new())
-                {
+                let theirs = self.schema(oid).is_some_and(|s| s.owner != role.oid);
+                if theirs && let Some(living) = self.tables_of(name, oid, &BTreeSet::new()) {
                     found.push((position, living.schema));
                 }
             }

@@ -71,6 +71,11 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
                 list(&rows, 4),
                 ctx.snapshot.target()
             )
+        } else if let Some(table) = used.then(|| unread_near(ctx, service)).flatten() {
+            format!(
+                "Its tables exist, and its revision may stand in {table}, whose rows are unknown here: look with a login that \
+                 may read it before anything is stamped or created. An empty table would make it start from zero."
+            )
         } else if used {
             "Its tables exist, so its revision is lost, and an empty table would make it start from zero: find the \
              revision (backup, another environment), then stamp it with the application's own Alembic. Where they are what \
@@ -101,6 +106,16 @@ pub(super) fn astray(ctx: &Context<'_>, service: &Service) -> Option<(String, Ve
     })
 }
 
+/// A version table that nobody's place is and whose rows could not be read, where [`astray`] would look.
+fn unread_near(ctx: &Context<'_>, service: &Service) -> Option<String> {
+    let role = ctx.catalog.role_named(&service.role).filter(|r| !r.superuser)?;
+    ctx.versions.0.iter().find_map(|v| {
+        let table = ctx.snapshot.versions.0.get(v.table).filter(|t| t.rows.known().is_none())?;
+        let near = v.claimed_by.contains(&service.name) || ctx.tables_in(table.schema, |o| o == role.oid) > 0;
+        (v.home.is_none() && near).then(|| format!("{}.{}", ctx.schema_name(table.schema), table.name))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +137,13 @@ mod tests {
         assert_eq!(found.fix, Some(vec![create]));
         let found = fixture("").table("langflow", "flow", "app").case().only(CODE.code);
         assert!(found.fix.is_none() && found.remedy.contains("revision is lost"), "{found:#?}");
+    }
+
+    #[test]
+    fn a_revision_that_cannot_be_read_is_not_called_lost() {
+        let f = fixture("").table("public", "flow", "app").version_table("public", "alembic_version", "postgres", None);
+        let told = f.case().only(CODE.code).remedy;
+        assert!(told.contains("may stand in public.alembic_version, whose rows are unknown"), "{told}");
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! Version tables on made-up databases: their class, their rows, and what each application will say.
+
 use super::*;
 use crate::{
     domain::alembic::tests::{lineage, lineages},

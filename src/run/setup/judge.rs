@@ -40,11 +40,14 @@ pub struct Open {
     pub remedy: String,
     /// The command to begin with later: `pgmoat isolate`.
     pub command: Option<String>,
+    /// There is a fix, and it cannot be planned for this login: why.
+    pub refused: Option<String>,
 }
 
 impl Open {
     fn of(finding: &Finding, left: &[build::Left]) -> Open {
-        let cannot = left.iter().find(|l| l.finding == finding.id).map(|l| format!(" Not by itself: {}.", l.why));
+        let refused = left.iter().find(|l| l.finding == finding.id).map(|l| l.why.clone());
+        let cannot = refused.as_ref().map(|why| format!(" Not by itself: {why}."));
         Open {
             id: finding.id.clone(),
             code: finding.code,
@@ -53,6 +56,7 @@ impl Open {
             why: finding.why.clone(),
             remedy: format!("{}{}", finding.remedy, cannot.unwrap_or_default()),
             command: command(finding),
+            refused,
         }
     }
 
@@ -77,10 +81,10 @@ fn command(finding: &Finding) -> Option<String> {
         | "version-table-misplaced"
         | "version-table-duplicate"
         | "version-table-shadowed"
-        | "version-table-missing" => Some("pgmoat versions move"),
-        "table-overlap" | "object-misplaced" => Some("pgmoat isolate"),
-        "role-overprivileged" => Some("pgmoat replace-role"),
-        "rls-missing" | "rls-no-policy" | "rls-policy-inert" | "rls-not-forced" => Some("pgmoat setup-rls"),
+        | "version-table-missing" => Some("pgmoat versions move --help"),
+        "table-overlap" | "object-misplaced" => Some("pgmoat isolate --help"),
+        "role-overprivileged" => Some("pgmoat replace-role --help"),
+        "rls-missing" | "rls-no-policy" | "rls-policy-inert" | "rls-not-forced" => Some("pgmoat setup-rls --help"),
         _ => None,
     };
     named.or(by_code).map(str::to_owned)

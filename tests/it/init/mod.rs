@@ -261,7 +261,7 @@ async fn from_the_demos_mess() {
         assert!(ran.out.contains(&format!("Logged in as {role}: ")), "{role} is not in: {}", ran.out);
     }
     let written = fs::read_to_string(policy).unwrap();
-    for words in ["finding = \"table-overlap:langflow:public\"", "begin with `pgmoat isolate`", "read, append"] {
+    for words in ["finding = \"table-overlap:langflow:public\"", "begin with `pgmoat isolate --help`", "read, append"] {
         let words = words.replace("read, append", "langflow = [\"read\"]");
         assert!(written.contains(&words), "{words} is not in: {written}");
     }

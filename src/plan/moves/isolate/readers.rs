@@ -101,14 +101,14 @@ pub(super) fn undeclared_readers(
     };
     names.retain(|name| !said(name));
     let names: Vec<&str> = names.into_iter().collect();
-    let (first, verb) = (names.first()?, if names.len() == 1 { "keeps" } else { "keep" });
+    names.first()?;
+    let verb = if names.len() == 1 { "keeps" } else { "keep" };
     Some(note(
         HazardKind::Note,
         format!(
-            "{} {verb} what it reads, and the policy does not say so: give {} access = {{ {} = [\"read\"] }} there, or the \
-             next check names it as excess.",
+            "{} {verb} what it reads, and the policy does not say so: declare it for {} before the next check names it as \
+             excess, as an [[exception]] with these tables or as access to all of them.",
             text::list(&names, 4),
-            if names.len() == 1 { first } else { "each" },
             wanted.schema
         ),
     ))

@@ -1,3 +1,5 @@
+//! One service out of a shared schema, on made-up databases: what is asked, what goes, what is said, and back again.
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -401,7 +403,7 @@ fn a_reader_that_stays_is_to_be_declared() {
     };
     let told = said("[[role]]\nname='analytics'\naccess={ public = ['read'] }\n").unwrap();
     assert!(told.starts_with("analytics keeps what it reads"), "{told}");
-    assert!(told.contains("give analytics access = { langflow = [\"read\"] }"), "{told}");
+    assert!(told.contains("declare it for langflow"), "{told}");
     assert_eq!(said("[[role]]\nname='analytics'\naccess={ langflow = ['read'] }\n"), None);
     assert_eq!(said("undeclared='ignore'\n"), None);
 }
