@@ -13,7 +13,7 @@ const RAW_BYTE_BASE: u32 = 0x0010_FF00;
 /// A word of a command line, quoted for a shell where it has to be.
 #[must_use]
 pub fn shell_word(text: &str) -> Cow<'_, str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,/:=@%+".contains(c);
+    let plain = |c: char| c.is_alphanumeric() || "_-.,/:=@%+".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         Cow::Borrowed(text)
     } else {
@@ -308,6 +308,18 @@ fn distance(a: &[char], b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_take_them_otherwise() {
+        for plain in ["orders", "public.alembic_version", "postgresql://me@localhost:5432/shop", "é"] {
+            assert_eq!(shell_word(plain), plain);
+        }
+        for (text, quoted) in
+            [("", "''"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("?host=/s&port=1", "'?host=/s&port=1'")]
+        {
+            assert_eq!(shell_word(text), quoted);
+        }
+    }
 
     #[test]
     fn a_long_text_keeps_its_beginning_and_its_end() {

@@ -76,8 +76,7 @@ impl Target {
     #[must_use]
     pub fn check(&self) -> String {
         let file = self.config.display().to_string();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-        let file = if file.chars().all(plain) { file } else { format!("'{}'", file.replace('\'', "'\\''")) };
+        let file = crate::text::shell_word(&file);
         format!("pgmoat check {} -c {file}", self.name)
     }
 }

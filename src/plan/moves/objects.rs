@@ -172,7 +172,7 @@ impl<'a> Mover<'a> {
                 bundle.questions.push(Question {
                     about: about(object),
                     sentence: format!("{} {}.{} {why}. Does it go along?", object.kind.word(), self.from, object.name),
-                    flag: format!("--tables {}", quoted(&object.name)),
+                    flag: format!("--tables {}", text::shell_word(&object.name)),
                 });
             }
         }
@@ -208,7 +208,7 @@ impl<'a> Mover<'a> {
                         object.name,
                         text::list(&named, 4)
                     ),
-                    flag: format!("--tables {}", quoted(&object.name)),
+                    flag: format!("--tables {}", text::shell_word(&object.name)),
                 }),
             }
         }
@@ -752,14 +752,4 @@ pub fn glob(pattern: &str, name: &str) -> bool {
         }
     }
     pattern.get(p..).unwrap_or_default().iter().all(|c| *c == '*')
-}
-
-/// A word as a shell takes it.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }

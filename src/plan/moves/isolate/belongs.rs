@@ -15,7 +15,7 @@ use crate::{
         Refused,
         moves::{
             Question,
-            objects::{Choice, quoted},
+            objects::Choice,
             tables::relations,
             versions::{Asked, Chosen},
         },
@@ -183,7 +183,7 @@ pub(super) fn seeds(
         questions.push(Question {
             about: format!("table:{name}"),
             sentence: format!("Table {}.{name} {why}. Does it go?", wanted.from),
-            flag: format!("--tables {}", quoted(name)),
+            flag: format!("--tables {}", text::shell_word(name)),
         });
     };
     for o in of.into_iter().flat_map(|list| &list.relations) {

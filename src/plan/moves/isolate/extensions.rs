@@ -14,7 +14,7 @@ use crate::{
     },
     plan::{
         Hazard, HazardKind, Refused,
-        moves::{Question, note, objects::quoted},
+        moves::{Question, note},
         setup,
     },
     text,
@@ -41,7 +41,7 @@ pub(super) fn extensions(
                     wanted.from,
                     wanted.schema,
                     wanted.role,
-                    quoted(&wanted.from),
+                    text::shell_word(&wanted.from),
                     wanted.role
                 ),
                 flag: "--extensions-schema extensions".to_owned(),
@@ -82,7 +82,7 @@ pub(super) fn extensions(
                     text::list(&moved, 4),
                     wanted.from,
                     quote_ident(&catalog.database.name),
-                    quoted(&wanted.from)
+                    text::shell_word(&wanted.from)
                 );
                 notes.push(note(HazardKind::Application, sentence));
             }

@@ -196,7 +196,8 @@ pub fn plan(
     let held = mover.grantees(&bundle, &[&wanted.role]);
     let names: Vec<String> =
         bundle.going.iter().filter(|o| o.kind.object_kind() == ObjectKind::Table).map(|o| o.name.clone()).collect();
-    first.extend(readers(&mover, &bundle, wanted, &held, &names, &mut questions));
+    let (of_readers, stay) = readers(&mover, &bundle, wanted, &held, &names, &mut questions);
+    first.extend(of_readers);
 
     service.search_path = Some(path.clone());
     let there = catalog.schema_named(&wanted.schema).and_then(|s| {
@@ -241,7 +242,7 @@ pub fn plan(
         plan.notes.push(note(kind, place.sentence()));
     }
     plan.notes.extend(warnings(snapshot, lineage, wanted));
-    plan.notes.extend(undeclared_readers(standing, &service, &held, wanted));
+    plan.notes.extend(undeclared_readers(standing, &service, &stay, &wanted.schema));
     plan.notes.extend(of_the_revision(snapshot, lineage, wanted, &lost, &tables));
     let names = [("schema", wanted.schema.as_str(), new_schema), ("role", wanted.role.as_str(), new_role)];
     plan.notes.extend(setup::remarks(names.into_iter().filter(|(.., new)| *new).map(|(what, name, _)| (what, name))));

@@ -12,14 +12,14 @@ use crate::{
         Hazard, HazardKind,
         moves::{
             Question, note,
-            objects::{Bundle, Choice, Held, Mover, quoted},
+            objects::{Bundle, Choice, Held, Mover},
         },
     },
     policy::{Policy, Service, Undeclared},
     text,
 };
 
-/// Those who hold rights on what goes keep them or lose them, as somebody says.
+/// Those who hold rights on what goes keep them or lose them, as somebody says. Also gives who keeps them.
 pub(super) fn readers(
     mover: &Mover<'_>,
     bundle: &Bundle<'_>,
@@ -27,7 +27,7 @@ pub(super) fn readers(
     held: &BTreeMap<Option<String>, Vec<Held>>,
     tables: &[String],
     questions: &mut Vec<Question>,
-) -> Vec<Change> {
+) -> (Vec<Change>, BTreeSet<Grantee>) {
     let mut changes = Vec::new();
     let mut kept: Vec<(Grantee, &[Held])> = Vec::new();
     let mut stopped: Vec<(Grantee, &Held)> = Vec::new();
@@ -47,10 +47,11 @@ pub(super) fn readers(
                     "{shown} holds rights on {} of what goes. Does it keep them?",
                     text::count(list.len() as u64, "object", "objects")
                 ),
-                flag: format!("--keep-reader {}", quoted(shown)),
+                flag: format!("--keep-reader {}", text::shell_word(shown)),
             }),
         }
     }
+    let mut stays: BTreeSet<Grantee> = kept.iter().map(|(who, _)| who.clone()).collect();
     // Named, without a grant of its own until now: the old owner, or somebody who read as its member.
     for name in wanted.keep_readers.iter().filter(|n| !n.starts_with('!') && !n.contains(['*', '?'])) {
         if held.contains_key(&Some(name.clone())) || *name == wanted.role || name == "PUBLIC" || tables.is_empty() {
@@ -63,6 +64,7 @@ pub(super) fn readers(
             to: who.clone(),
         });
         changes.extend(mover.keep(&who, &wanted.role, true));
+        stays.insert(who);
     }
     // What somebody who stays holds from somebody who goes it gets from the owner.
     let gone: BTreeSet<&Grantee> = stopped.iter().map(|(who, _)| who).collect();
@@ -74,33 +76,28 @@ pub(super) fn readers(
     stopped.extend(passed);
     stopped.sort_by_key(|(_, h)| std::cmp::Reverse(h.depth));
     changes.extend(stopped.iter().map(|(who, h)| h.revoke(&wanted.schema, who)));
-    changes
+    (changes, stays)
 }
 
 /// Readers that stay without the policy saying so: the next check would accuse them.
 pub(super) fn undeclared_readers(
     policy: Option<&Policy>,
     service: &Service,
-    held: &BTreeMap<Option<String>, Vec<Held>>,
-    wanted: &Wanted,
+    stays: &BTreeSet<Grantee>,
+    schema: &str,
 ) -> Option<Hazard> {
     let policy = policy.filter(|p| p.undeclared != Undeclared::Ignore)?;
-    let choice = Choice { patterns: &wanted.keep_readers, answers: Some(&wanted.answers) };
-    let plain = |name: &&String| !name.starts_with('!') && !name.contains(['*', '?']);
-    let mut names: BTreeSet<&str> = wanted.keep_readers.iter().filter(plain).map(String::as_str).collect();
-    names.extend(
-        held.keys().flatten().filter(|n| choice.of(&format!("reader:{n}"), n) == Some(true)).map(String::as_str),
-    );
     let said = |name: &str| {
         let of_rule = policy.roles.iter().filter(|r| r.name == name).map(|r| &r.access);
         let of_services = policy.services.iter().filter(|s| s.role == name || s.owner == name).map(|s| &s.access);
         let mut access = of_rule.chain(of_services);
-        name == wanted.role
-            || service.creators.iter().any(|c| c == name)
-            || access.any(|a| a.contains_key(&wanted.schema))
+        name == service.role || service.creators.iter().any(|c| c == name) || access.any(|a| a.contains_key(schema))
     };
-    names.retain(|name| !said(name));
-    let names: Vec<&str> = names.into_iter().collect();
+    let names = stays.iter().filter_map(|who| match who {
+        Grantee::Role(name) => Some(name.as_str()),
+        Grantee::Public => None,
+    });
+    let names: Vec<&str> = names.filter(|name| !said(name)).collect();
     names.first()?;
     let verb = if names.len() == 1 { "keeps" } else { "keep" };
     Some(note(
@@ -109,7 +106,7 @@ pub(super) fn undeclared_readers(
             "{} {verb} what it reads, and the policy does not say so: declare it for {} before the next check names it as \
              excess, as an [[exception]] with these tables or as access to all of them.",
             text::list(&names, 4),
-            wanted.schema
+            schema
         ),
     ))
 }
