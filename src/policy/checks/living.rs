@@ -41,16 +41,6 @@ impl Living {
     }
 }
 
-/// The command that moves what a service has in a shared schema to its own. `target` as [`Snapshot::target`] says it.
-///
-/// [`Snapshot::target`]: crate::domain::snapshot::Snapshot::target
-#[must_use]
-pub fn isolate(target: &str, from: &str, service: &Service) -> String {
-    let own = service.schemas.first().map(String::as_str).unwrap_or_default();
-    let word = text::shell_word;
-    format!("pgmoat isolate {target} --from {} --schema {} --role {}", word(from), word(own), word(&service.role))
-}
-
 impl Context<'_> {
     /// What the role of a service owns in schemas that `now` shows and a path of these schemas would not show any more.
     #[must_use]

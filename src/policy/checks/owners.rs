@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Check, Code, Context, entries, living::isolate, owns_undeclared};
+use super::{Check, Code, Context, commands::isolate, entries, owns_undeclared};
 use crate::{
     domain::{
         ObjectKind, Oid,

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use super::{
     Check, Code, Context,
+    commands::isolate,
     entries::{self, Excess, Revocation},
-    living::isolate,
 };
 use crate::{
     domain::{ObjectKind, Privilege, Privileges, change::On, effective::Who},

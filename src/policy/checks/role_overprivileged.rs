@@ -7,6 +7,7 @@ use crate::{
         snapshot::Membership,
     },
     policy::{Finding, Group, Severity},
+    text,
 };
 
 pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: false, run };
@@ -70,7 +71,7 @@ fn superuser(ctx: &Context<'_>, of: &Declared<'_>) -> Finding {
             "Give it an ordinary role of its own with `pgmoat replace-role {} {} NEW`, or take the attribute away once \
              its rights are granted.",
             ctx.snapshot.target(),
-            of.name
+            text::shell_word(of.name)
         )
     } else {
         format!("Declare and grant what it needs, then make it an ordinary role: NOSUPERUSER for {}.", of.name)

@@ -45,7 +45,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         finding.remedy = format!(
             "Give it a new one with `pgmoat set-password {} {}`, and a later VALID UNTIL.",
             ctx.snapshot.target(),
-            role.name
+            crate::text::shell_word(&role.name)
         );
         out.push(finding);
     }

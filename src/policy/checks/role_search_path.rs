@@ -5,8 +5,9 @@ use std::{cell::OnceCell, fmt::Write as _};
 
 use super::{
     Check, Code, Context,
+    commands::isolate,
     declared::{Declared, list, shown_path},
-    living::{Living, isolate},
+    living::Living,
 };
 use crate::{
     domain::{

@@ -2,8 +2,8 @@
 
 use super::{
     Check, Code, Context,
+    commands::isolate,
     declared::{Declared, count, shown_path},
-    living::isolate,
     role_search_path::is_wanted,
 };
 use crate::{

@@ -1,6 +1,6 @@
 //! `version-revision-unknown`, `version-behind-head`, `version-several-heads`: what the rows of version tables mean.
 
-use super::{Check, Code, Context, declared::count};
+use super::{Check, Code, Context, commands::move_versions, declared::count};
 use crate::policy::{
     Finding, Group, Severity,
     versions::{Class, Place, Revision, VersionInfo, and},
@@ -65,10 +65,8 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
                 and(&whose)
             );
             finding.remedy = format!(
-                "Find out whose it is and split it off: `pgmoat versions move {} --from {object} --to SCHEMA --rows {}`; \
-                 leave it alone until then.",
-                ctx.snapshot.target(),
-                row.revision
+                "Find out whose it is and split it off: `{}`; leave it alone until then.",
+                move_versions(&ctx.snapshot.target(), &object, "SCHEMA", &[&row.revision])
             );
             out.push(finding);
         }

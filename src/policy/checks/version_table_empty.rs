@@ -1,6 +1,10 @@
 //! `version-table-empty`: a version table without a row although the application's tables exist.
 
-use super::{Check, Code, Context, version_table_missing::astray};
+use super::{
+    Check, Code, Context,
+    commands::{move_versions, split_versions},
+    version_table_missing::astray,
+};
 use crate::{
     policy::{Finding, Group, Severity, versions::Class},
     text::list,
@@ -26,7 +30,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
                 let rows: Vec<&str> =
                     v.rows.iter().filter(|r| r.settled() == Some(service)).map(|r| r.revision.as_str()).collect();
                 let other = ctx.snapshot.versions.0.get(v.table).filter(|_| !rows.is_empty())?;
-                Some((format!("{}.{}", ctx.schema_name(other.schema), other.name), rows.join(",")))
+                Some((format!("{}.{}", ctx.schema_name(other.schema), other.name), rows))
             })
         });
         let mut finding = ctx.draft(&CODE);
@@ -41,15 +45,15 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         finding.message = format!("{object} is empty although {whose} tables.");
         finding.remedy = match elsewhere {
             Some((from, rows)) => format!(
-                "Its revision stands in {from}: `pgmoat versions move {} --from {from} --to {schema} --rows {rows}`.",
-                ctx.snapshot.target()
+                "Its revision stands in {from}: `{}`.",
+                move_versions(&ctx.snapshot.target(), &from, &schema, &rows)
             ),
             None => match unattributed(ctx, info.service.as_deref()) {
                 Some((from, rows)) => format!(
                     "Its revision may be among those of {from} ({}): find out which is its own (the revision scripts \
-                     tell), then `pgmoat versions move {} --from {from} --to {schema} --rows …`; never stamp head unseen.",
+                     tell), then `{}`; never stamp head unseen.",
                     list(&rows, 4),
-                    ctx.snapshot.target()
+                    split_versions(&ctx.snapshot.target(), &from, &schema)
                 ),
                 None => "Find the revision (backup, another environment, the release that ran last) and stamp it with \
                          the application's own Alembic, or name it to `pgmoat isolate … --lost-revision REVISION`; never \

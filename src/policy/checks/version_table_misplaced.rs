@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Check, Code, Context};
+use super::{Check, Code, Context, commands::move_versions};
 use crate::{
     domain::{
         change::{Change, ObjectRef},
@@ -64,7 +64,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
 fn remedy(ctx: &Context<'_>, table: &VersionTable, service: &Service, object: &str) -> String {
     let to = service.schemas.first().map(String::as_str).unwrap_or_default();
     let place = declared_place(service);
-    let command = format!("`pgmoat versions move {} --from {object} --to {to}`", ctx.snapshot.target());
+    let command = format!("`{}`", move_versions(&ctx.snapshot.target(), object, to, &[]));
     let Some(target) = ctx.catalog.schema_named(to) else {
         return format!(
             "Schema {to} has to be there first, `pgmoat plan` makes it; then stop the service and {command}."

@@ -1,6 +1,6 @@
 //! `version-table-missing`: a service without a version table in its declared place.
 
-use super::{Check, Code, Context};
+use super::{Check, Code, Context, commands::split_versions};
 use crate::{
     domain::change::Change,
     policy::{
@@ -66,10 +66,10 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         } else if let Some((table, rows)) = astray(ctx, service) {
             format!(
                 "Its tables exist, and its revision may be among those of {table} ({}): find out which is its own (the \
-                 revision scripts tell), then `pgmoat versions move {} --from {table} --to {schema} --rows …`. An empty \
+                 revision scripts tell), then `{}`. An empty \
                  table would make it start from zero.",
                 list(&rows, 4),
-                ctx.snapshot.target()
+                split_versions(&ctx.snapshot.target(), &table, schema)
             )
         } else if let Some(table) = used.then(|| unread_near(ctx, service)).flatten() {
             format!(

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Check, Code, Context, declared::shown_path, living::isolate};
+use super::{Check, Code, Context, commands::isolate, declared::shown_path};
 use crate::{
     domain::search_path::Standing,
     policy::{Finding, Group, Severity, versions::declared_place},

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Check, Code, Context, declared::count, living::isolate};
-use crate::{
-    policy::{
-        Finding, Group, Severity,
-        versions::{Class, VersionInfo, and},
-    },
-    text,
+use super::{
+    Check, Code, Context,
+    commands::{isolate, move_versions, split_versions},
+    declared::count,
+};
+use crate::policy::{
+    Finding, Group, Severity,
+    versions::{Class, VersionInfo, and},
 };
 
 pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: true, run };
@@ -53,10 +54,9 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             )
         } else if ways.is_empty() {
             format!(
-                "Find out whose each row is (the revision scripts tell), then split them with `pgmoat versions move {} \
-                 --from {object} --to SCHEMA --rows …`, each to a schema that its role's search path leads to; do not \
+                "Find out whose each row is (the revision scripts tell), then split them with `{}`, each to a schema that its role's search path leads to; do not \
                  delete or stamp.",
-                ctx.snapshot.target()
+                split_versions(&ctx.snapshot.target(), &object, "SCHEMA")
             )
         } else {
             let commands: Vec<&str> = ways.iter().map(|way| way.command.as_str()).collect();
@@ -92,13 +92,7 @@ fn way(ctx: &Context<'_>, info: &VersionInfo, object: &str, guest: &str) -> Opti
     }
     let mine = info.rows.iter().filter(|r| r.settled() == Some(guest));
     let rows: Vec<&str> = mine.map(|r| r.revision.as_str()).collect();
-    let command = format!(
-        "`pgmoat versions move {} --from {} --to {} --rows {}`",
-        ctx.snapshot.target(),
-        text::shell_word(object),
-        text::shell_word(to),
-        rows.join(",")
-    );
+    let command = format!("`{}`", move_versions(&ctx.snapshot.target(), object, to, &rows));
     let role = ctx.matrix.index.role_named(&service.role)?;
     let path = ctx.path(&paths, role);
     let leads = ctx.catalog.schema_named(to).is_some_and(|s| path.first() == Some(s.oid));

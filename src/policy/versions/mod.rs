@@ -14,11 +14,14 @@ use serde::{Deserialize, Serialize};
 pub use self::counts::TableCounts;
 use self::reading::Reading;
 use super::{Policy, Service};
-use crate::domain::{
-    Oid,
-    alembic::Lineages,
-    effective::Matrix,
-    snapshot::{Snapshot, VersionRows},
+use crate::{
+    domain::{
+        Oid,
+        alembic::Lineages,
+        effective::Matrix,
+        snapshot::{Snapshot, VersionRows},
+    },
+    text,
 };
 
 /// What a version table is (contract, section 7).
@@ -250,7 +253,7 @@ pub(crate) fn and(names: &[&str]) -> String {
 }
 
 fn revisions(n: usize) -> String {
-    if n == 1 { "1 revision".to_owned() } else { format!("{n} revisions") }
+    text::count(n as u64, "revision", "revisions")
 }
 
 #[cfg(test)]
