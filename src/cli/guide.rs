@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     app::wizard::Step,
-    config::{Config, Env, TargetOptions, conninfo::Settings, entry, paths, target},
+    config::{Config, Env, TargetOptions, conninfo::Settings, paths, target},
     run::guide::{self, GuideEnded, GuideOptions},
 };
 
@@ -99,5 +99,5 @@ fn named(global: &Global, env: &Env, config: &Config, word: Option<&str>) -> Res
         ..TargetOptions::default()
     };
     let target = target::resolve_one(&options, config, env)?;
-    Ok(Some(entry::url(Settings::default(), &target.conninfo)?))
+    Ok(Some(target.conninfo.url_of(Settings::default())?))
 }

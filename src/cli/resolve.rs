@@ -185,9 +185,9 @@ impl Context {
                     Some(_) => (self.instance(name)?, Implied::ByConfiguration),
                     None => {
                         let mut other = server.as_ref().clone();
-                        name.clone_into(&mut other.conninfo.dbname);
+                        other.conninfo.set_database(name);
                         name.clone_into(&mut other.name);
-                        other.conninfo.words = Some(text::shell_word(&other.conninfo.uri()).into_owned());
+                        other.conninfo.words = Some(text::shell_word(&other.conninfo.url()).into_owned());
                         other.policy = None;
                         (other, Implied::ByDatabase)
                     }
@@ -225,13 +225,13 @@ impl Context {
             None => None,
         };
         let mut one = server.clone();
-        database.clone_into(&mut one.conninfo.dbname);
+        one.conninfo.set_database(database);
         one.name = match &of_policy {
             Some(_) => database.to_owned(),
             None if server.name == server.conninfo.name() => one.conninfo.name(),
             None => format!("{}/{database}", server.name),
         };
-        one.conninfo.words = Some(text::shell_word(&one.conninfo.uri()).into_owned());
+        one.conninfo.words = Some(text::shell_word(&one.conninfo.url()).into_owned());
         one.policy.clone_from(&of_policy);
         let place = of_policy.map(|path| Place { path, home: false });
         target(one.name.clone(), Source::Server(Box::new(one)), place, &mut policies)

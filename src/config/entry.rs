@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use super::{Config, Conninfo, Environment, Error, conninfo::Settings};
+use super::{Config, Environment, Error};
 
 /// An `[[instance]]` to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,23 +62,6 @@ impl Entry {
     }
 }
 
-/// The connection string that leads there without this shell's surroundings, and without a password.
-///
-/// # Errors
-/// A value that no connection string can hold.
-pub fn url(mut given: Settings, conninfo: &Conninfo) -> Result<String, Error> {
-    if given.get("service").is_some_and(|s| !s.is_empty()) {
-        return Ok(given.text());
-    }
-    if let [host] = conninfo.hosts.as_slice() {
-        given.set("host", host.host.clone())?;
-        given.set("port", host.port.to_string())?;
-    }
-    given.set("user", conninfo.user.clone())?;
-    given.set("dbname", conninfo.dbname.clone())?;
-    Ok(given.text())
-}
-
 /// The text with the policy in the instance at that position: its line is replaced, or added behind the header.
 fn with_policy(text: &str, at: usize, policy: &str) -> String {
     let line = format!("policy = {}", quoted(policy));
@@ -110,6 +93,7 @@ fn with_policy(text: &str, at: usize, policy: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::conninfo::Settings;
 
     fn entry() -> Entry {
         Entry {

@@ -259,7 +259,7 @@ impl Context<'_> {
     fn raw(&self, settings: Settings) -> Result<Target, Error> {
         let mut conninfo = Conninfo::resolve(settings, self.env)?;
         conninfo.read_only = self.options.read_only;
-        conninfo.words = Some(self.with_policy(crate::text::shell_word(&conninfo.uri()).into_owned()));
+        conninfo.words = Some(self.with_policy(crate::text::shell_word(&conninfo.url()).into_owned()));
         Ok(Target {
             name: conninfo.name(),
             environment: environment(&conninfo),
@@ -362,6 +362,26 @@ mod tests {
         );
         let found = resolve(&options(&targets[..1]), &config(), &env(&[])).unwrap();
         assert_eq!(found[0].policy, Some("/c/default.toml".into()));
+    }
+
+    #[test]
+    fn what_no_configuration_names_says_itself_from_any_shell_and_without_a_password() {
+        let words = |options: &TargetOptions, config: &Config, vars: &[(&str, &str)]| {
+            resolve_one(options, config, &env(vars)).unwrap().conninfo.words
+        };
+        let raw = |text: &str, vars: &[(&str, &str)]| words(&options(&[text]), &Config::default(), vars).unwrap();
+        assert_eq!(raw("postgresql://u:secret@h/db", &[]), "postgresql://u@h:5432/db");
+        assert_eq!(raw("dbname=y", &[("PGHOST", "other"), ("PGPORT", "7")]), "postgresql://ann@other:7/y");
+        assert_eq!(raw("host=/run/pg dbname=y", &[]), "'postgresql://ann@/y?host=/run/pg&port=5432'");
+        assert_eq!(words(&options(&["prod"]), &config(), &[]), None, "its name does");
+        let with = TargetOptions { policy: Some("a b.toml".into()), ..options(&["prod"]) };
+        assert_eq!(words(&with, &config(), &[]).unwrap(), "prod --policy 'a b.toml'");
+        let mut one = resolve_one(&options(&["postgresql://u@h/db"]), &Config::default(), &env(&[])).unwrap();
+        one.conninfo.set_database("other one");
+        assert_eq!(
+            (one.conninfo.dbname.as_str(), one.conninfo.url().as_str()),
+            ("other one", "postgresql://u@h:5432/other%20one")
+        );
     }
 
     #[test]

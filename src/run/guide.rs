@@ -28,12 +28,7 @@ use crate::{
         view::Tone,
         wizard::{Effect, Left, Msg, Step, Wizard},
     },
-    config::{
-        Config, Env, Error, Target,
-        conninfo::Settings,
-        entry::{self, Entry},
-        target,
-    },
+    config::{Config, Env, Error, Target, conninfo::Settings, entry::Entry, target},
     discover::{Around, Discovery, Found, discover, files::Disk},
     plan::Approved,
     policy::draft::Kept,
@@ -511,7 +506,7 @@ async fn connect(
         None => {}
     }
     let given = Settings::parse(&conninfo).unwrap_or_default();
-    let url = entry::url(given, &target.conninfo).map_err(wrong)?;
+    let url = target.conninfo.url_of(given).map_err(wrong)?;
     let opened = setup::open(&target).await?;
     let options = target::TargetOptions { targets: vec![url.clone()], ..target::TargetOptions::default() };
     let later = target::resolve_one(&options, &Config::default(), env).is_ok_and(|t| t.conninfo.has_password());

@@ -14,7 +14,7 @@ use crate::{
         failure::Failure,
         report,
     },
-    config::{Config, Conninfo, Env, Target, TargetOptions, conninfo::Settings, entry, paths, target},
+    config::{Config, Conninfo, Env, Target, TargetOptions, conninfo::Settings, paths, target},
     discover::{self, Around, Found, files::Disk},
     policy::{
         Policy,
@@ -115,7 +115,7 @@ pub async fn find(global: &Global, env: &Env, args: &Init) -> Result<Place, Fail
     }
     let url = match config.instance(&target.name) {
         Some(instance) => instance.url.clone(),
-        None => entry::url(given, &target.conninfo)?,
+        None => target.conninfo.url_of(given)?,
     };
     Ok(Place {
         target,

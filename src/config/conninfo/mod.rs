@@ -62,8 +62,6 @@ pub struct Conninfo {
     pub words: Option<String>,
     /// The connection string that was given, without a password: a URI.
     pub given: String,
-    /// The database that this string leads to.
-    pub given_dbname: String,
     /// What was noticed while reading, for people. Holds no values that may be secret.
     pub warnings: Vec<String>,
 }
@@ -320,16 +318,36 @@ impl Conninfo {
         Ok(Self { given: text, ..Resolver { settings: &settings, env }.resolve()? })
     }
 
-    /// The connection string that was given, as a URI without a password, with the database that is meant now.
+    /// The same server and login, another database.
+    pub fn set_database(&mut self, name: &str) {
+        name.clone_into(&mut self.dbname);
+        let with = |mut given: Settings| given.set("dbname", name).map(|()| given.text());
+        if let Ok(text) = Settings::parse(&self.given).and_then(with) {
+            self.given = text;
+        }
+    }
+
+    /// The connection string that leads there without this shell's surroundings, and without a password: a URI.
     #[must_use]
-    pub fn uri(&self) -> String {
-        let with = |mut settings: Settings| -> Result<String, Error> {
-            if self.dbname != self.given_dbname {
-                settings.set("dbname", self.dbname.as_str())?;
-            }
-            Ok(settings.text())
-        };
-        Settings::parse(&self.given).and_then(with).unwrap_or_else(|_| self.given.clone())
+    pub fn url(&self) -> String {
+        Settings::parse(&self.given).and_then(|given| self.url_of(given)).unwrap_or_else(|_| self.given.clone())
+    }
+
+    /// As [`Conninfo::url`], of these words.
+    ///
+    /// # Errors
+    /// A value that no connection string can hold.
+    pub fn url_of(&self, mut given: Settings) -> Result<String, Error> {
+        if given.get("service").is_some_and(|s| !s.is_empty()) {
+            return Ok(given.text());
+        }
+        if let [host] = self.hosts.as_slice() {
+            given.set("host", host.host.clone())?;
+            given.set("port", host.port.to_string())?;
+        }
+        given.set("user", self.user.clone())?;
+        given.set("dbname", self.dbname.clone())?;
+        Ok(given.text())
     }
 
     /// The password for one of [`Conninfo::hosts`]: the one given, else the one `~/.pgpass` has.
@@ -458,7 +476,6 @@ impl Resolver<'_> {
             hosts,
             user,
             given: String::new(),
-            given_dbname: dbname.clone(),
             dbname,
             password,
             sslmode,
