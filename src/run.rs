@@ -30,7 +30,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-pub use self::rules::{LoadRules, Rules};
+pub use self::rules::{LoadRules, Rules, lineages};
 use self::{
     acts::{Acts, How},
     judge::{Judged, Judges},

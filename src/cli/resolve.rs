@@ -9,10 +9,10 @@ use std::{
 
 use super::{args::Global, failure::Failure, report, snapshot};
 use crate::{
-    config::{self, Config, Env, TargetOptions, revisions},
+    config::{self, Config, Env, TargetOptions},
     domain::{alembic::Lineages, snapshot::Snapshot},
     policy::{self, Policy, file::PolicyError},
-    run::Rules,
+    run::{self, Rules},
     text,
 };
 
@@ -333,13 +333,8 @@ fn target(name: String, source: Source, place: Option<Place>, policies: &mut Pol
     let whole = place.as_ref().map(|p| policies.load(&p.path)).transpose()?;
     let elsewhere = whole.iter().flat_map(|whole| whole.elsewhere()).map(str::to_owned).collect();
     let policy = whole.zip(place.as_ref()).map(|(whole, p)| Arc::new(whole.for_instance(&name, p.home)));
-    let lineages = Arc::new(lineages(policy.as_deref()));
+    let lineages = Arc::new(policy.as_deref().map(run::lineages).unwrap_or_default());
     Ok(Target { name, source, place, policy, elsewhere, lineages, implied: None })
-}
-
-fn lineages(policy: Option<&Policy>) -> Lineages {
-    let services = policy.iter().flat_map(|p| &p.services);
-    revisions::lineages(services.filter_map(|s| Some((s.name.as_str(), s.revisions.as_deref()?))))
 }
 
 impl Place {
@@ -357,7 +352,7 @@ impl Place {
         match policy::file::load(&self.path) {
             Ok(whole) => {
                 let policy = Arc::new(whole.for_instance(instance, self.home));
-                let lineages = Arc::new(lineages(Some(&policy)));
+                let lineages = Arc::new(run::lineages(&policy));
                 self.rules_of(Some(policy), lineages)
             }
             Err(error) => {

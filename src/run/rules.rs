@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{domain::alembic::Lineages, policy::Policy};
+use crate::{config::revisions, domain::alembic::Lineages, policy::Policy};
 
 /// A policy with the revision scripts it names, and the files both came from.
 #[derive(Clone, Default)]
@@ -19,6 +19,13 @@ pub struct Rules {
     pub files: Vec<PathBuf>,
     /// Why the policy could not be used; the last one that could stays in force.
     pub problem: Option<String>,
+}
+
+/// The lineages of a policy's services, from the revision scripts it names. Blocks on files.
+#[must_use]
+pub fn lineages(policy: &Policy) -> Lineages {
+    let services = policy.services.iter();
+    revisions::lineages(services.filter_map(|s| Some((s.name.as_str(), s.revisions.as_deref()?))))
 }
 
 /// Reads the rules of one instance. Blocks on files.

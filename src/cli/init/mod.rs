@@ -23,13 +23,15 @@ use super::{
 };
 use crate::{
     app::view::Tone,
-    config::{Env, Target, entry::Entry, paths, revisions},
-    domain::alembic::Lineages,
+    config::{Env, Target, entry::Entry, paths},
     policy::{
         self, Policy,
         draft::{Answer, Draft, DraftService, Kept},
     },
-    run::setup::{self, Fresh, Judged, Kind, Login, Open, Opened, Tries, Trouble, Writing},
+    run::{
+        self,
+        setup::{self, Fresh, Judged, Kind, Login, Open, Opened, Tries, Trouble, Writing},
+    },
     text,
 };
 
@@ -158,8 +160,7 @@ impl Sitting<'_> {
         self.place.free(&name)?;
         answers::declared(&policy, self.args, &path)?;
         let here = policy.for_instance(&name, true);
-        let folders = here.services.iter().filter_map(|s| Some((s.name.as_str(), s.revisions.as_deref()?)));
-        let lineages: Arc<Lineages> = Arc::new(revisions::lineages(folders));
+        let lineages = Arc::new(run::lineages(&here));
         let snapshot = &self.opened.snapshot;
         // On a server that has not seen it yet, the plan makes the roles: they get passwords, too.
         let logins = here.services.iter().filter(|s| s.login != Some(false)).map(|s| &s.role);
@@ -298,6 +299,7 @@ impl Sitting<'_> {
                     None => ways.push((how, vec![said])),
                 }
             }
+            let commands = ways.iter().any(|(how, _)| how.starts_with("`pgmoat "));
             let mut lines: Vec<String> =
                 ways.into_iter().flat_map(|(how, list)| std::iter::once(format!("  {how}")).chain(list)).collect();
             let n = text::count(plans.judged.open.len() as u64, "finding", "findings");
@@ -307,7 +309,7 @@ impl Sitting<'_> {
             // The configuration does not know the name yet.
             let name = text::shell_word(&plans.name);
             let words = self.opened.snapshot.target();
-            if words != name && lines.iter().any(|l| l.contains("pgmoat ") && l.contains(name.as_ref())) {
+            if words != name && commands {
                 lines.push(format!("  Until it is set up, write {words} where these commands say {name}."));
             }
             return Err(Failure::refused(cause, remedy).with(lines));

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{Kind, Opened, Trouble, on_a_thread};
 use crate::{
-    config::revisions,
     domain::{alembic::Lineages, change::Change, effective::Matrix, snapshot::Snapshot},
     plan::{Plan, build, predict::predict, setup},
     policy::{Finding, Policy, Severity, draft::Draft, judgement::Judgement},
+    run::lineages,
     server::apply::preflight::{Lack, preflight},
 };
 
@@ -98,10 +98,7 @@ pub async fn judge(opened: &Opened, draft: &Draft) -> Result<Judged, Trouble> {
     let policy = Arc::new(draft.policy(&opened.snapshot));
     let passwords = draft.passwords(&opened.snapshot);
     let named = Arc::clone(&policy);
-    let read = on_a_thread(move || {
-        let folders = named.services.iter().filter_map(|s| Some((s.name.as_str(), s.revisions.as_deref()?)));
-        revisions::lineages(folders)
-    });
+    let read = on_a_thread(move || lineages(&named));
     let lineages = Arc::new(read.await?);
     judge_by(&opened.snapshot, &draft.name, policy, lineages, passwords).await
 }
