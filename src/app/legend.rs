@@ -37,11 +37,15 @@ pub fn of(pane: &str) -> &'static [(&'static str, &'static str)] {
         ],
         "versions" => &[
             ("own", "where its service looks, with its service's revisions"),
+            ("not found", "in its place, but its service's search path leads elsewhere"),
             ("SHARED", "revisions of two applications in one table"),
             ("MISPLACED", "a service's revisions, not where it belongs"),
-            ("EMPTY", "no revision, though its tables are there"),
+            ("EMPTY, in use", "no revision, though its tables are there"),
+            ("empty, new", "no revision and no tables: before the first migration"),
+            ("ambiguous", "several services may own its revisions"),
             ("copy", "holds what another table holds; nobody looks there"),
             ("unknown", "nothing tells whose its revisions are"),
+            ("not declared", "of no service of the policy, or not Alembic's"),
         ],
         _ => &[],
     }
@@ -53,3 +57,35 @@ const SEVERITIES: &[(&str, &str)] = &[
     ("▲", "warning: works today, and will bite"),
     ("·", "info: listed, not accused"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        app::panes::versions::looks,
+        domain::Oid,
+        policy::versions::{Class, VersionInfo},
+    };
+
+    #[test]
+    fn every_class_of_a_version_table_is_explained() {
+        for (class, missed) in Class::ALL.into_iter().map(|class| (class, false)).chain([(Class::Own, true)]) {
+            let info = VersionInfo {
+                table: 0,
+                oid: Oid(1),
+                class,
+                service: None,
+                home: None,
+                rows: Vec::new(),
+                resolved_by: Vec::new(),
+                claimed_by: Vec::new(),
+                shared_by: Vec::new(),
+                missed,
+                next_start: Vec::new(),
+                reason: String::new(),
+            };
+            let word = looks(&info).1;
+            assert!(of("versions").iter().any(|(sign, _)| *sign == word), "{word} is not in the help");
+        }
+    }
+}
