@@ -158,7 +158,21 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
     };
     if !way.fits(entry) {
         let why = match (way, entry.undone_by) {
-            (_, Some(by)) => format!("entry {by} did that already"),
+            (_, Some(by)) => {
+                let next = |e: &&Entry| e.undone_by.and_then(|by| entries.iter().find(|other| other.id == by));
+                let last = std::iter::successors(Some(entry), next).last().unwrap_or(entry);
+                let again = if way.fits(last) {
+                    format!(
+                        "; entry {} turned it round once more, `pgmoat {} {}` takes that",
+                        last.id,
+                        way.word(),
+                        last.id
+                    )
+                } else {
+                    String::new()
+                };
+                format!("entry {by} did that already{again}")
+            }
             (Way::Redo, None) => "it took nothing back".to_owned(),
             (Way::Undo, None) if matches!(entry.link, Some(Link::Undoes(_))) => {
                 "it took something back itself; `pgmoat redo` does that again".to_owned()

@@ -834,6 +834,9 @@ pub struct ReplaceRole {
 
 #[derive(Debug, Clone, Args)]
 pub struct JournalArgs {
+    /// Only what was done there: an instance, a connection string, or DATABASE@HOST as the journal shows it
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
     /// Form of the answer
     #[arg(long, value_enum, default_value_t)]
     pub format: TextFormat,

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     config::{self, conninfo::Settings, paths},
     run::{self, ConsoleInstance, ConsoleOptions, Ended, LoadRules, OpenDatabase, RunError},
+    text,
 };
 
 /// Opens the console on every target that is meant.
@@ -32,7 +33,8 @@ pub async fn run(context: &Context, words: &[String], halt: &Halt) -> Outcome {
 /// As `run`.
 pub async fn run_with(context: &Context, words: &[String], commands: &HashMap<String, String>, halt: &Halt) -> Outcome {
     no_command(context, words)?;
-    terminal::required("check")?;
+    let quoted: Vec<_> = words.iter().map(|word| text::shell_word(word)).collect();
+    terminal::required(&std::iter::once("check".into()).chain(quoted).collect::<Vec<_>>().join(" "))?;
     let targets = context.with_elsewhere(context.targets_or_none(words)?)?;
     if targets.is_empty() {
         // nothing says which database: then it is asked

@@ -23,7 +23,7 @@ use crate::{
 /// # Errors
 /// No terminal; a configuration, theme or target that cannot be used.
 pub async fn run(global: &Global, env: Env, word: Option<&str>, dir: Option<&Path>, halt: &Halt) -> Outcome {
-    terminal::required("check")?;
+    terminal::required("init TARGET --yes")?;
     if global.snapshot.is_some() {
         return Err(Failure::usage("could not set up a recording", "Name a server in place of --snapshot."));
     }

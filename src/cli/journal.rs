@@ -10,11 +10,11 @@
 use serde_json::{Value, json};
 
 use super::{
-    args::TextFormat,
+    args::{JournalArgs, TextFormat},
     exit_code::Exit,
     failure::{Failure, Outcome},
     report::Report,
-    resolve::Context,
+    resolve::{Context, Source},
     time,
 };
 use crate::{
@@ -24,16 +24,39 @@ use crate::{
     text,
 };
 
-/// Prints every entry.
+/// The database that an entry is about, by any name that somebody may give it.
+struct Meant(Vec<String>);
+
+impl Meant {
+    fn new(context: &Context, words: &[String]) -> Meant {
+        let mut names = words.to_vec();
+        for target in words.iter().filter_map(|word| context.target(Some(word)).ok()) {
+            if let Source::Server(server) = &target.source {
+                names.push(server.conninfo.to_string());
+            }
+            names.push(target.name);
+        }
+        Meant(names)
+    }
+
+    fn is(&self, target: &str, instance: Option<&str>) -> bool {
+        self.0.is_empty() || self.0.iter().any(|name| name == target || Some(name.as_str()) == instance)
+    }
+}
+
+/// Prints every entry, or those of some databases.
 ///
 /// # Errors
 /// The journal is there and cannot be read, or standard output cannot be written.
-pub fn run(report: &mut Report, context: &Context, format: TextFormat) -> Outcome {
-    let read = match paths::state_dir(&context.env) {
+pub fn run(report: &mut Report, context: &Context, args: &JournalArgs) -> Outcome {
+    let mut read = match paths::state_dir(&context.env) {
         Some(dir) => Journal::in_dir(&dir).read().map_err(|e| Failure::usage(e.to_string(), ""))?,
         None => crate::audit::Read::default(),
     };
-    match format {
+    let meant = Meant::new(context, &args.targets);
+    read.entries.retain(|entry| meant.is(&entry.target, Some(&entry.plan.target.instance)));
+    read.signals.retain(|signal| meant.is(&signal.intent.target, None));
+    match args.format {
         TextFormat::Json => {
             let entries: Vec<Value> = read.entries.iter().rev().map(entry_json).collect();
             report.json(&json!({
@@ -56,7 +79,8 @@ pub fn run(report: &mut Report, context: &Context, format: TextFormat) -> Outcom
                 write_signal(report, signal)?;
             }
             if read.entries.is_empty() && read.signals.is_empty() {
-                report.say("Nothing was done yet.")?;
+                let place = if args.targets.is_empty() { "" } else { " there" };
+                report.say(&format!("Nothing was done{place} yet."))?;
             }
             if read.damaged > 0 {
                 let words = text::count(read.damaged as u64, "line is", "lines are");

@@ -209,7 +209,7 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
         Command::Apply(args) => apply::run(report, &Context::new(global, env)?, &args, halt).await,
         Command::Undo(args) => apply::undo(report, &Context::new(global, env)?, &args, halt).await,
         Command::Redo(args) => apply::redo(report, &Context::new(global, env)?, &args, halt).await,
-        Command::Journal(args) => journal::run(report, &Context::new(global, env)?, args.format),
+        Command::Journal(args) => journal::run(report, &Context::new(global, env)?, &args),
         Command::Versions(Versions { action: Some(VersionsAction::Move(args)), .. }) => {
             moves::versions(report, &Context::new(global, env)?, &args, halt).await
         }

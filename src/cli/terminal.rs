@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 use super::failure::Failure;
 
-/// What the console needs of its surroundings.
+/// What the console needs of its surroundings. `instead` is the command that does without.
 ///
 /// # Errors
 /// Standard input or output is no terminal, or TERM says that it can do nothing.
@@ -16,6 +16,6 @@ pub fn required(instead: &str) -> Result<(), Failure> {
         (true, true) if term == "dumb" => "TERM is dumb: this terminal cannot place text",
         (true, true) => return Ok(()),
     };
-    let remedy = format!("For findings without a console use `pgmoat {instead}`.");
+    let remedy = format!("Without a console: `pgmoat {instead}`.");
     Err(Failure::usage(format!("could not open the console: {cause}"), remedy))
 }

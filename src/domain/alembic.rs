@@ -30,6 +30,9 @@ pub struct Lineage {
     pub scripts: BTreeMap<String, Script>,
     /// What could not be read, in words.
     pub problems: Vec<String>,
+    /// The name of the version table and its schema, where `env.py` says them plainly.
+    pub version_table: Option<String>,
+    pub version_table_schema: Option<String>,
 }
 
 /// Lineages by service name.
@@ -51,6 +54,19 @@ impl Lineages {
 }
 
 impl Lineage {
+    /// What `env.py` says otherwise of where and under which name the version table is, as it would have to be changed.
+    #[must_use]
+    pub fn looks_elsewhere(&self, schema: &str, table: &str) -> Option<String> {
+        let other = |said: &Option<String>, is: &str| said.clone().filter(|said| said != is);
+        let of = |setting: &str, said: &str, is: &str| format!("{setting}={said:?}, not {is:?}");
+        let parts = [
+            other(&self.version_table_schema, schema).map(|said| of("version_table_schema", &said, schema)),
+            other(&self.version_table, table).map(|said| of("version_table", &said, table)),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(" and "))
+    }
+
     #[must_use]
     pub fn contains(&self, revision: &str) -> bool {
         self.scripts.contains_key(revision)

@@ -265,12 +265,9 @@ fn verdict(
         Who::Role(role) if !by_set_role.is_empty() => works_after_set_role(catalog, matrix, role, subject, privilege),
         Who::Role(_) | Who::Public => false,
     };
-    let missing = missing(&name, subject, catalog, privilege, held, usable, &by_set_role, there);
-    let fix = if held && usable {
-        ending(catalog, who, &name, subject, privilege, &effective)
-    } else {
-        giving(matrix.version_num, catalog, who, &name, subject, privilege, held, usable, &by_set_role, there)
-    };
+    let asked = Asked { catalog, who, name: &name, subject, privilege, held, usable, by_set_role: &by_set_role, there };
+    let missing = asked.missing();
+    let fix = if held && usable { asked.ending(&effective) } else { asked.giving(matrix.version_num) };
     Verdict {
         privilege,
         held,
@@ -304,129 +301,123 @@ fn works_after_set_role(
     })
 }
 
-#[expect(clippy::too_many_arguments, reason = "the facts of one verdict")]
-fn missing(
-    name: &str,
-    subject: &Subject<'_>,
-    catalog: &Catalog,
+/// What is asked about one privilege, and what is known of the answer.
+struct Asked<'a> {
+    catalog: &'a Catalog,
+    who: Who,
+    name: &'a str,
+    subject: &'a Subject<'a>,
     privilege: Privilege,
     held: bool,
+    /// The schema around it may be used.
     usable: bool,
-    by_set_role: &[Path],
+    by_set_role: &'a [Path],
+    /// SET ROLE is enough for it to work.
     there: bool,
-) -> Option<String> {
-    let schema = subject.schema().map(|s| quote_ident(&s.name)).unwrap_or_default();
-    match (held, usable) {
-        (true, true) => None,
-        (true, false) => Some(format!(
-            "{name} holds {privilege}, but has no USAGE on schema {schema}: the grant is dead until it has. The error will \
-             be \"permission denied for schema\", or \"relation does not exist\" for an unqualified name."
-        )),
-        (false, _) => {
-            if let Some(path) = by_set_role.first() {
-                let also = if there { "" } else { ", but no USAGE on its schema" };
-                let stop = path.groups.iter().find(|h| !h.inherits).map(|h| h.role.clone()).unwrap_or_default();
-                return Some(format!(
-                    "{name} is a member of {stop} but does not inherit its privileges: it would have {privilege} after SET \
-                     ROLE{also}."
-                ));
+}
+
+impl Asked<'_> {
+    /// What stands in the way, in words; `None` where nothing does.
+    fn missing(&self) -> Option<String> {
+        let Asked { catalog, who, name, subject, privilege, held, usable, by_set_role, there } = *self;
+        let schema = subject.schema().map(|s| quote_ident(&s.name)).unwrap_or_default();
+        match (held, usable) {
+            (true, true) => None,
+            (true, false) => Some(format!(
+                "{name} holds {privilege}, but has no USAGE on schema {schema}: the grant is dead until it has. The error will \
+                 be \"permission denied for schema\", or \"relation does not exist\" for an unqualified name."
+            )),
+            (false, _) => {
+                if let Some(path) = by_set_role.first() {
+                    let also = if there { "" } else { ", but no USAGE on its schema" };
+                    let stop = path.groups.iter().find(|h| !h.inherits).map(|h| h.role.clone()).unwrap_or_default();
+                    return Some(format!(
+                        "{name} is a member of {stop} but does not inherit its privileges: it would have {privilege} after SET \
+                         ROLE{also}."
+                    ));
+                }
+                let also = if usable { "" } else { ", and USAGE on its schema is missing too" };
+                let others = if who == Who::Public { "" } else { ", to PUBLIC, or to a role it inherits from" };
+                Some(format!(
+                    "No entry gives {privilege} on {} {} to {name}{others}{also}.",
+                    subject.word(),
+                    subject.name(catalog)
+                ))
             }
-            let also = if usable { "" } else { ", and USAGE on its schema is missing too" };
-            Some(format!(
-                "No entry gives {privilege} on {} {} to {name}, to PUBLIC, or to a role it inherits from{also}.",
-                subject.word(),
-                subject.name(catalog)
-            ))
         }
     }
-}
 
-#[expect(clippy::too_many_arguments, reason = "the facts of one verdict")]
-fn giving(
-    version_num: u32,
-    catalog: &Catalog,
-    who: Who,
-    name: &str,
-    subject: &Subject<'_>,
-    privilege: Privilege,
-    held: bool,
-    usable: bool,
-    by_set_role: &[Path],
-    there: bool,
-) -> Vec<Change> {
-    let to = match who {
-        Who::Public => Grantee::Public,
-        Who::Role(_) => Grantee::Role(name.to_owned()),
-    };
-    let mut changes = Vec::new();
-    // before 16 one switch of the role itself turns inheritance on, of what its groups may do with the schema too
-    let own_switch = !held
-        && version_num < 160_000
-        && by_set_role.first().is_some_and(|p| p.groups.len() == 1)
-        && catalog.role_named(name).is_some_and(|r| !r.inherit);
-    if let (false, Some(schema)) = (usable || own_switch && there, subject.schema()) {
-        changes.push(Change::Grant {
-            privileges: Privilege::Usage.into(),
-            on: On::Schema(schema.name.clone()),
-            to: to.clone(),
-        });
+    /// The smallest change that gives it.
+    fn giving(&self, version_num: u32) -> Vec<Change> {
+        let Asked { catalog, who, name, subject, privilege, held, usable, by_set_role, there } = *self;
+        let to = match who {
+            Who::Public => Grantee::Public,
+            Who::Role(_) => Grantee::Role(name.to_owned()),
+        };
+        let mut changes = Vec::new();
+        // before 16 one switch of the role itself turns inheritance on, of what its groups may do with the schema too
+        let own_switch = !held
+            && version_num < 160_000
+            && by_set_role.first().is_some_and(|p| p.groups.len() == 1)
+            && catalog.role_named(name).is_some_and(|r| !r.inherit);
+        if let (false, Some(schema)) = (usable || own_switch && there, subject.schema()) {
+            changes.push(Change::Grant {
+                privileges: Privilege::Usage.into(),
+                on: On::Schema(schema.name.clone()),
+                to: to.clone(),
+            });
+        }
+        if !held {
+            changes.push(if own_switch {
+                Change::AlterRole {
+                    name: name.to_owned(),
+                    attributes: RoleAttributes { inherit: Some(true), ..RoleAttributes::default() },
+                }
+            } else {
+                Change::Grant { privileges: privilege.into(), on: subject.on(catalog), to }
+            });
+        }
+        changes
     }
-    if !held {
-        changes.push(if own_switch {
-            Change::AlterRole {
-                name: name.to_owned(),
-                attributes: RoleAttributes { inherit: Some(true), ..RoleAttributes::default() },
-            }
-        } else {
-            Change::Grant { privileges: privilege.into(), on: subject.on(catalog), to }
-        });
-    }
-    changes
-}
 
-/// What would take the privilege away: only where every path can be ended by itself.
-fn ending(
-    catalog: &Catalog,
-    who: Who,
-    name: &str,
-    subject: &Subject<'_>,
-    privilege: Privilege,
-    effective: &[Path],
-) -> Vec<Change> {
-    let (owner, _) = subject.owner_and_acl(catalog);
-    let mut changes: Vec<Change> = Vec::new();
-    for path in effective {
-        let change = match (&path.source, path.groups.first()) {
-            (Source::Superuser | Source::OwnerByDefault | Source::Predefined(_), None) => return Vec::new(),
-            (Source::Entry { owner: true, grantee, .. }, None) if grantee == name => return Vec::new(),
-            (Source::Entry { grantee, grantor, .. }, None) => {
-                let public = grantee == "PUBLIC" && catalog.role_named("PUBLIC").is_none();
-                Change::Revoke {
+    /// What would take the privilege away: only where every path can be ended by itself.
+    fn ending(&self, effective: &[Path]) -> Vec<Change> {
+        let Asked { catalog, who, name, subject, privilege, .. } = *self;
+        let (owner, _) = subject.owner_and_acl(catalog);
+        let mut changes: Vec<Change> = Vec::new();
+        for path in effective {
+            let change = match (&path.source, path.groups.first()) {
+                (Source::Superuser | Source::OwnerByDefault | Source::Predefined(_), None) => return Vec::new(),
+                (Source::Entry { owner: true, grantee, .. }, None) if grantee == name => return Vec::new(),
+                (Source::Entry { grantee, grantor, .. }, None) => {
+                    let public = grantee == "PUBLIC" && catalog.role_named("PUBLIC").is_none();
+                    Change::Revoke {
+                        privileges: privilege.into(),
+                        on: subject.on(catalog),
+                        from: if public { Grantee::Public } else { Grantee::Role(grantee.clone()) },
+                        option_only: false,
+                        grantor: (catalog.role_named(grantor).map(|r| r.oid) != Some(owner)).then(|| grantor.clone()),
+                    }
+                }
+                (Source::PublicByDefault, _) => Change::Revoke {
                     privileges: privilege.into(),
                     on: subject.on(catalog),
-                    from: if public { Grantee::Public } else { Grantee::Role(grantee.clone()) },
+                    from: Grantee::Public,
                     option_only: false,
-                    grantor: (catalog.role_named(grantor).map(|r| r.oid) != Some(owner)).then(|| grantor.clone()),
-                }
+                    grantor: None,
+                },
+                (_, Some(hop)) if hop.implicit => return Vec::new(),
+                (_, Some(hop)) => Change::RevokeRole { role: hop.role.clone(), member: name.to_owned(), grantor: None },
+            };
+            if !changes.contains(&change) {
+                changes.push(change);
             }
-            (Source::PublicByDefault, _) => Change::Revoke {
-                privileges: privilege.into(),
-                on: subject.on(catalog),
-                from: Grantee::Public,
-                option_only: false,
-                grantor: None,
-            },
-            (_, Some(hop)) if hop.implicit => return Vec::new(),
-            (_, Some(hop)) => Change::RevokeRole { role: hop.role.clone(), member: name.to_owned(), grantor: None },
-        };
-        if !changes.contains(&change) {
-            changes.push(change);
         }
+        if who == Who::Public {
+            changes.truncate(1);
+        }
+        changes
     }
-    if who == Who::Public {
-        changes.truncate(1);
-    }
-    changes
 }
 
 fn notes(
@@ -589,6 +580,16 @@ mod tests {
         catalog.memberships.push(only_inherits);
         let verdict = ask(&catalog, &object, Privilege::Insert);
         assert!(verdict.by_set_role.is_empty() && verdict.missing.unwrap().starts_with("No entry gives INSERT"));
+    }
+
+    #[test]
+    fn public_is_named_once() {
+        let (catalog, object) = world(true, true);
+        let matrix = Matrix::new(&catalog, &Server { version_num: 150_000, ..Server::default() });
+        let subject = Subject::Object(&catalog.schemas[0], &object);
+        let verdicts = explain(&catalog, &matrix, None, Who::Public, &subject, Some(Privilege::Insert));
+        let missing = verdicts[0].missing.clone().unwrap();
+        assert!(missing.contains(" to PUBLIC, and USAGE on its schema is missing too."), "{missing}");
     }
 
     #[test]

@@ -91,12 +91,21 @@ pub fn converge_where(
     Ok(Plan { left, ..maker.plan() })
 }
 
+const NO_WAY_BACK: &str = "Nothing takes this back by itself.";
+
 /// The plan that takes a done plan back: what it made must still be as it made it.
 ///
 /// # Errors
 /// [`Stale`] with what has moved since.
 pub fn back(now: &Snapshot, done: &Plan) -> Result<Plan, Stale> {
-    turned(now, done).map(|(plan, _)| plan)
+    let (mut plan, whole) = turned(now, done)?;
+    if whole && done.sets_password_of().is_none() {
+        // what has no way back of its own is done again by doing again what was done first
+        for step in plan.steps.iter_mut().filter(|s| s.undo.is_none()) {
+            step.hazards.retain(|h| h.sentence != NO_WAY_BACK);
+        }
+    }
+    Ok(plan)
 }
 
 /// The way back, and whether it is the whole way.
@@ -384,8 +393,7 @@ impl<'a> Maker<'a> {
             Ok(_) | Err(_) => None,
         };
         if undo.is_none() && !hazards.iter().any(|h| h.kind == HazardKind::NoWayBack) {
-            let sentence = "Nothing takes this back by itself.".to_owned();
-            hazards.push(Hazard { kind: HazardKind::NoWayBack, sentence });
+            hazards.push(Hazard { kind: HazardKind::NoWayBack, sentence: NO_WAY_BACK.to_owned() });
         }
         self.steps.push(Step {
             id: format!("s{}", self.steps.len() + 1),

@@ -142,6 +142,14 @@ pub struct Step {
     pub resolves: Vec<String>,
 }
 
+impl Step {
+    /// Nothing takes it back: neither its own way back, nor doing again what it takes back.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.undo.is_none() && self.hazards.iter().any(|h| h.kind == HazardKind::NoWayBack)
+    }
+}
+
 /// What somebody should know before they confirm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hazard {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Finding, Policy, checks, desired::Desired, judge::Judge, versions::Versions};
+use super::{Accepted, Finding, Policy, checks, desired::Desired, judge::Judge, versions::Versions};
 use crate::domain::{alembic::Lineages, effective::Matrix, snapshot::Snapshot};
 
 /// What outlives a judgement that is judged again: it follows from parts of the snapshot that did not change.
@@ -138,9 +138,43 @@ impl Judgement {
         })
     }
 
+    /// Findings that the policy leaves as they are and that are no more there, so that the exception can go. Codes that
+    /// nothing here looks for are not meant; empty where not everything could be looked at.
+    #[must_use]
+    pub fn idle_exceptions(&self) -> Vec<&Accepted> {
+        let whole = self.checking.is_empty() && self.snapshot.unavailable.is_empty();
+        let Some(policy) = self.policy.as_ref().filter(|_| whole) else { return Vec::new() };
+        let known = |a: &Accepted| {
+            let code = a.finding.split(':').next().unwrap_or_default();
+            checks::CHECKS.iter().flat_map(|c| c.codes).any(|c| c.code == code)
+        };
+        let covers = |a: &Accepted| self.findings.iter().any(|f| a.covers(f));
+        policy.accepted.iter().filter(|a| known(a) && !covers(a)).collect()
+    }
+
     /// The compared cells of this judgement.
     #[must_use]
     pub fn judge(&self) -> Judge<'_> {
         Judge::with(&self.snapshot, &self.matrix, self.policy.as_deref(), self.desired.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::checks::fixture::Fixture;
+
+    #[test]
+    fn an_exception_for_what_is_no_more_there_is_told() {
+        let accepted: String = ["version-table-missing:s", "grant-excess:nobody:s", "idle-in-transaction:7"]
+            .iter()
+            .map(|finding| format!("[[exception]]\nfinding='{finding}'\nreason='later'\n"))
+            .collect();
+        let rules = format!("[[service]]\nname='s'\nschema='s'\nrole='app'\n{accepted}");
+        let case = Fixture::new().role("app").schema("s", "app").policy(&rules).case();
+        let judged = Judgement::new(Arc::new(case.snapshot), case.policy.map(Arc::new), case.lineages, None);
+        assert!(judged.findings.iter().any(|f| f.code == "version-table-missing"), "{:?}", judged.checking);
+        let idle: Vec<&str> = judged.idle_exceptions().iter().map(|a| a.finding.as_str()).collect();
+        assert_eq!(idle, ["grant-excess:nobody:s"]);
     }
 }

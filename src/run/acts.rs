@@ -479,7 +479,7 @@ async fn run(
     let settles: HashMap<String, Vec<String>> =
         plan.plan().steps.iter().map(|s| (s.id.clone(), s.resolves.clone())).collect();
     let titles: Vec<String> = plan.plan().steps.iter().map(|s| s.title.clone()).collect();
-    let lasting = plan.plan().steps.iter().filter(|s| s.undo.is_none()).count();
+    let lasting = plan.plan().steps.iter().filter(|s| s.is_final()).count();
     let options = ApplyOptions { rehearse, stop: Some(stop), ..ApplyOptions::default() };
     let mut watch = |progress: apply::Progress| {
         let _ = tell.send(Msg::Act(ticket, ActNews::Progress(words(&progress, &titles))));

@@ -270,6 +270,13 @@ fn a_plan_is_shown_asked_for_and_refused() {
     small.run(&["undo", "77", "--yes"]).exits(2).says(&["no such entry"]);
     small.run(&["plan"]).exits(1);
     assert_eq!(small.journal()[0]["undoes"], 1);
+    // What was done again is named where the first can no more be taken back.
+    small.run(&["redo", "--yes"]).exits(0);
+    small.run(&["undo", "1", "--yes"]).exits(4).says(&["entry 2 did that already", "`pgmoat undo 3`"]);
+    let of = |name: &str| {
+        small.run(&["journal", name, "--format", "json"]).exits(0).json()["entries"].as_array().unwrap().len()
+    };
+    assert_eq!((of("small"), of("elsewhere")), (3, 0));
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn sample() -> Sample {
     for (service, revisions) in [("engarde", ["e1", "e2"]), ("langflow", ["l1", "l2"])] {
         let script = |revision: &str| Script { revision: revision.into(), ..Script::default() };
         let scripts = revisions.iter().map(|r| ((*r).to_owned(), script(r))).collect();
-        let lineage = Lineage { service: service.into(), scripts, problems: Vec::new() };
+        let lineage = Lineage { service: service.into(), scripts, ..Lineage::default() };
         sample.lineages.0.insert(service.into(), lineage);
     }
     sample

@@ -209,7 +209,7 @@ fn before(plan: &Plan, full: bool) -> Section {
         lines.push(more(known.len() - lines.len(), "sentences"));
     }
     if !known.iter().any(|h| h.kind == HazardKind::Lock) {
-        lines.push(Line::new("  No table is locked.", Tone::Text));
+        lines.push(Line::new("  No table is locked, only rows of the catalog, for some milliseconds.", Tone::Text));
     }
     lines.push(Line::new(
         "  One transaction: all of it or nothing. A lock that is not to be had is given up after 0.3 s and tried again.",
@@ -269,7 +269,7 @@ fn capital(title: &str) -> String {
 }
 
 fn undo(plan: &Plan) -> Section {
-    let without: Vec<&Step> = plan.steps.iter().filter(|s| s.undo.is_none()).collect();
+    let without: Vec<&Step> = plan.steps.iter().filter(|s| s.is_final()).collect();
     let mut lines: Vec<Line> = Vec::new();
     for step in &without {
         let line = Prose::new().toned("✖ ", Tone::Error).text(&step.title).say(": nothing takes this back by itself.");

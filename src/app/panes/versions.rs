@@ -408,7 +408,7 @@ mod tests {
             ..Script::default()
         };
         let scripts = revisions.iter().enumerate().map(script).map(|s| (s.revision.clone(), s)).collect();
-        (service.to_owned(), Lineage { service: service.into(), scripts, problems: Vec::new() })
+        (service.to_owned(), Lineage { service: service.into(), scripts, ..Lineage::default() })
     }
 
     /// `public.alembic_version` of engarde, used by langflow too, whose own table is not there.

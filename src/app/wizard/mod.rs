@@ -485,10 +485,7 @@ impl Wizard {
                 self.say(&text, tone);
                 Vec::new()
             }
-            Msg::Found(around) => {
-                self.found(around);
-                Vec::new()
-            }
+            Msg::Found(around) => self.found(around),
             Msg::Opened(ticket, result) => self.answered(ticket, result),
             Msg::Judged(ticket, result) => self.judged(ticket, result),
             Msg::Act(ticket, news) => self.act_news(ticket, news),
@@ -544,7 +541,10 @@ impl Wizard {
     fn back(&mut self) -> Vec<Effect> {
         match self.step.before() {
             Some(step) => self.go(step),
-            None => vec![Effect::Leave(Left::Done)],
+            None => {
+                self.say("this is the first step: Ctrl-C leaves", Tone::Dim);
+                Vec::new()
+            }
         }
     }
 
@@ -677,7 +677,8 @@ impl Wizard {
         match key.code {
             Code::Up | Code::Char('k') => self.earlier_at = moved(self.earlier_at, -1, all + 1),
             Code::Down | Code::Char('j') | Code::Tab => self.earlier_at = moved(self.earlier_at, 1, all + 1),
-            Code::Esc | Code::Char('q') => return vec![Effect::Leave(Left::Done)],
+            Code::Esc => self.say("q leaves", Tone::Dim),
+            Code::Char('q') => return vec![Effect::Leave(Left::Done)],
             Code::Char('d') if all > 1 && self.earlier_at < all => {
                 let (kept, _) = self.earlier.remove(self.earlier_at);
                 self.fresh();
@@ -701,7 +702,8 @@ impl Wizard {
                 self.applied = kept.applied;
                 self.rest = kept.clone();
                 let resume = Effect::Resume(Box::new(kept));
-                return [resume].into_iter().chain(self.connect(url, None, None)).collect();
+                let place = self.place_of(&url);
+                return [resume].into_iter().chain(self.connect(url, place, None)).collect();
             }
             _ => {}
         }

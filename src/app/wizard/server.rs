@@ -43,7 +43,13 @@ impl Wizard {
         self.around.as_ref().map_or(0, |a| a.places.len())
     }
 
-    pub(super) fn found(&mut self, around: Arc<Around>) {
+    /// What was found under this connection string: it may come with a password.
+    pub(super) fn place_of(&self, conninfo: &str) -> Option<usize> {
+        let places = self.around.as_ref().map(|a| a.places.as_slice()).unwrap_or_default();
+        places.iter().position(|p| p.conninfo.as_deref() == Some(conninfo))
+    }
+
+    pub(super) fn found(&mut self, around: Arc<Around>) -> Vec<Effect> {
         // the cursor stays on what it was on: the line to type in is the last one
         let last = self.server.at >= self.places() && self.around.is_some();
         let first = around.places.iter().position(|p| p.answers && p.conninfo.is_some());
@@ -52,6 +58,12 @@ impl Wizard {
             self.server.typing = Some(Input::default());
         }
         self.around = Some(around);
+        // somebody is asked for a password that has been found meanwhile
+        let asked = self.server.password.as_ref().is_some_and(|p| p.value().is_empty()) && self.server.place.is_none();
+        match self.place_of(&self.conninfo).filter(|_| asked) {
+            Some(at) => self.connect(self.conninfo.clone(), Some(at), None),
+            None => Vec::new(),
+        }
     }
 
     /// Tries a server.
@@ -182,7 +194,8 @@ impl Wizard {
             return Vec::new();
         }
         match key.code {
-            Code::Esc | Code::Char('q') => vec![Effect::Leave(Left::Done)],
+            Code::Esc => self.back(),
+            Code::Char('q') => vec![Effect::Leave(Left::Done)],
             Code::Char('r') => {
                 self.around = None;
                 vec![Effect::Look]
@@ -292,7 +305,8 @@ impl Wizard {
         } else if state.password.is_some() {
             keys.extend([("Enter", "connect"), ("Esc", "another server")]);
         } else if state.typing.is_some() {
-            keys.extend([("Enter", "connect"), ("Esc", if self.places() > 0 { "back to the list" } else { "leave" })]);
+            let leave = if self.places() > 0 { ("Esc", "back to the list") } else { ("Ctrl-C", "leave") };
+            keys.extend([("Enter", "connect"), leave]);
         } else {
             keys.extend([("Enter", "connect"), ("↑↓", "choose"), ("e", "edit its address"), ("r", "look again")]);
             keys.push(("q", "leave"));

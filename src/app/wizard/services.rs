@@ -55,6 +55,8 @@ struct Form {
     at: usize,
     versions: bool,
     password: bool,
+    /// Somebody typed the limit, or it is that of a service that is known.
+    limit_said: bool,
     tried: bool,
 }
 
@@ -154,6 +156,7 @@ impl Wizard {
             at: 0,
             versions: service.is_none_or(|s| s.version_table),
             password: service.is_some_and(|s| s.new_password),
+            limit_said: service.is_some(),
             tried: false,
         }
     }
@@ -202,6 +205,18 @@ impl Wizard {
         (draft, at)
     }
 
+    /// A role that works already keeps the limit it has, unless somebody types another.
+    fn follow_role(&mut self) {
+        let Some(form) = self.services.form.as_ref().filter(|f| !f.limit_said) else { return };
+        let (draft, at) = self.with_form(form);
+        let (Some(service), Some(opened)) = (draft.services.get(at), &self.opened) else { return };
+        let limit = Draft::limit_of(&opened.snapshot, &service.role).map(|n| n.to_string()).unwrap_or_default();
+        let fields = self.services.form.iter_mut().flat_map(|f| &mut f.fields);
+        for (_, input) in fields.filter(|(field, _)| *field == Field::Limit) {
+            *input = Input::new(limit.clone());
+        }
+    }
+
     /// What is wrong in the form, field by field.
     fn form_faults(&self, form: &Form) -> Vec<(Field, Problem)> {
         let Some(opened) = &self.opened else { return Vec::new() };
@@ -224,9 +239,11 @@ impl Wizard {
     }
 
     pub(super) fn services_paste(&mut self, text: &str) {
-        if let Some((_, input)) = self.services.form.as_mut().and_then(|f| f.fields.get_mut(f.at)) {
-            insert(input, text);
-        }
+        let Some(form) = self.services.form.as_mut() else { return };
+        let Some((field, input)) = form.fields.get_mut(form.at) else { return };
+        insert(input, text);
+        form.limit_said |= *field == Field::Limit;
+        self.follow_role();
     }
 
     fn form_key(&mut self, key: Key) -> Vec<Effect> {
@@ -252,8 +269,12 @@ impl Wizard {
                         _ => {}
                     }
                 }
-                Some((_, input)) => {
-                    edit(input, key);
+                Some((field, input)) => {
+                    let changed = edit(input, key);
+                    form.limit_said |= changed && *field == Field::Limit;
+                    if changed {
+                        self.follow_role();
+                    }
                 }
                 None => {}
             },
@@ -329,6 +350,7 @@ impl Wizard {
                         at: 0,
                         versions: false,
                         password: false,
+                        limit_said: true,
                         tried: true,
                     });
                 }

@@ -525,6 +525,39 @@ fn a_password_is_asked_for_again_and_neither_shown_nor_kept() {
 }
 
 #[test]
+fn a_password_that_is_found_meanwhile_is_not_asked_for() {
+    let mut bench = Bench::new(false, None);
+    let url = "postgresql://me@localhost:5432/shop";
+    bench.update(Msg::Found(Arc::new(Around::default())));
+    bench.update(Msg::Paste(url.to_owned()));
+    bench.key(Code::Enter);
+    let ticket = bench.ticket();
+    let lines = vec!["the server asks for a password".to_owned()];
+    bench.update(Msg::Opened(ticket, Err(Trouble { lines, wants_password: true })));
+    bench.draw();
+    bench.found();
+    let effects = bench.take();
+    let again =
+        |e: &Effect| matches!(e, Effect::Open { conninfo, place: Some(_), password: None, .. } if conninfo == url);
+    assert!(effects.iter().any(again), "{effects:?}");
+}
+
+#[test]
+fn a_role_that_works_already_keeps_its_connection_limit() {
+    let mut bench = Bench::new(true, None);
+    bench.go_to_services();
+    bench.keys("a");
+    bench.shows("connections");
+    let limit =
+        |bench: &mut Bench| bench.draw().lines().find(|l| l.contains("connections")).map(str::to_owned).unwrap();
+    assert!(limit(&mut bench).contains("10"));
+    bench.key(Code::Tab);
+    bench.key(Code::Tab);
+    bench.keys("orders_user");
+    assert!(!limit(&mut bench).contains("10"), "{}", limit(&mut bench));
+}
+
+#[test]
 fn a_typed_address_hides_the_password_in_it() {
     let mut bench = Bench::new(false, None);
     bench.update(Msg::Found(Arc::new(Around::default())));

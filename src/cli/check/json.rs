@@ -49,6 +49,8 @@ struct Instance<'a> {
     policy: Option<&'a str>,
     cells: Option<u64>,
     cells_differing: Option<u64>,
+    /// Findings that the policy leaves as they are, and that are not there any more.
+    idle_exceptions: Vec<&'a str>,
     /// Groups of checks that could not run.
     not_checked: Vec<&'static str>,
     unavailable: &'a [Unavailable],
@@ -124,6 +126,9 @@ fn instance(reading: &Reading) -> Instance<'_> {
         policy: judgement.and_then(|j| j.policy.as_ref()).map(|p| p.name.as_str()),
         cells: judgement.and_then(|j| j.cells).map(|(cells, _)| cells),
         cells_differing: judgement.and_then(|j| j.cells).map(|(_, differ)| differ),
+        idle_exceptions: judgement
+            .map(|j| j.idle_exceptions().into_iter().map(|a| a.finding.as_str()).collect())
+            .unwrap_or_default(),
         not_checked: judgement.map(|j| j.checking.iter().map(|g| g.word()).collect()).unwrap_or_default(),
         unavailable: judgement.map(|j| j.snapshot.unavailable.as_slice()).unwrap_or_default(),
         error: reading.judgement.as_ref().err().map(ToString::to_string),

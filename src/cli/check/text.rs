@@ -88,6 +88,11 @@ fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
         let words = format!("  {differ} of {cells} cells of the matrix differ from the policy.");
         report.line().tone(&words, Tone::Dim).end()?;
     }
+    for idle in judgement.idle_exceptions() {
+        let words =
+            format!("The policy leaves {} as it is, and it is no more there: take that exception out.", idle.finding);
+        report.paragraph(2, "", &words, Tone::Dim)?;
+    }
     for part in &snapshot.unavailable {
         report.paragraph(2, "? ", &format!("Unknown: {} ({})", part.what, part.why), Tone::Unknown)?;
         if let Some(grant) = &part.grant {

@@ -291,27 +291,23 @@ impl Sitting<'_> {
         }
         if !self.args.leave_rest {
             let mut ways: Vec<(String, Vec<String>)> = Vec::new();
+            let words = self.opened.snapshot.target();
             for open in &plans.judged.open {
-                let how = open.command.as_ref().map_or_else(|| open.remedy.clone(), |c| format!("`{c}`"));
+                // the configuration does not know the name yet
+                let command = open.command_now(&plans.name, &words, &plans.judged.policy);
+                let how = command.map_or_else(|| open.remedy.clone(), |c| format!("`{c}`"));
                 let said = format!("    {}: {}", open.id, open.message);
                 match ways.iter_mut().find(|(known, _)| *known == how) {
                     Some((_, list)) => list.push(said),
                     None => ways.push((how, vec![said])),
                 }
             }
-            let commands = ways.iter().any(|(how, _)| how.starts_with("`pgmoat "));
-            let mut lines: Vec<String> =
+            let lines: Vec<String> =
                 ways.into_iter().flat_map(|(how, list)| std::iter::once(format!("  {how}")).chain(list)).collect();
             let n = text::count(plans.judged.open.len() as u64, "finding", "findings");
             let cause = format!("could not settle everything: the plan leaves {n}");
             let remedy = "Settle them first, or say --leave-rest: they become exceptions of the policy that name the \
                           command to begin with. --leave CODE|ID leaves one.";
-            // The configuration does not know the name yet.
-            let name = text::shell_word(&plans.name);
-            let words = self.opened.snapshot.target();
-            if words != name && commands {
-                lines.push(format!("  Until it is set up, write {words} where these commands say {name}."));
-            }
             return Err(Failure::refused(cause, remedy).with(lines));
         }
         for open in self.accept(plans) {

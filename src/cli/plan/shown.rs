@@ -52,6 +52,9 @@ pub fn write(report: &mut Report, made: &Made) -> Result<(), Failure> {
                     report.sql(9, statement)?;
                 }
             }
+            None if !step.is_final() => {
+                report.paragraph(7, "Undo: ", "`pgmoat redo` does again what this takes back", Tone::Dim)?;
+            }
             None => report.paragraph(7, "Undo: ", "nothing takes it back", Tone::Warning)?,
         }
         report.blank()?;
@@ -81,7 +84,7 @@ pub fn sum(plan: &Plan) -> String {
     }
     let steps = text::count(plan.steps.len() as u64, "step", "steps");
     let statements = text::count(plan.statements().count() as u64, "statement", "statements");
-    let final_steps = plan.steps.iter().filter(|s| s.undo.is_none()).count() as u64;
+    let final_steps = plan.steps.iter().filter(|s| s.is_final()).count() as u64;
     let undo = match final_steps {
         0 => "each step can be taken back".to_owned(),
         n => format!("{} cannot be taken back", text::count(n, "step", "steps")),

@@ -19,7 +19,7 @@ use crate::{
     text,
 };
 
-pub use script::{Parsed, parse};
+pub use script::{Parsed, named_text, parse};
 
 /// A script larger than this is not read (the largest of a dozen real applications has 60 KiB).
 const MAX_SCRIPT_BYTES: u64 = 1024 * 1024;
@@ -163,6 +163,9 @@ impl Reader {
             self.script(file);
         }
         let found = self.lineage.scripts.len() > before;
+        if found {
+            self.environment(path);
+        }
         if (found && !recursive) || depth >= MAX_DEPTH {
             return;
         }
@@ -183,6 +186,15 @@ impl Reader {
         for folder in chosen {
             self.folder(folder, depth + 1, recursive);
         }
+    }
+
+    /// What the `env.py` beside a folder of scripts, or up to two above it, says of the version table.
+    fn environment(&mut self, scripts: &Path) {
+        let real = fs::canonicalize(scripts).unwrap_or_else(|_| scripts.to_owned());
+        let Some(bytes) = real.ancestors().take(3).find_map(|dir| load(&dir.join("env.py")).ok()) else { return };
+        let text = text::decode(&bytes);
+        self.lineage.version_table = named_text(&text, "version_table");
+        self.lineage.version_table_schema = named_text(&text, "version_table_schema");
     }
 
     fn script(&mut self, path: &Path) {
@@ -339,6 +351,19 @@ mod tests {
             assert_eq!(names(&lineage), vec!["a", "b"], "{place}: {:?}", lineage.problems);
             assert_eq!(lineage.heads(), vec!["b"]);
             assert!(lineage.problems.is_empty(), "{:?}", lineage.problems);
+        }
+    }
+
+    #[test]
+    fn the_name_of_the_version_table_stands_in_the_environment() {
+        let dir = folder(&[
+            ("auth/env.py", "context.configure(version_table='version_auth', version_table_schema='auth')"),
+            ("auth/versions/postgresql/a.py", "revision = 'a'"),
+        ]);
+        for place in ["", "auth", "auth/versions", "auth/versions/postgresql"] {
+            let lineage = read("x", &dir.path().join(place));
+            assert_eq!(lineage.version_table.as_deref(), Some("version_auth"), "{place}");
+            assert_eq!(lineage.version_table_schema.as_deref(), Some("auth"), "{place}");
         }
     }
 

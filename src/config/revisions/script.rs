@@ -62,6 +62,37 @@ pub fn parse(text: &str) -> Parsed {
     Parsed::Script(script, doubts)
 }
 
+/// The text that a Python file gives an argument or a key of this name: `name="x"`, `"name": "x"`, or a constant of the
+/// file. `None` where it is not said, said in several ways, or made at run time.
+#[must_use]
+pub fn named_text(text: &str, name: &str) -> Option<String> {
+    let lines = lines(text);
+    let mut constants: HashMap<&str, String> = HashMap::new();
+    let mut found: Option<String> = None;
+    for line in &lines {
+        if let Some((constant, value)) = assignment(&line.tokens)
+            && let Value::One(text) = Value::read(value, &constants)
+        {
+            constants.insert(constant, text);
+        }
+        for (i, token) in line.tokens.iter().enumerate() {
+            let value = match (token, line.tokens.get(i + 1..).unwrap_or_default()) {
+                (Token::Name(_), [Token::Sign('='), Token::Sign('='), ..]) => continue,
+                (Token::Name(n), [Token::Sign('='), value @ ..]) if *n == name => value,
+                (Token::Text(t), [Token::Sign(':'), value @ ..]) if t == name => value,
+                _ => continue,
+            };
+            let end = value.iter().position(|t| matches!(t, Token::Sign(',' | ')' | '}'))).unwrap_or(value.len());
+            let Value::One(said) = Value::read(value.get(..end)?, &constants) else { return None };
+            if said.contains('{') || found.as_ref().is_some_and(|before| *before != said) {
+                return None;
+            }
+            found = Some(said);
+        }
+    }
+    found
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token<'a> {
     Name(&'a str),
@@ -410,6 +441,27 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn what_is_said_of_the_version_table_is_read_where_it_is_plain() {
+        for (text, said) in [
+            (
+                "context.configure(\n  connection=c,  # the one\n  version_table=\"auth_version\",\n)\n",
+                Some("auth_version"),
+            ),
+            ("TABLE = 'mine'\ndef run():\n    context.configure(version_table=TABLE)\n", Some("mine")),
+            ("options = {'version_table': 'mine', 'x': 1}\ncontext.configure(**options)", Some("mine")),
+            ("configure(version_table='a')\nconfigure(version_table='a')", Some("a")),
+            ("configure(version_table='a')\nconfigure(version_table='b')", None),
+            ("configure(version_table=f'alembic_{name}')", None),
+            ("configure(version_table=config.get_main_option('version_table'))", None),
+            ("# version_table='x'\nconfigure(version_table_schema='x')", None),
+            ("if version_table == 'x': pass", None),
+        ] {
+            assert_eq!(named_text(text, "version_table").as_deref(), said, "{text}");
+        }
+        assert_eq!(named_text("configure(version_table_schema='x')", "version_table_schema").as_deref(), Some("x"));
     }
 
     #[test]

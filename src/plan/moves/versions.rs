@@ -13,7 +13,7 @@ use crate::{
         effective::Matrix,
         snapshot::{Kind, Snapshot, VersionRows, VersionTable},
     },
-    plan::{HazardKind, Refused, build, predict},
+    plan::{Hazard, HazardKind, Refused, build, predict},
     policy::{
         Policy, Service,
         versions::{Place, Revision, VersionInfo, Versions, unread},
@@ -142,8 +142,8 @@ pub fn plan(
     let versions = Versions::new(snapshot, policy, lineages, &matrix);
     let of = versions.0.iter().find(|v| v.oid == source.oid).map(|v| v.rows.as_slice()).unwrap_or_default();
     let name = service.map(|s| s.name.as_str());
-    let scripts = name.is_some_and(|name| lineages.of(name).is_some());
-    let known_by = Asked { service: name, scripts, by_hand: &wanted.rows, answers: &wanted.answers };
+    let lineage = name.and_then(|name| lineages.of(name));
+    let known_by = Asked { service: name, scripts: lineage.is_some(), by_hand: &wanted.rows, answers: &wanted.answers };
     let Chosen { rows, mut questions, strange } = choose(of, &known_by, &source.name)?;
     if rows.is_empty() {
         questions.extend(strange);
@@ -190,7 +190,7 @@ pub fn plan(
     }
     let whereabouts = whereabouts(snapshot, &after, &names, &goals);
     let stays = if wanted.from != wanted.to && !plan.is_empty() {
-        staying(snapshot, &wanted.from, &[role, &owner], name.and_then(|name| lineages.of(name)))
+        staying(snapshot, &wanted.from, &[role, &owner], lineage)
     } else {
         Vec::new()
     };
@@ -206,7 +206,11 @@ pub fn plan(
     if !stays.is_empty() {
         plan.notes.push(note(HazardKind::Application, stop_gap(&stays, wanted, role)));
     }
-    if table != source.name && !plan.is_empty() {
+    if !plan.is_empty() {
+        plan.notes.extend(configured(lineage, &wanted.to, table));
+    }
+    let renamed_as_configured = lineage.is_some_and(|l| l.version_table.as_deref() == Some(table));
+    if table != source.name && !plan.is_empty() && !renamed_as_configured {
         let sentence = needs_the_name(&source.name, table, name.unwrap_or(role));
         plan.notes.push(note(HazardKind::Application, sentence));
     }
@@ -233,6 +237,17 @@ fn stop_gap(stays: &[String], wanted: &Wanted, role: &str) -> String {
          makes goes to {to}, an index on a table that stays needs CREATE on {from}, and autogenerate sees whatever stands \
          there. `pgmoat isolate` takes the tables along."
     )
+}
+
+/// What the application's own configuration says otherwise: it would not find its version table there.
+pub(super) fn configured(lineage: Option<&Lineage>, schema: &str, table: &str) -> Option<Hazard> {
+    let lineage = lineage?;
+    let otherwise = lineage.looks_elsewhere(schema, table)?;
+    let sentence = format!(
+        "The env.py of {} says {otherwise}: change it together with this, or it does not find its version table.",
+        lineage.service
+    );
+    Some(note(HazardKind::Application, sentence))
 }
 
 /// What an application needs whose version table is called otherwise from then on.
@@ -795,6 +810,27 @@ mod tests {
         assert!(notes.iter().any(|n| n.contains("needs version_table=\"alembic_version\" instead")), "{notes:#?}");
         let langflow = proposal.whereabouts.iter().find(|w| w.role == "langflow_app" && w.table == "alembic_version");
         assert!(langflow.is_some_and(Whereabouts::holds), "{:?}", proposal.whereabouts);
+    }
+
+    #[test]
+    fn what_the_application_is_configured_with_is_held_against_its_new_place() {
+        let notes = |table: Option<&str>, schema: Option<&str>| {
+            let mut f = named();
+            let lineage = f.lineages.0.get_mut("langflow").unwrap();
+            (lineage.version_table, lineage.version_table_schema) = (table.map(Into::into), schema.map(Into::into));
+            let notes = propose(f, &of_langflow()).unwrap().plan.notes;
+            notes
+                .into_iter()
+                .map(|n| n.sentence)
+                .filter(|n| n.contains("version_table=") || n.contains("env.py"))
+                .collect()
+        };
+        let told: Vec<String> = notes(Some("alembic_version_langflow"), Some("public"));
+        assert!(
+            told.iter().any(|n| n.contains("version_table_schema=\"public\", not \"langflow\" and version_table=")),
+            "{told:#?}"
+        );
+        assert_eq!(notes(Some("alembic_version"), None), [""; 0], "it is what the application looks for");
     }
 
     #[test]

@@ -87,11 +87,25 @@ fn remedy(ctx: &Context<'_>, table: &VersionTable, service: &Service, object: &s
                 text::list(rows, 3)
             )
         }
-        _ if named.is_some_and(|named| named != table.name) => format!(
-            "Stop the service and move it: {command}, which gives it the name {place} that the policy says; or say \
-             version_table = {:?} in the policy, where the application is configured so.",
-            table.name
-        ),
+        _ if named.is_some_and(|named| named != table.name) => {
+            let said = ctx.lineages.of(&service.name).and_then(|l| l.version_table.as_deref());
+            let keep = format!("version_table = {:?}", table.name);
+            match said {
+                Some(said) if said == table.name => format!(
+                    "Its env.py names it so: say {keep} in the policy, then stop the service and move it: {command}."
+                ),
+                Some(said) if Some(said) == named => {
+                    format!(
+                        "Stop the service and move it: {command}, which gives it the name {place}, as its env.py says."
+                    )
+                }
+                Some(_) | None => format!(
+                    "Look into its env.py: where the application is configured so, say {keep} in the policy, and the table keeps \
+                     its name. Then stop the service and move it: {command}, which otherwise gives it the name {place} that the \
+                     policy says."
+                ),
+            }
+        }
         _ => format!("Stop the service and move it: {command}."),
     }
 }
@@ -162,6 +176,13 @@ mod tests {
         assert!(found.fix.is_none());
         assert!(found.remedy.contains("versions move local --from public.alembic_version_langflow --to langflow"));
         assert!(found.remedy.contains("gives it the name langflow.alembic_version"), "{}", found.remedy);
+        let mut f = fixture("alembic_version_langflow");
+        f.lineages.0.get_mut("langflow").unwrap().version_table = Some("alembic_version_langflow".into());
+        let remedy = f.case().only(CODE.code).remedy;
+        assert!(
+            remedy.starts_with("Its env.py names it so: say version_table = \"alembic_version_langflow\""),
+            "{remedy}"
+        );
     }
 
     #[test]

@@ -57,12 +57,15 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         finding.observed = if used { "missing, its tables exist" } else { "missing, no table yet" }.into();
         finding.expected.clone_from(&place);
         finding.message = format!("{} has no version table: {place} does not exist.", service.name);
+        let configured = ctx.lineages.of(&service.name).and_then(|l| l.version_table.as_deref());
         let beside = ctx.snapshot.versions.0.iter().find(|t| t.schema == oid && t.shape && t.plain);
         finding.remedy = if let Some(other) = beside {
             format!(
                 "{schema}.{} is one: if it is this service's, say version_table = \"{}\" in the policy.",
                 other.name, other.name
             )
+        } else if let Some(said) = configured.filter(|said| said != name) {
+            format!("Its env.py looks for {said}: say version_table = {said:?} in the policy.")
         } else if let Some((table, rows)) = astray(ctx, service) {
             format!(
                 "Its tables exist, and its revision may be among those of {table} ({}): find out which is its own (the \
@@ -119,7 +122,13 @@ fn unread_near(ctx: &Context<'_>, service: &Service) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::checks::fixture::Fixture;
+    use crate::{
+        domain::alembic::{
+            Lineage,
+            tests::{lineage, lineages},
+        },
+        policy::checks::fixture::Fixture,
+    };
 
     fn fixture(more: &str) -> Fixture {
         let policy = format!("[[service]]\nname='langflow'\nschema='langflow'\nrole='app'\n{more}\n");
@@ -151,6 +160,11 @@ mod tests {
         assert_eq!(fixture("version_table=false").case().of(CODE.code), vec![]);
         let f = fixture("").version_table("langflow", "alembic_version", "app", Some(&["a"]));
         assert_eq!(f.case().of(CODE.code), vec![]);
+        let mut f = fixture("");
+        let lineage = Lineage { version_table: Some("my_versions".into()), ..lineage("langflow", &["l1"]) };
+        f.lineages = lineages([lineage]);
+        let found = f.case().only(CODE.code);
+        assert!(found.fix.is_none() && found.remedy.contains("version_table = \"my_versions\""), "{found:#?}");
         let found = fixture("").version_table("langflow", "my_versions", "app", Some(&["a"])).case().only(CODE.code);
         assert!(found.remedy.contains("version_table = \"my_versions\""), "{}", found.remedy);
     }

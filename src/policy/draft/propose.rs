@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Draft, DraftRole, DraftService, held};
+use super::{CONNECTIONS, Draft, DraftRole, DraftService, held};
 use crate::{
     domain::{
         ObjectKind, Oid, Privilege, Privileges,
@@ -116,6 +116,13 @@ impl Draft {
         self.roles.retain(|r| r.rule.name != role);
         self.look(snapshot);
         self.services.iter().position(|s| s.name == name).unwrap_or(at)
+    }
+
+    /// The connection limit that a role has; the template's for one that is not there.
+    #[must_use]
+    pub fn limit_of(snapshot: &Snapshot, role: &str) -> Option<i32> {
+        let there = snapshot.catalog.role_named(role);
+        there.map_or(Some(CONNECTIONS), |role| limit(snapshot, Some(role.connection_limit)))
     }
 
     /// Sees anew which schemas and roles are there.

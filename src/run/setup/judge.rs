@@ -1,6 +1,6 @@
 //! What follows from the answers: the policy, its findings on what is there, the plan, and what the plan leaves open.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use super::{Kind, Opened, Trouble, on_a_thread};
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     policy::{Finding, Policy, Severity, draft::Draft, judgement::Judgement},
     run::lineages,
     server::apply::preflight::{Lack, preflight},
+    text,
 };
 
 /// See the module.
@@ -32,6 +33,7 @@ pub struct Open {
     /// Of the finding; what [`Draft::leave`] takes.
     pub id: String,
     pub code: &'static str,
+    pub service: Option<String>,
     pub severity: Severity,
     pub message: String,
     /// Why it matters.
@@ -51,6 +53,7 @@ impl Open {
         Open {
             id: finding.id.clone(),
             code: finding.code,
+            service: finding.service.clone(),
             severity: finding.severity,
             message: finding.message.clone(),
             why: finding.why.clone(),
@@ -58,6 +61,19 @@ impl Open {
             command: command(finding),
             refused,
         }
+    }
+
+    /// The command for now, while no configuration knows the instance's name and no policy the service's scripts.
+    #[must_use]
+    pub fn command_now(&self, name: &str, words: &str, policy: &Policy) -> Option<String> {
+        let command = self.command.as_ref()?;
+        let mut now = command.replacen(&format!(" {} ", text::shell_word(name)), &format!(" {words} "), 1);
+        let service = policy.services.iter().find(|s| Some(&s.name) == self.service.as_ref());
+        if let Some(scripts) = service.and_then(|s| s.revisions.as_ref()).filter(|_| now.starts_with("pgmoat isolate "))
+        {
+            let _ = write!(now, " --revisions {}", text::shell_word(&scripts.to_string_lossy()));
+        }
+        Some(now)
     }
 
     /// The reason that stands in the policy when it is left for now.

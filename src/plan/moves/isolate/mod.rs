@@ -182,6 +182,7 @@ pub fn plan(
     let mut tables: BTreeSet<String> = rows.iter().map(|(table, _)| table.name.clone()).collect();
     let by_hand = wanted.version_tables.first().or(service.version_table.as_ref());
     let mut named = rows.first().map(|(table, _)| table.name.clone()).or_else(|| by_hand.cloned());
+    named = named.or_else(|| lineage.and_then(|l| l.version_table.clone()));
     if !lost.is_empty() {
         let name = named.get_or_insert_with(|| "alembic_version".to_owned()).clone();
         first.extend(versions::written(snapshot, &lost, &goal(&name), !rows.is_empty())?);
@@ -242,6 +243,8 @@ pub fn plan(
         plan.notes.push(note(kind, place.sentence()));
     }
     plan.notes.extend(warnings(snapshot, lineage, wanted));
+    let table = service.version_table.as_deref().filter(|_| !tables.is_empty());
+    plan.notes.extend(table.and_then(|table| versions::configured(lineage, &wanted.schema, table)));
     plan.notes.extend(undeclared_readers(standing, &service, &stay, &wanted.schema));
     plan.notes.extend(of_the_revision(snapshot, lineage, wanted, &lost, &tables));
     let names = [("schema", wanted.schema.as_str(), new_schema), ("role", wanted.role.as_str(), new_role)];
