@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    closure::{Closure, ones, or_into},
+    closure::{Closure, get, ones, or_into},
     ident::Oid,
     privilege::{Acl, ObjectKind, Privilege, Privileges},
     snapshot::{Catalog, Group, Index, Schema, Server},
@@ -229,6 +229,8 @@ pub struct Matrix {
     read_all: Option<usize>,
     write_all: Option<usize>,
     maintain: Option<usize>,
+    /// Bits of the roles that have the privileges of one of these.
+    predefined: Vec<u64>,
 }
 
 /// Positions of groups, schema by schema, in their order.
@@ -276,12 +278,20 @@ impl Matrix {
         let index = Index::new(catalog);
         let sorted = |groups: &[Group]| BySchema::new(groups, catalog.schemas.len(), &index);
         let named = |name: &str| index.role_named(name);
+        let closure = Closure::new(catalog, server.version_num);
+        let (read_all, write_all) = (named("pg_read_all_data"), named("pg_write_all_data"));
+        let maintain = named("pg_maintain").filter(|_| server.version_num >= 170_000);
+        let mut predefined = vec![0; closure.len().div_ceil(64)];
+        for group in [read_all, write_all, maintain].into_iter().flatten() {
+            or_into(&mut predefined, closure.heirs(group));
+        }
         Matrix {
-            closure: Closure::new(catalog, server.version_num),
+            closure,
             version_num: server.version_num,
-            read_all: named("pg_read_all_data"),
-            write_all: named("pg_write_all_data"),
-            maintain: named("pg_maintain").filter(|_| server.version_num >= 170_000),
+            read_all,
+            write_all,
+            maintain,
+            predefined,
             relations: sorted(&catalog.relations),
             routines: sorted(&catalog.routines),
             types: sorted(&catalog.types),
@@ -349,6 +359,9 @@ impl Matrix {
     #[must_use]
     pub fn predefined(&self, role: usize, kind: ObjectKind) -> Privileges {
         let mut held = Privileges::NONE;
+        if !get(&self.predefined, role) {
+            return held;
+        }
         match kind {
             ObjectKind::Table | ObjectKind::Sequence => {
                 if self.inherits(role, self.read_all) {
@@ -406,7 +419,9 @@ impl Matrix {
                 }
             }
         }
-        if let Who::Role(role) = who {
+        if let Who::Role(role) = who
+            && get(&self.predefined, role)
+        {
             for (name, group, kinds) in [
                 ("pg_read_all_data", self.read_all, true),
                 ("pg_write_all_data", self.write_all, true),

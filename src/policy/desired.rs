@@ -217,6 +217,8 @@ pub struct Desired {
     named: Vec<bool>,
     /// Bits of the roles that are compared: no superuser, no role of the server or the platform.
     pub compared: Vec<u64>,
+    /// How many these are.
+    pub compared_roles: u64,
     /// Bits of the roles that the policy names.
     pub named_bits: Vec<u64>,
     pub exceptions: Vec<Exception>,
@@ -287,6 +289,7 @@ impl Desired {
         for (i, role) in catalog.roles.iter().enumerate() {
             if is_compared(role) {
                 set(&mut builder.out.compared, i);
+                builder.out.compared_roles += 1;
             }
         }
         builder.services(policy);
@@ -296,6 +299,23 @@ impl Desired {
         builder.unowned();
         builder.exceptions(policy);
         builder.out
+    }
+
+    /// True when a policy resolved against `before` is resolved the same against `now`: roles and schemas stand where they
+    /// stood, and what a policy's names lead to is as it was. Grants and memberships are no part of it.
+    #[must_use]
+    pub fn holds_for(before: &Catalog, now: &Catalog) -> bool {
+        let roles = |a: &Role, b: &Role| {
+            a.oid == b.oid && a.superuser == b.superuser && a.platform == b.platform && a.name == b.name
+        };
+        let schemas = |a: &Schema, b: &Schema| {
+            a.oid == b.oid && a.owner == b.owner && a.extension == b.extension && a.name == b.name
+        };
+        before.database.owner == now.database.owner
+            && before.roles.len() == now.roles.len()
+            && before.schemas.len() == now.schemas.len()
+            && before.roles.iter().zip(&now.roles).all(|(a, b)| roles(a, b))
+            && before.schemas.iter().zip(&now.schemas).all(|(a, b)| schemas(a, b))
     }
 
     fn own(&self, role: usize, schema: usize) -> Option<&Declared> {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::domain::{
     Acl, AclEntry, ObjectKind, Oid, Privilege, Privileges,
-    closure::{ones, or_into},
+    closure::{ones, or_into, set},
     effective::{Cell, Matrix, Who},
     snapshot::{Group, Snapshot},
 };
@@ -117,8 +117,7 @@ impl<'a> Judge<'a> {
         }
         if !desired.names_role(role) || !desired.names_schema(schema) {
             let own = self.own_counts(role, schema, Rights::NONE, &[]);
-            let access = !(own.schema.is_empty() && own.objects.iter().all(|c| c.on_any().is_empty()));
-            judged.drift = Some(if access { Drift::Undeclared } else { Drift::None });
+            judged.drift = Some(if own.is_empty() { Drift::None } else { Drift::Undeclared });
             return;
         }
         judged.missing = missing(&judged.cell, want.required);
@@ -206,7 +205,7 @@ impl<'a> Judge<'a> {
         }
         let version = self.matrix.version_num;
         let catalog = &self.snapshot.catalog;
-        let holds = |level: Level| missing(cell, required(level, version)).is_empty();
+        let holds = |level: Level| satisfies(cell, required(level, version));
         if holds(Level::All) {
             let owns = cell.owner
                 && self
@@ -280,12 +279,8 @@ impl<'a> Judge<'a> {
         let closure = &self.matrix.closure;
         out.clear();
         out.resize(closure.len().div_ceil(64), 0);
-        let mut seen: Vec<usize> = Vec::new();
-        for (grantee, _) in &lists.entries {
-            if !seen.contains(grantee) {
-                seen.push(*grantee);
-                or_into(out, closure.heirs(*grantee));
-            }
+        for grantee in ones(&lists.grantees) {
+            or_into(out, closure.heirs(grantee));
         }
         let tables = lists.all.iter().any(|list| list.kind == ObjectKind::Table);
         let on_tables = self.matrix.predefined_grants(ObjectKind::Table).filter(|_| tables);
@@ -308,10 +303,12 @@ impl<'a> Judge<'a> {
         }
         lists.read(self, schema);
         self.access(lists, out);
-        let mut compared = 0;
+        let mut compared = if ignore { 0 } else { desired.compared_roles };
         for ((word, mask), named) in out.iter_mut().zip(&desired.compared).zip(&desired.named_bits) {
             let mask = if ignore { mask & named } else { *mask };
-            compared += u64::from(mask.count_ones());
+            if ignore {
+                compared += u64::from(mask.count_ones());
+            }
             *word &= mask;
         }
         if of.named {
@@ -321,15 +318,19 @@ impl<'a> Judge<'a> {
                 let Some(want) = desired.want(role, schema) else { continue };
                 let exceptions = || desired.exceptions_of(Who::Role(role), schema);
                 // Exceptions for whole schemas only widen what is allowed; those for single objects have to be counted.
+                let unowned = || want.owns && self.unowned(desired, role, schema) > 0;
                 let differs = if want.excepted && exceptions().any(|e| !e.objects.is_empty()) {
-                    !matches!(self.cell(Who::Role(role), schema).drift, Some(Drift::None))
+                    let excepted: Vec<&Exception> = exceptions().collect();
+                    self.lacks(role, lists, &want)
+                        || !self.own_counts(role, schema, want.allowed, &excepted).is_empty()
+                        || unowned()
                 } else {
                     let excepted = if want.excepted {
                         exceptions().flat_map(|e| e.privileges.iter().copied()).collect()
                     } else {
                         Privileges::NONE
                     };
-                    self.differs(role, lists, &want, excepted) || (want.owns && self.unowned(desired, role, schema) > 0)
+                    self.differs(role, lists, &want, excepted) || unowned()
                 };
                 if let Some(word) = out.get_mut(role / 64) {
                     *word = *word & !(1 << (role % 64)) | u64::from(differs) << (role % 64);
@@ -341,20 +342,23 @@ impl<'a> Judge<'a> {
 
     /// Takes the roles out of `out` that have here no more than declared memberships allow.
     fn excuse_members(&self, desired: &Desired, schema: usize, lists: &Lists, out: &mut [u64]) {
-        let allowed: Vec<(Rights, &[u64])> = desired.allowed_to_members(schema).collect();
         let mut members = vec![0; out.len()];
-        for (_, bits) in &allowed {
+        for (_, bits) in desired.allowed_to_members(schema) {
             or_into(&mut members, bits);
         }
         members.iter_mut().zip(out.iter()).for_each(|(member, differs)| *member &= differs);
-        if members.iter().all(|word| *word == 0) {
+        // few words of many: only these are looked at
+        let words: Vec<usize> = (0..).zip(&members).filter(|(_, word)| **word != 0).map(|(at, _)| at).collect();
+        if words.is_empty() {
             return;
         }
+        let packed = |bits: &[u64]| words.iter().map(|at| bits.get(*at).copied().unwrap_or(0)).collect::<Vec<u64>>();
         let mut beyond = Beyond {
-            allowed,
-            members: &members,
+            allowed: desired.allowed_to_members(schema).map(|(rights, bits)| (rights, packed(bits))).collect(),
+            members: packed(&members),
+            words: &words,
             seen: Vec::new(),
-            excess: vec![0; out.len()],
+            excess: vec![0; words.len()],
             scratch: Vec::new(),
             left: Vec::new(),
         };
@@ -370,9 +374,10 @@ impl<'a> Judge<'a> {
                 }
             }
         }
-        let excess = beyond.excess;
-        for ((word, member), excess) in out.iter_mut().zip(&members).zip(excess) {
-            *word &= !member | excess;
+        for ((at, member), excess) in words.iter().zip(&beyond.members).zip(&beyond.excess) {
+            if let Some(word) = out.get_mut(*at) {
+                *word &= !member | excess;
+            }
         }
     }
 
@@ -390,6 +395,24 @@ impl<'a> Judge<'a> {
                 *word &= !(1 << (role % 64));
             }
         }
+    }
+
+    /// Something that is required is missing. The role is no superuser.
+    fn lacks(&self, role: usize, lists: &Lists, want: &Want) -> bool {
+        let closure = &self.matrix.closure;
+        lists.iter().any(|(list, entries)| {
+            let required = want.required.of(list.kind);
+            let mut held = self.matrix.predefined(role, list.kind) | list.public;
+            for (grantee, privileges) in entries {
+                if held.contains_all(required) {
+                    return false;
+                }
+                if closure.inherits(role, *grantee) {
+                    held = held | *privileges;
+                }
+            }
+            !held.contains_all(required)
+        })
     }
 
     /// Something is missing or too much, `excepted` and nothing counted. The role is no superuser.
@@ -414,6 +437,8 @@ struct Lists {
     all: Vec<List>,
     /// Of all lists, PUBLIC's left out: position of the grantee, and what it may.
     entries: Vec<(usize, Privileges)>,
+    /// Bits of these grantees.
+    grantees: Vec<u64>,
     /// Lists that are there: kind, and where the list is, or whose default it stands for.
     seen: Vec<(ObjectKind, Result<*const AclEntry, Oid>)>,
 }
@@ -431,6 +456,8 @@ impl Lists {
         self.all.clear();
         self.entries.clear();
         self.seen.clear();
+        self.grantees.clear();
+        self.grantees.resize(judge.matrix.closure.len().div_ceil(64), 0);
         let Some(of) = judge.snapshot.catalog.schemas.get(schema) else { return };
         self.add(judge.matrix, ObjectKind::Schema, of.owner, &of.acl);
         for group in judge.judged_groups(schema) {
@@ -452,6 +479,7 @@ impl Lists {
                 && !entry.privileges.is_empty()
             {
                 self.entries.push((grantee, entry.privileges));
+                set(&mut self.grantees, grantee);
             }
         }
         self.all.push(List { kind, public, end: self.entries.len() });
@@ -470,10 +498,12 @@ impl Lists {
 
 /// Who holds more in a schema than declared memberships allow, gathered grant by grant.
 struct Beyond<'a> {
-    /// What declared memberships allow, and whom.
-    allowed: Vec<(Rights, &'a [u64])>,
+    /// What declared memberships allow, and whom. These and all bits below are of `words` alone.
+    allowed: Vec<(Rights, Vec<u64>)>,
     /// Bits of the roles that are asked about.
-    members: &'a [u64],
+    members: Vec<u64>,
+    /// Which words of a whole row.
+    words: &'a [usize],
     /// Grants that were looked at: kind, privileges, position of the grantee.
     seen: Vec<(ObjectKind, Privileges, usize)>,
     excess: Vec<u64>,
@@ -490,8 +520,9 @@ impl Beyond<'_> {
         self.seen.push((kind, privileges, group));
         // those asked about of whom nothing is known yet
         self.scratch.clear();
-        let asked = heirs.iter().zip(self.members).zip(&self.excess);
-        self.scratch.extend(asked.map(|((heir, member), excess)| heir & member & !excess));
+        let asked = self.words.iter().zip(&self.members).zip(&self.excess);
+        let heir = |at: &usize| heirs.get(*at).copied().unwrap_or(0);
+        self.scratch.extend(asked.map(|((at, member), excess)| heir(at) & member & !excess));
         if self.scratch.iter().all(|word| *word == 0) {
             return;
         }
@@ -508,7 +539,7 @@ impl Beyond<'_> {
             self.left.extend_from_slice(&heirs);
             for (rights, bits) in &self.allowed {
                 if rights.of(kind).contains(first) {
-                    self.left.iter_mut().zip(*bits).for_each(|(word, bit)| *word &= !bit);
+                    self.left.iter_mut().zip(bits).for_each(|(word, bit)| *word &= !bit);
                 }
             }
             or_into(&mut self.excess, &self.left);
@@ -542,6 +573,15 @@ fn likely(exception: &Exception) -> ObjectKind {
 
 fn privileges<'e>(exceptions: impl Iterator<Item = &'e &'e Exception>) -> Privileges {
     exceptions.flat_map(|e| e.privileges.iter().copied()).collect()
+}
+
+/// A cell lacks nothing of these rights.
+fn satisfies(cell: &Cell, required: Rights) -> bool {
+    let everywhere = |kind: ObjectKind| {
+        let counts = cell.judged(kind);
+        required.of(kind).iter().all(|privilege| counts.of(privilege) >= counts.total)
+    };
+    cell.schema().contains_all(required.schema) && OBJECTS.into_iter().all(everywhere)
 }
 
 /// Required rights that a cell lacks.
@@ -606,6 +646,9 @@ impl OwnCounts {
         if let Some(tally) = OBJECTS.iter().position(|k| *k == kind).and_then(|i| self.objects.get_mut(i)) {
             tally.subtract(count, privileges);
         }
+    }
+    fn is_empty(&self) -> bool {
+        self.schema.is_empty() && self.objects.iter().all(|tally| tally.on_any().is_empty())
     }
     fn differences(&self) -> Vec<Difference> {
         let mut out: Vec<Difference> = self

@@ -24,17 +24,19 @@ impl Basis {
         lineages: &Arc<Lineages>,
     ) -> Basis {
         let was = &before.snapshot;
-        let kept =
-            Arc::ptr_eq(&was.catalog, &snapshot.catalog) && was.server.version_num == snapshot.server.version_num;
-        let judged = kept && same_policy(before.policy.as_ref(), policy);
-        let read = judged
+        let version = was.server.version_num == snapshot.server.version_num;
+        let kept = Arc::ptr_eq(&was.catalog, &snapshot.catalog) && version;
+        let same_policy = same_policy(before.policy.as_ref(), policy);
+        let resolved = version && same_policy && (kept || Desired::holds_for(&was.catalog, &snapshot.catalog));
+        let read = kept
+            && same_policy
             && Arc::ptr_eq(&was.server, &snapshot.server)
             && Arc::ptr_eq(&was.versions, &snapshot.versions)
             && Arc::ptr_eq(&before.lineages, lineages)
             && same_objects(was, snapshot);
         Basis {
             matrix: kept.then(|| Arc::clone(&before.matrix)),
-            desired: before.desired.clone().filter(|_| judged),
+            desired: before.desired.clone().filter(|_| resolved),
             versions: read.then(|| Arc::clone(&before.versions)),
         }
     }
@@ -162,7 +164,31 @@ impl Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::checks::fixture::Fixture;
+    use crate::{domain::Oid, policy::checks::fixture::Fixture};
+
+    #[test]
+    fn a_policy_is_resolved_anew_only_where_names_or_owners_moved() {
+        let f = || {
+            let rules = "[[service]]\nname='s'\nschema='s'\nrole='app'\n[[role]]\nname='r'\naccess={s=['read']}\n";
+            Fixture::new().role("app").role("r").schema("s", "app").table("s", "t", "app").policy(rules)
+        };
+        let policy = f().case().policy.map(Arc::new);
+        let lineages = Arc::new(Lineages::default());
+        let judged =
+            |f: Fixture| Judgement::new(Arc::new(f.case().snapshot), policy.clone(), Arc::clone(&lineages), None);
+        let before = judged(f());
+        let of = |f: Fixture| Basis::of(&before, &f.case().snapshot, policy.as_ref(), &lineages).desired;
+        let granted = || f().grant("s.t", "r", "SELECT").member("app", "r");
+        let kept = of(granted()).unwrap();
+        assert_eq!(format!("{kept:?}"), format!("{:?}", judged(granted()).desired.unwrap()));
+        assert!(of(f().role("another")).is_none() && of(f().schema("another", "app")).is_none());
+        let mut moved = f();
+        moved.catalog.schemas.iter_mut().filter(|s| s.name == "s").for_each(|s| s.owner = Oid(10));
+        assert!(of(moved).is_none());
+        let mut raised = f();
+        raised.catalog.roles.iter_mut().filter(|r| r.name == "r").for_each(|r| r.superuser = true);
+        assert!(of(raised).is_none());
+    }
 
     #[test]
     fn an_exception_for_what_is_no_more_there_is_told() {

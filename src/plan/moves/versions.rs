@@ -169,7 +169,9 @@ pub fn plan(
     let mut changes = Vec::new();
     let whole = questions.is_empty() && rows.len() == known.len();
     if whole || !rows.is_empty() {
-        let place = Goal { schema: &wanted.to, table, owner: &owner, role, service };
+        let lets_in = |_: &str| false;
+        let place =
+            Goal { schema: &wanted.to, table, owner: &owner, role, service, matrix: &matrix, lets_in: &lets_in };
         changes = into_place(snapshot, source, &wanted.from, &rows, &place)?;
         if !may(catalog, &matrix, role, &wanted.to, Privilege::Usage) && catalog.role_named(role).is_some() {
             changes.push(Change::Grant {
@@ -427,6 +429,9 @@ pub(super) struct Goal<'a> {
     pub owner: &'a str,
     pub role: &'a str,
     pub service: Option<&'a Service>,
+    pub matrix: &'a Matrix,
+    /// Whether a role is let into the schema by the same plan.
+    pub lets_in: &'a dyn Fn(&str) -> bool,
 }
 
 /// The changes that bring these rows, or the whole table when they are all, to where they belong.
@@ -577,7 +582,8 @@ fn carried(source: &VersionTable, from: &str, rows: &[String], goal: &Goal<'_>) 
     ]
 }
 
-/// A version table that was shared was writable by others; in its service's schema it is the service's alone.
+/// A version table that was shared was writable by others; in its service's schema it is the service's alone. Who may not
+/// use that schema keeps nothing of it: it would be dead.
 fn without_writers(snapshot: &Snapshot, source: &VersionTable, goal: &Goal<'_>) -> Vec<Change> {
     let catalog = &snapshot.catalog;
     let writes = Privileges::of(&[
@@ -595,8 +601,12 @@ fn without_writers(snapshot: &Snapshot, source: &VersionTable, goal: &Goal<'_>) 
     let mut entries: Vec<&AclEntry> = list.iter().collect();
     entries.sort_by_key(|e| std::cmp::Reverse(depth(list, source.owner, e.grantor)));
     for entry in entries {
-        let lost = entry.privileges.and(writes);
         let name = catalog.role_name(entry.grantee);
+        // what PUBLIC holds is for whoever may use the schema
+        let uses = entry.is_public()
+            || may(catalog, goal.matrix, &name, goal.schema, Privilege::Usage)
+            || (goal.lets_in)(&name);
+        let lost = if uses { entry.privileges.and(writes) } else { entry.privileges };
         let creator = goal.service.is_some_and(|s| s.creators.contains(&name));
         let superuser = catalog.role(entry.grantee).is_some_and(|r| r.superuser);
         if lost.is_empty() || entry.grantee == source.owner || name == goal.owner || name == goal.role {
@@ -810,6 +820,22 @@ mod tests {
         assert!(notes.iter().any(|n| n.contains("needs version_table=\"alembic_version\" instead")), "{notes:#?}");
         let langflow = proposal.whereabouts.iter().find(|w| w.role == "langflow_app" && w.table == "alembic_version");
         assert!(langflow.is_some_and(Whereabouts::holds), "{:?}", proposal.whereabouts);
+    }
+
+    #[test]
+    fn a_reader_who_may_not_use_the_new_schema_keeps_no_dead_right() {
+        let f = || {
+            shared(&["l2"]).role("dash").role("lead").grant("public.alembic_version", "dash", "SELECT").grant(
+                "public.alembic_version",
+                "lead",
+                "SELECT",
+            )
+        };
+        let taken = |f: Fixture| -> Vec<String> {
+            let proposal = propose(f.grant_schema("langflow", "lead", "USAGE"), &to_langflow()).unwrap();
+            sql(&proposal).into_iter().filter(|s| s.contains("dash") || s.contains("lead")).map(str::to_owned).collect()
+        };
+        assert_eq!(taken(f()), ["REVOKE SELECT ON TABLE langflow.alembic_version FROM dash;"]);
     }
 
     #[test]

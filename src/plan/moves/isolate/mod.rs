@@ -175,7 +175,10 @@ pub fn plan(
         first.push(Change::CreateSchema { name: wanted.schema.clone(), owner: wanted.role.clone() });
     }
     let (schema, role) = (wanted.schema.as_str(), wanted.role.as_str());
-    let goal = |table| Goal { schema, table, owner: role, role, service: Some(&service) };
+    let kept = Choice { patterns: &wanted.keep_readers, answers: Some(&wanted.answers) };
+    let lets_in = |name: &str| kept.of(&format!("reader:{name}"), name) == Some(true);
+    let goal =
+        |table| Goal { schema, table, owner: role, role, service: Some(&service), matrix: &matrix, lets_in: &lets_in };
     for (table, rows) in &rows {
         first.extend(versions::into_place(snapshot, table, &wanted.from, rows, &goal(&table.name))?);
     }
