@@ -133,19 +133,18 @@ fn cell(judged: &Judged, public: bool) -> Line {
         return Line(vec![Span::known("·", Tone::Dim)]);
     }
     let objects = judged.cell.judged_tables.on_any() | judged.cell.judged_sequences.on_any();
-    let declared = judged.declared.as_deref().filter(|d| !d.is_empty());
-    let word = match (judged.level.as_slice(), declared) {
+    let declared = judged.declared.as_deref().filter(|_| !judged.missing.is_empty());
+    let declared: Vec<&'static str> = declared.iter().flat_map(|levels| levels.iter().map(|l| l.word())).collect();
+    let words: &[&'static str] = match (judged.level.as_slice(), declared.as_slice()) {
         // what should be, less what is missing
-        (_, Some(levels)) if !judged.missing.is_empty() => {
-            let words: Vec<&str> = levels.iter().map(|l| l.word()).collect();
-            words.join("+")
-        }
-        ([] | ["usage"], _) if !objects.is_empty() => "some".to_owned(),
-        ([], _) if judged.cell.is_empty() => "·".to_owned(),
-        ([], _) => "some".to_owned(),
-        (list, _) => list.join("+"),
+        (_, levels @ [_, ..]) if !judged.missing.is_empty() => levels,
+        ([] | ["usage"], _) if !objects.is_empty() => &["some"],
+        ([], _) if judged.cell.is_empty() => &["·"],
+        ([], _) => &["some"],
+        (list, _) => list,
     };
-    line = line.and(&word, if undeclared { Tone::Excess } else { tone });
+    let tone = if undeclared { Tone::Excess } else { tone };
+    line = if let [word] = words { line.known(word, tone) } else { line.and(&words.join("+"), tone) };
     if beyond(judged, public) {
         line = line.known("*", Tone::Dim);
     }

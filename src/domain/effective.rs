@@ -5,8 +5,6 @@
 //! schema, bit rows over all roles (any object, every object), so that 2,500 roles x 2,000 schemas can be compared with a
 //! policy in milliseconds and only the cells that differ are counted.
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     closure::{Closure, get, ones, or_into},
     ident::Oid,
@@ -22,10 +20,14 @@ pub enum Who {
 }
 
 /// Object counts of one kind in a cell: how many there are and on how many each privilege is effective.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     pub total: u32,
     each: [u32; 16],
+    /// On at least one object.
+    any: Privileges,
+    /// On each object; nothing says where there is none.
+    every: Privileges,
 }
 
 impl Counts {
@@ -34,6 +36,11 @@ impl Counts {
         self.each.get(privilege as usize).copied().unwrap_or(0)
     }
     fn add(&mut self, count: u32, privileges: Privileges) {
+        if count == 0 {
+            return;
+        }
+        self.every = if self.total == 0 { privileges } else { self.every.and(privileges) };
+        self.any = self.any | privileges;
         self.total += count;
         for privilege in privileges.iter() {
             if let Some(n) = self.each.get_mut(privilege as usize) {
@@ -44,12 +51,12 @@ impl Counts {
     /// Privileges effective on every object; all of them when there is none.
     #[must_use]
     pub fn on_all(&self, known: Privileges) -> Privileges {
-        known.iter().filter(|p| self.of(*p) == self.total).collect()
+        if self.total == 0 { known } else { known.and(self.every) }
     }
     /// Privileges effective on at least one object.
     #[must_use]
     pub fn on_any(&self) -> Privileges {
-        Privilege::ALL.into_iter().filter(|p| self.of(*p) > 0).collect()
+        self.any
     }
 }
 
@@ -108,7 +115,7 @@ pub struct Cell {
 impl Cell {
     #[must_use]
     pub fn counts(&self, kind: ObjectKind) -> &Counts {
-        const NONE: &Counts = &Counts { total: 0, each: [0; 16] };
+        const NONE: &Counts = &Counts { total: 0, each: [0; 16], any: Privileges::NONE, every: Privileges::NONE };
         match kind {
             ObjectKind::Table => &self.tables,
             ObjectKind::Sequence => &self.sequences,

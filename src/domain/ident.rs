@@ -22,7 +22,16 @@ impl Oid {
 /// numbers given out one after the other need.
 pub type ByOid = std::collections::HashMap<Oid, usize, std::hash::BuildHasherDefault<OidHasher>>;
 
-/// Fibonacci hashing of one 32 bit number; see [`ByOid`].
+/// By a number that puts two positions together: looked up for every cell of a frame.
+pub type ByPair<T> = std::collections::HashMap<u64, T, std::hash::BuildHasherDefault<OidHasher>>;
+
+/// The key of two positions in a [`ByPair`].
+#[must_use]
+pub const fn pair(a: usize, b: usize) -> u64 {
+    (a as u64) << 32 ^ b as u64
+}
+
+/// Fibonacci hashing of one number; see [`ByOid`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OidHasher(u64);
 
@@ -32,6 +41,10 @@ impl std::hash::Hasher for OidHasher {
     }
     fn write_u32(&mut self, oid: u32) {
         self.0 = (self.0 ^ u64::from(oid)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 ^= self.0 >> 32;
+    }
+    fn write_u64(&mut self, pair: u64) {
+        self.0 = (self.0 ^ pair ^ pair >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 ^= self.0 >> 32;
     }
     fn write(&mut self, bytes: &[u8]) {

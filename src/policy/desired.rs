@@ -323,6 +323,12 @@ impl Desired {
         list.binary_search_by(|d| (d.role as usize).cmp(&role)).ok().and_then(|i| list.get(i))
     }
 
+    /// Something is declared for the role itself in a schema, memberships aside.
+    #[must_use]
+    pub fn declares(&self, role: usize, schema: usize) -> bool {
+        self.own(role, schema).is_some()
+    }
+
     /// What is declared for a role in a schema, and what declared memberships add to it; `None` is "no access".
     #[must_use]
     pub fn want(&self, role: usize, schema: usize) -> Option<Want> {

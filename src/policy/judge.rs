@@ -579,7 +579,7 @@ fn privileges<'e>(exceptions: impl Iterator<Item = &'e &'e Exception>) -> Privil
 fn satisfies(cell: &Cell, required: Rights) -> bool {
     let everywhere = |kind: ObjectKind| {
         let counts = cell.judged(kind);
-        required.of(kind).iter().all(|privilege| counts.of(privilege) >= counts.total)
+        counts.on_all(required.of(kind)) == required.of(kind)
     };
     cell.schema().contains_all(required.schema) && OBJECTS.into_iter().all(everywhere)
 }
@@ -614,11 +614,13 @@ struct OwnCounts {
 struct Tally {
     total: u32,
     each: [u32; 16],
+    /// Counted at all.
+    seen: Privileges,
 }
 
 impl Tally {
     fn on_any(&self) -> Privileges {
-        Privilege::ALL.into_iter().filter(|p| self.of(*p) > 0).collect()
+        self.seen.iter().filter(|p| self.of(*p) > 0).collect()
     }
     fn of(&self, privilege: Privilege) -> u32 {
         self.each.get(privilege as usize).copied().unwrap_or(0)
@@ -636,6 +638,7 @@ impl OwnCounts {
     fn add(&mut self, kind: ObjectKind, count: u32, held: Privileges) {
         let Some(tally) = OBJECTS.iter().position(|k| *k == kind).and_then(|i| self.objects.get_mut(i)) else { return };
         tally.total += count;
+        tally.seen = tally.seen | held;
         for p in held.iter() {
             if let Some(n) = tally.each.get_mut(p as usize) {
                 *n += count;

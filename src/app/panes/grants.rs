@@ -12,7 +12,7 @@
 use std::{
     borrow::Cow,
     cell::RefCell,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -27,6 +27,7 @@ use crate::{
         closure::{get, ones, or_into, set},
         effective::{Via, Who},
         explain::{Subject, explain},
+        ident::{ByPair, pair},
         snapshot::{Catalog, Object, Schema},
     },
     policy::{
@@ -82,15 +83,15 @@ type Told = ((usize, usize, u16), Vec<Line>);
 pub struct Grants {
     rows: Vec<RoleRow>,
     /// Schema names across, with the position in each instance's catalog.
-    schemas: Vec<(String, HashMap<usize, usize>)>,
+    schemas: Vec<(String, BTreeMap<usize, usize>)>,
     several: bool,
     only_differences: bool,
     below: Option<Below>,
     objects: Vec<ObjectRow>,
-    /// Drawn cells by (row, schema column), until the data changes.
-    drawn: RefCell<HashMap<(usize, usize), Line>>,
+    /// Cells that were counted, by row and schema column, until the data changes.
+    drawn: RefCell<ByPair<Line>>,
     /// By instance and position of the schema, until the data changes.
-    bare: RefCell<HashMap<(usize, usize), Bare>>,
+    bare: RefCell<ByPair<Bare>>,
     /// By instance, as long as its findings are the same.
     fixable: RefCell<HashMap<usize, Arc<Fixable>>>,
     /// The lines about the selected cell, by row, schema and width, until another is selected or the data changes.
@@ -149,17 +150,31 @@ fn ranks(j: &Judgement) -> HashMap<&str, (usize, usize)> {
     ranks
 }
 
+fn counted(j: &Judgement, who: Who, schema: usize) -> Line {
+    words::cell_of(j, who, schema, &j.judge().cell(who, schema))
+}
+
 impl Grants {
-    /// A cell that was not drawn before.
-    fn cell(&self, j: &Judgement, instance: usize, who: Who, schema: usize) -> Line {
-        let count = || words::cell_of(j, who, schema, &j.judge().cell(who, schema));
-        let Who::Role(role) = who else { return count() };
-        if j.desired.as_ref().is_some_and(|d| d.want(role, schema).is_some()) {
-            return count();
+    /// The cell that a role has in common with all who are not told apart there; `None` for one that has to be counted.
+    fn bare(&self, j: &Judgement, instance: usize, who: Who, schema: usize) -> Option<Line> {
+        let Who::Role(role) = who else { return None };
+        if j.desired.as_ref().is_some_and(|d| d.declares(role, schema)) {
+            return None;
         }
         let mut bare = self.bare.borrow_mut();
-        let bare = bare.entry((instance, schema)).or_insert_with(|| Bare { others: not_bare(j, schema), line: None });
-        if get(&bare.others, role) { count() } else { bare.line.get_or_insert_with(count).clone() }
+        let bare = bare.entry(pair(instance, schema));
+        let bare = bare.or_insert_with(|| Bare { others: not_bare(j, schema), line: None });
+        let common = || counted(j, who, schema);
+        (!get(&bare.others, role)).then(|| bare.line.get_or_insert_with(common).clone())
+    }
+
+    /// A cell: the one in common, the one that was counted before, or counted now.
+    fn cell(&self, j: &Judgement, (row, instance, who): (usize, usize, Who), column: usize, schema: usize) -> Line {
+        let common = self.bare(j, instance, who, schema);
+        common.unwrap_or_else(|| {
+            let mut drawn = self.drawn.borrow_mut();
+            drawn.entry(pair(row, column)).or_insert_with(|| counted(j, who, schema)).clone()
+        })
     }
 
     fn fixable(&self, j: &Judgement, instance: usize) -> Arc<Fixable> {
@@ -179,7 +194,7 @@ impl Grants {
         self.rows.clear();
         self.several = ctx.several();
         let mut order: Vec<String> = Vec::new();
-        let mut places: HashMap<String, HashMap<usize, usize>> = HashMap::new();
+        let mut places: HashMap<String, BTreeMap<usize, usize>> = HashMap::new();
         for (i, instance) in ctx.shown() {
             let Some(j) = &instance.judgement else { continue };
             let catalog = &j.snapshot.catalog;
@@ -510,16 +525,11 @@ impl Pane for Grants {
                 let Some(schema) = self.schema_column(*column) else {
                     return Line::new(ctx.instances.get(row.instance).map_or("", |i| &i.name), Tone::Dim);
                 };
-                if let Some(line) = self.drawn.borrow().get(&(index, schema)) {
-                    return line.clone();
-                }
                 let position = self.schemas.get(schema).and_then(|(_, places)| places.get(&row.instance));
-                let line = match (position, judgement(ctx, row.instance)) {
-                    (Some(position), Some(j)) => self.cell(j, row.instance, row.who, *position),
+                match (position, judgement(ctx, row.instance)) {
+                    (Some(position), Some(j)) => self.cell(j, (index, row.instance, row.who), schema, *position),
                     _ => Line::empty(),
-                };
-                self.drawn.borrow_mut().insert((index, schema), line.clone());
-                line
+                }
             })
             .collect()
     }
@@ -761,7 +771,8 @@ mod tests {
                 let roles = (0..j.snapshot.catalog.roles.len()).map(Who::Role);
                 for who in std::iter::once(Who::Public).chain(roles) {
                     let counted = words::cell_of(&j, who, schema, &j.judge().cell(who, schema));
-                    proptest::prop_assert_eq!(grants.cell(&j, 0, who, schema), counted);
+                    let common = grants.bare(&j, 0, who, schema);
+                    proptest::prop_assert!(common.is_none_or(|line| line == counted), "{who:?} in {schema}: {counted:?}");
                 }
             }
             let fixable = grants.fixable(&j, 0);
