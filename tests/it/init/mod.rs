@@ -386,7 +386,9 @@ async fn a_database_that_has_grown_goes_on_working() {
     let answers = [&["init", &place.url, "--yes"], services.as_slice(), &more].concat();
     let isolate = ["isolate", "grown", "--from", "public", "--schema", "orders", "--role", "orders_app"];
 
-    let command = format!("`pgmoat {}`", isolate.join(" "));
+    // nothing knows the name yet
+    let here = format!("postgresql://postgres@127.0.0.1:{port}/grown");
+    let command = format!("`pgmoat {} --rows …`", isolate.join(" ").replace(" grown ", &format!(" {here} ")));
     let refused = place.run(&answers).exits(4);
     let refused = refused.says(&["role-search-path:orders_app", "role-search-path:billing_app", &command]);
     refused.says(&["version-table-shared:public.alembic_version"]);
@@ -425,7 +427,7 @@ async fn a_database_that_has_grown_goes_on_working() {
         assert_eq!(found["severity"], "info");
     }
     let policy = fs::read_to_string(place.dir().join("grown.policy.toml")).unwrap();
-    assert!(policy.contains(&command), "{policy}");
+    assert!(policy.contains(&format!("`pgmoat {}`", isolate.join(" "))), "{policy}");
     place.run(&["plan", "grown"]).exits(0);
 
     // the command that is named, and what it asks for
@@ -458,7 +460,9 @@ async fn a_service_that_was_cut_off_is_no_service_that_works() {
     let answers = ["init", &place.url, "--yes", "--service", "orders", "--service", "billing"];
     let refused = place.run(&answers).exits(4);
     let refused = refused.says(&["orders_app looks in orders and finds none of its tables", "order_items"]);
-    let refused = refused.says(&["version-table-shared:public.alembic_version", "pgmoat isolate grown --from public"]);
+    let command =
+        format!("pgmoat isolate postgresql://postgres@127.0.0.1:{}/grown --from public", place.cluster.port());
+    let refused = refused.says(&["version-table-shared:public.alembic_version", &command]);
     refused.says(&["version-table-empty:orders.alembic_version"]);
     place.run(&[&answers[..], &["--leave-rest"]].concat()).exits(0);
     let versions = place.run(&["versions", "grown"]).out;
