@@ -12,7 +12,7 @@ use std::{
 use serde::Serialize;
 
 use super::failure::Failure;
-use crate::{app::view::Tone, text};
+use crate::{app::view::Tone, plan::sql::printable, text};
 
 /// Where a command's answer goes. See the module.
 pub struct Report {
@@ -100,7 +100,9 @@ impl Report {
     /// # Errors
     /// As [`Report::blank`].
     pub fn sql(&mut self, indent: usize, sql: &str) -> Result<(), Failure> {
-        for part in text::safe_lines(sql).lines() {
+        for part in printable(sql).split('\n') {
+            let part = if part.chars().any(text::is_unsafe) { text::safe(part) } else { part.into() };
+            let part = part.as_ref();
             self.line().known(&" ".repeat(indent)).painted(part, Tone::Accent).end()?;
         }
         Ok(())

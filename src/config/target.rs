@@ -1,7 +1,7 @@
 //! Which servers are meant: names of instances, connection strings, psql's letters, or nothing at all. Opens no
 //! connection and asks nobody, except in [`Target::obtain_password`].
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -219,6 +219,7 @@ impl Context<'_> {
             return self.raw(Settings::parse(text)?);
         }
         let names: Vec<&str> = self.config.instances.iter().map(|i| i.name.as_str()).collect();
+        let text = &*masked(text);
         let remedy = match nearest(text, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if names.is_empty() => {
@@ -298,6 +299,15 @@ impl Context<'_> {
 /// What nobody said: this machine is for development, another may be production.
 fn environment(conninfo: &Conninfo) -> Environment {
     if conninfo.is_local() { Environment::Development } else { Environment::Production }
+}
+
+/// A word that may be a mistyped connection string, without what may be a password in it.
+fn masked(text: &str) -> Cow<'_, str> {
+    let Some((before, host)) = text.rsplit_once('@') else { return Cow::Borrowed(text) };
+    match before.rsplit_once(':') {
+        Some((user, password)) if !password.is_empty() => Cow::Owned(format!("{user}:…@{host}")),
+        Some(_) | None => Cow::Borrowed(text),
+    }
 }
 
 #[cfg(test)]
@@ -447,5 +457,17 @@ mod tests {
         target.obtain_password().unwrap();
         assert_eq!(target.conninfo.password.as_ref().map(ExposeSecret::expose_secret), Some("from-command"));
         assert!(!format!("{target:?}").contains("from-command"));
+    }
+
+    #[test]
+    fn a_mistyped_connection_string_is_repeated_without_its_password() {
+        for (given, shown) in [
+            ("postgres//ro:SECRET@h/db", "postgres//ro:…@h/db"),
+            ("ro:SE:CR@h", "ro:SE:…@h"),
+            ("prod", "prod"),
+            ("me@host", "me@host"),
+        ] {
+            assert_eq!(masked(given), shown, "{given}");
+        }
     }
 }

@@ -355,12 +355,7 @@ impl Asked<'_> {
             Who::Role(_) => Grantee::Role(name.to_owned()),
         };
         let mut changes = Vec::new();
-        // before 16 one switch of the role itself turns inheritance on, of what its groups may do with the schema too
-        let own_switch = !held
-            && version_num < 160_000
-            && by_set_role.first().is_some_and(|p| p.groups.len() == 1)
-            && catalog.role_named(name).is_some_and(|r| !r.inherit);
-        if let (false, Some(schema)) = (usable || own_switch && there, subject.schema()) {
+        if let (false, Some(schema)) = (usable, subject.schema()) {
             changes.push(Change::Grant {
                 privileges: Privilege::Usage.into(),
                 on: On::Schema(schema.name.clone()),
@@ -368,14 +363,7 @@ impl Asked<'_> {
             });
         }
         if !held {
-            changes.push(if own_switch {
-                Change::AlterRole {
-                    name: name.to_owned(),
-                    attributes: RoleAttributes { inherit: Some(true), ..RoleAttributes::default() },
-                }
-            } else {
-                Change::Grant { privileges: privilege.into(), on: subject.on(catalog), to }
-            });
+            changes.push(Change::Grant { privileges: privilege.into(), on: subject.on(catalog), to });
         }
         changes
     }
@@ -570,8 +558,8 @@ mod tests {
         catalog.schemas[0].acl = Acl::NULL;
         let verdict = ask(&catalog, &object, Privilege::Insert);
         assert!(!verdict.held && verdict.missing.unwrap().ends_with("it would have INSERT after SET ROLE."));
-        let inherit = RoleAttributes { inherit: Some(true), ..RoleAttributes::default() };
-        assert_eq!(verdict.fix, vec![Change::AlterRole { name: "onside_user".into(), attributes: inherit }]);
+        // not INHERIT, which would turn on whatever its groups may do anywhere
+        assert!(verdict.fix.iter().all(|c| matches!(c, Change::Grant { .. })), "{:?}", verdict.fix);
         // a membership that only inherits does not lead on by SET ROLE
         catalog.roles.push(role(4, "between", true));
         catalog.memberships[0].member = Oid(4);

@@ -106,6 +106,9 @@ impl Privileges {
     /// What a table can have from 17 on.
     pub const TABLE: Privileges = Privileges(0xff);
     pub const SEQUENCE: Privileges = Privileges::of(&[Privilege::Usage, Privilege::Select, Privilege::Update]);
+    /// What can be granted on single columns.
+    pub const COLUMN: Privileges =
+        Privileges::of(&[Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::References]);
     pub const SCHEMA: Privileges = Privileges::of(&[Privilege::Usage, Privilege::Create]);
     pub const DATABASE: Privileges = Privileges::of(&[Privilege::Create, Privilege::Connect, Privilege::Temporary]);
     pub const ROUTINE: Privileges = Privileges::of(&[Privilege::Execute]);

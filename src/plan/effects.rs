@@ -1,21 +1,22 @@
 //! What a plan does to everybody: each role's effective rights before and after, compared. Pure counting over two matrices.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Effect, Ground, Key};
 use crate::domain::{
-    ObjectKind, Oid, Privileges,
+    Acl, ObjectKind, Oid, Privilege, Privileges,
     effective::{Cell, Matrix, Who},
-    snapshot::{Catalog, Snapshot},
+    snapshot::{Catalog, ColumnGrant, Object, Snapshot},
 };
 
 /// Every role whose effective rights differ between the two, where the ground was touched.
 #[must_use]
 pub fn effects(before: &Snapshot, after: &Snapshot, ground: &Ground) -> Vec<Effect> {
-    let sides = Sides {
-        before: Side { catalog: &before.catalog, matrix: Matrix::new(&before.catalog, &before.server) },
-        after: Side { catalog: &after.catalog, matrix: Matrix::new(&after.catalog, &after.server) },
+    let side = |snapshot| -> Side<'_> {
+        let snapshot: &Snapshot = snapshot;
+        Side { snapshot, catalog: &snapshot.catalog, matrix: Matrix::new(&snapshot.catalog, &snapshot.server) }
     };
+    let sides = Sides { before: side(before), after: side(after) };
     let mut found = Vec::new();
     let mut schemas: BTreeSet<&str> = ground.schemas();
     let mut everywhere: BTreeSet<String> = BTreeSet::new();
@@ -32,10 +33,10 @@ pub fn effects(before: &Snapshot, after: &Snapshot, ground: &Ground) -> Vec<Effe
                     found.push(effect);
                 }
             }
+            Key::Column { schema, relation, column } => found.extend(sides.on_column(schema, relation, column)),
             Key::Setting { .. }
             | Key::Object { .. }
             | Key::All { .. }
-            | Key::Column { .. }
             | Key::DefaultAcl { .. }
             | Key::Policy { .. }
             | Key::ForeignKey { .. }
@@ -48,8 +49,12 @@ pub fn effects(before: &Snapshot, after: &Snapshot, ground: &Ground) -> Vec<Effe
     if database {
         found.extend(sides.on_database());
     }
+    found.extend(sides.through_views());
     for schema in &schemas {
-        for role in sides.with_access(schema) {
+        // what PUBLIC gains or loses, everybody does who may use the schema
+        let everybody = sides.in_schema(None, schema).is_some();
+        let roles = if everybody { sides.users(schema) } else { sides.with_access(schema) };
+        for role in roles {
             found.extend(sides.in_schema(role.as_deref(), schema));
         }
     }
@@ -75,6 +80,7 @@ pub fn effects(before: &Snapshot, after: &Snapshot, ground: &Ground) -> Vec<Effe
 }
 
 struct Side<'a> {
+    snapshot: &'a Snapshot,
     catalog: &'a Catalog,
     matrix: Matrix,
 }
@@ -93,6 +99,43 @@ impl Side<'_> {
             (Some(who), Some(schema)) => self.matrix.cell(self.catalog, who, schema),
             _ => Cell::default(),
         }
+    }
+
+    /// A relation by name, where the names of its schema were read.
+    fn relation(&self, schema: Oid, name: &str) -> Option<&Object> {
+        self.snapshot.objects.0.get(&schema)?.relations.iter().find(|o| o.name == name)
+    }
+
+    fn on_relation(&self, who: Who, object: &Object) -> Privileges {
+        self.matrix.rights(self.catalog, who, ObjectKind::Table, object.owner, &object.acl)
+    }
+
+    /// What a role may on one column: by its own list, and by the table's.
+    fn on_column(&self, role: Option<&str>, schema: &str, relation: &str, column: &str) -> Privileges {
+        let (Some(who), Some(of)) = (self.who(role), self.catalog.schema_named(schema)) else {
+            return Privileges::NONE;
+        };
+        let table = self.relation(of.oid, relation).map_or(Privileges::NONE, |o| self.on_relation(who, o));
+        let grant = self.column_grant(of.oid, relation, column);
+        let own = grant.map(|g| self.matrix.rights(self.catalog, who, ObjectKind::Type, g.owner, &g.acl));
+        table.and(Privileges::COLUMN) | own.unwrap_or(Privileges::NONE).and(Privileges::COLUMN)
+    }
+
+    fn column_grant(&self, schema: Oid, relation: &str, column: &str) -> Option<&ColumnGrant> {
+        let shapes = self.snapshot.shapes.as_deref()?;
+        let here = |g: &&ColumnGrant| g.schema == schema && g.relation == relation && g.column == column;
+        shapes.column_grants.iter().find(here).filter(|g| g.acl.0.is_some())
+    }
+
+    /// Whoever an entry of a list is for, by itself or by inheritance; `None` is PUBLIC.
+    fn grantees(&self, acl: &Acl) -> Vec<Option<String>> {
+        let entries = acl.0.as_deref().unwrap_or_default();
+        let of = entries.iter().flat_map(|entry| match self.catalog.role(entry.grantee) {
+            Some(role) => self.heirs(&role.name).into_iter().map(Some).collect(),
+            None if entry.is_public() => vec![None],
+            None => Vec::new(),
+        });
+        of.collect()
     }
 
     fn is_superuser(&self, role: &str) -> bool {
@@ -134,6 +177,81 @@ impl Sides<'_> {
             gained: if is { vec![every.clone()] } else { Vec::new() },
             lost: if was { vec![every] } else { Vec::new() },
         })
+    }
+
+    fn effect(&self, role: Option<&str>, schema: &str, was: Privileges, is: Privileges, on: &str) -> Option<Effect> {
+        if was == is || role.is_some_and(|r| self.before.is_superuser(r) || self.after.is_superuser(r)) {
+            return None;
+        }
+        let words = |privileges: Privileges| -> Vec<String> {
+            Some(privileges).filter(|p| !p.is_empty()).map(|p| format!("{p} {on}")).into_iter().collect()
+        };
+        let (gained, lost) = (words(is.minus(was)), words(was.minus(is)));
+        Some(Effect { role: role.map(str::to_owned), schema: Some(schema.to_owned()), gained, lost })
+    }
+
+    /// What changes on one column, for whoever its list names before or after.
+    fn on_column(&self, schema: &str, relation: &str, column: &str) -> Vec<Effect> {
+        let mut roles: BTreeSet<Option<String>> = BTreeSet::new();
+        for side in [&self.before, &self.after] {
+            let of = side.catalog.schema_named(schema);
+            let grant = of.and_then(|s| side.column_grant(s.oid, relation, column));
+            roles.extend(grant.into_iter().flat_map(|g| side.grantees(&g.acl)));
+        }
+        let on = format!("on column {column} of {relation}");
+        let of = roles.iter().filter_map(|role| {
+            let role = role.as_deref();
+            let was = self.before.on_column(role, schema, relation, column);
+            self.effect(role, schema, was, self.after.on_column(role, schema, relation, column), &on)
+        });
+        of.collect()
+    }
+
+    /// Readers of a view that begins or ends to read with its caller's rights: those who may not read what it reads.
+    fn through_views(&self) -> Vec<Effect> {
+        let views = |side: &Side<'_>| -> BTreeMap<(Oid, String), bool> {
+            let all = side.snapshot.shapes.as_deref().map(|s| s.views.as_slice()).unwrap_or_default();
+            all.iter().map(|v| ((v.schema, v.view.clone()), v.security_invoker)).collect()
+        };
+        let (was, is) = (views(&self.before), views(&self.after));
+        let turned = is.iter().filter(|(view, invoker)| was.get(*view).is_some_and(|before| before != *invoker));
+        let mut found = Vec::new();
+        for ((schema, view), invoker) in turned {
+            // the side on which the caller's rights count
+            let side = if *invoker { &self.after } else { &self.before };
+            let Some(object) = side.relation(*schema, view) else { continue };
+            let uses = side.snapshot.shapes.iter().flat_map(|s| &s.views);
+            let bases: Vec<&Object> = uses
+                .filter(|v| v.schema == *schema && v.view == *view)
+                .filter_map(|v| side.relation(v.uses_schema, &v.uses))
+                .collect();
+            let name = side.catalog.schema_name(*schema);
+            for (at, role) in side.catalog.roles.iter().enumerate().filter(|(_, r)| !r.superuser) {
+                let reads = |o: &Object| side.on_relation(Who::Role(at), o).contains(Privilege::Select);
+                if !reads(object) || bases.iter().all(|base| reads(base)) {
+                    continue;
+                }
+                let (none, select) = (Privileges::NONE, Privileges::of(&[Privilege::Select]));
+                let (was, is) = if *invoker { (select, none) } else { (none, select) };
+                let on = format!("through view {view}: it has no right of its own on what the view reads");
+                found.extend(self.effect(Some(&role.name), &name, was, is, &on));
+            }
+        }
+        found
+    }
+
+    /// As [`Sides::with_access`], and every role that may use the schema before or after, but the server's own.
+    fn users(&self, schema: &str) -> BTreeSet<Option<String>> {
+        let mut roles = self.with_access(schema);
+        for side in [&self.before, &self.after] {
+            let Some(of) = side.catalog.schema_named(schema) else { continue };
+            let all = side.catalog.roles.iter().enumerate().filter(|(_, r)| !r.is_platform());
+            let may =
+                |at: usize| side.matrix.rights(side.catalog, Who::Role(at), ObjectKind::Schema, of.owner, &of.acl);
+            let users = all.filter(|(at, _)| may(*at).contains(Privilege::Usage));
+            roles.extend(users.map(|(_, r)| Some(r.name.clone())));
+        }
+        roles
     }
 
     /// Roles that some entry of the schema, before or after, is for; and PUBLIC.
@@ -213,5 +331,77 @@ impl Sides<'_> {
                 })
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            change::{Change, Grantee, On},
+            snapshot::{Kind, ViewUse},
+        },
+        plan::build,
+        policy::checks::fixture::Fixture,
+    };
+
+    fn fixture() -> Fixture {
+        Fixture::new()
+            .role("app")
+            .role("dev")
+            .schema("shop", "app")
+            .grant_schema("shop", "dev", "USAGE")
+            .table("shop", "t", "app")
+    }
+
+    fn lost(f: Fixture, change: Change) -> Vec<(String, Vec<String>)> {
+        let plan = build::of_changes(&f.case().snapshot, [change]).unwrap();
+        plan.effects.into_iter().map(|e| (e.role.unwrap_or_else(|| "PUBLIC".into()), e.lost)).collect()
+    }
+
+    fn revoke(privilege: Privilege, on: On, from: Grantee) -> Change {
+        Change::Revoke { privileges: privilege.into(), on, from, option_only: false, grantor: None }
+    }
+
+    #[test]
+    fn a_right_on_one_column_is_a_right() {
+        let f = fixture().column_grant("shop.t", "note", "dev", "UPDATE");
+        let on = On::Columns { schema: "shop".into(), relation: "t".into(), columns: vec!["note".into()] };
+        let lost = lost(f, revoke(Privilege::Update, on, Grantee::Role("dev".into())));
+        assert_eq!(lost, [("dev".to_owned(), vec!["UPDATE on column note of t".to_owned()])]);
+    }
+
+    #[test]
+    fn what_public_loses_everybody_loses_who_may_use_the_schema() {
+        let f = fixture().role("outside").grant("shop.t", "PUBLIC", "SELECT");
+        let on = On::Objects { kind: ObjectKind::Table, schema: "shop".into(), names: vec!["t".into()] };
+        let lost = lost(f, revoke(Privilege::Select, on, Grantee::Public));
+        let roles: Vec<&str> = lost.iter().map(|(role, _)| role.as_str()).collect();
+        assert!(roles.contains(&"PUBLIC") && roles.contains(&"dev") && !roles.contains(&"outside"), "{lost:?}");
+    }
+
+    #[test]
+    fn whoever_read_through_a_view_alone_reads_no_more() {
+        let mut f = fixture().object(Kind::View, "shop", "v", "app").grant("shop.v", "dev", "SELECT");
+        let (shop, app) = {
+            let schema = f.catalog.schema_named("shop").unwrap();
+            (schema.oid, schema.owner)
+        };
+        f.shapes.views.push(ViewUse {
+            schema: shop,
+            view: "v".into(),
+            owner: app,
+            materialized: false,
+            security_invoker: false,
+            uses_schema: shop,
+            uses: "t".into(),
+            uses_owner: app,
+            uses_rls: true,
+            uses_force_rls: false,
+        });
+        let lost = lost(f, Change::SetViewInvoker { schema: "shop".into(), view: "v".into() });
+        let through = "SELECT through view v: it has no right of its own on what the view reads".to_owned();
+        assert_eq!(lost, [("dev".to_owned(), vec![through])]);
     }
 }

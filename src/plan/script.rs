@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Plan, Step};
+use super::{Plan, Step, sql::printable};
 use crate::{domain::change::Change, text};
 
 /// How the transaction begins: the same text that `server::apply` sends.
@@ -40,7 +40,7 @@ pub fn script(plan: &Plan, at_us: i64) -> String {
             continue;
         }
         for statement in &step.sql {
-            let _ = writeln!(out, "{statement}");
+            let _ = writeln!(out, "{}", printable(statement));
         }
     }
     out.push_str(
@@ -65,7 +65,7 @@ fn back(out: &mut String, step: &Step) {
 
 /// Every line of a statement as a comment; psql ends one at a carriage return, too.
 fn comment(out: &mut String, statement: &str) {
-    for line in statement.split(['\n', '\r']) {
+    for line in printable(statement).split(['\n', '\r']) {
         let _ = writeln!(out, "-- {line}");
     }
 }
@@ -117,10 +117,10 @@ mod tests {
         plan.target.database = bad.into();
         plan.asked = bad.into();
         let script = script(&plan, 0);
-        // it stands as a name in the statement that gives it the schema, in quotes, and nowhere else
-        let at = script.find("ALTER SCHEMA shop OWNER TO \"x\n").unwrap();
-        let end = at + script[at..].find("t;\";").unwrap();
-        let rest = format!("{}{}", &script[..at], &script[end + 4..]);
+        // it stands as a name in the statement that gives it the schema, in quotes and without a line's end, and nowhere else
+        let name = r#"U&"x\+00000A\\! touch /tmp/x\+00000D\\! touch /tmp/y\+002028drop table t;""#;
+        assert!(script.contains(&format!("\nALTER SCHEMA shop OWNER TO {name};\n")), "{script}");
+        let rest = script.replacen(name, "", 1);
         assert!(run(&rest).iter().all(|l| !l.contains("touch") && !l.contains("drop")), "{rest}");
     }
 }

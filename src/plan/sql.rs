@@ -1,6 +1,8 @@
 //! Changes as SQL: the only file that writes statements that change a database. Names are quoted as the server quotes
 //! them, texts are escaped as literals; nothing is executed here.
 
+use std::fmt::Write as _;
+
 use postgres_protocol::escape::escape_literal;
 
 use crate::{
@@ -12,6 +14,7 @@ use crate::{
         snapshot::{DefaultKind, Kind, TenantType},
     },
     policy::Finding,
+    text,
 };
 
 /// Stands for a password in what is shown and stored; the SCRAM verifier takes its place when the statement is run.
@@ -24,7 +27,7 @@ pub fn fix_sql(finding: &Finding) -> Option<Vec<String>> {
 }
 
 /// The statements of one change, in order, each ending in a semicolon. They belong into one transaction: a grant that
-/// another role made is revoked between `SET LOCAL ROLE` and `RESET ROLE`.
+/// another role made is revoked between `SET ROLE` and `RESET ROLE`.
 #[must_use]
 pub fn statements(change: &Change) -> Vec<String> {
     match change {
@@ -184,11 +187,64 @@ pub fn statements(change: &Change) -> Vec<String> {
     }
 }
 
+/// The same statement without a character that a terminal, an editor or a reader could take for something else: names and
+/// texts that have such characters are written with PostgreSQL's own escapes, so that it still means what it meant.
+#[must_use]
+pub fn printable(statement: &str) -> String {
+    let plain = |c: char| c == ' ' || c.is_ascii_graphic();
+    // without its backslashes, which are themselves here
+    let odd =
+        |text: &str| text.chars().any(|c| !plain(c)) && text::safe(&text.replace('\\', "")) != text.replace('\\', "");
+    let mut out = String::with_capacity(statement.len());
+    let mut rest = statement;
+    while let Some(at) = rest.find(['"', '\'']) {
+        let (before, from) = rest.split_at(at);
+        let quote = from.get(..1).unwrap_or_default();
+        let inside = from.get(1..).unwrap_or_default();
+        let mut end = 0;
+        while let Some(next) = inside.get(end..).and_then(|t| t.find(quote)) {
+            end += next;
+            if !inside.get(end + 1..).is_some_and(|t| t.starts_with(quote)) {
+                break;
+            }
+            end += 2;
+        }
+        let (body, after) = inside.split_at_checked(end).unwrap_or((inside, ""));
+        out.push_str(before);
+        if odd(body) {
+            let escaped = before.ends_with('E') && quote == "'";
+            out.push_str(if quote == "\"" {
+                "U&"
+            } else if escaped {
+                ""
+            } else {
+                "E"
+            });
+            out.push_str(quote);
+            for c in body.chars() {
+                let _ = match c {
+                    '\\' if !escaped => write!(out, "\\\\"),
+                    c if plain(c) => write!(out, "{c}"),
+                    c if quote == "\"" => write!(out, "\\+{:06X}", u32::from(c)),
+                    c => write!(out, "\\U{:08X}", u32::from(c)),
+                };
+            }
+        } else {
+            out.push_str(quote);
+            out.push_str(body);
+        }
+        out.push_str(quote);
+        rest = after.strip_prefix(quote).unwrap_or(after);
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Runs a statement as another role: only a grant's own grantor can take it back.
 fn as_role(role: Option<&str>, statement: String) -> Vec<String> {
     match role {
         None => vec![statement],
-        Some(role) => vec![format!("SET LOCAL ROLE {};", quote_ident(role)), statement, "RESET ROLE;".to_owned()],
+        Some(role) => vec![format!("SET ROLE {};", quote_ident(role)), statement, "RESET ROLE;".to_owned()],
     }
 }
 
@@ -464,7 +520,7 @@ mod tests {
     #[rstest]
     #[case(revoke(None, false), &["REVOKE INSERT, UPDATE, DELETE ON TABLE sankore.ad_trends FROM madansara_user;"])]
     #[case(revoke(None, true), &["REVOKE GRANT OPTION FOR INSERT, UPDATE, DELETE ON TABLE sankore.ad_trends FROM madansara_user;"])]
-    #[case(revoke(Some("a b"), false), &["SET LOCAL ROLE \"a b\";", "REVOKE INSERT, UPDATE, DELETE ON TABLE sankore.ad_trends FROM madansara_user;", "RESET ROLE;"])]
+    #[case(revoke(Some("a b"), false), &["SET ROLE \"a b\";", "REVOKE INSERT, UPDATE, DELETE ON TABLE sankore.ad_trends FROM madansara_user;", "RESET ROLE;"])]
     #[case(grant(&[Privilege::Usage, Privilege::Create], On::Schema("user".into())), &["GRANT USAGE, CREATE ON SCHEMA \"user\" TO app;"])]
     #[case(grant(&[Privilege::Connect], On::Database("En-Garde-FlowDB".into())), &["GRANT CONNECT ON DATABASE \"En-Garde-FlowDB\" TO app;"])]
     #[case(grant(&[Privilege::Select], On::AllIn { kind: ObjectKind::Table, schema: "s".into() }), &["GRANT SELECT ON ALL TABLES IN SCHEMA s TO app;"])]
@@ -596,5 +652,19 @@ mod tests {
     fn the_audit_schema_has_its_table() {
         let sql = statements(&Change::CreateAuditSchema { schema: "audit".into(), owner: "postgres".into() });
         assert!(sql[0].starts_with("CREATE SCHEMA") && sql[1].contains("audit.cross_schema_access"));
+    }
+
+    #[test]
+    fn a_printed_statement_means_what_it_meant_and_shows_what_it_is() {
+        for (statement, printed) in [
+            ("GRANT USAGE ON SCHEMA \"a b\" TO \"é\";", "GRANT USAGE ON SCHEMA \"a b\" TO \"é\";"),
+            ("DROP SCHEMA \"a\nb\\c\";", "DROP SCHEMA U&\"a\\+00000Ab\\\\c\";"),
+            ("DROP SCHEMA \"back\\slash\";", "DROP SCHEMA \"back\\slash\";"),
+            ("DROP SCHEMA \"q\"\"\u{202e}\"; SELECT 1;", "DROP SCHEMA U&\"q\"\"\\+00202E\"; SELECT 1;"),
+            ("COMMENT ON ROLE x IS 'it''s \u{1b}[2J\\';", "COMMENT ON ROLE x IS E'it''s \\U0000001B[2J\\\\';"),
+            ("SELECT E'a\\\\\u{1b}';", "SELECT E'a\\\\\\U0000001B';"),
+        ] {
+            assert_eq!(printable(statement), printed);
+        }
     }
 }

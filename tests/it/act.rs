@@ -229,7 +229,11 @@ fn a_plan_is_shown_asked_for_and_refused() {
         assert!(ran.out.contains(words), "{words}: {}", ran.out);
     }
     let sql = small.run(&["plan", "--format", "sql"]).exits(1).out;
-    assert!(sql.contains("REVOKE DELETE ON") && sql.starts_with("-- s1: "), "{sql}");
+    assert!(sql.contains("REVOKE DELETE ON") && sql.contains("lock_timeout = 300"), "{sql}");
+    assert!(
+        sql.contains("\\set ON_ERROR_STOP on") && sql.contains("\ncommit;"),
+        "one transaction, stopped by an error: {sql}"
+    );
     small.run(&["plan", "--only", "no-such-code"]).exits(2).says(&["neither a code nor the id"]);
     small.run(&["plan", "--only", "role-missing"]).exits(0);
     // No terminal, no yes: refused, and nothing is written anywhere.

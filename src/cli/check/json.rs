@@ -8,7 +8,10 @@ use crate::{
     cli::{failure::Failure, time},
     domain::{platform::Platform, snapshot::Unavailable},
     plan,
-    policy::{Finding, Severity},
+    policy::{
+        Finding, Severity,
+        versions::{UnreadTable, unread_tables},
+    },
 };
 
 /// A finding as it is printed.
@@ -51,6 +54,8 @@ struct Instance<'a> {
     cells_differing: Option<u64>,
     /// Findings that the policy leaves as they are, and that are not there any more.
     idle_exceptions: Vec<&'a str>,
+    /// Version tables whose rows are not known, and why.
+    unread_version_tables: Vec<UnreadTable>,
     /// Groups of checks that could not run.
     not_checked: Vec<&'static str>,
     unavailable: &'a [Unavailable],
@@ -129,6 +134,7 @@ fn instance(reading: &Reading) -> Instance<'_> {
         idle_exceptions: judgement
             .map(|j| j.idle_exceptions().into_iter().map(|a| a.finding.as_str()).collect())
             .unwrap_or_default(),
+        unread_version_tables: judgement.map(|j| unread_tables(&j.snapshot)).unwrap_or_default(),
         not_checked: judgement.map(|j| j.checking.iter().map(|g| g.word()).collect()).unwrap_or_default(),
         unavailable: judgement.map(|j| j.snapshot.unavailable.as_slice()).unwrap_or_default(),
         error: reading.judgement.as_ref().err().map(ToString::to_string),

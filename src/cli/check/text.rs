@@ -20,7 +20,7 @@ use crate::{
     cli::{failure::Failure, time},
     domain::Privilege,
     plan,
-    policy::{Finding, Group, Severity, judgement::Judgement},
+    policy::{Finding, Group, Severity, judgement::Judgement, versions::unread_tables},
     text,
 };
 
@@ -92,6 +92,10 @@ fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
         let words =
             format!("The policy leaves {} as it is, and it is no more there: take that exception out.", idle.finding);
         report.paragraph(2, "", &words, Tone::Dim)?;
+    }
+    for unread in unread_tables(snapshot) {
+        let words = format!("Unknown: the rows of {} ({})", unread.table, unread.why);
+        report.paragraph(2, "? ", &words, Tone::Unknown)?;
     }
     for part in &snapshot.unavailable {
         report.paragraph(2, "? ", &format!("Unknown: {} ({})", part.what, part.why), Tone::Unknown)?;

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{Oid, dependencies::Dependencies, effective::Matrix, snapshot::Snapshot},
-    plan::{self, Ground, Key, Plan, PolicyUsed, build},
+    plan::{self, Ground, Key, Plan, PolicyUsed, build, script},
     policy::judgement::Judgement,
     server::{
         Reader, Want,
@@ -87,7 +87,7 @@ pub async fn run(report: &mut Report, target: &Target, args: &PlanArgs) -> Outco
 fn write(report: &mut Report, made: &Made, format: PlanFormat) -> Result<(), Failure> {
     match format {
         PlanFormat::Text => shown::write(report, made)?,
-        PlanFormat::Sql => shown::sql(report, &made.plan)?,
+        PlanFormat::Sql => report.raw(&script(&made.plan, made.snapshot.server.taken_at_us))?,
         PlanFormat::Json => report.json(&made.plan)?,
     }
     report.flush()

@@ -127,14 +127,3 @@ fn effects(report: &mut Report, plan: &Plan) -> Result<(), Failure> {
     }
     report.blank()
 }
-
-/// The statements alone, with the steps' titles as comments.
-pub fn sql(report: &mut Report, plan: &Plan) -> Result<(), Failure> {
-    for step in &plan.steps {
-        report.line().tone(&format!("-- {}: {}", step.id, step.title), Tone::Accent).end()?;
-        for statement in &step.sql {
-            report.sql(0, statement)?;
-        }
-    }
-    Ok(())
-}

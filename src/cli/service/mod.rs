@@ -136,7 +136,10 @@ pub async fn replace_role(report: &mut Report, context: &Context, args: &Replace
     }
     let names: Vec<&str> = services.iter().map(|s| s.name.as_str()).collect();
     if !names.is_empty() && target.policy.is_some() {
-        let words = format!("In the policy, the role of {} is now {new}; {old} stays as it is.", text::list(&names, 5));
+        let words = format!(
+            "Now say so in the policy: role = {new:?} for {}. Until then `pgmoat check` accuses {new}. {old} stays as it is.",
+            text::list(&names, 5)
+        );
         report.paragraph(0, "", &words, Tone::Text)?;
     }
     Ok(done.exit)

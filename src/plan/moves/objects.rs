@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Answers, Question, note};
+use super::{Answers, Question, may, note, tables::everybody_may_use};
 use crate::{
     domain::{
         AclEntry, ObjectKind, Oid, Privilege, Privileges,
@@ -549,6 +549,16 @@ impl<'a> Mover<'a> {
             |h: &&Held| h.kind == ObjectKind::Table && h.column.is_none() && h.privileges.contains(Privilege::Select);
         let read: BTreeSet<&str> = held.iter().filter(reads).map(|h| h.object.as_str()).collect();
         *who != Grantee::Public && tables.intersection(&read).count() * 2 > tables.len()
+    }
+
+    /// Who may use the schema that they leave.
+    pub(super) fn lets_in(&self, who: &Grantee) -> bool {
+        let catalog = &self.snapshot.catalog;
+        let matrix = Matrix::new(catalog, &self.snapshot.server);
+        match who {
+            Grantee::Public => everybody_may_use(catalog, &matrix, self.from),
+            Grantee::Role(name) => may(catalog, &matrix, name, self.from, Privilege::Usage),
+        }
     }
 
     /// USAGE on the new schema for one who holds rights on what goes, and SELECT on what will be made there where `future`

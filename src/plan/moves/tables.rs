@@ -97,10 +97,11 @@ pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -
     let mut public = None;
     for (who, held) in mover.grantees(&bundle, &but) {
         let who = who.map_or(Grantee::Public, Grantee::Role);
+        // what is dead there stays dead: nobody gets in by a move
+        if !mover.lets_in(&who) {
+            continue;
+        }
         if who == Grantee::Public {
-            if !everybody_may_use(catalog, &matrix, &wanted.from) {
-                continue;
-            }
             public = Some(held.len());
         }
         let future = Mover::reads_most(&bundle, &who, &held);
@@ -154,7 +155,7 @@ fn nothing_fits(snapshot: &Snapshot, wanted: &Wanted) -> Refused {
     }
 }
 
-fn everybody_may_use(catalog: &Catalog, matrix: &Matrix, schema: &str) -> bool {
+pub(super) fn everybody_may_use(catalog: &Catalog, matrix: &Matrix, schema: &str) -> bool {
     catalog.schema_named(schema).is_some_and(|s| {
         matrix.rights(catalog, Who::Public, ObjectKind::Schema, s.owner, &s.acl).contains(Privilege::Usage)
     })
@@ -234,5 +235,28 @@ mod tests {
         );
         let said = |text: &str| made.plan.notes.iter().any(|n| n.sentence.contains(text));
         assert!(said("gets USAGE on shop"), "{:?}", made.plan.notes);
+    }
+
+    #[test]
+    fn what_is_dead_where_it_leaves_stays_dead_where_it_comes() {
+        let f = Fixture::new()
+            .role("app")
+            .role("dead")
+            .role("reader")
+            .schema("shop", "app")
+            .schema("new", "app")
+            .table("new", "there", "app")
+            .table("shop", "events", "app")
+            .grant("shop.events", "dead", "SELECT, TRUNCATE")
+            .grant("shop.events", "PUBLIC", "SELECT")
+            .grant_schema("shop", "reader", "USAGE")
+            .grant("shop.events", "reader", "SELECT");
+        let snapshot = f.case().snapshot;
+        let tables = vec!["events".into()];
+        let wanted = Wanted { from: "shop".into(), to: "new".into(), tables, ..Wanted::default() };
+        let made = plan(&snapshot, &Dependencies::default(), &wanted).unwrap();
+        assert_there_and_back(&snapshot, &made.plan);
+        let usage: Vec<&str> = made.plan.statements().filter(|s| s.contains("USAGE")).collect();
+        assert_eq!(usage, ["GRANT USAGE ON SCHEMA new TO reader;"]);
     }
 }

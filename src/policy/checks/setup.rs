@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, default_privileges, entries, owners};
+use super::{Context, default_privileges, entries, owners, version_table_missing};
 use crate::{
     domain::{
         ObjectKind, Privilege,
@@ -13,6 +13,7 @@ use crate::{
     policy::{
         Level, Policy, Service,
         desired::{Desired, Rights, required},
+        versions::VersionInfo,
     },
 };
 
@@ -236,7 +237,8 @@ pub fn schema(context: &Context<'_>, policy: &Policy, name: &str) -> Option<Vec<
 /// The version table to create with the service's first schema, unless the service has one somewhere already, or tables:
 /// an empty one would make it start from zero.
 fn version_table<'p>(context: &Context<'_>, service: &'p Service, schema: &str) -> Option<&'p str> {
-    let elsewhere = context.versions.0.iter().any(|v| v.service.as_deref() == Some(service.name.as_str()));
+    let mine = |v: &VersionInfo| v.service.as_deref() == Some(service.name.as_str());
+    let elsewhere = context.versions.0.iter().any(mine) || version_table_missing::elsewhere(context, service);
     let first = service.schemas.first().is_some_and(|s| s == schema);
     let paths = context.paths();
     let in_use = || {

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Check, Code, Context, commands::move_versions};
+use super::{
+    Check, Code, Context,
+    commands::{isolate, move_versions},
+};
 use crate::{
     domain::{
         change::{Change, ObjectRef},
@@ -66,8 +69,10 @@ fn remedy(ctx: &Context<'_>, table: &VersionTable, service: &Service, object: &s
     let place = declared_place(service);
     let command = format!("`{}`", move_versions(&ctx.snapshot.target(), object, to, &[]));
     let Some(target) = ctx.catalog.schema_named(to) else {
+        let from = ctx.schema_name(table.schema);
         return format!(
-            "Schema {to} has to be there first, `pgmoat plan` makes it; then stop the service and {command}."
+            "Stop the service and take it out with what is its own: `{}`, which makes schema {to}, too.",
+            isolate(&ctx.snapshot.target(), &from, service)
         );
     };
     let named = service.version_table.as_deref();

@@ -30,20 +30,7 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
             continue;
         }
         // moving what is known to stand elsewhere ends both
-        let elsewhere = ctx.versions.0.iter().any(|v| match v.class {
-            Class::Misplaced => v.service.as_deref() == Some(&service.name),
-            Class::Shared => {
-                v.rows.iter().any(|r| r.settled() == Some(&service.name)) || v.shared_by.contains(&service.name)
-            }
-            Class::Own
-            | Class::Copy
-            | Class::EmptyInUse
-            | Class::EmptyBase
-            | Class::Ambiguous
-            | Class::Unknown
-            | Class::Foreign => false,
-        });
-        if elsewhere {
+        if elsewhere(ctx, service) {
             continue;
         }
         let used = counts.get_or_insert_with(|| TableCounts::new(ctx.snapshot)).in_use(ctx.catalog, service);
@@ -94,6 +81,23 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         };
         out.push(finding);
     }
+}
+
+/// Its revision is known to stand elsewhere than in its own place.
+pub(super) fn elsewhere(ctx: &Context<'_>, service: &Service) -> bool {
+    ctx.versions.0.iter().any(|v| match v.class {
+        Class::Misplaced => v.service.as_deref() == Some(&service.name),
+        Class::Shared => {
+            v.rows.iter().any(|r| r.settled() == Some(&service.name)) || v.shared_by.contains(&service.name)
+        }
+        Class::Own
+        | Class::Copy
+        | Class::EmptyInUse
+        | Class::EmptyBase
+        | Class::Ambiguous
+        | Class::Unknown
+        | Class::Foreign => false,
+    })
 }
 
 /// A version table whose rows nobody is known to own, in a schema where the service's role owns tables, or that its path
@@ -167,5 +171,22 @@ mod tests {
         assert!(found.fix.is_none() && found.remedy.contains("version_table = \"my_versions\""), "{found:#?}");
         let found = fixture("").version_table("langflow", "my_versions", "app", Some(&["a"])).case().only(CODE.code);
         assert!(found.remedy.contains("version_table = \"my_versions\""), "{}", found.remedy);
+    }
+
+    #[test]
+    fn no_empty_one_is_made_with_the_schema_while_the_revision_stands_elsewhere() {
+        let rules = "[[service]]\nname='web'\nschema='web'\nrole='web_app'\n[[service]]\nname='jobs'\nschema='jobs'\nrole='jobs_app'\n";
+        let case = |rows: &[&str]| {
+            let mut f = Fixture::new().role("boss").table("public", "orders", "boss").policy(rules);
+            f = f.version_table("public", "alembic_version", "boss", Some(rows));
+            f.lineages = lineages([lineage("web", &["w1"]), lineage("jobs", &["j1"])]);
+            f.case()
+        };
+        let makes = |case: &crate::policy::checks::fixture::Case| {
+            let fixes = case.of("schema-missing").into_iter().filter_map(|f| f.fix).flatten();
+            fixes.filter(|c| matches!(c, Change::CreateVersionTable { .. })).count()
+        };
+        assert_eq!(makes(&case(&["w1", "j1"])), 0);
+        assert_eq!(makes(&case(&["w1"])), 1, "jobs has nothing anywhere");
     }
 }

@@ -90,6 +90,12 @@ fn way(ctx: &Context<'_>, info: &VersionInfo, object: &str, guest: &str) -> Opti
         let command = format!("`{command}` (with {}, and it sets the path)", living.words());
         return Some(Way { command, looks_elsewhere: None });
     }
+    if ctx.catalog.schema_named(to).is_none() {
+        let from = ctx.schema_name(ctx.snapshot.versions.0.get(info.table)?.schema);
+        let command = isolate(&ctx.snapshot.target(), &from, service);
+        let command = format!("`{command}` (it makes schema {to}, and sets the path)");
+        return Some(Way { command, looks_elsewhere: None });
+    }
     let mine = info.rows.iter().filter(|r| r.settled() == Some(guest));
     let rows: Vec<&str> = mine.map(|r| r.revision.as_str()).collect();
     let command = format!("`{}`", move_versions(&ctx.snapshot.target(), object, to, &rows));

@@ -19,7 +19,7 @@ use crate::{
         Oid,
         alembic::Lineages,
         effective::Matrix,
-        snapshot::{Snapshot, VersionRows},
+        snapshot::{Snapshot, VersionRows, VersionTable},
     },
     text,
 };
@@ -206,6 +206,24 @@ pub fn unread(rows: &VersionRows) -> String {
         VersionRows::Refused(why) => why.clone(),
         VersionRows::Pending => "they have not been read yet".to_owned(),
     }
+}
+
+/// A version table whose rows are not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnreadTable {
+    pub table: String,
+    pub why: String,
+}
+
+/// Version tables whose rows are not known, but for those that the login may not read: these are told with the grant.
+#[must_use]
+pub fn unread_tables(snapshot: &Snapshot) -> Vec<UnreadTable> {
+    let open = |t: &&VersionTable| t.shape && t.rows.known().is_none() && t.rows != VersionRows::Denied;
+    let of = |t: &VersionTable| UnreadTable {
+        table: format!("{}.{}", snapshot.catalog.schema_name(t.schema), t.name),
+        why: unread(&t.rows),
+    };
+    snapshot.versions.0.iter().filter(open).map(of).collect()
 }
 
 /// A word for copies (`alembic_version_bak`, `alembic_version_old`), or a date in the name.

@@ -18,7 +18,7 @@ use crate::{
         Finding, Policy, Service, Severity,
         checks::role_search_path,
         judgement::Judgement,
-        versions::{Class, TableCounts, declared_place},
+        versions::{Class, TableCounts, VersionInfo, declared_place},
     },
     text,
 };
@@ -321,6 +321,16 @@ pub(super) fn asked_again(conninfo: &Conninfo) -> Option<Proof> {
     Some(Proof { holds: None, sentence, remedy: Some(remedy) })
 }
 
+/// The version table that holds the revision of a service and is not its own place.
+fn stands(judgement: &Judgement, service: &str) -> Option<String> {
+    let of = |v: &&VersionInfo| {
+        let named = v.class == Class::Misplaced && v.service.as_deref() == Some(service);
+        named || v.class == Class::Shared && v.rows.iter().any(|r| r.settled() == Some(service))
+    };
+    let table = judgement.snapshot.versions.0.get(judgement.versions.0.iter().find(of)?.table)?;
+    Some(format!("{}.{}", judgement.snapshot.catalog.schema_name(table.schema), table.name))
+}
+
 /// The database against the policy, read again.
 fn held(again: &Judged, judged: &Judged) -> Vec<Proof> {
     let mut proofs = Vec::new();
@@ -355,6 +365,14 @@ fn held(again: &Judged, judged: &Judged) -> Vec<Proof> {
                 Some(table) => {
                     let schema = judgement.snapshot.catalog.schema_name(table.schema);
                     (None, format!("{name}: {role} finds its revision in {schema}.{}, as before.", table.name))
+                }
+                None if stands(judgement, name).is_some() => {
+                    let table = stands(judgement, name).unwrap_or_default();
+                    let sentence = format!(
+                        "{name}: its revision stands in {table}, where {role} does not look: `pgmoat isolate` takes it out \
+                         with its tables, before anybody logs in as {role}."
+                    );
+                    (Some(false), sentence)
                 }
                 None if counts.in_use(&judgement.snapshot.catalog, service) => {
                     (Some(false), format!("{name}: it has tables, and {place} is not there to say their revision."))

@@ -116,7 +116,23 @@ pub async fn judge(opened: &Opened, draft: &Draft) -> Result<Judged, Trouble> {
     let named = Arc::clone(&policy);
     let read = on_a_thread(move || lineages(&named));
     let lineages = Arc::new(read.await?);
+    let policy = as_configured(policy, &lineages, &opened.snapshot);
     judge_by(&opened.snapshot, &draft.name, policy, lineages, passwords).await
+}
+
+/// The name of a version table as the application's `env.py` has it, where the database does not say another.
+fn as_configured(policy: Arc<Policy>, lineages: &Lineages, snapshot: &Snapshot) -> Arc<Policy> {
+    let there = |schema: Option<&String>| {
+        let schema = schema.and_then(|name| snapshot.catalog.schema_named(name));
+        schema.is_some_and(|s| snapshot.versions.0.iter().any(|v| v.schema == s.oid && v.shape && v.plain))
+    };
+    let mut policy = policy;
+    let all = Arc::make_mut(&mut policy).services.iter_mut();
+    for service in all.filter(|s| s.version_table.is_some() && !there(s.schemas.first())) {
+        let said = lineages.of(&service.name).and_then(|l| l.version_table.clone());
+        service.version_table = said.or(service.version_table.take());
+    }
+    policy
 }
 
 /// Judges and plans by a policy, for an instance of that name; these roles get a password.

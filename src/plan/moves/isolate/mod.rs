@@ -229,9 +229,14 @@ pub fn plan(
             "grant-missing",
             "default-privilege-missing",
         ];
-        CODES.contains(&f.code)
-            && (f.role.as_deref() == Some(wanted.role.as_str())
-                || f.code == "schema-owner" && f.schema.as_deref() == Some(wanted.schema.as_str()))
+        // whoever the policy lets read what goes is let in where it goes, unless somebody said no
+        let reader = matches!(f.code, "grant-missing" | "default-privilege-missing")
+            && f.schema.as_deref() == Some(wanted.schema.as_str())
+            && f.role.as_ref().is_none_or(|name| wanted.answers.get(&format!("reader:{name}")) != Some(&false));
+        reader
+            || CODES.contains(&f.code)
+                && (f.role.as_deref() == Some(wanted.role.as_str())
+                    || f.code == "schema-owner" && f.schema.as_deref() == Some(wanted.schema.as_str()))
     };
     let mut plan = build::converge_where(&judgement, &concerns, once(first), last)?;
     // What its set-up could not settle is said by the next check, not here.

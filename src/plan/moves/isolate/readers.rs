@@ -37,7 +37,10 @@ pub(super) fn readers(
         let about = format!("reader:{shown}");
         match (Choice { patterns: &wanted.keep_readers, answers: Some(&wanted.answers) }).of(&about, shown) {
             Some(true) => {
-                changes.extend(mover.keep(&who, &wanted.role, Mover::reads_most(bundle, &who, list)));
+                // what is dead there stays dead: nobody gets in by a move
+                if mover.lets_in(&who) {
+                    changes.extend(mover.keep(&who, &wanted.role, Mover::reads_most(bundle, &who, list)));
+                }
                 kept.push((who, list));
             }
             Some(false) => stopped.extend(list.iter().map(|h| (who.clone(), h))),
