@@ -123,11 +123,7 @@ fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
         return line.tone("     sessions were not read", Tone::Unknown).end();
     };
     let blocked = activity.sessions.iter().filter(|s| !s.blocked_by.is_empty()).count() as u64;
-    let words = format!(
-        "     {} of {} connections",
-        activity.connections,
-        server.max_connections - server.reserved_connections
-    );
+    let words = format!("     {} connections", server.connections_of(activity.connections, "of"));
     let line = line.tone(&words, Tone::Dim);
     match blocked {
         0 => line.end()?,

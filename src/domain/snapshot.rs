@@ -111,6 +111,24 @@ pub struct Server {
     pub timeline: Option<String>,
 }
 
+impl Server {
+    /// How many connections an ordinary login can get: all but the reserved ones. At least 1.
+    #[must_use]
+    pub fn usable_connections(&self) -> u32 {
+        u32::try_from(self.max_connections - self.reserved_connections).unwrap_or(0).max(1)
+    }
+
+    /// So many connections in use as "34 of 97"; what is beyond the usable ones sits on reserved ones.
+    #[must_use]
+    pub fn connections_of(&self, used: u32, of: &str) -> String {
+        let usable = self.usable_connections();
+        match used.saturating_sub(usable) {
+            0 => format!("{used} {of} {usable}"),
+            beyond => format!("{usable} {of} {usable} (and {beyond} of {} reserved)", self.reserved_connections),
+        }
+    }
+}
+
 /// What one catalog read returned; all of one repeatable-read transaction.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Catalog {

@@ -5,7 +5,7 @@ use crate::{
     app::{
         panes::{
             Story,
-            blocking::{Freed, freed},
+            blocking::{Freed, freed, front},
             sessions::hidden_words,
         },
         prose::Prose,
@@ -94,8 +94,12 @@ pub fn blocking(activity: &Activity, session: &Session) -> Vec<Line> {
     let waiting = held.at_once.len() + held.still.len() + held.behind.len();
     if waiting > 0 {
         let said = format!("✖ It holds up {}.", text::count(waiting as u64, "session", "sessions"));
-        let prose = Prose::new().and(&said, Tone::Error).say(" If it ended, ");
-        lines.push(freed_words(prose, activity, &held, 3).line());
+        let prose = Prose::new().and(&said, Tone::Error);
+        lines.push(if session.blocked_by.is_empty() {
+            freed_words(prose.say(" If it ended, "), activity, &held, 3).line()
+        } else {
+            queued_words(prose, activity, session, &held).line()
+        });
     }
     lines
 }
@@ -114,6 +118,18 @@ fn freed_words(mut prose: Prose, activity: &Activity, held: &Freed, most: usize)
         prose = prose.text(&said);
     }
     prose.say(".")
+}
+
+/// What becomes of those behind one that waits itself: they take its place in the queue, which frees nobody for certain.
+fn queued_words(prose: Prose, activity: &Activity, session: &Session, held: &Freed) -> Prose {
+    let next: Vec<i32> = held.at_once.iter().chain(&held.still).copied().collect();
+    let mut prose = named_all(prose.say(" But it waits itself: if it ended, "), activity, &next, 3);
+    prose = prose.say(" would move up, and may wait in turn for ");
+    prose = named_all(prose, activity, &session.blocked_by, 3).say(".");
+    match front(&activity.sessions, session.pid).as_slice() {
+        [] => prose.say(" They wait for each other in a circle, which the server breaks."),
+        ahead => named_all(prose.say(" To free them, end who is at the front: "), activity, ahead, 3).say("."),
+    }
 }
 
 /// "4711: engarde_user of service engarde, application main, from 10.0.0.1, connected for 3 h."
@@ -206,9 +222,17 @@ pub fn story(j: &Judgement, activity: &Activity, session: &Session, service: Opt
     let held = freed(&activity.sessions, session.pid);
     if held != Freed::default() {
         lines.push(Line::empty());
-        lines.push(heading("Who is freed if it ends"));
+        let waits = !session.blocked_by.is_empty();
+        lines.push(heading(if waits { "Who moves up if it ends" } else { "Who is freed if it ends" }));
+        if waits {
+            let prose = Prose::new().say("  It waits itself: those behind it may wait in turn for what holds it up.");
+            lines.push(prose.line());
+            for pid in front(&activity.sessions, session.pid) {
+                lines.push(named(Prose::new().say("  at the front, to be ended: "), activity, pid).line());
+            }
+        }
         for (word, pids) in [
-            ("  goes on at once: ", &held.at_once),
+            (if waits { "  moves up: " } else { "  goes on at once: " }, &held.at_once),
             ("  still waits for others: ", &held.still),
             ("  waits behind those: ", &held.behind),
         ] {
