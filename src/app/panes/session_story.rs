@@ -12,7 +12,10 @@ use crate::{
         sql_spans,
         view::{Line, Span, Tone},
     },
-    domain::snapshot::{Activity, Session},
+    domain::{
+        quote_ident,
+        snapshot::{Activity, Session},
+    },
     policy::judgement::Judgement,
     text,
 };
@@ -44,6 +47,59 @@ pub fn wait_words(session: &Session) -> Option<(String, String)> {
         ("Activity", _) => None,
         (kind, event) => Some((format!("{kind}: {event}"), format!("{event} ({kind})"))),
     }
+}
+
+/// The same, with the lock's mode and its relation where both are known: "ACCESS EXCLUSIVE lock on public.t".
+#[must_use]
+pub fn waited_words(j: &Judgement, session: &Session) -> Option<(String, String)> {
+    let (short, long) = wait_words(session)?;
+    let Some(lock) = session.lock.as_ref().filter(|_| session.wait_type.as_deref() == Some("Lock")) else {
+        return Some((short, long));
+    };
+    let known = lock.name.as_ref().map(|(schema, name)| (schema.as_str(), name.as_str()));
+    let name = known.or_else(|| j.snapshot.relation_name(lock.relation?));
+    let name = match (name, lock.relation) {
+        (Some((schema, name)), _) => format!("{}.{}", quote_ident(schema), quote_ident(name)),
+        (None, Some(oid)) => format!("the relation with oid {oid}"),
+        (None, None) => return Some((short, long)),
+    };
+    Some(match session.wait.as_deref() {
+        Some("relation") => {
+            let mode = lock_mode(&lock.mode);
+            (short, format!("{} {mode} lock on {name}", if mode.starts_with(['A', 'E']) { "an" } else { "a" }))
+        }
+        Some("tuple") => (short, format!("its turn to change a row of {name} that several want to change")),
+        _ => (short, format!("{long} ({name})")),
+    })
+}
+
+/// `AccessExclusiveLock` as the manual and `LOCK TABLE` write it: ACCESS EXCLUSIVE.
+fn lock_mode(mode: &str) -> String {
+    let mut words = String::new();
+    for c in mode.strip_suffix("Lock").unwrap_or(mode).chars() {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_uppercase());
+    }
+    words
+}
+
+/// Prepared transactions that hold a session up, and how they are ended: one line each.
+#[must_use]
+pub fn prepared_words(session: &Session) -> Vec<String> {
+    session
+        .prepared
+        .iter()
+        .map(|p| {
+            let gid = format!("'{}'", p.gid.replace('\'', "''"));
+            let age = p.age_ms.map_or_else(String::new, |ms| format!(", prepared {} ago", text::age(ms)));
+            format!(
+                "prepared transaction {gid} of {} in {}{age} holds it: COMMIT PREPARED {gid} or ROLLBACK PREPARED {gid} there, as that role or a superuser",
+                p.owner, p.database
+            )
+        })
+        .collect()
 }
 
 fn is_active(session: &Session) -> bool {
@@ -79,16 +135,17 @@ fn named_all(mut prose: Prose, activity: &Activity, pids: &[i32], most: usize) -
 
 /// Whom it waits for and whom it holds up; nothing when neither.
 #[must_use]
-pub fn blocking(activity: &Activity, session: &Session) -> Vec<Line> {
+pub fn blocking(j: &Judgement, activity: &Activity, session: &Session) -> Vec<Line> {
     let mut lines = Vec::new();
     if !session.blocked_by.is_empty() {
         let mut prose = Prose::new().toned("✖ It waits", Tone::Error);
         if let Some(ms) = session.query_age_ms {
             prose = prose.and(&format!(", for up to {},", text::age(ms)), Tone::Error);
         }
-        let what = wait_words(session).map_or_else(|| "a lock".to_owned(), |(_, long)| long);
+        let what = waited_words(j, session).map_or_else(|| "a lock".to_owned(), |(_, long)| long);
         prose = prose.text(&format!(" for {what}; held by "));
         lines.push(named_all(prose, activity, &session.blocked_by, 3).say(".").line());
+        lines.extend(prepared_words(session).iter().map(|words| Line::new(&format!("The {words}."), Tone::Warning)));
     }
     let held = freed(&activity.sessions, session.pid);
     let waiting = held.at_once.len() + held.still.len() + held.behind.len();
@@ -203,7 +260,7 @@ pub fn story(j: &Judgement, activity: &Activity, session: &Session, service: Opt
     if !session.blocked_by.is_empty() {
         lines.push(Line::empty());
         lines.push(heading("What it waits for"));
-        let what = wait_words(session).map_or_else(|| "a lock".to_owned(), |(_, long)| long);
+        let what = waited_words(j, session).map_or_else(|| "a lock".to_owned(), |(_, long)| long);
         let mut prose = Prose::new().text(&format!("  {what}"));
         if let (Some(kind), Some(event)) = (session.wait_type.as_deref(), session.wait.as_deref()) {
             prose = prose.dim("  (").and(kind, Tone::Dim).dim(" / ").and(event, Tone::Dim).dim(")");
@@ -219,6 +276,7 @@ pub fn story(j: &Judgement, activity: &Activity, session: &Session, service: Opt
             }
         }
     }
+    lines.extend(prepared_words(session).iter().map(|words| Line::new(&format!("  {words}"), Tone::Warning)));
     let held = freed(&activity.sessions, session.pid);
     if held != Freed::default() {
         lines.push(Line::empty());

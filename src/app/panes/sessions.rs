@@ -148,7 +148,10 @@ fn is_running(session: &Session) -> bool {
 }
 
 /// Pids that a session waits for; 0 is a transaction prepared for two-phase commit.
-fn blocked_by(session: &Session) -> Line {
+fn blocked_by(activity: &Activity, session: &Session) -> Line {
+    if activity.locks_unknown && is_hidden(session) {
+        return wording::unknown();
+    }
     let words: Vec<String> = session
         .blocked_by
         .iter()
@@ -371,7 +374,7 @@ impl Pane for Sessions {
     }
 
     fn cells(&self, ctx: &Ctx<'_>, index: usize) -> Vec<Line> {
-        let Some((row, j, _, session)) = self.at(ctx, index) else { return Vec::new() };
+        let Some((row, j, activity, session)) = self.at(ctx, index) else { return Vec::new() };
         let limits = j.policy.as_ref().map(|p| p.limits.clone()).unwrap_or_default();
         let elsewhere = session.database.as_deref().filter(|d| *d != j.snapshot.server.database);
         let running = is_running(session);
@@ -408,13 +411,17 @@ impl Pane for Sessions {
                 .state
                 .as_deref()
                 .map_or_else(wording::unknown, |state| Line::new(state_word(state), state_tone(session, &limits))),
-            wait_words(session).map_or_else(Line::empty, |(short, _)| {
-                let lock = session.wait_type.as_deref() == Some("Lock");
-                Line::new(&short, if lock { Tone::Error } else { Tone::Dim })
-            }),
+            match wait_words(session) {
+                Some((short, _)) => {
+                    let lock = session.wait_type.as_deref() == Some("Lock");
+                    Line::new(&short, if lock { Tone::Error } else { Tone::Dim })
+                }
+                None if is_hidden(session) => wording::unknown(),
+                None => Line::empty(),
+            },
             age_cell(session, session.transaction_age_ms, limits.idle_in_transaction_seconds),
             age_cell(session, session.query_age_ms.filter(|_| running), limits.long_query_seconds),
-            blocked_by(session),
+            blocked_by(activity, session),
             query,
         ];
         if session.own {
@@ -428,7 +435,7 @@ impl Pane for Sessions {
 
     fn inspector(&self, ctx: &Ctx<'_>, index: usize, _column: usize, width: u16) -> Vec<Line> {
         let Some((row, j, activity, session)) = self.at(ctx, index) else { return Vec::new() };
-        let mut lines = session_story::blocking(activity, session);
+        let mut lines = session_story::blocking(j, activity, session);
         lines.push(session_story::what_it_is(j, session, row.service.as_deref()));
         lines.extend(session_story::doing(session));
         if is_hidden(session) && !session.own {
@@ -495,7 +502,10 @@ impl Pane for Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::panes::sample::{HOSTILE, Sample, ctx, holds_the_rules};
+    use crate::{
+        app::panes::sample::{HOSTILE, Sample, ctx, holds_the_rules},
+        domain::snapshot::{Prepared, WaitedLock},
+    };
 
     fn incident() -> Sample {
         let mut sample = Sample::new();
@@ -596,6 +606,36 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_has_its_mode_and_table_and_a_prepared_transaction_its_way_out() {
+        let mut sample = incident();
+        let schema = sample.schema("shop", crate::app::panes::sample::POSTGRES, crate::domain::Acl::NULL);
+        let table = sample.table(schema, "Orders", crate::app::panes::sample::POSTGRES, crate::domain::Acl::NULL);
+        sample.session(44, "sankore_user", |s| {
+            s.blocked_by = vec![0];
+            (s.wait_type, s.wait) = (Some("Lock".into()), Some("relation".into()));
+            s.lock = Some(WaitedLock { mode: "ShareRowExclusiveLock".into(), relation: Some(table), name: None });
+            s.prepared = vec![Prepared {
+                gid: "it's".into(),
+                owner: "app".into(),
+                database: "engarde".into(),
+                age_ms: Some(60_000),
+            }];
+        });
+        let instances = [sample.instance()];
+        let ctx = ctx(&instances, 300);
+        let mut pane = Sessions::default();
+        let entries = pane.load(&ctx);
+        let at = entries.iter().position(|e| e.id.1.starts_with("44@")).unwrap();
+        let said = plain(&pane.inspector(&ctx, at, 0, 300)).join(" ");
+        assert!(
+            said.contains("for a SHARE ROW EXCLUSIVE lock on shop.\"Orders\"; held by a transaction prepared"),
+            "{said}"
+        );
+        assert!(said.contains("'it''s' of app in engarde, prepared 1 m ago"), "{said}");
+        assert!(said.contains("ROLLBACK PREPARED 'it''s'"), "{said}");
+    }
+
+    #[test]
     fn the_inspector_says_who_is_freed() {
         let instances = [incident().instance()];
         let ctx = ctx(&instances, 200);
@@ -632,7 +672,8 @@ mod tests {
         let entries = pane.load(&ctx);
         let at = entries.iter().position(|e| e.id.1.starts_with("60@")).unwrap();
         let cells = plain(&pane.cells(&ctx, at));
-        assert_eq!([&cells[4], &cells[5], &cells[7], &cells[10]], ["?", "?", "?", "?"]);
+        assert_eq!([&cells[4], &cells[5], &cells[6], &cells[7], &cells[10]], ["?", "?", "?", "?", "?"]);
+        assert_eq!(cells[9], "", "pg_locks is open to everybody: it waits for no lock");
         let said = plain(&pane.inspector(&ctx, at, 0, 200)).join(" ");
         assert!(said.contains("GRANT pg_monitor TO \"Monitor\";"), "{said}");
     }
