@@ -13,7 +13,7 @@ use super::{
     time,
 };
 use crate::{
-    app::view::Tone,
+    app::{panes::session_story, sql_spans, view::Tone},
     domain::snapshot::{Activity, Session, Snapshot},
     policy::{Policy, judgement::Judgement},
     text,
@@ -123,11 +123,7 @@ fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
         return line.tone("     sessions were not read", Tone::Unknown).end();
     };
     let blocked = activity.sessions.iter().filter(|s| !s.blocked_by.is_empty()).count() as u64;
-    let words = format!(
-        "     {} of {} connections",
-        activity.connections,
-        server.max_connections - server.reserved_connections
-    );
+    let words = format!("     {} connections", server.connections_of(activity.connections, "of"));
     let line = line.tone(&words, Tone::Dim);
     match blocked {
         0 => line.end()?,
@@ -137,7 +133,7 @@ fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
         format!("  {:>8}  {:<22} {:<20} {:<22} {:>12}  statement", "pid", "role", "application", "state", "since");
     report.line().tone(&head, Tone::Dim).end()?;
     for (depth, session) in tree(activity) {
-        one(report, session, depth, judgement.policy.as_deref())?;
+        one(report, judgement, session, depth)?;
     }
     Ok(())
 }
@@ -169,7 +165,8 @@ fn tree(activity: &Activity) -> Vec<(usize, &Session)> {
     out
 }
 
-fn one(report: &mut Report, session: &Session, depth: usize, policy: Option<&Policy>) -> Result<(), Failure> {
+fn one(report: &mut Report, judgement: &Judgement, session: &Session, depth: usize) -> Result<(), Failure> {
+    let policy = judgement.policy.as_deref();
     let fit = |words: &str, cells: usize| text::fit(&text::safe(words), cells).into_owned();
     let mark = if depth == 0 { String::new() } else { format!("{}└ ", "  ".repeat(depth - 1)) };
     let role = session.role.as_deref().unwrap_or("?");
@@ -185,13 +182,20 @@ fn one(report: &mut Report, session: &Session, depth: usize, policy: Option<&Pol
         _ => Tone::Dim,
     };
     let tone = if session.blocked_by.is_empty() { tone } else { Tone::Error };
-    let waits = match (&session.blocked_by[..], &session.wait_type, &session.wait) {
-        ([], ..) => String::new(),
-        (pids, kind, event) => {
-            let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
-            let what = [kind, event].into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+    let waits = match &session.blocked_by[..] {
+        [] => String::new(),
+        pids => {
+            let pid = |pid: &i32| if *pid == 0 { "a prepared transaction".to_owned() } else { pid.to_string() };
+            let pids: Vec<String> = pids.iter().map(pid).collect();
+            let what =
+                session_story::waited_words(judgement, session).map_or_else(|| "a lock".to_owned(), |(_, long)| long);
             format!("waits for {} ({what})  ", text::list(&pids, 4))
         }
+    };
+    let statement = match session.query.as_deref() {
+        _ if session.own => String::new(),
+        Some(query) => sql_spans::one_line(query, 400).plain(),
+        None => "(hidden)".to_owned(),
     };
     let room = report.width().map_or(200, |w| w.saturating_sub(96).max(20));
     let line = report.line().known("  ").known(&format!("{:>8}", session.pid)).known("  ");
@@ -204,9 +208,13 @@ fn one(report: &mut Report, session: &Session, depth: usize, policy: Option<&Pol
         .known(&format!("{since:>12}"))
         .known("  ")
         .tone(&waits, Tone::Error)
-        .painted(&fit(session.query.as_deref().unwrap_or("(hidden)"), room), Tone::Dim)
-        .tone(if session.own { "  (pgmoat)" } else { "" }, Tone::Dim)
-        .end()
+        .painted(&text::fit(&statement, room), Tone::Dim)
+        .tone(if session.own { "(pgmoat)" } else { "" }, Tone::Dim)
+        .end()?;
+    for words in session_story::prepared_words(session) {
+        report.line().known("            ").tone(&words, Tone::Warning).end()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -61,10 +61,10 @@ pub async fn run(report: &mut Report, context: &Context, args: &SignalArgs, way:
     let Some(session) = sessions.iter().find(|s| s.pid == pid) else {
         return Err(refused(&absent(&server, pid).await, "`pgmoat sessions` lists those that are there."));
     };
-    if let Err(why) = ending::may_end(way, session) {
-        return Err(refused(why, ""));
+    if let Err(refusal) = ending::may_end(way, &judged, session) {
+        return Err(refused(refusal.why(), &refusal.remedy(&judged.snapshot.server.current_user)));
     }
-    let order = ending::order(way, &[session]);
+    let order = ending::order(way, &judged, &[session]);
     for (title, lines) in ending::story(&order, &judged) {
         written(report.line().known(&capital(verb)).known(" "), &title)?;
         for line in lines {
@@ -75,11 +75,8 @@ pub async fn run(report: &mut Report, context: &Context, args: &SignalArgs, way:
     if !args.yes {
         ask(&server, way, session).await?;
     }
-    let aims: Vec<Aim> = order
-        .aims
-        .iter()
-        .map(|a| Aim { pid: a.pid, backend_start_us: a.backend_start_us, query_start_us: a.query_start_us })
-        .collect();
+    let aims: Vec<Aim> =
+        order.aims.iter().map(|a| Aim { pid: a.pid, mark: a.mark, query_start_us: a.query_start_us }).collect();
     let names: Vec<String> = order.aims.iter().map(|a| a.name.clone()).collect();
     let kind = match way {
         Way::Cancel => Signal::Cancel,

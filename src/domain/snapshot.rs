@@ -2,7 +2,7 @@
 //! different times are shared by `Arc`, so a new snapshot costs only what was read anew.
 //! Holds what the server said, not what it means: see `effective`, `alembic` and the checks for that.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,15 @@ impl Snapshot {
     #[must_use]
     pub fn target(&self) -> Cow<'_, str> {
         self.words.as_deref().map_or_else(|| text::shell_word(&self.instance), Cow::Borrowed)
+    }
+
+    /// Schema and name of a relation, as far as names were read.
+    #[must_use]
+    pub fn relation_name(&self, oid: Oid) -> Option<(&str, &str)> {
+        self.objects.0.iter().find_map(|(schema, objects)| {
+            let relation = objects.relations.iter().find(|r| r.oid == oid)?;
+            Some((self.catalog.schema(*schema)?.name.as_str(), relation.name.as_str()))
+        })
     }
 
     /// The server's clock at the newest reading of any part, in microseconds of the Unix epoch: sessions are read while the
@@ -109,6 +118,24 @@ pub struct Server {
     /// may not ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<String>,
+}
+
+impl Server {
+    /// How many connections an ordinary login can get: all but the reserved ones. At least 1.
+    #[must_use]
+    pub fn usable_connections(&self) -> u32 {
+        u32::try_from(self.max_connections - self.reserved_connections).unwrap_or(0).max(1)
+    }
+
+    /// So many connections in use as "34 of 97"; what is beyond the usable ones sits on reserved ones.
+    #[must_use]
+    pub fn connections_of(&self, used: u32, of: &str) -> String {
+        let usable = self.usable_connections();
+        match used.saturating_sub(usable) {
+            0 => format!("{used} {of} {usable}"),
+            beyond => format!("{usable} {of} {usable} (and {beyond} of {} reserved)", self.reserved_connections),
+        }
+    }
 }
 
 /// What one catalog read returned; all of one repeatable-read transaction.
@@ -763,6 +790,9 @@ pub struct Activity {
     pub temp_bytes: u64,
     /// `age(datfrozenxid)` of this database, in transactions.
     pub frozen_age: Option<u64>,
+    /// `pg_locks` could not be read: whom a hidden session waits for is unknown.
+    #[serde(default)]
+    pub locks_unknown: bool,
 }
 
 /// One client connection (`pg_stat_activity`). What the login may not see is `None`.
@@ -792,6 +822,74 @@ pub struct Session {
     pub blocked_by: Vec<i32>,
     /// It is one of this console's own.
     pub own: bool,
+    /// The lock that it waits for (`pg_locks`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<WaitedLock>,
+    /// The transaction that it has open, where its start is hidden: anybody may read `pg_locks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<VirtualTransaction>,
+    /// Transactions prepared for two-phase commit that hold what it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prepared: Vec<Prepared>,
+}
+
+impl Session {
+    /// What tells it from another that gets its process id; `None` where neither start nor transaction is known.
+    #[must_use]
+    pub fn mark(&self) -> Option<Mark> {
+        self.backend_start_us.map(Mark::Start).or_else(|| self.transaction.map(Mark::Transaction))
+    }
+}
+
+/// What tells a session from another under the same process id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// Start of the backend, microseconds of the Unix epoch.
+    Start(i64),
+    /// Its open transaction: while that is open, the session is the same.
+    Transaction(VirtualTransaction),
+}
+
+/// `pg_locks.virtualtransaction`, "3/1234": a slot of the server and a number that the slot never uses twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct VirtualTransaction {
+    pub slot: i32,
+    pub number: u32,
+}
+
+impl VirtualTransaction {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<VirtualTransaction> {
+        let (slot, number) = text.split_once('/')?;
+        Some(VirtualTransaction { slot: slot.parse().ok()?, number: number.parse().ok().filter(|n| *n > 0)? })
+    }
+}
+
+impl fmt::Display for VirtualTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.slot, self.number)
+    }
+}
+
+/// A lock that somebody waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitedLock {
+    /// `AccessExclusiveLock` and so on, as `pg_locks` says.
+    pub mode: String,
+    /// Of this database.
+    pub relation: Option<Oid>,
+    /// Schema and name, where they were read with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<(String, String)>,
+}
+
+/// A transaction prepared for two-phase commit (`pg_prepared_xacts`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    pub gid: String,
+    pub owner: String,
+    pub database: String,
+    pub age_ms: Option<i64>,
 }
 
 /// Look-up tables over a catalog, built once per catalog.

@@ -638,11 +638,7 @@ async fn end(target: Option<Arc<Target>>, state: Option<PathBuf>, identity: Iden
     let aims: Vec<signal::Aim> = order
         .aims
         .iter()
-        .map(|aim| signal::Aim {
-            pid: aim.pid,
-            backend_start_us: aim.backend_start_us,
-            query_start_us: aim.query_start_us,
-        })
+        .map(|aim| signal::Aim { pid: aim.pid, mark: aim.mark, query_start_us: aim.query_start_us })
         .collect();
     let names: Vec<String> = order.aims.iter().map(|aim| aim.name.clone()).collect();
     let Some(state) = state else { return nothing(format!("Nothing was {past}: there is no place for a journal.")) };
@@ -660,7 +656,7 @@ async fn end(target: Option<Arc<Target>>, state: Option<PathBuf>, identity: Iden
             signal::Told::Ended => format!("{}: {past}", aim.name),
             signal::Told::Sent => format!("{}: the signal was sent; it has not ended yet", aim.name),
             signal::Told::Vanished(why) => format!("{}: nothing was sent, {why}", aim.name),
-            signal::Told::Refused(why) => format!("{}: refused, {why}", aim.name),
+            signal::Told::Refused(why) => format!("{}: {why}", aim.name),
             signal::Told::Unknown(why) => format!("{}: not known, {why}", aim.name),
         })
         .collect();

@@ -195,18 +195,20 @@ impl Attempts<'_> {
     }
 
     fn timed_out(&self, host: &Host, limit: Duration) -> ConnectError {
-        let what = match self.phase.load(Ordering::Relaxed) {
+        let phase = self.phase.load(Ordering::Relaxed);
+        let what = match phase {
             0 => format!("the name {} was not resolved", host.host),
             1 => format!("{host} does not answer"),
-            2 => "TLS was not agreed on".to_owned(),
+            2 => "the port takes the connection, but the server did not answer (TLS was not agreed on)".to_owned(),
             _ => "the server took the connection and then said nothing more".to_owned(),
         };
         let seconds = limit.as_secs_f32();
-        ConnectError::new(
-            ConnectErrorKind::Timeout,
-            format!("{what} within {seconds:.1} s"),
-            "check host, port and firewalls; connect_timeout=SECONDS waits longer",
-        )
+        let remedy = if phase < 2 {
+            "check host, port and firewalls; connect_timeout=SECONDS waits longer"
+        } else {
+            "host and port are open: the server hangs, is stopped or overloaded, or is out of processes or disk; look at it where it runs. connect_timeout=SECONDS waits longer"
+        };
+        ConnectError::new(ConnectErrorKind::Timeout, format!("{what} within {seconds:.1} s"), remedy)
     }
 
     /// All addresses of a host, until one works or one says no.

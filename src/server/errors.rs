@@ -197,6 +197,12 @@ pub fn remedy(sqlstate: &str, message: &str) -> Option<&'static str> {
         "42501" => "the connected role lacks the right; connect as an owner or as a superuser",
         "53100" => "the server's disk is full",
         "53200" => "the server is out of memory",
+        "53300" if message.contains("reserved") => {
+            "only connections reserved for superusers are free (superuser_reserved_connections): a superuser can still come in and end idle sessions; else raise max_connections"
+        }
+        "53300" if message.contains("clients already") => {
+            "no connection is free, not even one reserved for superusers (superuser_reserved_connections); end sessions through one that is open, or stop a client, and raise max_connections"
+        }
         "53300" => "no connection is free; end idle sessions, or raise max_connections or the role's limit",
         "55P03" => "somebody else holds the lock; try again, or see who it is in the Sessions pane",
         "57014" => "the statement took longer than its limit, or somebody cancelled it",
@@ -232,6 +238,11 @@ mod tests {
     fn known_states_have_remedies() {
         assert!(remedy("08P01", "unsupported startup parameter: options").is_some_and(|r| r.contains("pooler")));
         assert!(remedy("08P01", "x").is_none());
+        let full = |message| remedy("53300", message).unwrap();
+        let reserved = "remaining connection slots are reserved for roles with the SUPERUSER attribute";
+        assert!(full(reserved).contains("a superuser can still come in"));
+        assert!(full("sorry, too many clients already").contains("superuser_reserved_connections"));
+        assert!(!full("too many connections for role \"app\"").contains("superuser"));
         assert!(remedy("58P01", "undefined symbol: x").is_some_and(|r| r.contains("restart")));
     }
 }

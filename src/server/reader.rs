@@ -350,7 +350,13 @@ impl Reader {
         let sizes = self.wanted_sizes(&want.sizes, &read.catalog, &mut unavailable).await?;
         let activity = if want.activity {
             let part = self.activity().await;
-            self.part("the sessions", part, &mut unavailable)?.map(|tick| Arc::new(tick.activity))
+            let mut activity = self.part("the sessions", part, &mut unavailable)?.map(|tick| tick.activity);
+            if let Some(activity) = &mut activity {
+                let read = activity::names(&self.connected.client, &self.facts, self.limits, activity);
+                let what = "the names of relations";
+                bounded(what, self.limits.single(), &self.connected, &mut self.broken, read).await?;
+            }
+            activity.map(Arc::new)
         } else {
             None
         };

@@ -15,6 +15,7 @@ use super::{
     reader::bounded,
 };
 use crate::config::{Conninfo, Leave};
+pub use crate::domain::snapshot::{Mark, VirtualTransaction};
 
 /// For name resolution, sockets, TLS and login together.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -36,8 +37,8 @@ pub enum Signal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Aim {
     pub pid: i32,
-    /// Microseconds of the Unix epoch.
-    pub backend_start_us: i64,
+    /// What it is known by.
+    pub mark: Mark,
     /// With a cancel: only this statement. `None`: whichever runs.
     pub query_start_us: Option<i64>,
 }
@@ -71,7 +72,7 @@ pub async fn signal(target: &Conninfo, signal: Signal, aims: &[Aim]) -> Result<V
         match line.send(signal, *aim, &leave).await {
             Ok(one) => told.push(one),
             Err(error) => {
-                told.push(Told::Unknown(format!("it may have been sent or not: {error}")));
+                told.push(Told::Unknown(format!("it may have been sent or not: {}", cause(&error))));
                 break;
             }
         }
@@ -116,7 +117,7 @@ pub async fn signal(target: &Conninfo, signal: Signal, aims: &[Aim]) -> Result<V
     }
     if let Some(error) = blind {
         for one in told.iter_mut().filter(|one| **one == Told::Sent) {
-            *one = Told::Unknown(format!("it was sent, and what came of it was not seen: {error}"));
+            *one = Told::Unknown(format!("it was sent, and what came of it was not seen: {}", cause(&error)));
         }
     }
     Ok(told)
@@ -132,14 +133,27 @@ pub async fn look(target: &Conninfo, pids: Vec<i32>) -> Result<Vec<Seen>, Server
 
 /// The session, or its statement, is not there any more.
 fn is_over(signal: Signal, aim: Aim, seen: &[Seen]) -> bool {
-    let same = seen.iter().find(|s| s.pid == aim.pid && s.backend_start_us == Some(aim.backend_start_us));
+    let same = seen.iter().find(|s| s.pid == aim.pid && s.is(aim.mark));
     match (same, signal) {
         (None, _) => true,
         (Some(_), Signal::Terminate) => false,
         (Some(seen), Signal::Cancel) => {
-            seen.state.as_deref() != Some("active")
+            // where the state is hidden, the transaction that was the mark ends with the statement
+            seen.state.as_deref().is_some_and(|state| state != "active")
                 || aim.query_start_us.is_some_and(|start| seen.query_start_us != Some(start))
         }
+    }
+}
+
+/// Why a signal or a look at it failed, in words: nothing was to be read.
+fn cause(error: &ServerError) -> String {
+    match error {
+        ServerError::Answer { error, .. } => match &error.sqlstate {
+            Some(state) => format!("{} ({state})", error.message),
+            None => error.message.clone(),
+        },
+        ServerError::Deadline { after, .. } => format!("no answer within {} ms", after.as_millis()),
+        ServerError::Connect(_) | ServerError::Unreadable { .. } | ServerError::ReadOnly(_) => error.to_string(),
     }
 }
 
@@ -149,12 +163,23 @@ fn why(signal: Signal, aim: Aim, seen: &[Seen]) -> String {
     let Some(seen) = seen.iter().find(|s| s.pid == pid) else {
         return format!("session {pid} is not there any more");
     };
-    match (&seen.backend_type, seen.backend_start_us) {
-        (_, Some(start)) if start != aim.backend_start_us => {
+    let (backend, standby) = (&seen.backend_type, seen.synchronous);
+    match (backend, aim.mark, seen.backend_start_us) {
+        (_, Mark::Start(start), Some(now)) if start != now => {
             format!("session {pid} is not there any more; another one has its number now")
         }
-        (Some(kind), _) if kind != "client backend" => format!("{pid} is no session of a client but a {kind}"),
-        (_, None) => format!("the start of session {pid} is hidden from this role, so it cannot be told from another"),
+        (_, Mark::Transaction(_), _) if !seen.is(aim.mark) => {
+            format!("the transaction of session {pid} that was seen is over; it was not touched")
+        }
+        (_, Mark::Transaction(_), _) if standby => {
+            format!(
+                "whether session {pid} has committed and only waits for a standby is hidden from this role (pg_monitor shows it)"
+            )
+        }
+        (Some(kind), _, _) if kind != "client backend" => format!("{pid} is no session of a client but a {kind}"),
+        (_, Mark::Start(_), None) => {
+            format!("the start of session {pid} is hidden from this role, so it cannot be told from another")
+        }
         _ if seen.wait.as_deref() == Some("SyncRep") => {
             format!("session {pid} has committed and waits for a standby: ending that would only hide it")
         }
@@ -188,18 +213,20 @@ impl Line {
 
     async fn send(&mut self, signal: Signal, aim: Aim, leave: &Leave) -> Result<Told, ServerError> {
         let (client, facts) = (&self.connected.client, &self.facts);
-        let Aim { pid, backend_start_us, query_start_us } = aim;
+        let Aim { pid, mark, query_start_us } = aim;
         let work = async {
             match signal {
-                Signal::Cancel => signals::cancel(client, facts, leave, pid, backend_start_us, query_start_us).await,
-                Signal::Terminate => signals::terminate(client, facts, leave, pid, backend_start_us).await,
+                Signal::Cancel => signals::cancel(client, facts, leave, pid, mark, query_start_us).await,
+                Signal::Terminate => signals::terminate(client, facts, leave, pid, mark).await,
             }
         };
         match bounded("the signal", QUESTION, &self.connected, &mut self.broken, work).await {
             Ok(Some(true)) => Ok(Told::Sent),
             Ok(Some(false)) => Ok(Told::Vanished(format!("session {pid} has just ended by itself"))),
             Ok(None) => Ok(Told::Vanished(why(signal, aim, &self.look(vec![pid]).await?))),
-            Err(error) if error.is(&SqlState::INSUFFICIENT_PRIVILEGE) => Ok(Told::Refused(error.to_string())),
+            Err(error) if error.is(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                Ok(Told::Refused(format!("the server refuses it to this role: {}", cause(&error))))
+            }
             Err(error) => Err(error),
         }
     }
@@ -222,10 +249,12 @@ mod tests {
             query_start_us: Some(query),
             state: Some(state.into()),
             wait: None,
+            transaction: None,
+            synchronous: false,
         }
     }
 
-    const AIM: Aim = Aim { pid: 7, backend_start_us: 100, query_start_us: Some(200) };
+    const AIM: Aim = Aim { pid: 7, mark: Mark::Start(100), query_start_us: Some(200) };
 
     #[test]
     fn over_is_only_what_was_meant() {

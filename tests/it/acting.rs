@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 
 use pgmoat::{
     demo::cluster::SUPERUSER,
-    server::signal::{Aim, Signal, Told, look, signal},
+    server::signal::{Aim, Mark, Signal, Told, look, signal},
 };
 
 use crate::{
@@ -259,7 +259,7 @@ fn a_wrong_start_ends_nobody() {
             }
         };
         let (start, query) = (seen.backend_start_us.unwrap(), seen.query_start_us.unwrap());
-        let aim = |start: i64, query: Option<i64>| Aim { pid, backend_start_us: start, query_start_us: query };
+        let aim = |start: i64, query: Option<i64>| Aim { pid, mark: Mark::Start(start), query_start_us: query };
         for (kind, aim) in [
             (Signal::Cancel, aim(start - 1, None)),
             (Signal::Terminate, aim(start + 1, None)),
@@ -273,7 +273,7 @@ fn a_wrong_start_ends_nobody() {
         // Of two, only the right one.
         let (second, other) = sleeper(&shared, "act-second").await;
         let start_of = look(&target, vec![second]).await.unwrap().remove(0).backend_start_us.unwrap();
-        let right = Aim { pid: second, backend_start_us: start_of, query_start_us: None };
+        let right = Aim { pid: second, mark: Mark::Start(start_of), query_start_us: None };
         let told = signal(&target, Signal::Terminate, &[aim(start + 1, None), right]).await.unwrap();
         assert!(matches!(told[..], [Told::Vanished(_), Told::Ended]), "{told:?}");
         assert_eq!(other.await.unwrap().as_deref(), Some("57P01"));
@@ -289,7 +289,7 @@ fn a_wrong_start_ends_nobody() {
         let told = signal(
             &target,
             Signal::Terminate,
-            &[Aim { pid: walwriter, backend_start_us: seen.backend_start_us.unwrap(), query_start_us: None }],
+            &[Aim { pid: walwriter, mark: Mark::Start(seen.backend_start_us.unwrap()), query_start_us: None }],
         )
         .await
         .unwrap();

@@ -11,7 +11,7 @@ use std::{
 
 use pgmoat::{
     demo::cluster::SUPERUSER,
-    server::signal::{Aim, Signal, Told, look, signal},
+    server::signal::{Aim, Mark, Signal, Told, look, signal},
 };
 
 use crate::{
@@ -68,19 +68,20 @@ fn in_a_crowd_that_comes_and_goes_only_who_was_meant_is_hit() {
             for seen in seen.iter().filter(|_| round % 4 != 3).take(3) {
                 let Some(backend_start_us) = seen.backend_start_us else { continue };
                 meant.insert((seen.pid, backend_start_us));
-                aims.push(Aim { pid: seen.pid, backend_start_us, query_start_us: None });
+                aims.push(Aim { pid: seen.pid, mark: Mark::Start(backend_start_us), query_start_us: None });
             }
             // The process id of one that is there, and the start of another one.
             if round % 4 == 3
                 && let Some(seen) = seen.first()
                 && let Some(start) = seen.backend_start_us
             {
-                aims.push(Aim { pid: seen.pid, backend_start_us: start - 1, query_start_us: None });
+                aims.push(Aim { pid: seen.pid, mark: Mark::Start(start - 1), query_start_us: None });
                 wrong_starts += 1;
             }
             tokio::time::sleep(Duration::from_millis(round * 13 % 50)).await;
             for (aim, told) in aims.iter().zip(signal(&target, Signal::Terminate, &aims).await.unwrap()) {
-                let right = meant.contains(&(aim.pid, aim.backend_start_us));
+                let Mark::Start(start) = aim.mark else { panic!("{aim:?}") };
+                let right = meant.contains(&(aim.pid, start));
                 match told {
                     Told::Ended | Told::Sent if right => sent += 1,
                     Told::Vanished(_) => vanished += 1,

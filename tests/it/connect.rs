@@ -262,6 +262,8 @@ async fn the_deadline_covers_everything() {
         let (error, _, took) = against(&text, silent).await;
         assert_eq!(error.kind, ConnectErrorKind::Timeout, "{text}: {error}");
         assert!(took < Duration::from_millis(1500), "{text}: {took:?}");
+        let said = error.to_string();
+        assert!(said.contains("host and port are open: the server hangs") && !said.contains("firewalls"), "{said}");
     }
     // Silent after TLS was promised, and after the password was asked for.
     let (error, _, took) = against(&format!("{PLAIN} sslmode=require"), move |mut stream| {

@@ -22,7 +22,7 @@ use pgmoat::{
     server::{
         Reader,
         apply::{ApplyOptions, Outcome, apply},
-        signal::{Aim, Signal, Told, look, signal},
+        signal::{Aim, Mark, Signal, Told, look, signal},
     },
 };
 use tokio_postgres::{Client, NoTls};
@@ -388,7 +388,7 @@ async fn sessions(place: &Place, names: &[String]) {
     place.run(&["cancel", &place.url, &number, "--yes"]).exits(0);
     let aim = |s: &pgmoat::server::signal::Seen, query| Aim {
         pid: s.pid,
-        backend_start_us: s.backend_start_us.unwrap(),
+        mark: Mark::Start(s.backend_start_us.unwrap()),
         query_start_us: query,
     };
     let aims: Vec<Aim> = seen.iter().filter(|s| s.pid != pids[0]).map(|s| aim(s, s.query_start_us)).collect();

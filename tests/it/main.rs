@@ -55,4 +55,5 @@ mod support;
 mod tenancy;
 mod tidy;
 mod traps;
+mod waiting;
 mod wizard;

@@ -19,7 +19,7 @@ use pgmoat::{
     run::act::settle,
     server::{
         apply::{ApplyOptions, Outcome, Reason},
-        signal::{Aim, Signal, Told, look, signal},
+        signal::{Aim, Mark, Signal, Told, look, signal},
     },
 };
 
@@ -126,7 +126,7 @@ fn a_standby_that_does_not_answer_is_told_as_it_is() {
             let pid: i32 = admin.query_one(waits, &[]).await.unwrap().get(0);
             let seen = look(world.target(), vec![pid]).await.unwrap().remove(0);
             let aim =
-                Aim { pid, backend_start_us: seen.backend_start_us.unwrap(), query_start_us: seen.query_start_us };
+                Aim { pid, mark: Mark::Start(seen.backend_start_us.unwrap()), query_start_us: seen.query_start_us };
             for kind in [Signal::Cancel, Signal::Terminate] {
                 let told = signal(world.target(), kind, &[aim]).await.unwrap();
                 assert!(matches!(&told[..], [Told::Vanished(why)] if why.contains("waits for a standby")), "{told:?}");

@@ -14,7 +14,7 @@ use pgmoat::{
     run::act::{self, Order},
     server::{
         apply::{ApplyOptions, Outcome, Reason, apply},
-        signal::{Aim, Signal, look, signal},
+        signal::{Aim, Mark, Signal, look, signal},
     },
 };
 
@@ -345,7 +345,7 @@ fn what_is_read_only_runs_no_plan_and_sends_no_signal() {
         let plan = plan(&writes, vec![role]).await;
         let approved = || -> Approved { plan.clone().approve() };
         let start = look(&writes, vec![pid]).await.unwrap().remove(0).backend_start_us.unwrap();
-        let aims = [Aim { pid, backend_start_us: start, query_start_us: None }];
+        let aims = [Aim { pid, mark: Mark::Start(start), query_start_us: None }];
         let options = TargetOptions { targets: vec![url], read_only: true, ..TargetOptions::default() };
         let target: Target = target::resolve_one(&options, &Config::default(), &Env::default()).unwrap();
         let refused = |outcome: &Outcome| {

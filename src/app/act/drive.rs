@@ -593,16 +593,20 @@ impl App {
         self.may_here(Deed::Signal)?;
         let (instance, sessions) = self.sessions()?;
         self.instances.get(instance).map_or(Err("there is no instance"), |i| i.may(Deed::Signal))?;
-        let first = sessions.first().map_or(Err("no session is selected"), |s| ending::may_end(way, s).map(|_| ()));
+        let judgement =
+            self.instances.get(instance).and_then(|i| i.judgement.as_ref()).ok_or("no session is known yet")?;
+        let may = |s: &Session| ending::may_end(way, judgement, s).map(|_| ()).map_err(ending::Refusal::why);
+        let first = sessions.first().map_or(Err("no session is selected"), may);
         if sessions.len() == 1 {
             return first;
         }
-        if sessions.iter().any(|s| ending::may_end(way, s).is_ok()) { Ok(()) } else { first }
+        if sessions.iter().any(|s| may(s).is_ok()) { Ok(()) } else { first }
     }
 
     pub(in crate::app) fn end(&mut self, way: Way) -> Vec<Effect> {
         let Ok((instance, sessions)) = self.sessions() else { return Vec::new() };
-        let order = ending::order(way, &sessions.iter().collect::<Vec<_>>());
+        let Some(judgement) = self.instances.get(instance).and_then(|i| i.judgement.clone()) else { return Vec::new() };
+        let order = ending::order(way, &judgement, &sessions.iter().collect::<Vec<_>>());
         let ticket = self.ticket();
         let preview = Preview::new(ticket, instance, Subject::End(order), self.pressed);
         self.overlays.push(Overlay::Preview(Box::new(preview)));

@@ -19,7 +19,7 @@ use crate::{
         panes::sample::Sample,
     },
     config::target::Environment,
-    domain::snapshot::Session,
+    domain::snapshot::{Mark, Session},
 };
 
 /// A session as it was once on the server. Each has a role of its own, so that what stands on a screen is known.
@@ -148,7 +148,8 @@ impl Storm {
             self.signals += 1;
             for aim in &order.aims {
                 self.aims += 1;
-                let meant = self.ever.get(&(aim.pid, aim.backend_start_us));
+                let Mark::Start(start_us) = aim.mark else { panic!("{aim:?}") };
+                let meant = self.ever.get(&(aim.pid, start_us));
                 let shown = self.shown.get(&ticket);
                 let stood = meant.is_some_and(|life| shown.is_some_and(|names| names.contains(&life.name())));
                 // a cancel is for one statement, which is never newer than the one that ran when the preview opened
@@ -156,7 +157,7 @@ impl Storm {
                 if !stood || !statement || meant.map(Life::name) != Some(aim.name.clone()) {
                     self.wrong.push(format!("{aim:?}, shown were {shown:?}"));
                 }
-                let another = |life: &Life| life.start_us != aim.backend_start_us;
+                let another = |life: &Life| life.start_us != start_us;
                 self.reused += usize::from(self.now.get(&aim.pid).is_some_and(another));
             }
             let told = Told::new(Fate::Committed, "1 session was ended.");

@@ -314,7 +314,11 @@ fn sessions_are_aimed_at_with_their_start_and_own_ones_are_not() {
     bench.keys("y");
     let [Effect::Signal { ordered, .. }] = bench.acts()[..] else { panic!("{:?}", bench.effects) };
     let [aim] = &ordered.order().aims[..] else { panic!() };
-    assert_eq!(i64::from(aim.pid), aim.backend_start_us, "the sample's sessions start at their pid");
+    assert_eq!(
+        crate::domain::snapshot::Mark::Start(i64::from(aim.pid)),
+        aim.mark,
+        "the sample's sessions start at their pid"
+    );
     assert_eq!(aim.query_start_us, None, "a terminate hits whatever it runs");
     let mut bench = Bench::new(Environment::Development);
     bench.keys("6   x\ny");

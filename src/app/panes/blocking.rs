@@ -113,6 +113,24 @@ pub fn freed(sessions: &[Session], pid: i32) -> Freed {
     }
 }
 
+/// Who stands at the front of the queue that a session waits in: everybody up the chain who waits for nobody, those too
+/// that are not seen (0 is a prepared transaction). Empty where they wait for each other in a circle.
+#[must_use]
+pub fn front(sessions: &[Session], pid: i32) -> Vec<i32> {
+    let by_pid: HashMap<i32, &Session> = sessions.iter().map(|s| (s.pid, s)).collect();
+    let mut front = Vec::new();
+    let mut seen = HashSet::from([pid]);
+    let mut stack = vec![pid];
+    while let Some(at) = stack.pop() {
+        let ahead = by_pid.get(&at).map_or(&[][..], |s| s.blocked_by.as_slice());
+        if ahead.is_empty() && at != pid {
+            front.push(at);
+        }
+        stack.extend(ahead.iter().rev().copied().filter(|by| seen.insert(*by)));
+    }
+    front
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +165,14 @@ mod tests {
         let lines = drawn(&chain);
         assert_eq!(lines.len(), 2999);
         assert!(lines.iter().all(|l| l.chars().count() < 24));
+    }
+
+    #[test]
+    fn the_front_is_whoever_waits_for_nobody() {
+        let queue = sessions(&[(1, &[]), (2, &[1]), (3, &[2]), (4, &[3, 9]), (5, &[0]), (6, &[7]), (7, &[6])]);
+        for (pid, ahead) in [(1, vec![]), (2, vec![1]), (3, vec![1]), (4, vec![1, 9]), (5, vec![0]), (6, vec![])] {
+            assert_eq!(front(&queue, pid), ahead, "{pid}");
+        }
     }
 
     #[test]

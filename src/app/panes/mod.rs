@@ -19,7 +19,7 @@ pub mod roles;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod schemas;
-pub(in crate::app) mod session_story;
+pub mod session_story;
 pub mod sessions;
 pub mod sizes;
 mod version_story;

@@ -13,7 +13,7 @@ use super::{Ctx, Enter, Entry, Pane, PaneSpec, Reach, RowId, SortKey};
 use crate::{
     app::{
         instance::Instance,
-        panes::findings,
+        panes::{findings, sessions::last_read},
         view::{Column, Line, Span, Tone},
         wrap::hanging,
     },
@@ -111,9 +111,9 @@ fn live(instance: usize, j: &Judgement) -> Vec<Row> {
         add(&format!("limit:{role}"), severity, message, "At the limit every further log-in of the role is refused.");
     }
     let server = &j.snapshot.server;
-    let max = u32::try_from(server.max_connections - server.reserved_connections).unwrap_or(0);
-    if max > 0 && activity.connections * 100 >= max * u32::from(limits.connections_percent) {
-        let message = format!("{} of {max} connections are in use.", activity.connections);
+    let max = server.usable_connections();
+    if server.max_connections > 0 && activity.connections * 100 >= max * u32::from(limits.connections_percent) {
+        let message = format!("{} connections are in use.", server.connections_of(activity.connections, "of"));
         add("connections", Severity::Error, message, "When they run out, nobody but a superuser gets in.");
     }
     rows
@@ -146,7 +146,7 @@ fn environment_tone(environment: Environment) -> Tone {
     }
 }
 
-fn title(instance: &Instance) -> Line {
+fn title(instance: &Instance, now_ms: u64) -> Line {
     let environment = match instance.environment {
         Environment::Production => "PRODUCTION",
         Environment::Staging => "staging",
@@ -165,6 +165,9 @@ fn title(instance: &Instance) -> Line {
         if let Some(started) = server.started_at_us {
             let up = text::age((j.snapshot.latest_us() - started) / 1000);
             line = line.and(&format!("   up {up}"), Tone::Dim);
+            if let Some(ago) = last_read(instance, now_ms) {
+                line = line.and(&format!(" when last read, {ago}"), Tone::Warning);
+            }
         }
         if server.in_recovery {
             line = line.known("   STANDBY", Tone::Warning);
@@ -184,8 +187,8 @@ fn sessions_line(j: &Judgement) -> Line {
     let head = Line(vec![Span::known("  sessions   ", Tone::Dim)]);
     let Some(activity) = &j.snapshot.activity else { return head.known("not read yet", Tone::Dim) };
     let server = &j.snapshot.server;
-    let max = u64::try_from(server.max_connections - server.reserved_connections).unwrap_or(0).max(1);
-    let mut line = head.and(&format!("{} / {max} ", activity.connections), Tone::Text);
+    let max = u64::from(server.usable_connections());
+    let mut line = head.and(&format!("{} ", server.connections_of(activity.connections, "/")), Tone::Text);
     line.0.extend(bar(u64::from(activity.connections), max, 20));
     for (role, used, limit) in full_roles(j, activity).into_iter().take(2) {
         let word = if used >= limit { " FULL" } else { "" };
@@ -291,8 +294,8 @@ fn pooler_line() -> Line {
         .known("a says what", Tone::Accent)
 }
 
-fn head(instance: &Instance, short: bool) -> Vec<Line> {
-    let mut lines = vec![title(instance)];
+fn head(instance: &Instance, short: bool, now_ms: u64) -> Vec<Line> {
+    let mut lines = vec![title(instance, now_ms)];
     if let LinkState::Lost { reason, remedy, .. } = &instance.link.state {
         lines.push(Line(vec![Span::known("  ", Tone::Text)]).and(reason, Tone::Error));
         if let Some(remedy) = remedy {
@@ -373,7 +376,10 @@ impl Pane for Overview {
 
     fn load(&mut self, ctx: &Ctx<'_>) -> Vec<Entry> {
         self.several = ctx.several();
-        self.heads = ctx.shown().map(|(i, instance)| (i, head(instance, false), head(instance, true))).collect();
+        self.heads = ctx
+            .shown()
+            .map(|(i, instance)| (i, head(instance, false, ctx.now_ms), head(instance, true, ctx.now_ms)))
+            .collect();
         let mut ordered: Vec<(Severity, u8, Row)> = Vec::new();
         for (i, instance) in ctx.shown() {
             let Some(j) = &instance.judgement else { continue };
@@ -518,7 +524,7 @@ impl Pane for Overview {
             let lost = ctx.instances.get(*i).is_some_and(|n| matches!(n.link.state, LinkState::Lost { .. }));
             match ctx.instances.get(*i) {
                 Some(instance) if lost || instance.judgement.is_none() => {
-                    lines.extend(self::head(instance, tight));
+                    lines.extend(self::head(instance, tight, ctx.now_ms));
                 }
                 Some(_) | None => lines.extend(if tight { short } else { head }.iter().cloned()),
             }

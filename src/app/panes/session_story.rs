@@ -5,14 +5,17 @@ use crate::{
     app::{
         panes::{
             Story,
-            blocking::{Freed, freed},
+            blocking::{Freed, freed, front},
             sessions::hidden_words,
         },
         prose::Prose,
         sql_spans,
         view::{Line, Span, Tone},
     },
-    domain::snapshot::{Activity, Session},
+    domain::{
+        quote_ident,
+        snapshot::{Activity, Session},
+    },
     policy::judgement::Judgement,
     text,
 };
@@ -44,6 +47,59 @@ pub fn wait_words(session: &Session) -> Option<(String, String)> {
         ("Activity", _) => None,
         (kind, event) => Some((format!("{kind}: {event}"), format!("{event} ({kind})"))),
     }
+}
+
+/// The same, with the lock's mode and its relation where both are known: "ACCESS EXCLUSIVE lock on public.t".
+#[must_use]
+pub fn waited_words(j: &Judgement, session: &Session) -> Option<(String, String)> {
+    let (short, long) = wait_words(session)?;
+    let Some(lock) = session.lock.as_ref().filter(|_| session.wait_type.as_deref() == Some("Lock")) else {
+        return Some((short, long));
+    };
+    let known = lock.name.as_ref().map(|(schema, name)| (schema.as_str(), name.as_str()));
+    let name = known.or_else(|| j.snapshot.relation_name(lock.relation?));
+    let name = match (name, lock.relation) {
+        (Some((schema, name)), _) => format!("{}.{}", quote_ident(schema), quote_ident(name)),
+        (None, Some(oid)) => format!("the relation with oid {oid}"),
+        (None, None) => return Some((short, long)),
+    };
+    Some(match session.wait.as_deref() {
+        Some("relation") => {
+            let mode = lock_mode(&lock.mode);
+            (short, format!("{} {mode} lock on {name}", if mode.starts_with(['A', 'E']) { "an" } else { "a" }))
+        }
+        Some("tuple") => (short, format!("its turn to change a row of {name} that several want to change")),
+        _ => (short, format!("{long} ({name})")),
+    })
+}
+
+/// `AccessExclusiveLock` as the manual and `LOCK TABLE` write it: ACCESS EXCLUSIVE.
+fn lock_mode(mode: &str) -> String {
+    let mut words = String::new();
+    for c in mode.strip_suffix("Lock").unwrap_or(mode).chars() {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_uppercase());
+    }
+    words
+}
+
+/// Prepared transactions that hold a session up, and how they are ended: one line each.
+#[must_use]
+pub fn prepared_words(session: &Session) -> Vec<String> {
+    session
+        .prepared
+        .iter()
+        .map(|p| {
+            let gid = format!("'{}'", p.gid.replace('\'', "''"));
+            let age = p.age_ms.map_or_else(String::new, |ms| format!(", prepared {} ago", text::age(ms)));
+            format!(
+                "prepared transaction {gid} of {} in {}{age} holds it: COMMIT PREPARED {gid} or ROLLBACK PREPARED {gid} there, as that role or a superuser",
+                p.owner, p.database
+            )
+        })
+        .collect()
 }
 
 fn is_active(session: &Session) -> bool {
@@ -79,23 +135,28 @@ fn named_all(mut prose: Prose, activity: &Activity, pids: &[i32], most: usize) -
 
 /// Whom it waits for and whom it holds up; nothing when neither.
 #[must_use]
-pub fn blocking(activity: &Activity, session: &Session) -> Vec<Line> {
+pub fn blocking(j: &Judgement, activity: &Activity, session: &Session) -> Vec<Line> {
     let mut lines = Vec::new();
     if !session.blocked_by.is_empty() {
         let mut prose = Prose::new().toned("✖ It waits", Tone::Error);
         if let Some(ms) = session.query_age_ms {
             prose = prose.and(&format!(", for up to {},", text::age(ms)), Tone::Error);
         }
-        let what = wait_words(session).map_or_else(|| "a lock".to_owned(), |(_, long)| long);
+        let what = waited_words(j, session).map_or_else(|| "a lock".to_owned(), |(_, long)| long);
         prose = prose.text(&format!(" for {what}; held by "));
         lines.push(named_all(prose, activity, &session.blocked_by, 3).say(".").line());
+        lines.extend(prepared_words(session).iter().map(|words| Line::new(&format!("The {words}."), Tone::Warning)));
     }
     let held = freed(&activity.sessions, session.pid);
     let waiting = held.at_once.len() + held.still.len() + held.behind.len();
     if waiting > 0 {
         let said = format!("✖ It holds up {}.", text::count(waiting as u64, "session", "sessions"));
-        let prose = Prose::new().and(&said, Tone::Error).say(" If it ended, ");
-        lines.push(freed_words(prose, activity, &held, 3).line());
+        let prose = Prose::new().and(&said, Tone::Error);
+        lines.push(if session.blocked_by.is_empty() {
+            freed_words(prose.say(" If it ended, "), activity, &held, 3).line()
+        } else {
+            queued_words(prose, activity, session, &held).line()
+        });
     }
     lines
 }
@@ -114,6 +175,18 @@ fn freed_words(mut prose: Prose, activity: &Activity, held: &Freed, most: usize)
         prose = prose.text(&said);
     }
     prose.say(".")
+}
+
+/// What becomes of those behind one that waits itself: they take its place in the queue, which frees nobody for certain.
+fn queued_words(prose: Prose, activity: &Activity, session: &Session, held: &Freed) -> Prose {
+    let next: Vec<i32> = held.at_once.iter().chain(&held.still).copied().collect();
+    let mut prose = named_all(prose.say(" But it waits itself: if it ended, "), activity, &next, 3);
+    prose = prose.say(" would move up, and may wait in turn for ");
+    prose = named_all(prose, activity, &session.blocked_by, 3).say(".");
+    match front(&activity.sessions, session.pid).as_slice() {
+        [] => prose.say(" They wait for each other in a circle, which the server breaks."),
+        ahead => named_all(prose.say(" To free them, end who is at the front: "), activity, ahead, 3).say("."),
+    }
 }
 
 /// "4711: engarde_user of service engarde, application main, from 10.0.0.1, connected for 3 h."
@@ -187,7 +260,7 @@ pub fn story(j: &Judgement, activity: &Activity, session: &Session, service: Opt
     if !session.blocked_by.is_empty() {
         lines.push(Line::empty());
         lines.push(heading("What it waits for"));
-        let what = wait_words(session).map_or_else(|| "a lock".to_owned(), |(_, long)| long);
+        let what = waited_words(j, session).map_or_else(|| "a lock".to_owned(), |(_, long)| long);
         let mut prose = Prose::new().text(&format!("  {what}"));
         if let (Some(kind), Some(event)) = (session.wait_type.as_deref(), session.wait.as_deref()) {
             prose = prose.dim("  (").and(kind, Tone::Dim).dim(" / ").and(event, Tone::Dim).dim(")");
@@ -203,12 +276,21 @@ pub fn story(j: &Judgement, activity: &Activity, session: &Session, service: Opt
             }
         }
     }
+    lines.extend(prepared_words(session).iter().map(|words| Line::new(&format!("  {words}"), Tone::Warning)));
     let held = freed(&activity.sessions, session.pid);
     if held != Freed::default() {
         lines.push(Line::empty());
-        lines.push(heading("Who is freed if it ends"));
+        let waits = !session.blocked_by.is_empty();
+        lines.push(heading(if waits { "Who moves up if it ends" } else { "Who is freed if it ends" }));
+        if waits {
+            let prose = Prose::new().say("  It waits itself: those behind it may wait in turn for what holds it up.");
+            lines.push(prose.line());
+            for pid in front(&activity.sessions, session.pid) {
+                lines.push(named(Prose::new().say("  at the front, to be ended: "), activity, pid).line());
+            }
+        }
         for (word, pids) in [
-            ("  goes on at once: ", &held.at_once),
+            (if waits { "  moves up: " } else { "  goes on at once: " }, &held.at_once),
             ("  still waits for others: ", &held.still),
             ("  waits behind those: ", &held.behind),
         ] {

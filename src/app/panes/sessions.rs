@@ -14,6 +14,7 @@ use std::collections::HashMap;
 
 use crate::{
     app::{
+        instance::Instance,
         panes::{
             Ctx, Enter, Entry, Pane, PaneSpec, RowId, SortKey,
             blocking::Forest,
@@ -25,6 +26,7 @@ use crate::{
         wording,
     },
     domain::{
+        link::LinkState,
         quote_ident,
         snapshot::{Activity, Session},
     },
@@ -146,7 +148,10 @@ fn is_running(session: &Session) -> bool {
 }
 
 /// Pids that a session waits for; 0 is a transaction prepared for two-phase commit.
-fn blocked_by(session: &Session) -> Line {
+fn blocked_by(activity: &Activity, session: &Session) -> Line {
+    if activity.locks_unknown && is_hidden(session) {
+        return wording::unknown();
+    }
     let words: Vec<String> = session
         .blocked_by
         .iter()
@@ -205,18 +210,28 @@ impl Sessions {
     }
 }
 
+/// When a lost instance was last read: "12 s ago"; `None` for one that is there.
+#[must_use]
+pub fn last_read(instance: &Instance, now_ms: u64) -> Option<String> {
+    let LinkState::Lost { since_ms, .. } = instance.link.state else { return None };
+    instance.judgement.as_ref()?;
+    let answered = instance.link.answered_at_ms.unwrap_or(since_ms);
+    let ms = i64::try_from(now_ms.saturating_sub(answered)).unwrap_or(i64::MAX);
+    Some(format!("{} ago", text::age(ms)))
+}
+
 /// The two lines of one instance: connections and trouble, then services against their limits.
 fn summary(j: &Judgement, activity: &Activity, services: &Services<'_>) -> [Line; 2] {
     let server = &j.snapshot.server;
     let limits = j.policy.as_ref().map(|p| p.limits.clone()).unwrap_or_default();
-    let usable = (server.max_connections - server.reserved_connections).max(1);
-    let percent = u64::from(activity.connections) * 100 / usable as u64;
+    let percent = u64::from(activity.connections) * 100 / u64::from(server.usable_connections());
     let tone = match percent {
         p if p >= 95 => Tone::Error,
         p if p >= u64::from(limits.connections_percent) => Tone::Warning,
         _ => Tone::Text,
     };
-    let mut first = Prose::new().and(&format!("{} of {usable} connections", activity.connections), tone);
+    let mut first =
+        Prose::new().and(&format!("{} connections", server.connections_of(activity.connections, "of")), tone);
     let blocked: Vec<&Session> = activity.sessions.iter().filter(|s| !s.blocked_by.is_empty()).collect();
     if let Some(longest) = blocked.iter().map(|s| s.query_age_ms).max() {
         let said = format!("{} blocked", blocked.len());
@@ -359,7 +374,7 @@ impl Pane for Sessions {
     }
 
     fn cells(&self, ctx: &Ctx<'_>, index: usize) -> Vec<Line> {
-        let Some((row, j, _, session)) = self.at(ctx, index) else { return Vec::new() };
+        let Some((row, j, activity, session)) = self.at(ctx, index) else { return Vec::new() };
         let limits = j.policy.as_ref().map(|p| p.limits.clone()).unwrap_or_default();
         let elsewhere = session.database.as_deref().filter(|d| *d != j.snapshot.server.database);
         let running = is_running(session);
@@ -396,13 +411,17 @@ impl Pane for Sessions {
                 .state
                 .as_deref()
                 .map_or_else(wording::unknown, |state| Line::new(state_word(state), state_tone(session, &limits))),
-            wait_words(session).map_or_else(Line::empty, |(short, _)| {
-                let lock = session.wait_type.as_deref() == Some("Lock");
-                Line::new(&short, if lock { Tone::Error } else { Tone::Dim })
-            }),
+            match wait_words(session) {
+                Some((short, _)) => {
+                    let lock = session.wait_type.as_deref() == Some("Lock");
+                    Line::new(&short, if lock { Tone::Error } else { Tone::Dim })
+                }
+                None if is_hidden(session) => wording::unknown(),
+                None => Line::empty(),
+            },
             age_cell(session, session.transaction_age_ms, limits.idle_in_transaction_seconds),
             age_cell(session, session.query_age_ms.filter(|_| running), limits.long_query_seconds),
-            blocked_by(session),
+            blocked_by(activity, session),
             query,
         ];
         if session.own {
@@ -416,7 +435,7 @@ impl Pane for Sessions {
 
     fn inspector(&self, ctx: &Ctx<'_>, index: usize, _column: usize, width: u16) -> Vec<Line> {
         let Some((row, j, activity, session)) = self.at(ctx, index) else { return Vec::new() };
-        let mut lines = session_story::blocking(activity, session);
+        let mut lines = session_story::blocking(j, activity, session);
         lines.push(session_story::what_it_is(j, session, row.service.as_deref()));
         lines.extend(session_story::doing(session));
         if is_hidden(session) && !session.own {
@@ -448,9 +467,16 @@ impl Pane for Sessions {
         session.query.clone().unwrap_or_else(|| session.pid.to_string())
     }
 
-    fn top(&self, _ctx: &Ctx<'_>, width: u16) -> Vec<Line> {
+    fn top(&self, ctx: &Ctx<'_>, width: u16) -> Vec<Line> {
         let each = if width < 100 { 1 } else { 2 };
-        self.top.iter().flat_map(|line| prose::block(std::slice::from_ref(line), width, each)).take(6).collect()
+        let old = ctx.shown().filter_map(|(_, instance)| last_read(instance, ctx.now_ms));
+        let old: Vec<Line> =
+            old.take(1).map(|ago| Line::new(&format!("As it was {ago}, ages too."), Tone::Warning)).collect();
+        old.iter()
+            .chain(&self.top)
+            .flat_map(|line| prose::block(std::slice::from_ref(line), width, each))
+            .take(6)
+            .collect()
     }
 
     fn empty(&self, ctx: &Ctx<'_>) -> Vec<Line> {
@@ -476,7 +502,10 @@ impl Pane for Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::panes::sample::{HOSTILE, Sample, ctx, holds_the_rules};
+    use crate::{
+        app::panes::sample::{HOSTILE, Sample, ctx, holds_the_rules},
+        domain::snapshot::{Prepared, WaitedLock},
+    };
 
     fn incident() -> Sample {
         let mut sample = Sample::new();
@@ -533,6 +562,77 @@ mod tests {
         let top = plain(&pane.top(&ctx(&instances, 160), 160));
         assert_eq!(top[0], "34 of 97 connections · 1 blocked, longest 4 m 12 s · 1 idle in transaction, longest 11 m");
         assert_eq!(top[1], "langflow: langflow_app 2/2 FULL · engarde: engarde_user 1");
+        let mut full = incident();
+        full.activity.as_mut().unwrap().connections = 98;
+        let instances = [full.instance()];
+        pane.load(&ctx(&instances, 160));
+        let top = plain(&pane.top(&ctx(&instances, 160), 160));
+        assert!(top[0].starts_with("97 of 97 (and 1 of 3 reserved) connections · "), "{top:?}");
+    }
+
+    #[test]
+    fn ages_of_a_lost_server_say_when_they_were_read() {
+        let mut instance = incident().instance();
+        instance.link.answered_at_ms = Some(1000);
+        instance.link.state = LinkState::Lost { since_ms: 4000, reason: "x".into(), remedy: None, next_try_ms: 90_000 };
+        let instances = [instance];
+        let ctx = Ctx { now_ms: 63_000, ..ctx(&instances, 160) };
+        let mut pane = Sessions::default();
+        pane.load(&ctx);
+        assert_eq!(plain(&pane.top(&ctx, 160))[0], "As it was 1 m 2 s ago, ages too.");
+    }
+
+    /// The queue for one row: 41 waits for 30's transaction, 42 for its turn behind 41.
+    #[test]
+    fn ending_one_that_waits_frees_nobody_for_certain() {
+        let mut sample = incident();
+        sample.session(41, "engarde_user", |s| s.blocked_by = vec![30]);
+        sample.session(42, "sankore_user", |s| s.blocked_by = vec![41]);
+        let instances = [sample.instance()];
+        let ctx = ctx(&instances, 300);
+        let mut pane = Sessions::default();
+        let entries = pane.load(&ctx);
+        let at = entries.iter().position(|e| e.id.1.starts_with("41@")).unwrap();
+        let said = plain(&pane.inspector(&ctx, at, 0, 300)).join(" ");
+        assert!(!said.contains("at once"), "{said}");
+        assert!(
+            said.contains("But it waits itself: if it ended, 42 (sankore_user, active for 1.0 s) would move up"),
+            "{said}"
+        );
+        assert!(said.contains("end who is at the front: 30 (engarde_user, idle in transaction for 11 m)."), "{said}");
+        let Enter::Story(story) = pane.enter(&ctx, at, 0) else { panic!("a story") };
+        let lines = plain(&story.lines).join("\n");
+        assert!(lines.contains("  moves up: 42") && lines.contains("to be ended: 30"), "{lines}");
+    }
+
+    #[test]
+    fn a_lock_has_its_mode_and_table_and_a_prepared_transaction_its_way_out() {
+        let mut sample = incident();
+        let schema = sample.schema("shop", crate::app::panes::sample::POSTGRES, crate::domain::Acl::NULL);
+        let table = sample.table(schema, "Orders", crate::app::panes::sample::POSTGRES, crate::domain::Acl::NULL);
+        sample.session(44, "sankore_user", |s| {
+            s.blocked_by = vec![0];
+            (s.wait_type, s.wait) = (Some("Lock".into()), Some("relation".into()));
+            s.lock = Some(WaitedLock { mode: "ShareRowExclusiveLock".into(), relation: Some(table), name: None });
+            s.prepared = vec![Prepared {
+                gid: "it's".into(),
+                owner: "app".into(),
+                database: "engarde".into(),
+                age_ms: Some(60_000),
+            }];
+        });
+        let instances = [sample.instance()];
+        let ctx = ctx(&instances, 300);
+        let mut pane = Sessions::default();
+        let entries = pane.load(&ctx);
+        let at = entries.iter().position(|e| e.id.1.starts_with("44@")).unwrap();
+        let said = plain(&pane.inspector(&ctx, at, 0, 300)).join(" ");
+        assert!(
+            said.contains("for a SHARE ROW EXCLUSIVE lock on shop.\"Orders\"; held by a transaction prepared"),
+            "{said}"
+        );
+        assert!(said.contains("'it''s' of app in engarde, prepared 1 m ago"), "{said}");
+        assert!(said.contains("ROLLBACK PREPARED 'it''s'"), "{said}");
     }
 
     #[test]
@@ -572,7 +672,8 @@ mod tests {
         let entries = pane.load(&ctx);
         let at = entries.iter().position(|e| e.id.1.starts_with("60@")).unwrap();
         let cells = plain(&pane.cells(&ctx, at));
-        assert_eq!([&cells[4], &cells[5], &cells[7], &cells[10]], ["?", "?", "?", "?"]);
+        assert_eq!([&cells[4], &cells[5], &cells[6], &cells[7], &cells[10]], ["?", "?", "?", "?", "?"]);
+        assert_eq!(cells[9], "", "pg_locks is open to everybody: it waits for no lock");
         let said = plain(&pane.inspector(&ctx, at, 0, 200)).join(" ");
         assert!(said.contains("GRANT pg_monitor TO \"Monitor\";"), "{said}");
     }

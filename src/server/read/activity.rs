@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Row};
 
 use super::{Facts, Limits, Opening, Param, ServerError, Statement, catalog, fields::Fields, unit};
 use crate::{
-    domain::snapshot::{Activity, Session},
+    domain::snapshot::{Activity, Prepared, Session, VirtualTransaction, WaitedLock},
     text,
 };
 
@@ -40,7 +40,102 @@ pub async fn activity(client: &Client, facts: &Facts, limits: Limits, own: &[i32
     let [gate, sessions, counters] = rows.as_slice() else {
         return Err(ServerError::Unreadable { what: "the sessions", column: 0, expected: "three results" });
     };
-    decode(catalog::gate(gate)?, sessions, counters)
+    let mut tick = decode(catalog::gate(gate)?, sessions, counters)?;
+    let activity = &mut tick.activity;
+    let asked: Vec<i32> = activity.sessions.iter().filter(|s| asks_locks(s)).map(|s| s.pid).collect();
+    if !asked.is_empty() {
+        match waits(client, facts, limits, asked).await {
+            Ok(found) => found.into_iter().for_each(|waits| waits.write(activity)),
+            Err(error) if error.ends_connection() => return Err(error),
+            Err(_) => activity.locks_unknown = true,
+        }
+    }
+    Ok(tick)
+}
+
+/// Fills in the names of relations that somebody waits for. What cannot be read stays a number.
+///
+/// # Errors
+/// Only what ends the connection.
+pub async fn names(client: &Client, facts: &Facts, limits: Limits, activity: &mut Activity) -> Result<(), ServerError> {
+    let what = "the names of relations";
+    let waited = || activity.sessions.iter().filter_map(|s| s.lock.as_ref()?.relation);
+    let oids: Vec<u32> = waited().map(|oid| oid.0).collect();
+    if oids.is_empty() {
+        return Ok(());
+    }
+    let statement = Statement::new(what, include_str!("relation_names.sql")).with(Param::Oids(oids));
+    let rows = match unit(client, &Opening::tick(facts, limits), None, &[statement]).await {
+        Ok(mut results) => results.pop().unwrap_or_default(),
+        Err(error) if error.ends_connection() => return Err(error),
+        Err(_) => return Ok(()),
+    };
+    for row in &rows {
+        let mut f = Fields::new(what, row);
+        let (oid, schema, name) = (f.oid()?, f.text()?, f.text()?);
+        let locks = activity.sessions.iter_mut().filter_map(|s| s.lock.as_mut());
+        locks.filter(|l| l.relation == Some(oid)).for_each(|l| l.name = Some((schema.clone(), name.clone())));
+    }
+    Ok(())
+}
+
+/// It waits for a lock, or hides whether it does.
+fn asks_locks(session: &Session) -> bool {
+    session.wait_type.as_deref() == Some("Lock") || session.backend_start_us.is_none()
+}
+
+/// What `pg_locks` tells of a session: anybody may read that of all.
+struct Waits {
+    pid: i32,
+    kind: Option<String>,
+    lock: Option<WaitedLock>,
+    transaction: Option<VirtualTransaction>,
+    blocked_by: Vec<i32>,
+    prepared: Vec<Prepared>,
+}
+
+impl Waits {
+    fn write(self, activity: &mut Activity) {
+        let Some(session) = activity.sessions.iter_mut().find(|s| s.pid == self.pid) else { return };
+        if session.backend_start_us.is_none() {
+            session.transaction = self.transaction;
+            session.blocked_by = self.blocked_by;
+            if self.kind.is_some() {
+                session.wait_type = Some("Lock".to_owned());
+                session.wait = self.kind;
+            }
+        }
+        session.lock = self.lock;
+        if session.blocked_by.contains(&0) {
+            session.prepared = self.prepared;
+        }
+    }
+}
+
+async fn waits(client: &Client, facts: &Facts, limits: Limits, pids: Vec<i32>) -> Result<Vec<Waits>, ServerError> {
+    let what = "the locks";
+    let statement = Statement::new(what, include_str!("waits.sql")).with(Param::Ints(pids));
+    let rows = unit(client, &Opening::tick(facts, limits), None, &[statement]).await?.pop().unwrap_or_default();
+    rows.iter()
+        .map(|row| {
+            let mut f = Fields::new(what, row);
+            let (pid, kind, mode, relation) = (f.i32()?, f.opt_text()?, f.opt_text()?, f.opt_oid()?);
+            let transaction = f.opt_text()?.as_deref().and_then(VirtualTransaction::parse);
+            let blocked_by = f.ints()?;
+            let flat = f.texts()?;
+            let prepared = flat.chunks_exact(4).map(|four| match four {
+                [gid, owner, database, age] => Prepared {
+                    gid: gid.clone(),
+                    owner: owner.clone(),
+                    database: database.clone(),
+                    age_ms: age.parse().ok(),
+                },
+                _ => Prepared { gid: String::new(), owner: String::new(), database: String::new(), age_ms: None },
+            });
+            let lock = mode.map(|mode| WaitedLock { mode, relation, name: None });
+            Ok(Waits { pid, kind, lock, transaction, blocked_by, prepared: prepared.collect() })
+        })
+        .collect()
 }
 
 fn decode(gate: String, sessions: &[Row], counters: &[Row]) -> Result<Tick, ServerError> {
@@ -105,6 +200,7 @@ fn session(row: &Row) -> Result<Session, ServerError> {
         query: query.filter(|_| !hidden),
         blocked_by: f.ints()?,
         own: f.bool()?,
+        ..Session::default()
     })
 }
 

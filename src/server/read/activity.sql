@@ -21,4 +21,5 @@ select
       and s.application_name = pg_catalog.current_setting('application_name')
       and s.application_name ^@ 'pgmoat'
 from pg_catalog.pg_stat_get_activity(null) as s
-where s.backend_type = 'client backend' or s.backend_type is null and s.usesysid is not null
+where s.backend_type = 'client backend'
+  or s.backend_type is null and s.usesysid is not null and s.datid is not null

@@ -77,6 +77,9 @@ impl<'r> Fields<'r> {
         Ok(self.array("an oid")?.map_or(Oid::ZERO, |raw| Oid(u32::from_be_bytes(raw))))
     }
     /// `boolean`; NULL is false.
+    pub(super) fn opt_oid(&mut self) -> Result<Option<Oid>, ServerError> {
+        Ok(self.array("an oid")?.map(|raw| Oid(u32::from_be_bytes(raw))))
+    }
     pub(super) fn bool(&mut self) -> Result<bool, ServerError> {
         Ok(self.array::<1>("a boolean")?.is_some_and(|raw| raw != [0]))
     }

@@ -4,7 +4,10 @@
 use tokio_postgres::{Client, Row};
 
 use super::{Facts, Limits, Opening, Param, ServerError, Statement, fields::Fields, unit};
-use crate::config::Leave;
+use crate::{
+    config::Leave,
+    domain::snapshot::{Mark, VirtualTransaction},
+};
 
 /// A backend as it stands now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,21 @@ pub struct Seen {
     pub query_start_us: Option<i64>,
     pub state: Option<String>,
     pub wait: Option<String>,
+    /// Its open transaction, where its start is hidden.
+    pub transaction: Option<VirtualTransaction>,
+    /// The server has commits wait for standbys.
+    pub synchronous: bool,
+}
+
+impl Seen {
+    /// It is the one that bears this mark.
+    #[must_use]
+    pub fn is(&self, mark: Mark) -> bool {
+        match mark {
+            Mark::Start(start) => self.backend_start_us == Some(start),
+            Mark::Transaction(transaction) => self.transaction == Some(transaction),
+        }
+    }
 }
 
 /// Cancels the statement of exactly this backend, of exactly this start where one is given; `None`: there is no such.
@@ -27,12 +45,21 @@ pub(crate) async fn cancel(
     facts: &Facts,
     _leave: &Leave,
     pid: i32,
-    backend_start_us: i64,
+    mark: Mark,
     query_start_us: Option<i64>,
 ) -> Result<Option<bool>, ServerError> {
-    let query = query_start_us.map_or_else(String::new, |us| us.to_string());
-    let params = vec![pid.to_string(), backend_start_us.to_string(), query];
-    one("the signal to cancel", include_str!("signal_cancel.sql"), client, facts, params).await
+    let what = "the signal to cancel";
+    match mark {
+        Mark::Start(start) => {
+            let query = query_start_us.map_or_else(String::new, |us| us.to_string());
+            let params = vec![pid.to_string(), start.to_string(), query];
+            one(what, include_str!("signal_cancel.sql"), client, facts, params).await
+        }
+        Mark::Transaction(transaction) => {
+            let params = vec![pid.to_string(), transaction.to_string()];
+            one(what, include_str!("signal_cancel_hidden.sql"), client, facts, params).await
+        }
+    }
 }
 
 /// Ends exactly this backend; `None`: there is no such.
@@ -44,10 +71,13 @@ pub(crate) async fn terminate(
     facts: &Facts,
     _leave: &Leave,
     pid: i32,
-    backend_start_us: i64,
+    mark: Mark,
 ) -> Result<Option<bool>, ServerError> {
-    let params = vec![pid.to_string(), backend_start_us.to_string()];
-    one("the signal to terminate", include_str!("signal_terminate.sql"), client, facts, params).await
+    let (sql, mark) = match mark {
+        Mark::Start(start) => (include_str!("signal_terminate.sql"), start.to_string()),
+        Mark::Transaction(transaction) => (include_str!("signal_terminate_hidden.sql"), transaction.to_string()),
+    };
+    one("the signal to terminate", sql, client, facts, vec![pid.to_string(), mark]).await
 }
 
 async fn one(
@@ -79,6 +109,8 @@ pub(crate) async fn look(client: &Client, facts: &Facts, pids: Vec<i32>) -> Resu
                 query_start_us: f.time_us()?,
                 state: f.opt_text()?,
                 wait: f.opt_text()?,
+                transaction: f.opt_text()?.as_deref().and_then(VirtualTransaction::parse),
+                synchronous: f.bool()?,
             })
         })
         .collect()

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pgmoat::server::signal::{Aim, Signal, Told, look, signal};
+use pgmoat::server::signal::{Aim, Mark, Signal, Told, look, signal};
 
 use super::{
     Report, World, connect,
@@ -40,7 +40,7 @@ pub async fn signals(world: &World, kind: Signal, count: usize) -> Report {
         }
         world.proxy.arm(None);
         let seen = look(world.target(), vec![pid]).await.unwrap().remove(0);
-        let aim = Aim { pid, backend_start_us: seen.backend_start_us.unwrap(), query_start_us: seen.query_start_us };
+        let aim = Aim { pid, mark: Mark::Start(seen.backend_start_us.unwrap()), query_start_us: seen.query_start_us };
         world.proxy.arm_at(mark, fault);
         let told = signal(world.target(), kind, &[aim]).await;
         if fault.is_none() {
