@@ -64,7 +64,7 @@ fn a_login_without_pg_monitor_sees_the_queue_and_ends_what_the_server_lets_it() 
         let seen = moat.run(&["sessions", &plain]).exits(0).out;
         let line = |pid: i32| {
             let at = seen.lines().position(|l| l.trim_start().starts_with(&format!("{pid} ")));
-            at.map(|at| (at, seen.lines().nth(at).unwrap())).unwrap_or_else(|| panic!("{pid}: {seen}"))
+            at.map_or_else(|| panic!("{pid}: {seen}"), |at| (at, seen.lines().nth(at).unwrap()))
         };
         assert!(line(front).0 < line(second.0).0 && line(second.0).0 < line(third.0).0, "{seen}");
         assert!(line(second.0).1.contains("└ app") && line(second.0).1.contains(&format!("waits for {front}")));
