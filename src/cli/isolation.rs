@@ -1,6 +1,7 @@
 //! `isolation-test`: what each service's role reaches of the others' schemas. Each answer says how it is known: reasoned
 //! from the catalog, asked of the server, or tried by a real login as the role, which is made where a password is at hand
-//! or none is wanted. Nothing is changed, and nothing of a stranger's is run.
+//! or none is wanted. Nothing is changed, and nothing of a stranger's is run: tables whose policies call functions are left
+//! out of what is tried, and named.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,7 @@ use crate::{
     policy::{
         Group, Level, Severity,
         isolation::{Border, Verdict, borders, roles, words},
+        judge::Drift,
         judgement::Judgement,
     },
     server::{
@@ -73,6 +75,8 @@ struct BorderOut {
     through_public: Vec<String>,
     declared: Option<Vec<Level>>,
     verdict: Verdict,
+    /// The policy names the schema or the role nowhere: it gives nothing there.
+    undeclared: bool,
     /// What is beyond, or missing, in words.
     beyond: Vec<String>,
     missing: Vec<String>,
@@ -134,6 +138,8 @@ struct TenantOut {
     /// `none`, `some` or `unknown`; `null` where it was not tried.
     rows_without_tenant: Option<&'static str>,
     rows_of_a_stranger: Option<&'static str>,
+    /// What reading the table would run that is not PostgreSQL's own: it was left out of what was tried.
+    left_out_for: Vec<String>,
     leaks: bool,
 }
 
@@ -368,7 +374,10 @@ fn border(judgement: &Judgement, b: &Border, asked: Option<&Asked>, tried: Optio
         })
     });
     let shown = asked.copied().unwrap_or(reasoned);
-    let mut beyond: Vec<String> = b.judged.excess.iter().map(words).collect();
+    let position = judgement.matrix.index.role_named(&b.role).zip(judgement.matrix.index.schema(b.schema_oid));
+    let undeclared = b.judged.drift == Some(Drift::Undeclared);
+    let all = position.filter(|_| undeclared).map(|(role, schema)| judgement.judge().beyond(role, role, schema));
+    let mut beyond: Vec<String> = b.judged.excess.iter().chain(all.iter().flatten()).map(words).collect();
     if b.verdict == Verdict::Beyond {
         beyond.extend(b.by_columns.iter().cloned());
         beyond.extend(b.through_public.iter().map(|what| format!("{what}, through PUBLIC")));
@@ -395,6 +404,7 @@ fn border(judgement: &Judgement, b: &Border, asked: Option<&Asked>, tried: Optio
         through_public: b.through_public.clone(),
         declared: b.judged.declared.clone(),
         verdict: b.verdict,
+        undeclared,
         beyond,
         missing: b.judged.missing.iter().map(words).collect(),
         known_by,
@@ -435,6 +445,8 @@ fn tenant(role: &str, t: Tenant, tried: Option<&Attempts>) -> TenantOut {
         Rows::Some => "some",
         Rows::Unknown(_) => "unknown",
     };
+    let left_out_for = met.map(|m| m.runs.clone()).unwrap_or_default();
+    let met = met.filter(|m| m.runs.is_empty());
     let leaks = met.is_some_and(|m| m.without == Rows::Some || m.stranger == Rows::Some);
     let mut known_by = vec!["catalog"];
     known_by.extend(met.map(|_| "tried"));
@@ -446,6 +458,7 @@ fn tenant(role: &str, t: Tenant, tried: Option<&Attempts>) -> TenantOut {
         filled: met.and_then(|m| m.filled),
         rows_without_tenant: met.map(|m| word(&m.without)),
         rows_of_a_stranger: met.map(|m| word(&m.stranger)),
+        left_out_for,
         leaks,
         schema: t.schema,
         table: t.table,
@@ -500,6 +513,11 @@ fn line(report: &mut Report, b: &BorderOut, width: usize) -> Result<(), Failure>
         }
         Verdict::Declared => ("as declared".to_owned(), Tone::Good),
         Verdict::Less => (format!("less than declared: {} is missing", text::list(&b.missing, 4)), Tone::Missing),
+        Verdict::Beyond if b.undeclared => {
+            let held = text::list(&b.beyond, 6);
+            let dots = if held.is_empty() { "" } else { ": " };
+            (format!("more than declared{dots}{held}; the policy gives it nothing there"), Tone::Error)
+        }
         Verdict::Beyond => (format!("more than declared: {}", text::list(&b.beyond, 6)), Tone::Error),
         Verdict::Superuser => ("a superuser: no border holds it".to_owned(), Tone::Error),
         Verdict::Unjudged => ("not judged".to_owned(), Tone::Dim),
@@ -561,6 +579,14 @@ fn tenants(report: &mut Report, answer: &Answer) -> Result<(), Failure> {
         let (words, tone) = match (t.row_security, t.bound, t.rows_without_tenant) {
             (false, ..) => ("no row level security: every tenant's rows are seen".to_owned(), Tone::Warning),
             (true, false, _) => ("its policies do not bind this role".to_owned(), Tone::Warning),
+            (true, true, None) if !t.left_out_for.is_empty() => (
+                format!(
+                    "bound by its policies (by the catalog; left out of what was tried: reading it runs {}, which is not \
+                     PostgreSQL's own)",
+                    text::list(&t.left_out_for, 3)
+                ),
+                Tone::Text,
+            ),
             (true, true, None) => ("bound by its policies (by the catalog; not tried)".to_owned(), Tone::Text),
             (true, true, Some(_)) if t.leaks => ("rows are seen that belong to other tenants".to_owned(), Tone::Error),
             (true, true, Some(without)) => {

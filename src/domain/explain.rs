@@ -2,7 +2,7 @@
 //! The answer is what `has_*_privilege` says; whether it *works* (schema USAGE) is told beside it.
 
 use super::{
-    change::{Change, Grantee, On, RoleAttributes},
+    change::{Change, Grantee, On},
     closure::Edge,
     effective::{Matrix, Who},
     ident::{Oid, qualified, quote_ident},
@@ -267,7 +267,7 @@ fn verdict(
     };
     let asked = Asked { catalog, who, name: &name, subject, privilege, held, usable, by_set_role: &by_set_role, there };
     let missing = asked.missing();
-    let fix = if held && usable { asked.ending(&effective) } else { asked.giving(matrix.version_num) };
+    let fix = if held && usable { asked.ending(&effective) } else { asked.giving() };
     Verdict {
         privilege,
         held,
@@ -348,8 +348,8 @@ impl Asked<'_> {
     }
 
     /// The smallest change that gives it.
-    fn giving(&self, version_num: u32) -> Vec<Change> {
-        let Asked { catalog, who, name, subject, privilege, held, usable, by_set_role, there } = *self;
+    fn giving(&self) -> Vec<Change> {
+        let Asked { catalog, who, name, subject, privilege, held, usable, .. } = *self;
         let to = match who {
             Who::Public => Grantee::Public,
             Who::Role(_) => Grantee::Role(name.to_owned()),

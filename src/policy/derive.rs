@@ -728,6 +728,16 @@ mod tests {
         let policy = derived(&f);
         let accepted: Vec<&str> = policy.accepted.iter().map(|a| a.finding.as_str()).collect();
         assert_eq!(accepted, ["membership-missing:lazy:readers"]);
+        let rule = policy.roles.iter().find(|r| r.name == "lazy").unwrap();
+        assert_eq!(rule.member_of.as_deref(), Some(&["readers".to_owned()][..]), "its only access is by SET ROLE");
+        let mut case = f.case();
+        case.policy = Some(policy.for_instance("local", true));
+        let told: Vec<Finding> = ["membership-excess", "membership-missing", "undeclared-access"]
+            .into_iter()
+            .flat_map(|code| case.of(code))
+            .filter(|f| f.severity > Severity::Info)
+            .collect();
+        assert_eq!(told, vec![]);
     }
 
     proptest! {
@@ -737,6 +747,10 @@ mod tests {
         fn a_derived_policy_finds_nothing(f in arbitrary::databases()) {
             let policy = derived(&f);
             prop_assert_eq!(left(&f, &policy), Vec::<String>::new(), "{}", write(&policy));
+            // nobody is accused of a membership either
+            let mut case = f.case();
+            case.policy = Some(policy.for_instance("local", true));
+            prop_assert_eq!(case.of("membership-excess"), vec![]);
             // no code had to be silenced
             prop_assert!(policy.severity.is_empty(), "{:?}", policy.severity);
         }

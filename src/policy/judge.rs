@@ -179,6 +179,16 @@ impl<'a> Judge<'a> {
         out
     }
 
+    /// What `holder` has in a schema other than through PUBLIC and neither levels nor exceptions allow `role`: what `role`
+    /// has too much when it may act as `holder`. Everything where the policy does not name the one or the other.
+    #[must_use]
+    pub fn beyond(&self, holder: usize, role: usize, schema: usize) -> Vec<Difference> {
+        let Some(desired) = self.desired() else { return Vec::new() };
+        let allowed = desired.want(role, schema).map_or(Rights::NONE, |want| want.allowed);
+        let exceptions: Vec<&Exception> = desired.exceptions_of(Who::Role(role), schema).collect();
+        self.own_counts(holder, schema, allowed, &exceptions).differences()
+    }
+
     /// What a role that must own does not: see [`Judged::unowned`].
     fn unowned(&self, desired: &Desired, role: usize, schema: usize) -> u32 {
         let catalog = &self.snapshot.catalog;

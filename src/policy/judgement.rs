@@ -192,11 +192,9 @@ mod tests {
 
     #[test]
     fn an_exception_for_what_is_no_more_there_is_told() {
-        let accepted: String = ["version-table-missing:s", "grant-excess:nobody:s", "idle-in-transaction:7"]
-            .iter()
-            .map(|finding| format!("[[exception]]\nfinding='{finding}'\nreason='later'\n"))
-            .collect();
-        let rules = format!("[[service]]\nname='s'\nschema='s'\nrole='app'\n{accepted}");
+        let accepted = ["version-table-missing:s", "grant-excess:nobody:s", "idle-in-transaction:7"]
+            .map(|finding| format!("[[exception]]\nfinding='{finding}'\nreason='later'\n"));
+        let rules = format!("[[service]]\nname='s'\nschema='s'\nrole='app'\n{}", accepted.concat());
         let case = Fixture::new().role("app").schema("s", "app").policy(&rules).case();
         let judged = Judgement::new(Arc::new(case.snapshot), case.policy.map(Arc::new), case.lineages, None);
         assert!(judged.findings.iter().any(|f| f.code == "version-table-missing"), "{:?}", judged.checking);

@@ -3,7 +3,8 @@
 //!
 //! A stranger's table is only locked, in a mode that asks for the right to read or to write and whose lock is gone at
 //! once: the server checks the privileges of schema and table, and runs nothing that belongs to the stranger. Rows are
-//! looked for only in tables that the role owns.
+//! looked for only in tables that the role owns, and only where reading them runs nothing but PostgreSQL's own: a policy
+//! that calls a function runs it, with its owner's rights where it is SECURITY DEFINER.
 
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use crate::{
     domain::{qualified, snapshot::TenantType},
 };
 
+/// What errors are about.
+const WHAT: &str = "what the role meets";
 /// For the connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// For everything that is tried as one role.
@@ -67,6 +70,8 @@ pub struct TenantAttempt {
     pub without: Rows,
     /// As a tenant that does not exist.
     pub stranger: Rows,
+    /// What reading it would run, in the server's words: it was not read then. Empty where it was.
+    pub runs: Vec<String>,
 }
 
 /// What one role met.
@@ -81,11 +86,10 @@ pub struct Attempts {
 /// # Errors
 /// Whatever keeps the role out, or ends its connection.
 pub async fn attempts(conninfo: &Conninfo, wanted: &Wanted) -> Result<Attempts, ServerError> {
-    let what = "what the role meets";
     let connected = connect(conninfo, CONNECT).await?;
     let client = &connected.client;
     let all = async {
-        let failed = |e: tokio_postgres::Error| ServerError::from_driver(what, &e);
+        let failed = |e: tokio_postgres::Error| ServerError::from_driver(WHAT, &e);
         client.batch_execute(include_str!("read/isolation_begin.sql")).await.map_err(failed)?;
         let mut met = Attempts::default();
         for (schema, table) in &wanted.tables {
@@ -95,19 +99,12 @@ pub async fn attempts(conninfo: &Conninfo, wanted: &Wanted) -> Result<Attempts, 
             met.tables.push(Attempt { schema: schema.clone(), table: table.clone(), read, write });
         }
         for (schema, table, of) in &wanted.tenants {
-            let name = qualified(schema, table);
-            met.tenants.push(TenantAttempt {
-                schema: schema.clone(),
-                table: table.clone(),
-                filled: filled(client, schema, table).await,
-                without: rows(client, &name, "").await?,
-                stranger: rows(client, &name, nobody(*of)).await?,
-            });
+            met.tenants.push(tenant(client, schema, table, *of).await?);
         }
         client.batch_execute("rollback").await.map_err(failed)?;
         Ok(met)
     };
-    timeout(WHOLE, all).await.map_err(|_| ServerError::Deadline { what, after: WHOLE })?
+    timeout(WHOLE, all).await.map_err(|_| ServerError::Deadline { what: WHAT, after: WHOLE })?
 }
 
 /// A tenant that no application makes.
@@ -130,6 +127,46 @@ async fn lock(client: &Client, table: &str, mode: &str) -> Result<Said, ServerEr
         Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => Said::Allowed,
         _ => Said::Unknown(words(&error)),
     })
+}
+
+/// Under a lock, so that the policies that were looked at are those that run.
+async fn tenant(
+    client: &Client,
+    schema: &str,
+    table: &str,
+    of: Option<TenantType>,
+) -> Result<TenantAttempt, ServerError> {
+    let failed = |e: tokio_postgres::Error| ServerError::from_driver(WHAT, &e);
+    let name = qualified(schema, table);
+    let unread = |why: &str| Rows::Unknown(why.to_owned());
+    let mut met = TenantAttempt {
+        schema: schema.to_owned(),
+        table: table.to_owned(),
+        filled: None,
+        without: unread("not read"),
+        stranger: unread("not read"),
+        runs: Vec::new(),
+    };
+    let sql = include_str!("read/isolation_hold.sql").replace("@table", &name);
+    if let Err(error) = client.batch_execute(&sql).await {
+        back(client, &error).await?;
+        let why = words(&error);
+        (met.without, met.stranger) = (unread(&why), unread(&why));
+        return Ok(met);
+    }
+    let names = vec![schema.to_owned(), table.to_owned()];
+    // what PostgreSQL brings along is pinned, and recorded nowhere as used
+    let found = client.query_typed(include_str!("read/isolation_runs.sql"), &[(&names, Type::TEXT_ARRAY)]).await;
+    for row in found.map_err(failed)? {
+        met.runs.push(row.try_get(0).map_err(failed)?);
+    }
+    if met.runs.is_empty() {
+        met.filled = filled(client, schema, table).await;
+        met.without = rows(client, &name, "").await?;
+        met.stranger = rows(client, &name, nobody(of)).await?;
+    }
+    client.batch_execute("rollback to savepoint held").await.map_err(failed)?;
+    Ok(met)
 }
 
 async fn rows(client: &Client, table: &str, tenant: &str) -> Result<Rows, ServerError> {
@@ -155,12 +192,11 @@ async fn filled(client: &Client, schema: &str, table: &str) -> Option<bool> {
 
 /// After a refusal the transaction goes on from before it; an error that ended the connection ends everything.
 async fn back(client: &Client, error: &tokio_postgres::Error) -> Result<(), ServerError> {
-    let what = "what the role meets";
     if error.code().is_none() {
-        return Err(ServerError::from_driver(what, error));
+        return Err(ServerError::from_driver(WHAT, error));
     }
     let back = client.batch_execute("rollback to savepoint probe").await;
-    back.map_err(|e| ServerError::from_driver(what, &e))
+    back.map_err(|e| ServerError::from_driver(WHAT, &e))
 }
 
 fn words(error: &tokio_postgres::Error) -> String {

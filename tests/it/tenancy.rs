@@ -401,6 +401,61 @@ fn borders_are_asked_for_and_tried() {
     });
 }
 
+/// Row level security of the role's own table may call what others wrote: such a table is not read, and named.
+#[test]
+fn what_a_policy_would_run_is_left_alone() {
+    runtime().block_on(async {
+        for major in majors() {
+            let stem = format!("runs{major}");
+            let more = format!(
+                "create schema lib;
+                 create function lib.mark(uuid) returns bool language plpgsql security definer as $f$
+                 begin
+                   execute format('copy (select 1) to %L', current_setting('data_directory') || '/{stem}.marker');
+                   return true;
+                 end $f$;
+                 grant usage on schema lib to public;
+                 create table stock.t (tenant_id uuid); insert into stock.t values ('{A}'); alter table stock.t owner to @stock;
+                 alter table stock.t enable row level security; alter table stock.t force row level security;
+                 create policy p on stock.t using (lib.mark(tenant_id));
+                 create table stock.plain (tenant_id uuid); insert into stock.plain values ('{A}'); alter table stock.plain owner to @stock;
+                 alter table stock.plain enable row level security; alter table stock.plain force row level security;
+                 create policy p on stock.plain using (tenant_id = nullif(current_setting('app.current_tenant_id', true), '')::uuid);
+                 grant select on stock.items to @shop; grant usage on schema stock to @shop"
+            );
+            let fleet = Fleet::new(major, &stem, &more).await;
+            let (shop, stock) = (&fleet.shop, &fleet.stock);
+            let policy = fleet.moat.file(
+                "p.toml",
+                &format!(
+                    "[[service]]\nname='shop'\nschema='shop'\nrole='{shop}'\nversion_table=false\n\
+                     [[role]]\nname='{stock}'\naccess={{shop=['read']}}\n"
+                ),
+            );
+            let marked = format!("select count(*) from pg_ls_dir(current_setting('data_directory')) f where f = '{stem}.marker'");
+            // A schema that the policy does not name: what is reached there is said.
+            let test = |words: &[&str]| fleet.run("isolation-test", words);
+            let ran = test(&["--policy", &policy, "--role", shop]).exits(1);
+            let told = "more than declared: USAGE on the schema and SELECT on 1 of 3 tables; the policy gives it nothing there";
+            assert!(ran.out.contains(told), "{}", ran.out);
+            // Without a policy what the role owns is its own.
+            let ran = test(&["--role", stock]);
+            assert!(ran.out.contains("left out of what was tried") && ran.out.contains("function lib.mark(uuid)"), "{}", ran.out);
+            let json = test(&["--role", stock, "--format", "json"]).json();
+            assert_eq!(count(&fleet.case.client, &marked).await, 0, "the planted function ran");
+            let table = |name: &str| json["tenants"].as_array().unwrap().iter().find(|t| t["table"] == name).unwrap().clone();
+            assert_eq!(table("t")["left_out_for"], serde_json::json!(["function lib.mark(uuid)"]), "{json:#}");
+            assert_eq!((&table("t")["rows_without_tenant"], &table("t")["leaks"]), (&Value::Null, &false.into()));
+            assert_eq!(table("plain")["rows_without_tenant"], "none");
+            assert_eq!(table("plain")["left_out_for"], serde_json::json!([]));
+            // The trap is one: the role itself sets it off.
+            let own = fleet.as_role(stock).await;
+            assert_eq!(count(&own, "select count(*) from stock.t").await, 1);
+            assert_eq!(count(&fleet.case.client, &marked).await, 1);
+        }
+    });
+}
+
 /// Names that mean ill, as schema, table, column and role, through all three commands.
 #[test]
 fn hostile_names_go_through_all_three_commands() {

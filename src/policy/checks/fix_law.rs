@@ -65,6 +65,10 @@ fn apply(f: &mut Fixture, change: &Change) -> Result<(), Refused> {
             *f = f.clone().edit_role(name, |r| r.login = attributes.login.unwrap_or(r.login));
         }
         Change::GrantRole { role, member } => *f = f.clone().member(role, member),
+        Change::RevokeRole { role, member, grantor: None } => {
+            let (role, member) = (f.role_oid(role), f.role_oid(member));
+            f.catalog.memberships.retain(|m| (m.role, m.member) != (role, member));
+        }
         Change::Grant { privileges, on, to } => {
             each_acl(
                 f,
@@ -285,6 +289,8 @@ fn loses_entry(f: &Fixture, finding: &Finding, dead: &Finding) -> bool {
         Change::Revoke { privileges, on: On::Schema(_), from: Grantee::Role(from), .. } => {
             privileges.contains(Privilege::Usage) && from != holder && kin.contains(&f.role_oid(from))
         }
+        // it could enter by SET ROLE
+        Change::RevokeRole { member, .. } => kin.contains(&f.role_oid(member)),
         Change::SetSchemaOwner { schema, .. } => {
             f.catalog.schemas.iter().any(|s| s.name == *schema && kin.contains(&s.owner))
         }

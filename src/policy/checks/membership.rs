@@ -1,10 +1,15 @@
 //! `membership-excess`, `membership-missing`: groups that a declared role is in and should not be, or the reverse.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt::Write as _,
+};
 
 use super::{
     Check, Code, Context,
-    declared::{Declared, count},
+    by_set_role::{self, Gain, NAMED},
+    declared::Declared,
+    entries,
     role_overprivileged::{danger, revoke},
 };
 use crate::{
@@ -18,8 +23,7 @@ use crate::{
     },
     policy::{
         Finding, Group, Severity,
-        desired::{KINDS, Rights},
-        versions::and,
+        desired::{Desired, KINDS, Rights},
     },
 };
 
@@ -43,23 +47,38 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     let by_member = ctx.memberships();
     let declared = ctx.declared();
     let mut candidates: Vec<Candidate<'_>> = Vec::new();
+    let desired = entries::desired(ctx).filter(|_| by_set_role::any(ctx));
     for of in declared.iter().filter(|d| !d.role.superuser) {
         for membership in by_member.get(&of.role.oid).into_iter().flatten() {
             let Some(group) = ctx.matrix.index.role(membership.role) else { continue };
             let Some(role) = ctx.catalog.roles.get(group) else { continue };
             if of.member_of.is_none_or(|list| !list.contains(&role.name)) && danger(ctx, membership).is_none() {
-                candidates.push(Candidate { of, membership, group, role, too_much: 0, gives: Vec::new() });
+                let becomes = |d: &Desired| by_set_role::becomes(&ctx.matrix.closure, d, of.position, membership);
+                candidates.push(Candidate {
+                    of,
+                    membership,
+                    group,
+                    role,
+                    becomes: desired.map(becomes).unwrap_or_default(),
+                    gives: Gain::default(),
+                    by_set_role: Gain::default(),
+                });
             }
         }
     }
     if !candidates.is_empty() {
         let wanted = wanted(ctx);
-        let groups: BTreeSet<usize> = candidates.iter().filter(|c| c.membership.inherit).map(|c| c.group).collect();
-        let reach = reach(ctx, &groups);
+        let inherited = candidates.iter().filter(|c| c.membership.inherit).map(|c| c.group);
+        let reach =
+            by_set_role::reached(ctx, inherited.chain(candidates.iter().flat_map(|c| c.becomes.iter().copied())));
         for candidate in &mut candidates {
             let mine = of_role(ctx, &wanted, candidate.of.position);
             if let Some(schemas) = reach.get(&candidate.group).filter(|_| candidate.membership.inherit) {
                 give(ctx, candidate, schemas, &mine);
+            }
+            if let Some(desired) = desired.filter(|_| !candidate.becomes.is_empty()) {
+                candidate.by_set_role =
+                    by_set_role::gain(ctx, desired, candidate.of.position, &candidate.becomes, &reach);
             }
             out.extend(excess(ctx, candidate, &mine));
         }
@@ -78,14 +97,16 @@ struct Candidate<'a> {
     /// Position of the group.
     group: usize,
     role: &'a Role,
-    /// In how many schemas the group's rights are more than the role may have.
-    too_much: usize,
-    /// The first of them: position, and what is too much there.
-    gives: Vec<(usize, Rights)>,
+    /// Roles that the member becomes through it by SET ROLE, and whose rights it has not without.
+    becomes: Vec<usize>,
+    /// Where the group's rights are more than the role may have.
+    gives: Gain,
+    /// The same for what it may become.
+    by_set_role: Gain,
 }
 
 /// Schemas that the policy names in which each group holds anything other than through PUBLIC, ascending; by bits.
-fn reach(ctx: &Context<'_>, groups: &BTreeSet<usize>) -> HashMap<usize, Vec<usize>> {
+pub(super) fn reach(ctx: &Context<'_>, groups: &BTreeSet<usize>) -> HashMap<usize, Vec<usize>> {
     let mut reach: HashMap<usize, Vec<usize>> = HashMap::new();
     let Some(desired) = ctx.judge.desired() else { return reach };
     let mut rows = Rows::default();
@@ -117,9 +138,10 @@ fn reach(ctx: &Context<'_>, groups: &BTreeSet<usize>) -> HashMap<usize, Vec<usiz
 fn give(ctx: &Context<'_>, candidate: &mut Candidate<'_>, schemas: &[usize], wanted: &[usize]) {
     let declared = wanted.iter().filter(|s| schemas.binary_search(s).is_ok());
     let harmless: Vec<usize> = declared.copied().filter(|s| gives(ctx, candidate, *s).is_empty()).collect();
-    candidate.too_much = schemas.len() - harmless.len();
     let shown = schemas.iter().copied().filter(|s| !harmless.contains(s)).take(NAMED);
-    candidate.gives = shown.map(|s| (s, gives(ctx, candidate, s))).collect();
+    let shown: Vec<(usize, Rights)> = shown.map(|s| (s, gives(ctx, candidate, s))).collect();
+    let more = (schemas.len() - harmless.len()).saturating_sub(shown.len());
+    candidate.gives = Gain { roles: Vec::new(), schemas: shown, more };
 }
 
 /// What the group holds in a schema and the role may not.
@@ -152,7 +174,7 @@ fn minus(a: Rights, b: Rights) -> Rights {
     }
 }
 
-fn rights(kind: ObjectKind, privileges: Privileges) -> Rights {
+pub(super) fn rights(kind: ObjectKind, privileges: Privileges) -> Rights {
     match kind {
         ObjectKind::Schema => Rights { schema: privileges, ..Rights::NONE },
         ObjectKind::Table => Rights { tables: privileges, ..Rights::NONE },
@@ -187,13 +209,10 @@ fn of_role(ctx: &Context<'_>, wanted: &HashMap<usize, Vec<usize>>, role: usize) 
     schemas
 }
 
-/// How many schemas a sentence names.
-const NAMED: usize = 6;
-
 /// A membership that the policy rules out by its list, or that gives more than the policy allows.
 fn excess(ctx: &Context<'_>, candidate: &Candidate<'_>, wanted: &[usize]) -> Option<Finding> {
-    let Candidate { of, membership, group: position, role: group, too_much, gives } = candidate;
-    if of.member_of.is_none() && gives.is_empty() {
+    let Candidate { of, membership, group: position, role: group, gives, by_set_role, .. } = candidate;
+    if of.member_of.is_none() && gives.is_empty() && by_set_role.is_empty() {
         return None;
     }
     let mut finding = ctx.draft(&EXCESS);
@@ -207,21 +226,19 @@ fn excess(ctx: &Context<'_>, candidate: &Candidate<'_>, wanted: &[usize]) -> Opt
         Some(declared) => format!("member of {} only", declared.join(", ")),
         None => "no more access than declared".to_owned(),
     };
-    let name = |schema: usize| ctx.catalog.schemas.get(schema).map_or("", |s| s.name.as_str());
-    let mut schemas: Vec<&str> = gives.iter().map(|(schema, _)| name(*schema)).collect();
-    let mut details: Vec<String> =
-        gives.iter().map(|(schema, rights)| format!("in {} {}", name(*schema), words(*rights))).collect();
-    let more = too_much.saturating_sub(gives.len());
-    let others = count(more, "other schema");
-    if more > 0 {
-        schemas.push(&others);
-        details.push(format!("and in {others}"));
-    }
-    let (short, long) = if gives.is_empty() {
-        (String::new(), String::new())
-    } else {
-        (format!(", which gives it too much in {}", and(&schemas)), format!(", which gives it {}", details.join("; ")))
+    let (mut short, mut long) = match (gives.is_empty(), by_set_role.is_empty()) {
+        (true, true) => (String::new(), String::new()),
+        (true, false) => (", which gives it too much".to_owned(), ", which gives it".to_owned()),
+        (false, _) => (
+            format!(", which gives it too much in {}", gives.places(ctx)),
+            format!(", which gives it {}", gives.details(ctx)),
+        ),
     };
+    if !by_set_role.is_empty() {
+        let (join, way) = (if gives.is_empty() { "" } else { ", and" }, by_set_role.way());
+        let _ = write!(short, "{join} by {way} in {}", by_set_role.places(ctx));
+        let _ = write!(long, "{join} by {way} {}", by_set_role.details(ctx));
+    }
     finding.observed = format!("member of {}{long}", group.name);
     finding.message = format!("{} is a member of {}{short}.", of.name, group.name);
     if needed(ctx, of.position, *position, wanted) {
@@ -237,7 +254,7 @@ fn excess(ctx: &Context<'_>, candidate: &Candidate<'_>, wanted: &[usize]) -> Opt
 }
 
 /// `USAGE on the schema, SELECT on tables`
-fn words(rights: Rights) -> String {
+pub(super) fn words(rights: Rights) -> String {
     let kinds = KINDS.into_iter().filter(|k| !rights.of(*k).is_empty());
     let parts: Vec<String> = kinds
         .map(|kind| match kind {
@@ -357,6 +374,65 @@ mod tests {
     fn a_list_that_leaves_a_group_out_rules_it_out() {
         let f = fixture("member_of=[]").group("team").member("team", "onside_user");
         assert_eq!(f.case().only(EXCESS.code).expected, "no membership");
+    }
+
+    /// `noinh` reaches what engarde_user may only by SET ROLE, on servers before and from 16.
+    fn only_by_set_role(more: &str) -> Fixture {
+        let policy = format!(
+            "[[service]]\nname='engarde'\nschema='public'\nrole='engarde_user'\n\
+             [[service]]\nname='onside'\nschema='onside'\nrole='onside_user'\n[[role]]\nname='noinh'\n{more}"
+        );
+        let f = fixture("").role("noinh").policy(&policy);
+        f.membership("engarde_user", "noinh", |m| m.inherit = false)
+    }
+
+    #[test]
+    fn what_comes_by_set_role_alone_is_too_much() {
+        for version in [150_000, 160_000] {
+            let found = only_by_set_role("").version(version).case().only(EXCESS.code);
+            assert_eq!(found.id, "membership-excess:noinh:engarde_user");
+            assert_eq!(
+                found.message,
+                "noinh is a member of engarde_user, which gives it too much by SET ROLE to engarde_user in public."
+            );
+            assert!(found.observed.contains("SELECT") && found.observed.contains("SET ROLE"), "{}", found.observed);
+            let end = Change::RevokeRole { role: "engarde_user".into(), member: "noinh".into(), grantor: None };
+            assert_eq!(found.fix, Some(vec![end]));
+        }
+        // the role of another service is held against its own rule
+        let f = fixture("").membership("engarde_user", "onside_user", |m| m.inherit = false);
+        assert_eq!(f.case().only(EXCESS.code).id, "membership-excess:onside_user:engarde_user");
+        // and further on, through a group that is inherited
+        let f = fixture("").group("team").member("team", "onside_user");
+        let f = f.membership("engarde_user", "team", |m| m.inherit = false);
+        let found = f.case().only(EXCESS.code);
+        assert_eq!(found.id, "membership-excess:onside_user:team");
+        assert!(found.message.contains("by SET ROLE to engarde_user in public"), "{}", found.message);
+    }
+
+    #[test]
+    fn set_role_to_what_is_declared_or_gives_nothing_is_not_accused() {
+        let quiet = |f: Fixture| assert_eq!(f.case().of(EXCESS.code), vec![]);
+        quiet(only_by_set_role("member_of=['engarde_user']\n"));
+        quiet(only_by_set_role("access={public=['all']}\n"));
+        let all = "'USAGE','CREATE','SELECT','INSERT','UPDATE','DELETE','TRUNCATE','REFERENCES','TRIGGER'";
+        let excepted = format!("[[exception]]\nrole='noinh'\nschema='public'\nprivileges=[{all}]\nreason='repairs'\n");
+        quiet(only_by_set_role(&excepted));
+        // a group that holds nothing, one that holds what the policy does not name, one that is not for SET ROLE
+        let idle = fixture("").group("team").membership("team", "onside_user", |m| m.inherit = false);
+        quiet(idle.clone());
+        quiet(idle.schema("scratch", "team"));
+        let closed = fixture("").version(160_000);
+        quiet(closed.membership("engarde_user", "onside_user", |m| (m.inherit, m.set) = (false, false)));
+        // what everybody may do in `public` is nobody's gain
+        let usage =
+            fixture("").group("team").grant_schema("public", "team", "USAGE").grant_schema("public", "PUBLIC", "USAGE");
+        quiet(usage.membership("team", "onside_user", |m| m.inherit = false));
+        // above grants stands another finding
+        let f = fixture("").group("admins").member("postgres", "admins");
+        let f = f.membership("admins", "onside_user", |m| m.inherit = false);
+        let case = f.case();
+        assert_eq!((case.of(EXCESS.code), case.of("role-overprivileged").len()), (vec![], 1));
     }
 
     #[test]

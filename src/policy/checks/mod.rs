@@ -3,6 +3,7 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 pub mod audit_schema_missing;
+mod by_set_role;
 mod commands;
 mod database_privileges;
 pub mod declared;

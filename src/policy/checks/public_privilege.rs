@@ -1,6 +1,7 @@
 //! `public-privilege`: PUBLIC holds something in a named schema. What PostgreSQL gives PUBLIC by itself is left alone:
 //! EXECUTE on routines, and USAGE on the schema `public`. No policy can give PUBLIC anything, except by an exception.
 //! Without a policy only what hands data and schemas to everybody is told, and nothing is fixed: who needs it is not said.
+//! So it is in a schema that the policy does not name, unless that is to be ignored; under `revoke` it has a fix.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +11,9 @@ use super::{
     entries::{self, Excess, Revocation},
 };
 use crate::{
-    domain::{ObjectKind, Privilege, Privileges, change::On, effective::Who},
+    domain::{ObjectKind, Privilege, Privileges, change::On, effective::Who, snapshot::Schema},
     policy::{
-        Finding, Group, Service, Severity,
+        Finding, Group, Service, Severity, Undeclared,
         desired::{Desired, PUBLIC, Rights},
     },
     text,
@@ -39,7 +40,17 @@ const CHANGING: Privileges = Privileges::of(&[
 ]);
 
 fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
-    let Some(desired) = entries::desired(context) else { return without_policy(context, out) };
+    let desired = entries::desired(context);
+    let unnamed = |position: usize| match desired {
+        None => true,
+        Some(d) => d.undeclared != Undeclared::Ignore && d.is_judged(position) && !d.names_schema(position),
+    };
+    for (position, schema) in context.catalog.schemas.iter().enumerate() {
+        if !schema.is_system() && !schema.extension && unnamed(position) {
+            undeclared(context, desired, position, schema, out);
+        }
+    }
+    let Some(desired) = desired else { return };
     for position in entries::named_schemas(desired) {
         let Some(schema) = entries::schema(context, position) else { continue };
         // `public` comes with USAGE for PUBLIC
@@ -58,30 +69,42 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-fn without_policy(context: &Context<'_>, out: &mut Vec<Finding>) {
-    for (position, schema) in context.catalog.schemas.iter().enumerate().filter(|(_, s)| !s.is_system() && !s.extension)
-    {
-        let usage = context
-            .matrix
-            .rights(context.catalog, Who::Public, ObjectKind::Schema, schema.owner, &schema.acl)
-            .contains(Privilege::Usage);
-        for excess in entries::excess(context, Who::Public, position, Rights::NONE, &[]) {
-            let schemas_own = excess.kind == ObjectKind::Schema;
-            // without USAGE, rights on what is in it do not work for everybody
-            if !CHANGING.contains(excess.privilege) || !(schemas_own || usage) {
-                continue;
-            }
-            let mut f = told(draft(context, None, position, &schema.name, &excess), &schema.name, &excess);
-            f.remedy =
-                "Revoke it from PUBLIC, after granting it to those who need it; a policy (`pgmoat policy derive`) \
-                        says who that is, and `pgmoat plan` does both."
-                    .into();
-            if schemas_own && schema.name == "public" && context.snapshot.server.version_num < 150_000 {
-                f.severity = Severity::Info;
-                f.message.push_str(" Before 15 every database is made so.");
-            }
-            out.push(f);
+/// In a schema that no policy speaks of.
+fn undeclared(
+    context: &Context<'_>,
+    desired: Option<&Desired>,
+    position: usize,
+    schema: &Schema,
+    out: &mut Vec<Finding>,
+) {
+    let usage = context
+        .matrix
+        .rights(context.catalog, Who::Public, ObjectKind::Schema, schema.owner, &schema.acl)
+        .contains(Privilege::Usage);
+    for excess in entries::excess(context, Who::Public, position, Rights::NONE, &[]) {
+        let schemas_own = excess.kind == ObjectKind::Schema;
+        // without USAGE, rights on what is in it do not work for everybody
+        if !CHANGING.contains(excess.privilege) || !(schemas_own || usage) {
+            continue;
         }
+        let mut f = told(draft(context, desired, position, &schema.name, &excess), &schema.name, &excess);
+        let remedy = if desired.is_some() {
+            "Revoke it from PUBLIC, after granting it to those who need it; or name the schema in the policy, which says \
+             who that is. With `undeclared = \"revoke\"` in the policy `pgmoat plan` revokes it."
+        } else {
+            "Revoke it from PUBLIC, after granting it to those who need it; a policy (`pgmoat policy derive`) \
+             says who that is, and `pgmoat plan` does both."
+        };
+        f.remedy = remedy.into();
+        if let Some(desired) = desired.filter(|d| d.undeclared == Undeclared::Revoke) {
+            f.fix = fix(context, desired, position, &schema.name, &excess);
+            f = stays(context, &schema.name, f, context.living_by_role());
+        }
+        if schemas_own && schema.name == "public" && context.snapshot.server.version_num < 150_000 {
+            f.severity = Severity::Info;
+            f.message.push_str(" Before 15 every database is made so.");
+        }
+        out.push(f);
     }
 }
 
@@ -204,6 +227,30 @@ mod tests {
             let public = bare().version(version).grant_schema("public", "PUBLIC", "CREATE");
             assert_eq!(public.case().only("public-privilege").severity, severity);
         }
+    }
+
+    #[test]
+    fn a_schema_that_the_policy_does_not_name_is_told_as_without_one() {
+        let f = || {
+            let f =
+                Fixture::new().role("app").role("y").schema("s", "app").schema("other", "y").table("other", "a", "y");
+            let f = f.grant_schema("public", "PUBLIC", "USAGE, CREATE").grant_schema("other", "PUBLIC", "USAGE");
+            f.grant("other.a", "PUBLIC", "SELECT, DELETE")
+        };
+        let under = |word: &str| {
+            let policy = format!("undeclared='{word}'\n[[service]]\nname='s'\nschema='s'\nrole='app'\n");
+            f().policy(&policy).case().of("public-privilege")
+        };
+        let ids = |found: &[Finding]| found.iter().map(|f| (f.id.clone(), f.severity)).collect::<Vec<_>>();
+        let bare = f().case().of("public-privilege");
+        assert_eq!(bare.len(), 2, "{bare:#?}");
+        assert_eq!(ids(&under("report")), ids(&bare));
+        assert!(under("report").iter().all(|f| f.fix.is_none()));
+        assert_eq!(ids(&under("revoke")), ids(&bare));
+        let fixes = under("revoke").into_iter().flat_map(|f| f.fix.unwrap()).collect::<Vec<_>>();
+        assert!(fixes.iter().all(|c| matches!(c, Change::Revoke { from: Grantee::Public, .. })), "{fixes:?}");
+        assert_eq!(fixes.len(), 2);
+        assert_eq!(under("ignore"), vec![]);
     }
 
     fn base() -> Fixture {

@@ -1,17 +1,20 @@
 //! `undeclared-access`: a role or a schema that the policy does not name, with access. Per role and schema where the role
-//! has entries of its own or owns something; what it has only through memberships is one finding per role.
+//! has entries of its own or owns something; what it has only through memberships is one finding per role, and what only
+//! SET ROLE gives it one per membership.
 
 use std::collections::BTreeMap;
 
 use super::{
-    Check, Code, Context,
+    Check, Code, Context, by_set_role,
     entries::{self, Revocation},
+    role_overprivileged::revoke,
 };
 use crate::{
     domain::{
         ObjectKind, Privileges,
         closure::{get, ones},
         effective::{Via, Who},
+        snapshot::Membership,
     },
     policy::{
         Finding, Group, Severity, Undeclared,
@@ -57,6 +60,57 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     }
     for (role, schemas) in inherited {
         out.push(through_others(context, role, &schemas));
+    }
+    if by_set_role::any(context) {
+        through_set_role(context, desired, out);
+    }
+}
+
+/// Memberships of roles that the policy does not name through which they become, by SET ROLE, what holds something.
+fn through_set_role(context: &Context<'_>, desired: &Desired, out: &mut Vec<Finding>) {
+    struct Way<'a> {
+        becomes: Vec<usize>,
+        memberships: Vec<&'a Membership>,
+    }
+    // from 16 on one membership may be granted by several
+    let mut ways: BTreeMap<(usize, usize), Way<'_>> = BTreeMap::new();
+    for membership in context.catalog.memberships.iter().filter(|m| m.set) {
+        let position = |oid| context.matrix.closure.position(oid);
+        let (Some(member), Some(group)) = (position(membership.member), position(membership.role)) else { continue };
+        if !desired.compares(member) || desired.names_role(member) {
+            continue;
+        }
+        let becomes = by_set_role::becomes(&context.matrix.closure, desired, member, membership);
+        if !becomes.is_empty() {
+            let way = ways.entry((member, group)).or_insert_with(|| Way { becomes, memberships: Vec::new() });
+            way.memberships.push(membership);
+        }
+    }
+    let reach = by_set_role::reached(context, ways.values().flat_map(|way| way.becomes.iter().copied()));
+    for ((member, group), way) in ways {
+        let gain = by_set_role::gain(context, desired, member, &way.becomes, &reach);
+        if gain.is_empty() {
+            continue;
+        }
+        let (name, group) = (entries::role_name(context, member), entries::role_name(context, group));
+        let mut f = context.draft(&CODE);
+        f.id = format!("{}:{name}:member:{group}", CODE.code);
+        f.observed = format!("member of {group}, by {} {}", gain.way(), gain.details(context));
+        f.expected = "a rule in the policy, or no membership".into();
+        f.message = format!(
+            "The policy does not name {name}, a member of {group}: by {} it has access to {}.",
+            gain.way(),
+            gain.places(context)
+        );
+        f.remedy = format!("Declare {name} as a [[role]] with its `member_of`, or revoke {group} from {name}.");
+        f.via = Some(format!("member:{group}"));
+        f.object = Some(group.clone());
+        // what is inherited as well may be needed by members of the member
+        if desired.undeclared == Undeclared::Revoke && way.memberships.iter().all(|m| !m.inherit) {
+            f.fix = Some(way.memberships.iter().map(|m| revoke(context, m, &group, &name)).collect());
+        }
+        f.role = Some(name);
+        out.push(f);
     }
 }
 
@@ -190,6 +244,7 @@ fn through_others(context: &Context<'_>, role: usize, schemas: &[usize]) -> Find
 #[cfg(test)]
 mod tests {
     use super::super::fixture::Fixture;
+    use crate::domain::change::Change;
 
     const POLICY: &str = "[[service]]\nname='s'\nschema='s'\nrole='app'\n";
 
@@ -225,6 +280,30 @@ mod tests {
         assert_eq!(case.only("undeclared-access").id, "undeclared-access:app:scratch");
         let case = base().schema("scratch", "postgres").member("app", "x").case();
         assert_eq!(case.only("undeclared-access").id, "undeclared-access:x");
+    }
+
+    #[test]
+    fn a_stranger_that_gets_there_by_set_role_is_told() {
+        let lazy = |f: Fixture, set: bool| f.membership("app", "x", |m| (m.inherit, m.set) = (false, set));
+        let case = lazy(base(), true).case();
+        let f = case.only("undeclared-access");
+        assert_eq!((f.id.as_str(), f.fix), ("undeclared-access:x:member:app", None));
+        assert_eq!(f.message, "The policy does not name x, a member of app: by SET ROLE to app it has access to s.");
+        let under = |word: &str| lazy(base(), true).policy(&format!("undeclared='{word}'\n{POLICY}")).case();
+        let end = Change::RevokeRole { role: "app".into(), member: "x".into(), grantor: None };
+        assert_eq!(under("revoke").only("undeclared-access").fix, Some(vec![end]));
+        assert!(under("ignore").of("undeclared-access").is_empty());
+        // no SET, nothing behind it, or nothing that the policy names
+        assert!(lazy(base().version(160_000), false).case().of("undeclared-access").is_empty());
+        let idle = || base().role("y").membership("y", "x", |m| m.inherit = false);
+        assert!(idle().case().of("undeclared-access").is_empty());
+        assert!(lazy(base(), true).edit_role("x", |r| r.superuser = true).case().of("undeclared-access").is_empty());
+        let ids: Vec<String> =
+            idle().schema("scratch", "y").case().of("undeclared-access").into_iter().map(|f| f.id).collect();
+        assert_eq!(ids, ["undeclared-access:y:scratch"]);
+        // what is inherited as well is told once, as what it is
+        let both = base().member("app", "x").case().only("undeclared-access");
+        assert_eq!(both.id, "undeclared-access:x");
     }
 
     #[test]

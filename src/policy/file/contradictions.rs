@@ -1,15 +1,22 @@
 //! Rules that say different things of one role or schema.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use super::values::{Reader, Table, span};
 use crate::policy::{Policy, Service};
+
+/// What a role of an instance is declared a member of, and where it says so.
+type Members<'p> = BTreeMap<(Option<&'p str>, &'p str), (&'p [String], Range<usize>)>;
 
 impl<'t> Reader<'t> {
     pub(super) fn contradictions(&mut self, top: &Table<'_, 't>, policy: &Policy) {
         let (services, roles, schemas) =
             (self.tables(top, "service"), self.tables(top, "role"), self.tables(top, "schema"));
         self.owned_twice(policy, &services, &schemas);
+        self.circles(policy, &services, &roles);
         let mut names: BTreeMap<(Option<&str>, &str), &Service> = BTreeMap::new();
         let mut by_role: BTreeMap<(Option<&str>, &str), &Service> = BTreeMap::new();
         for (service, table) in policy.services.iter().zip(&services) {
@@ -48,6 +55,34 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// PostgreSQL refuses a membership that closes a circle. Each circle is told once, where its first role stands.
+    fn circles(&mut self, policy: &Policy, services: &[Table<'_, 't>], roles: &[Table<'_, 't>]) {
+        let mut members: Members<'_> = BTreeMap::new();
+        for (service, table) in policy.services.iter().zip(services) {
+            if let Some(groups) = service.member_of.as_deref().filter(|groups| !groups.is_empty()) {
+                let key = (service.instance.as_deref(), service.role.as_str());
+                members.entry(key).or_insert((groups, span(table, "member_of")));
+            }
+        }
+        for (rule, table) in policy.roles.iter().zip(roles) {
+            if let Some(groups) = rule.member_of.as_deref().filter(|groups| !groups.is_empty()) {
+                let key = (rule.instance.as_deref(), rule.name.as_str());
+                members.entry(key).or_insert((groups, span(table, "member_of")));
+            }
+        }
+        let mut told: BTreeSet<(Option<&str>, &str)> = BTreeSet::new();
+        for (key, (_, at)) in &members {
+            if told.contains(key) {
+                continue;
+            }
+            let Some(circle) = circle(&members, *key) else { continue };
+            let names: Vec<&str> = circle.iter().copied().chain([key.1]).collect();
+            told.extend(circle.iter().map(|name| (key.0, *name)));
+            let what = format!("role \"{}\" is a member of itself: {}", key.1, names.join(", "));
+            self.problem(at.clone(), what, "PostgreSQL refuses that: take one of these out of its `member_of`");
+        }
+    }
+
     /// A schema belongs to one service, or to one `[[schema]]`.
     fn owned_twice(&mut self, policy: &Policy, services: &[Table<'_, 't>], schemas: &[Table<'_, 't>]) {
         let mut owned: BTreeMap<(Option<&str>, &str), String> = BTreeMap::new();
@@ -69,6 +104,30 @@ impl<'t> Reader<'t> {
             }
         }
     }
+}
+
+/// The roles from one by its groups back to itself, itself first.
+fn circle<'p>(members: &Members<'p>, start: (Option<&'p str>, &'p str)) -> Option<Vec<&'p str>> {
+    let mut came: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut open = vec![start.1];
+    while let Some(role) = open.pop() {
+        let groups = members.get(&(start.0, role)).map(|(groups, _)| *groups).unwrap_or_default();
+        for group in groups {
+            if group == start.1 {
+                let mut path = vec![role];
+                while let Some(before) = path.last().filter(|r| **r != start.1).and_then(|r| came.get(r)) {
+                    path.push(before);
+                }
+                path.reverse();
+                return Some(path);
+            }
+            if !came.contains_key(group.as_str()) {
+                came.insert(group, role);
+                open.push(group);
+            }
+        }
+    }
+    None
 }
 
 fn differ<T: PartialEq>(a: Option<&T>, b: Option<&T>) -> bool {

@@ -7,6 +7,7 @@ mod values;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +18,7 @@ use toml::{
 
 use super::{
     Accepted, Allow, AllowedForeignKey, DatabaseRule, Exception, Level, Limits, Policy, RoleRule, SchemaRule, Service,
-    Severity, Undeclared, checks,
+    Severity, Undeclared, checks, desired::PUBLIC,
 };
 use crate::domain::Privilege;
 use values::{Reader, Table, choose, folder, shown, span};
@@ -222,7 +223,7 @@ impl<'t> Reader<'t> {
     fn service(&mut self, t: &Table<'_, 't>) -> Option<Service> {
         self.known(t, SERVICE_KEYS);
         let name = self.required_text(t, "name");
-        let role = self.required_name(t, "role");
+        let role = self.required_name(t, "role").filter(|name| self.ordinary_role(t, "role", name));
         let schemas = self.schemas_of(t);
         let owner = self.name(t, "owner").or_else(|| role.clone());
         let (role, owner) = (role?, owner?);
@@ -263,9 +264,17 @@ impl<'t> Reader<'t> {
                 );
                 None
             }
-            (true, false) => self.name(t, "schema").map(|s| vec![s]),
+            (true, false) => {
+                let schema = self.name(t, "schema")?;
+                self.ordinary_schema(span(t, "schema"), &schema).then(|| vec![schema])
+            }
             (false, true) => {
                 let list = self.names(t, "schemas")?;
+                for (name, span) in self.spanned_strings(t, "schemas")? {
+                    if !self.ordinary_schema(span, &name) {
+                        return None;
+                    }
+                }
                 if list.is_empty() {
                     self.problem(t.span_of("schemas"), "`schemas` is empty", "name at least one schema");
                     return None;
@@ -286,6 +295,26 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// Names that begin with `pg_` are PostgreSQL's own: nothing is granted to its roles, nothing set up in its schemas.
+    fn ordinary_role(&mut self, t: &Table<'_, '_>, key: &str, name: &str) -> bool {
+        let own = name.starts_with("pg_");
+        if own {
+            let what = format!("\"{name}\" is a role of PostgreSQL's own, which no policy is about");
+            let help = format!("name a role of yours; who is to have what {name} has gets `member_of = [\"{name}\"]`");
+            self.problem(span(t, key), what, help);
+        }
+        !own
+    }
+
+    fn ordinary_schema(&mut self, at: Range<usize>, name: &str) -> bool {
+        let own = name.starts_with("pg_") || name == "information_schema";
+        if own {
+            let what = format!("\"{name}\" is a schema of PostgreSQL's own, which no policy is about");
+            self.problem(at, what, "name the schema that holds the service's own tables");
+        }
+        !own
+    }
+
     fn version_table(&mut self, t: &Table<'_, '_>) -> Option<String> {
         match t.get("version_table").map(Spanned::get_ref) {
             None | Some(DeValue::Boolean(true)) => Some(VERSION_TABLE.to_owned()),
@@ -301,7 +330,16 @@ impl<'t> Reader<'t> {
 
     fn role(&mut self, t: &Table<'_, 't>) -> Option<RoleRule> {
         self.known(t, ROLE_KEYS);
-        let name = self.required_name(t, "name");
+        let name = self.required_name(t, "name").filter(|name| self.ordinary_role(t, "name", name));
+        // a role that is really called so says whether it logs in
+        if let Some(name) = name.as_deref().filter(|n| n.eq_ignore_ascii_case(PUBLIC))
+            && (name == "public" || t.get("login").is_none())
+        {
+            let what = format!("\"{name}\" is everybody, and no role");
+            let help = "take it out: no level is given to PUBLIC; what it may have all the same is an [[exception]] with \
+                        `role = \"PUBLIC\"`, and whether it may CONNECT stands under [database]";
+            self.problem(span(t, "name"), what, help);
+        }
         Some(RoleRule {
             access: self.access(t),
             login: self.boolean(t, "login"),
@@ -315,7 +353,7 @@ impl<'t> Reader<'t> {
 
     fn schema(&mut self, t: &Table<'_, 't>) -> Option<SchemaRule> {
         self.known(t, SCHEMA_KEYS);
-        let name = self.required_name(t, "name");
+        let name = self.required_name(t, "name").filter(|name| self.ordinary_schema(span(t, "name"), name));
         let owner = self.name(t, "owner");
         Some(SchemaRule {
             creators: self.names(t, "creators").unwrap_or_else(|| owner.iter().cloned().collect()),
@@ -602,6 +640,40 @@ mod tests {
         "access"
     )]
     #[case::schema_of_service("[[service]]\nname='a'\nschema='s'\nrole='r'\n[[schema]]\nname='s'\n", 6, "already", "")]
+    #[case::system_schema(
+        "[[service]]\nname='a'\nschema='pg_catalog'\nrole='r'\n",
+        3,
+        "\"pg_catalog\" is a schema of PostgreSQL's own",
+        "the service's own tables"
+    )]
+    #[case::system_schemas(
+        "[[service]]\nname='a'\nschemas=['s','information_schema']\nrole='r'\n",
+        3,
+        "\"information_schema\" is a schema",
+        ""
+    )]
+    #[case::schema_rule("[[schema]]\nname='pg_toast'\n", 2, "\"pg_toast\" is a schema", "")]
+    #[case::predefined(
+        "[[service]]\nname='a'\nschema='s'\nrole='pg_read_all_data'\n",
+        4,
+        "\"pg_read_all_data\" is a role of PostgreSQL's own",
+        "member_of = [\"pg_read_all_data\"]"
+    )]
+    #[case::predefined_rule("[[role]]\nname='pg_monitor'\n", 2, "\"pg_monitor\" is a role", "member_of")]
+    #[case::everybody(
+        "[[role]]\nname='PUBLIC'\naccess={s=['read']}\n",
+        2,
+        "is everybody, and no role",
+        "[[exception]]"
+    )]
+    #[case::everybody_small("[[role]]\nname='public'\nlogin=false\n", 2, "is everybody, and no role", "")]
+    #[case::circle(
+        "[[role]]\nname='a'\nmember_of=['b']\n[[service]]\nname='s'\nschema='s'\nrole='b'\nmember_of=['c']\n[[role]]\nname='c'\nmember_of=['pg_monitor','a']\n",
+        3,
+        "\"a\" is a member of itself: a, b, c, a",
+        "take one of these"
+    )]
+    #[case::own_member("[[role]]\nname='a'\nmember_of=['a']\n", 3, "\"a\" is a member of itself", "take")]
     #[case::different(
         "[[service]]\nname='a'\nschema='s'\nrole='r'\nconnection_limit=5\n[[service]]\nname='b'\nschema='t'\nrole='r'\nconnection_limit=6\n",
         10,
@@ -627,6 +699,17 @@ mod tests {
         assert_eq!(found.iter().map(|p| p.line).collect::<Vec<_>>(), [1, 2, 4]);
         let error = parse("[[role]]\nnme='r'\n", Path::new("a.toml")).unwrap_err().to_string();
         assert!(error.contains("a.toml: line 2: unknown key `nme`"), "{error}");
+    }
+
+    #[test]
+    fn groups_of_groups_and_odd_names_are_no_problem() {
+        let fine = |text: &str| parse(text, Path::new("p.toml")).unwrap();
+        let role = |name: &str, of: &str| format!("[[role]]\nname='{name}'\nmember_of=[{of}]\n");
+        // two ways to one group, a group that is declared nowhere, and another instance
+        let many = role("a", "'b','c'") + &role("b", "'d'") + &role("c", "'d'") + &role("d", "'rdsadmin','pg_monitor'");
+        fine(&(many + "[[role]]\nname='d'\nmember_of=['a']\ninstance='flowdb'\n"));
+        fine("[[service]]\nname='a'\nschema='PG_X'\nrole='PG_X'\nowner='pg_database_owner'\n");
+        fine("[[role]]\nname='PUBLIC'\nlogin=true\n");
     }
 
     #[test]

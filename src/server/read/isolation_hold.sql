@@ -1,0 +1,3 @@
+savepoint held;
+savepoint probe;
+lock table only @table in access share mode;
