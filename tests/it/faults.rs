@@ -189,7 +189,7 @@ fn a_full_server_is_told_and_its_room_is_taken_when_there_is_some() {
     let home = tempfile::tempdir().unwrap();
     let mut console = start(&home, &own.url("faults_worker", "postgres"));
     lost(&console, "full", &["53300"]);
-    console.shows("end idle sessions, or raise max_connections");
+    console.shows("a superuser can still come in");
     keys_answer(&mut console, "full");
     fillers.clear();
     // It waits longer and longer, so as not to add to the crowd; a person need not wait.
