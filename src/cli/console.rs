@@ -33,10 +33,11 @@ pub async fn run(context: &Context, words: &[String], halt: &Halt) -> Outcome {
 /// As `run`.
 pub async fn run_with(context: &Context, words: &[String], commands: &HashMap<String, String>, halt: &Halt) -> Outcome {
     no_command(context, words)?;
-    context.targets_or_none(words)?;
+    // an unknown word is told before a missing terminal
+    let targets = context.targets_or_none(words)?;
     let quoted: Vec<_> = words.iter().map(|word| text::shell_word(word)).collect();
     terminal::required(&std::iter::once("check".into()).chain(quoted).collect::<Vec<_>>().join(" "))?;
-    let targets = context.with_elsewhere(context.targets_or_none(words)?)?;
+    let targets = context.with_elsewhere(targets)?;
     if targets.is_empty() {
         // nothing says which database: then it is asked
         return Box::pin(guide::run(&context.global, context.env.clone(), None, None, halt)).await;
