@@ -588,6 +588,27 @@ impl Matrix {
         ones(&bits).collect()
     }
 
+    /// Positions of the roles of whom something is said in a schema: by an entry, as an owner, and the predefined ones.
+    /// Ascending. What any other role may there follows from which of these it inherits.
+    #[must_use]
+    pub fn holders(&self, catalog: &Catalog, schema: usize) -> Vec<usize> {
+        let mut holders: Vec<usize> = [self.read_all, self.write_all, self.maintain].into_iter().flatten().collect();
+        let mut add = |kind: ObjectKind, owner: Oid, acl: &Acl| {
+            let in_force = acl.in_force(kind, owner, self.version_num);
+            let named = in_force.entries().iter().filter(|e| !e.is_public()).map(|e| e.grantee);
+            holders.extend(named.chain([owner]).filter_map(|oid| self.closure.position(oid)));
+        };
+        if let Some(of) = catalog.schemas.get(schema) {
+            add(ObjectKind::Schema, of.owner, &of.acl);
+        }
+        for group in self.groups(catalog, schema).chain(self.types(catalog, schema)) {
+            add(group.kind.object_kind(), group.owner, &group.acl);
+        }
+        holders.sort_unstable();
+        holders.dedup();
+        holders
+    }
+
     /// As [`Matrix::touched`], as bits; `bits` is cleared first.
     pub fn touched_bits(&self, catalog: &Catalog, schema: usize, bits: &mut Vec<u64>) {
         bits.clear();

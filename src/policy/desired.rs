@@ -13,7 +13,7 @@ use crate::domain::{
 };
 
 /// Rights in one schema, by what they are on. Types are not judged by levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Rights {
     pub schema: Privileges,
     pub tables: Privileges,
