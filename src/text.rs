@@ -103,39 +103,6 @@ pub fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// As [`safe`], but line feeds stay: for blocks of several lines such as SQL. Tabs become four blanks. Neither holds within
-/// a name in double quotes: two names that differ in them stay different.
-#[must_use]
-pub fn safe_lines(text: &str) -> String {
-    /// Bytes between two double quotes that can be a name, each of its own quotes doubled.
-    const NAME: usize = 2 * 63;
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, from)) = rest.find('"').and_then(|at| rest.split_at_checked(at)) {
-        let after = from.get(1..).unwrap_or_default();
-        let bytes = after.find('"').filter(|bytes| *bytes <= NAME).map_or(1, |bytes| bytes + 2);
-        let (name, after) = from.split_at_checked(bytes).unwrap_or((from, ""));
-        unquoted(before, false, &mut out);
-        out.push_str(&safe(name));
-        rest = after;
-    }
-    unquoted(rest, true, &mut out);
-    out
-}
-
-/// Lines outside of names; `ends` when the last of them is a whole one.
-fn unquoted(text: &str, ends: bool, out: &mut String) {
-    let mut lines = text.split('\n').peekable();
-    while let Some(line) = lines.next() {
-        let more = lines.peek().is_some();
-        let line = if more || ends { line.trim_end_matches('\r') } else { line };
-        out.push_str(&safe(&line.replace('\t', "    ")));
-        if more {
-            out.push('\n');
-        }
-    }
-}
-
 /// A text of which nobody knows the length, with its middle left out where it has more than `most` characters: how it begins
 /// says what it is, and how it ends is often the cause.
 #[must_use]

@@ -492,6 +492,8 @@ fn audit_schema(schema: &str, owner: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use rstest::rstest;
 
     use super::*;
@@ -666,5 +668,11 @@ mod tests {
         ] {
             assert_eq!(printable(statement), printed);
         }
+        let names =
+            ["\ttab", " tab", "    tab", "line\nfeed", "line feed", "a\r", "a", "line\\nfeed", "line\\+00000Afeed"];
+        let shown: BTreeSet<String> =
+            names.iter().map(|name| printable(&format!("DROP SCHEMA {};", quote_ident(name)))).collect();
+        assert_eq!(shown.len(), names.len(), "names that differ stay different: {shown:#?}");
+        assert!(shown.iter().all(|s| !s.chars().any(text::is_unsafe)));
     }
 }

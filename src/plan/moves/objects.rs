@@ -552,12 +552,11 @@ impl<'a> Mover<'a> {
     }
 
     /// Who may use the schema that they leave.
-    pub(super) fn lets_in(&self, who: &Grantee) -> bool {
+    pub(super) fn lets_in(&self, matrix: &Matrix, who: &Grantee) -> bool {
         let catalog = &self.snapshot.catalog;
-        let matrix = Matrix::new(catalog, &self.snapshot.server);
         match who {
-            Grantee::Public => everybody_may_use(catalog, &matrix, self.from),
-            Grantee::Role(name) => may(catalog, &matrix, name, self.from, Privilege::Usage),
+            Grantee::Public => everybody_may_use(catalog, matrix, self.from),
+            Grantee::Role(name) => may(catalog, matrix, name, self.from, Privilege::Usage),
         }
     }
 

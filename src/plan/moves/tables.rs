@@ -98,7 +98,7 @@ pub fn plan(snapshot: &Snapshot, dependencies: &Dependencies, wanted: &Wanted) -
     for (who, held) in mover.grantees(&bundle, &but) {
         let who = who.map_or(Grantee::Public, Grantee::Role);
         // what is dead there stays dead: nobody gets in by a move
-        if !mover.lets_in(&who) {
+        if !mover.lets_in(&matrix, &who) {
             continue;
         }
         if who == Grantee::Public {

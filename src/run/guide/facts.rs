@@ -327,7 +327,11 @@ fn stands(judgement: &Judgement, service: &str) -> Option<String> {
         let named = v.class == Class::Misplaced && v.service.as_deref() == Some(service);
         named || v.class == Class::Shared && v.rows.iter().any(|r| r.settled() == Some(service))
     };
-    let table = judgement.snapshot.versions.0.get(judgement.versions.0.iter().find(of)?.table)?;
+    place_of(judgement, judgement.versions.0.iter().find(of)?)
+}
+
+fn place_of(judgement: &Judgement, info: &VersionInfo) -> Option<String> {
+    let table = judgement.snapshot.versions.0.get(info.table)?;
     Some(format!("{}.{}", judgement.snapshot.catalog.schema_name(table.schema), table.name))
 }
 
@@ -361,23 +365,19 @@ fn held(again: &Judged, judged: &Judged) -> Vec<Proof> {
                 (Some(true), format!("{name}: {role} finds its version table {place}."))
             }
             Some(_) => (Some(false), format!("{name}: {role} does not find its version table {place}.")),
-            None => match claims.get(name.as_str()).and_then(|v| judgement.snapshot.versions.0.get(v.table)) {
-                Some(table) => {
-                    let schema = judgement.snapshot.catalog.schema_name(table.schema);
-                    (None, format!("{name}: {role} finds its revision in {schema}.{}, as before.", table.name))
-                }
-                None if stands(judgement, name).is_some() => {
-                    let table = stands(judgement, name).unwrap_or_default();
+            None => match (claims.get(name.as_str()).and_then(|v| place_of(judgement, v)), stands(judgement, name)) {
+                (Some(table), _) => (None, format!("{name}: {role} finds its revision in {table}, as before.")),
+                (None, Some(table)) => {
                     let sentence = format!(
                         "{name}: its revision stands in {table}, where {role} does not look: `pgmoat isolate` takes it out \
                          with its tables, before anybody logs in as {role}."
                     );
                     (Some(false), sentence)
                 }
-                None if counts.in_use(&judgement.snapshot.catalog, service) => {
+                (None, None) if counts.in_use(&judgement.snapshot.catalog, service) => {
                     (Some(false), format!("{name}: it has tables, and {place} is not there to say their revision."))
                 }
-                None => (Some(true), format!("{name}: its first migration makes {place}.")),
+                (None, None) => (Some(true), format!("{name}: its first migration makes {place}.")),
             },
         };
         let remedy = (holds == Some(false)).then(|| "`pgmoat versions` tells where it looks.".to_owned());

@@ -24,7 +24,7 @@ use crate::{
     domain::{
         ObjectKind,
         alembic::{Lineage, Lineages},
-        change::{Change, RoleAttributes},
+        change::{Change, Grantee, RoleAttributes},
         dependencies::Dependencies,
         effective::Matrix,
         snapshot::{Snapshot, VersionTable},
@@ -176,7 +176,10 @@ pub fn plan(
     }
     let (schema, role) = (wanted.schema.as_str(), wanted.role.as_str());
     let kept = Choice { patterns: &wanted.keep_readers, answers: Some(&wanted.answers) };
-    let lets_in = |name: &str| kept.of(&format!("reader:{name}"), name) == Some(true);
+    let lets_in = |name: &str| {
+        let keeps = kept.of(&format!("reader:{name}"), name) == Some(true);
+        keeps && mover.lets_in(&matrix, &Grantee::Role(name.to_owned()))
+    };
     let goal =
         |table| Goal { schema, table, owner: role, role, service: Some(&service), matrix: &matrix, lets_in: &lets_in };
     for (table, rows) in &rows {
@@ -200,7 +203,7 @@ pub fn plan(
     let held = mover.grantees(&bundle, &[&wanted.role]);
     let names: Vec<String> =
         bundle.going.iter().filter(|o| o.kind.object_kind() == ObjectKind::Table).map(|o| o.name.clone()).collect();
-    let (of_readers, stay) = readers(&mover, &bundle, wanted, &held, &names, &mut questions);
+    let (of_readers, stay) = readers(&mover, &matrix, &bundle, wanted, &held, &names, &mut questions);
     first.extend(of_readers);
 
     service.search_path = Some(path.clone());

@@ -7,6 +7,7 @@ use crate::{
     domain::{
         ObjectKind, Privilege,
         change::{Change, Grantee, On},
+        effective::Matrix,
     },
     plan::{
         Hazard, HazardKind,
@@ -22,6 +23,7 @@ use crate::{
 /// Those who hold rights on what goes keep them or lose them, as somebody says. Also gives who keeps them.
 pub(super) fn readers(
     mover: &Mover<'_>,
+    matrix: &Matrix,
     bundle: &Bundle<'_>,
     wanted: &Wanted,
     held: &BTreeMap<Option<String>, Vec<Held>>,
@@ -38,7 +40,7 @@ pub(super) fn readers(
         match (Choice { patterns: &wanted.keep_readers, answers: Some(&wanted.answers) }).of(&about, shown) {
             Some(true) => {
                 // what is dead there stays dead: nobody gets in by a move
-                if mover.lets_in(&who) {
+                if mover.lets_in(matrix, &who) {
                     changes.extend(mover.keep(&who, &wanted.role, Mover::reads_most(bundle, &who, list)));
                 }
                 kept.push((who, list));
