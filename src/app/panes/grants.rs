@@ -71,14 +71,13 @@ struct Below {
 
 /// Cells of a schema that roles have in common.
 struct Alike {
-    /// Whoever something is said of there, see [`Matrix::holders`].
+    /// Whoever something is said of there, see
+    /// [`Matrix::holders`](crate::domain::effective::Matrix::holders).
     holders: Vec<usize>,
     lines: HashMap<Likeness, Line>,
 }
 
 /// What a cell follows from, for a role of which nothing is said in the schema.
-///
-/// [`Matrix::holders`]: crate::domain::effective::Matrix::holders
 #[derive(PartialEq, Eq, Hash)]
 struct Likeness {
     /// Bits of the holders whose privileges it has.
