@@ -127,4 +127,21 @@ pub struct Finding {
     pub objects: Vec<String>,
     /// Set when there are more than `objects` lists.
     pub objects_total: Option<u64>,
+    /// What its severity would be, had the policy not said to leave it as it is.
+    #[serde(skip)]
+    pub left: Option<Severity>,
+}
+
+/// What a policy leaves as it is and would be wrong without it: "2 critical, 1 warning"; `None` when there is nothing.
+#[must_use]
+pub fn left_as_they_are<'a>(findings: impl Iterator<Item = &'a Finding>) -> Option<String> {
+    let left: Vec<Severity> = findings.filter_map(|f| f.left).filter(|s| *s > Severity::Info).collect();
+    let parts: Vec<String> = Severity::ALL
+        .into_iter()
+        .rev()
+        .map(|severity| (left.iter().filter(|s| **s == severity).count(), severity.word()))
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{n} {word}"))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use finding::{Finding, Group, Severity};
+pub use finding::{Finding, Group, Severity, left_as_they_are};
 
 /// A policy file, validated. Field names are those of the file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -19,7 +19,7 @@ use crate::{
     },
     config::target::Environment,
     domain::{link::LinkState, snapshot::Activity},
-    policy::{Finding, Group, Limits, Severity, judgement::Judgement, versions::Class},
+    policy::{Finding, Group, Limits, Severity, judgement::Judgement, left_as_they_are, versions::Class},
     text,
 };
 
@@ -552,7 +552,14 @@ impl Pane for Overview {
         if ctx.shown().any(|(_, i)| i.judgement.is_none()) {
             return vec![Line::empty()];
         }
-        let mut lines = vec![Line::new("Nothing is wrong.", Tone::Good)];
+        let found = ctx.shown().filter_map(|(_, i)| i.judgement.as_ref()).flat_map(|j| j.findings.iter());
+        let mut lines = match left_as_they_are(found) {
+            None => vec![Line::new("Nothing is wrong.", Tone::Good)],
+            Some(left) => vec![
+                Line::new("Nothing is wrong but what the policy leaves as it is.", Tone::Text),
+                Line::new(&format!("Left as it is: {left}. Findings lists them with the reasons."), Tone::Text),
+            ],
+        };
         if ctx.shown().any(|(_, i)| i.policy_name.is_none()) {
             lines.push(Line::new(
                 "Without a policy only what is wrong for everybody is checked. `pgmoat policy derive` writes one from what is there.",
@@ -590,6 +597,26 @@ mod tests {
         instance.judgement = Some(Arc::new(Judgement::new(Arc::new(snapshot), None, Arc::default(), None)));
         let shown = top(&[instance], 120);
         assert!(shown.contains("up 1 h"), "an hour by the sessions' reading, a minute by the catalog's: {shown}");
+    }
+
+    #[test]
+    fn what_the_policy_leaves_as_it_is_is_not_called_nothing() {
+        let mut instance = Sample::new().instance();
+        let say = |instance: &Instance| {
+            let instances = std::slice::from_ref(instance);
+            let ctx = ctx(instances, 120);
+            Overview::default().empty(&ctx).iter().map(|l| l.plain() + "\n").collect::<String>()
+        };
+        let mut sample = Sample::new();
+        sample.finding(Severity::Info, Some("s"), None, "Left.");
+        let mut judgement = sample.judgement();
+        instance.judgement = Some(Arc::new(Sample::new().judgement()));
+        assert!(say(&instance).starts_with("Nothing is wrong.\n"));
+        for f in Arc::make_mut(&mut judgement.findings) {
+            f.left = Some(Severity::Critical);
+        }
+        instance.judgement = Some(Arc::new(judgement));
+        assert!(say(&instance).contains("Left as it is: 1 critical."), "{}", say(&instance));
     }
 
     #[test]

@@ -240,6 +240,7 @@ impl Sample {
             fix: None,
             objects: Vec::new(),
             objects_total: None,
+            left: None,
         });
     }
 

@@ -88,6 +88,7 @@ mod tests {
             remedy: "Take it away.".into(),
             fix: None,
             objects: (0..100).map(|i| format!("langflow.t{i}")).collect(),
+            left: None,
             objects_total: Some(120),
         }
     }
@@ -192,5 +193,10 @@ mod tests {
         assert!(text.chars().all(|c| c == '\n' || !crate::text::is_unsafe(c)));
         let (text, _) = printed(|r| run(r, &[with(Vec::new())], CheckFormat::Text, FailOn::Warning));
         assert!(text.contains("Nothing is wrong."));
+        let mut left = finding(Severity::Info, "grant-excess");
+        left.left = Some(Severity::Critical);
+        let (text, _) = printed(|r| run(r, &[with(vec![left])], CheckFormat::Text, FailOn::Warning));
+        let words = "Nothing is wrong but what the policy leaves as it is. Left as it is by the policy: 1 critical.\n";
+        assert!(text.ends_with(words), "{text}");
     }
 }

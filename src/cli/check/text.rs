@@ -20,7 +20,7 @@ use crate::{
     cli::{failure::Failure, time},
     domain::Privilege,
     plan,
-    policy::{Finding, Group, Severity, judgement::Judgement, versions::unread_tables},
+    policy::{Finding, Group, Severity, judgement::Judgement, left_as_they_are, versions::unread_tables},
     text,
 };
 
@@ -38,20 +38,25 @@ pub fn write(report: &mut Report, readings: &[Reading]) -> Result<(), Failure> {
     // counted as the console counts: what is only listed is not wrong
     let all = judged.iter().flat_map(|j| j.findings.iter());
     let wrong = all.clone().filter(|f| f.severity > Severity::Info);
-    let listed = all.filter(|f| f.severity == Severity::Info).count();
+    let left = left_as_they_are(all.clone());
+    let listed = all.filter(|f| f.severity == Severity::Info && f.left.is_none_or(|s| s == Severity::Info)).count();
     let parts: Vec<String> = tally(wrong.clone()).filter(|(_, n)| *n > 0).map(|(s, n)| format!("{n} {s}")).collect();
     let total = wrong.count() as u64;
-    let words = if total == 0 {
-        "Nothing is wrong.".to_owned()
-    } else {
-        format!("{}: {}.", text::count(total, "finding", "findings"), text::list(&parts, 4))
+    let words = match (total, &left) {
+        (0, None) => "Nothing is wrong.".to_owned(),
+        (0, Some(_)) => "Nothing is wrong but what the policy leaves as it is.".to_owned(),
+        _ => format!("{}: {}.", text::count(total, "finding", "findings"), text::list(&parts, 4)),
+    };
+    let words = match &left {
+        Some(left) => format!("{words} Left as it is by the policy: {left}."),
+        None => words,
     };
     let words = match listed {
         0 => words,
         1 => format!("{words} One more is only listed (info)."),
         n => format!("{words} {n} more are only listed (info)."),
     };
-    report.line().tone(&words, if total == 0 { Tone::Good } else { Tone::Strong }).end()
+    report.line().tone(&words, if total == 0 && left.is_none() { Tone::Good } else { Tone::Strong }).end()
 }
 
 fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {

@@ -127,6 +127,7 @@ impl Context<'_> {
             fix: None,
             objects: Vec::new(),
             objects_total: None,
+            left: None,
         }
     }
 
@@ -219,6 +220,7 @@ pub fn schemas_wanting_names(findings: &[Finding], catalog: &Catalog, policy: Op
 /// What the policy leaves as it is stays listed, with the reason; no plan is to touch it.
 fn accept(policy: &Policy, finding: &mut Finding) {
     if let Some(accepted) = policy.accepted.iter().find(|a| a.covers(finding)) {
+        finding.left = Some(finding.severity);
         finding.severity = Severity::Info;
         finding.fix = None;
         finding.message = format!("{} Left as it is: {}.", finding.message, accepted.reason.trim_end_matches('.'));
