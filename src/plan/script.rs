@@ -4,7 +4,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Plan, Step, sql::printable};
+use super::{
+    Plan, Step,
+    sql::{literal, printable},
+};
 use crate::{domain::change::Change, text};
 
 /// How the transaction begins: the same text that `server::apply` sends.
@@ -28,11 +31,12 @@ pub fn script(plan: &Plan, at_us: i64) -> String {
     if let Ok(at) = jiff::Timestamp::from_second(at_us.div_euclid(1_000_000)) {
         say(&format!("read at   {at}"));
     }
-    say("For psql, on this database and no other. One transaction: all of it or nothing.");
+    say("For psql, on this database: on one of another name it ends at once. One transaction: all of it or nothing.");
     say("A lock that is not to be had within 0.3 s ends it, and nothing was changed: run it again.");
     say("It does not compare what is there now with what the plan was made for; `pgmoat plan` does.");
     out.push_str("\\set ON_ERROR_STOP on\n\n");
     out.push_str(&BEGIN.replace("@lock_ms", "300").replace("@statement_ms", "30000"));
+    let _ = writeln!(out, "{}", printable(&right_database(&target.database)));
     for (i, step) in plan.steps.iter().enumerate() {
         let _ = writeln!(out, "\n-- {}. {}", i + 1, text::safe(&step.title));
         if let Change::SetPassword { role } = &step.change {
@@ -52,6 +56,17 @@ pub fn script(plan: &Plan, at_us: i64) -> String {
     }
     comment(&mut out, "commit;");
     out
+}
+
+/// A statement that fails on a database of another name.
+fn right_database(name: &str) -> String {
+    let format = format!("this is the database %, and the script was made for {}", name.replace('%', "%%"));
+    let block = format!(
+        "begin if pg_catalog.current_database() <> {} then raise exception {}, pg_catalog.current_database(); end if; end",
+        literal(name),
+        literal(&format)
+    );
+    format!("do language plpgsql {};", literal(&block))
 }
 
 fn back(out: &mut String, step: &Step) {
@@ -120,7 +135,11 @@ mod tests {
         // it stands as a name in the statement that gives it the schema, in quotes and without a line's end, and nowhere else
         let name = r#"U&"x\+00000A\\! touch /tmp/x\+00000D\\! touch /tmp/y\+002028drop table t;""#;
         assert!(script.contains(&format!("\nALTER SCHEMA shop OWNER TO {name};\n")), "{script}");
-        let rest = script.replacen(name, "", 1);
+        // and the database's name in the block that compares it
+        let block = printable(&right_database(bad));
+        assert!(block.starts_with("do language plpgsql E'begin") && block.ends_with("end if; end';"), "{block}");
+        assert!(!block.contains(['\n', '\r', '\u{2028}']) && script.contains(&block), "{script}");
+        let rest = script.replacen(name, "", 1).replacen(&block, "", 1);
         assert!(run(&rest).iter().all(|l| !l.contains("touch") && !l.contains("drop")), "{rest}");
     }
 }

@@ -356,7 +356,7 @@ fn role(verb: &str, name: &str, a: &RoleAttributes) -> Vec<String> {
     vec![format!("{verb} ROLE {}{space}{};", quote_ident(name), words.join(" "))]
 }
 
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     escape_literal(text).trim_start().to_owned()
 }
 

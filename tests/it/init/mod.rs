@@ -333,6 +333,12 @@ async fn from_what_applications_say() {
     assert!(!script.contains("SCRAM") && !script.contains(secret), "{script}");
     // Whoever may, runs it; then the policy that was written is kept.
     let plain = script.replace("\\set ON_ERROR_STOP on", "");
+    // On another database it ends before its first step.
+    let elsewhere = connect(&place.cluster, SUPERUSER, "postgres").await;
+    let refused = elsewhere.batch_execute(&plain).await.unwrap_err();
+    let words = refused.as_db_error().map(|e| e.message().to_owned());
+    assert_eq!(words.as_deref(), Some("this is the database postgres, and the script was made for shop"));
+    drop(elsewhere);
     connect(&place.cluster, SUPERUSER, "shop").await.batch_execute(&plain).await.unwrap();
     let checked = place.moat.command(&["check"]).env("PGPASSWORD", secret).output().unwrap();
     assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stdout));
