@@ -60,7 +60,8 @@ const WARM: f64 = 1.5;
 const FAST: f64 = 0.6 / 0.34;
 /// A whole check, against psql running the same statements.
 const WHOLE: f64 = 1.25;
-/// The client's part: 15 ms where the floor takes 6.8, which compares with nothing.
+/// The client's part at large: 15 ms where the floor takes 6.8, which compares with nothing. A small matrix is closed in
+/// less time than it takes to look at what a policy declares for each of its schemas.
 const CLIENT: f64 = 15.0 / 6.8;
 /// The server's CPU time for a tick that finds nothing new, in milliseconds.
 const TICK_MS: f64 = 1.0;
@@ -335,7 +336,12 @@ async fn refreshes(plan: &Plan, policy: &Arc<Policy>, goals: &mut Goals) -> Resu
     note("refresh / floor, every version row again (once a minute)", median(complete), "x");
     note("its server's CPU time / the floor's", median(server_cpu), "x");
     note("its client's CPU time / the floor's", median(client_cpu), "x");
-    goals.at_most("closing, matrix, comparison / floor's closing and matrix", median(client), CLIENT, "x");
+    let what = "closing, matrix, comparison / floor's closing and matrix";
+    if large {
+        goals.at_most(what, median(client), CLIENT, "x");
+    } else {
+        note(what, median(client), "x");
+    }
 
     let (ticks, before) = (50, cpu_ms(&warm.backend).unwrap_or(0.0));
     for _ in 0..ticks {
