@@ -196,7 +196,7 @@ fn with_keys(moat: &Moat, config: &str, instance: &str, first: &Meaning) {
     insist(&mut console, &format!("{ESC}:fix everything"), "not now: no finding has a fix");
     console.send(ESC);
     console.press("8", "what is wrong");
-    insist(&mut console, "f", "nothing here differs");
+    insist(&mut console, "f", "nothing to fix by itself");
     console.press("9", "committed");
     insist(&mut console, "u", "Undo entry");
     console.shows("Who gains and loses");
