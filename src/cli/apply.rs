@@ -18,12 +18,16 @@ use super::{
     resolve::{Context, Target},
 };
 use crate::{
-    app::{act::Remains, view::Tone},
+    app::{
+        act::{After, Remains},
+        view::Tone,
+    },
     audit::{Ending, Entry, Journal, Link},
     config::{Target as Server, paths, target::Environment},
     plan::{Hazard, HazardKind, build},
     run::{
         act::{Acted, Order, act, settle},
+        aftermath::{Fresh, aftermath, kept},
         handover,
     },
     server::apply::{self, ApplyOptions, Done, Progress, Reason},
@@ -194,10 +198,6 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
         (Way::Redo, Some(Link::Undoes(first))) => entries.iter().find(|e| e.id == first).unwrap_or(entry),
         _ => entry,
     };
-    if let (Way::Redo, Some(role)) = (way, done.plan.sets_password_of()) {
-        let cause = format!("could not redo entry {}: it set the password of {role}, which is kept nowhere", entry.id);
-        return Err(refused(cause, "Run the command again that did it first: `pgmoat journal` shows which."));
-    }
     let state = state(context)?;
     let mut remains = Remains::default();
     let grounds = [&done.plan.ground, &done.plan.predicted, &entry.plan.ground, &entry.plan.predicted];
@@ -210,6 +210,11 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
             remains = handover::remains(&done.plan, &plan, way == Way::Redo, &state, &target.name);
             let told = handover::promised(&remains).into_iter();
             plan.notes.extend(told.map(|sentence| Hazard { kind: HazardKind::Note, sentence }));
+            if way == Way::Redo {
+                plan.notes.extend(handover::renewed(done.id, &plan));
+                // so that taking it back once more takes the entry out again
+                plan.entry.clone_from(&done.plan.entry);
+            }
             plan.called(format!("{} entry {}: {}", way.title(), done.id, done.plan.name()))
         });
         made.map_err(|stale| {
@@ -230,16 +235,43 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
         })
     })
     .await?;
-    let how = Confirmed { link: Some(link), ..Confirmed::by(args.run) };
-    let rehearse = how.rehearse;
-    let exit = Box::pin(confirmed(report, server, made, how, &journal, halt)).await?;
-    if exit == Exit::Done && !rehearse {
-        for (good, words) in handover::cleared(&remains) {
-            report.paragraph(0, "", &words, if good { Tone::Good } else { Tone::Warning })?;
+    let rehearse = args.run.rehearse;
+    let fresh = Fresh::of(&made.plan, server, &state, rehearse);
+    let fresh = fresh.map_err(|why| refused(why, "Nothing was changed."))?;
+    let passwords = fresh.iter().map(|f| (f.role.clone(), f.password.clone())).collect();
+    let how = Confirmed { link: Some(link), passwords, ..Confirmed::by(args.run) };
+    let exit = match Box::pin(confirmed(report, server, made, how, &journal, halt)).await {
+        // refused is what is known to have changed nothing; anything else may have come after COMMIT
+        Err(failure) if failure.exit != Exit::Refused => {
+            aside(fresh);
+            return Err(failure);
         }
-        report.flush()?;
+        exit => exit?,
+    };
+    match exit {
+        Exit::Done if !rehearse => {
+            let after = After { remains: Some(remains), ..After::default() };
+            let made = aftermath(server, fresh, after, None).await;
+            for (tone, words) in made.said {
+                report.paragraph(0, "", &words, tone)?;
+            }
+            if let Some(handed) = made.handover {
+                report.line().known("The URL with its password is in ").tone(&handed.file, Tone::Strong).end()?;
+            }
+            report.flush()?;
+        }
+        // It may be set, or not: then it had better be known.
+        Exit::Unknown | Exit::Server => aside(fresh),
+        _ => {}
     }
     Ok(exit)
+}
+
+/// Keeps passwords that roles may have now, and says where.
+fn aside(fresh: Vec<Fresh>) {
+    for (_, words) in kept(fresh).said {
+        report::note(&format!("pgmoat: {words}"));
+    }
 }
 
 /// `[TARGET] [ID]`: a single number is an entry, unless an instance has that name.

@@ -512,6 +512,21 @@ fn a_service_gets_its_schema_its_role_and_its_password() {
     assert!(!Path::new(&place).exists());
     let told = run(&["journal"]).exits(0).out;
     assert!(told.contains("Undo entry 2: Create schema shop with role shop_app"), "{told}");
+    // done again, it gets another password: said before, and in a file of its own again
+    let again = run(&["redo", "small", "--yes"]).exits(0).out;
+    assert!(again.contains("is kept nowhere: shop_app gets a new one"), "{again}");
+    assert!(again.contains("Logged in as shop_app") && again.contains("Added to"), "{again}");
+    assert!(again.contains(&format!("The URL with its password is in {place}")), "{again}");
+    let new = fs::read_to_string(&place).unwrap();
+    let renewed = new.split([':', '@']).nth(2).unwrap();
+    assert!(renewed.len() == 32 && renewed != password && !again.contains(renewed), "{again}");
+    let journal = run(&["journal", "--format", "json"]).out;
+    assert!(!journal.contains(renewed) && !journal.contains("SCRAM-SHA-256$"), "{journal}");
+    run(&["undo", "small", "--yes"]).exits(0);
+    assert_eq!(fs::read_to_string(&policy).unwrap(), before);
+    assert!(!Path::new(&place).exists());
+    run(&["redo", "small", "--rehearse"]).exits(0);
+    assert!(!Path::new(&place).exists(), "a rehearsal leaves no password");
     // what somebody altered since is not touched, and said
     run(&["create-schema", "small", "shop", "--yes"]).exits(0);
     let added = fs::read_to_string(&policy).unwrap().replace("connection_limit = 10", "connection_limit = 9");
