@@ -352,7 +352,7 @@ async fn confirmed(
     let mut watch = |progress: Progress| tell(&progress, &steps);
     let server = super::gather::with_password(server.clone(), &super::gather::Asking::default()).await?;
     let acted = Box::pin(act(&server, journal, order, &mut |role| passwords.get(role).cloned(), &mut watch)).await;
-    ended(report, &acted)
+    ended(report, &server, &acted)
 }
 
 /// Asks for a word on a terminal, for the database's name in production; refuses elsewhere.
@@ -390,8 +390,9 @@ pub(super) fn tell(progress: &Progress, steps: &[String]) {
             report::note("pgmoat: waiting for another console");
             name(blockers);
         }
-        Progress::WaitingForLock { attempt, of, blockers } => {
-            report::note(&format!("pgmoat: locked by others; attempt {attempt} of {of}, nothing is held meanwhile"));
+        // said once: how it went on stands in the outcome, and each attempt in the journal
+        Progress::WaitingForLock { attempt: 1, of, blockers } => {
+            report::note(&format!("pgmoat: locked by others; trying up to {of} times, nothing is held meanwhile"));
             name(blockers);
         }
         Progress::Step(at) => {
@@ -400,7 +401,11 @@ pub(super) fn tell(progress: &Progress, steps: &[String]) {
             }
         }
         Progress::Resolving => report::note("pgmoat: the line broke in COMMIT; asking the server what became of it"),
-        Progress::Connecting | Progress::Comparing | Progress::Proving | Progress::Committing => {}
+        Progress::WaitingForLock { .. }
+        | Progress::Connecting
+        | Progress::Comparing
+        | Progress::Proving
+        | Progress::Committing => {}
     }
 }
 
@@ -423,7 +428,7 @@ fn say_settled(settled: &[(u64, Ending)]) {
 }
 
 /// Says what became of it, and with which exit code.
-pub(super) fn ended(report: &mut Report, acted: &Acted) -> Outcome {
+pub(super) fn ended(report: &mut Report, server: &Server, acted: &Acted) -> Outcome {
     say_settled(&acted.settled);
     let number = acted.id.map(|id| format!(" Journal entry {id}.")).unwrap_or_default();
     let exit = match &acted.outcome {
@@ -455,7 +460,20 @@ pub(super) fn ended(report: &mut Report, acted: &Acted) -> Outcome {
                 | Reason::Interrupted => Exit::Refused,
             };
             let message = format!("nothing was changed: {reason}");
-            report::failure(&Failure::new(exit, message, Some(reason.remedy())).with(list));
+            let (list, remedy) = match reason {
+                Reason::LockTimeout { blockers, .. } => {
+                    let list = blockers.iter().take(NAMED).map(|b| format!("  {b}"));
+                    let more = blockers.len().saturating_sub(NAMED) as u64;
+                    let more =
+                        (more > 0).then(|| format!("  and {}", text::count(more, "more session", "more sessions")));
+                    let whole = acted.id.map(|id| {
+                        format!("  Journal entry {id} names each attempt: `pgmoat journal --format json` prints them.")
+                    });
+                    (list.chain(more).chain(whole).collect(), locked(server, blockers))
+                }
+                _ => (list.collect::<Vec<_>>(), reason.remedy()),
+            };
+            report::failure(&Failure::new(exit, message, Some(remedy)).with(list));
             exit
         }
         apply::Outcome::Unknown { transaction, why } => {
@@ -474,6 +492,23 @@ pub(super) fn ended(report: &mut Report, acted: &Acted) -> Outcome {
     let remedy = "The outcome above stands; the next action settles the entry.".to_owned();
     report::failure(&Failure::new(Exit::Server, why, Some(remedy)));
     Ok(if exit == Exit::Done { Exit::Server } else { exit })
+}
+
+/// So many sessions that were in the way are named.
+const NAMED: usize = 3;
+
+/// What ends whoever was in the way to the end: the statement of one that runs one, else the session.
+fn locked(server: &Server, blockers: &[apply::Blocker]) -> String {
+    let target = server.word();
+    let command = |b: &apply::Blocker| {
+        let verb = if b.state == "active" { "cancel" } else { "terminate" };
+        format!("`pgmoat {verb} {target} {}`", b.pid)
+    };
+    let commands: Vec<String> = blockers.iter().map(command).collect();
+    match commands.as_slice() {
+        [] => "try again when they are done; `pgmoat sessions` shows who holds what".to_owned(),
+        some => format!("try again when they are done, or end them: {}", text::list(some, NAMED)),
+    }
 }
 
 fn details(report: &mut Report, done: &Done) -> Result<(), Failure> {

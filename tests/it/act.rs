@@ -538,6 +538,43 @@ fn a_service_gets_its_schema_its_role_and_its_password() {
     run(&["create-schema", "small", "shop", "--leave-policy", "--connection-limit", "0", "--rehearse"]).exits(0);
 }
 
+/// A lock that is never given up: what is said fits on a screen, whoever holds it is named with what ends it, and each
+/// attempt stands in the journal.
+#[test]
+fn a_lock_that_stays_is_told_in_a_few_lines() {
+    let small = Small::new("act_locked", "development");
+    small.sql("create schema act_locked_b");
+    let cluster = shared(cluster::newest()).unwrap();
+    let runtime = runtime();
+    let (holder, pid) = runtime.block_on(async {
+        let client = connect(cluster.cluster(), SUPERUSER, &small.database).await;
+        client.batch_execute("set application_name = 'a report'; begin; select * from act_locked.t").await.unwrap();
+        let pid: i32 = client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+        (client, pid)
+    });
+    let words = ["move-objects", "small", "--from", "act_locked", "--to", "act_locked_b", "--tables", "t", "--yes"];
+    let ran = small.run(&words).exits(4);
+    let told: Vec<&str> = ran.err.lines().collect();
+    assert!(told.len() <= 8, "{}", ran.err);
+    ran.says(&[
+        "nothing was changed:",
+        "through 20 attempts in ",
+        &format!("pid {pid} of {SUPERUSER} (a report), idle in transaction, in a transaction for "),
+        ", its statement began ",
+        "Journal entry 1 names each attempt",
+        &format!("`pgmoat terminate small {pid}`"),
+    ]);
+    let entry = &small.journal()[0];
+    let details = entry["ending"].to_string();
+    for words in ["attempt 1, after ", "attempt 20, after "] {
+        assert!(details.contains(words), "{words} is not in {details}");
+    }
+    // and what is named does end it
+    small.run(&["terminate", "small", &pid.to_string(), "--yes"]).exits(0);
+    small.run(&words).exits(0);
+    drop(holder);
+}
+
 #[test]
 fn a_password_is_set_and_a_superusers_service_gets_a_role_of_its_own() {
     let small = Small::new("rotating", "development");

@@ -256,7 +256,7 @@ impl Sitting<'_> {
             let mut tell = |progress| apply::tell(&progress, &steps);
             let (stop, rehearse) = (self.halt.acting(), self.args.run.rehearse);
             let applied = setup::apply(&target, &state, plan.approve(), rehearse, stop, &mut tell).await?;
-            let exit = apply::ended(self.report, &applied.acted)?;
+            let exit = apply::ended(self.report, &target, &applied.acted)?;
             fresh = applied.passwords;
             if exit != Exit::Done {
                 for made in &fresh {
