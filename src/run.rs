@@ -9,7 +9,7 @@
 
 pub mod act;
 mod acts;
-mod aftermath;
+pub(crate) mod aftermath;
 pub mod guide;
 pub mod handover;
 mod judge;

@@ -79,11 +79,15 @@ fn escape(out: &mut String, c: char) {
 /// dropped and a literal backslash is doubled when an escape could be meant, so two different texts stay different.
 #[must_use]
 pub fn safe(text: &str) -> Cow<'_, str> {
+    escaped(text, true)
+}
+
+fn escaped(text: &str, backslashes: bool) -> Cow<'_, str> {
     let mut marks = 0;
-    let clean = text.bytes().all(|b| (0x20..0x7F).contains(&b) && b != b'\\')
+    let clean = text.bytes().all(|b| (0x20..0x7F).contains(&b) && (b != b'\\' || !backslashes))
         || text.chars().all(|c| {
             marks = if is_mark(c) { marks + 1 } else { 0 };
-            !is_unsafe(c) && c != '\\' && marks <= MAX_MARKS
+            !is_unsafe(c) && (c != '\\' || !backslashes) && marks <= MAX_MARKS
         }) && !text.chars().next().is_some_and(is_mark);
     if clean {
         return Cow::Borrowed(text);
@@ -92,7 +96,7 @@ pub fn safe(text: &str) -> Cow<'_, str> {
     let mut marks = 0;
     for (i, c) in text.chars().enumerate() {
         marks = if is_mark(c) { marks + 1 } else { 0 };
-        if c == '\\' {
+        if c == '\\' && backslashes {
             out.push_str("\\\\");
         } else if is_unsafe(c) || marks > MAX_MARKS || (i == 0 && is_mark(c)) {
             escape(&mut out, c);
@@ -101,6 +105,14 @@ pub fn safe(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// A text that people compare with what is in a file, or copy: as it is, only what would act on a terminal, hide or reorder
+/// text is written as `\u{..}`. Unlike [`safe`] it doubles no backslash, so it is for texts that we wrote ourselves, in a
+/// form that knows escapes.
+#[must_use]
+pub fn as_written(text: &str) -> Cow<'_, str> {
+    escaped(text, false)
 }
 
 /// A text of which nobody knows the length, with its middle left out where it has more than `most` characters: how it begins
@@ -337,6 +349,14 @@ mod tests {
         let stacked = format!("a{}", "\u{301}".repeat(60));
         let shown = safe(&stacked);
         assert_eq!(shown.chars().filter(|c| is_mark(*c)).count(), MAX_MARKS);
+    }
+
+    #[test]
+    fn what_is_shown_as_written_keeps_its_backslashes_and_acts_no_more() {
+        for same in ["a", "a\\b", r#"name = "C:\\x\u001B""#, "é"] {
+            assert_eq!(as_written(same), same);
+        }
+        assert_eq!(as_written("a\\b\u{1b}[2J"), "a\\b\\u{1b}[2J");
     }
 
     #[test]

@@ -226,7 +226,7 @@ pub struct App {
     leaving: bool,
     /// The journal as it was read last.
     book: Option<Arc<Book>>,
-    /// Forms that were left with something typed, one of each kind.
+    /// Forms that were left with something typed, the newest last.
     kept: Vec<act::form::Form>,
 }
 

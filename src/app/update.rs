@@ -120,7 +120,8 @@ impl App {
             return Vec::new();
         }
         if let Err(why) = (action.enabled)(self) {
-            self.say(&format!("{}: {why}", action.title), Tone::Dim);
+            let words = if action.id == "fix" { self.unfixed() } else { None };
+            self.say(&words.unwrap_or_else(|| format!("{}: {why}", action.title)), Tone::Dim);
             return Vec::new();
         }
         (action.run)(self)
@@ -596,12 +597,15 @@ impl App {
                     id if self.keymap.keys(id).is_empty() => self.keymap.first("palette"),
                     id => self.keymap.all(id),
                 };
-                let tone = if (action.enabled)(self).is_ok() { Tone::Text } else { Tone::Dim };
-                lines.push(
-                    Line::new(&format!("  {keys:<14} "), Tone::Key)
-                        .and(&format!("{:<18}", action.title), tone)
-                        .and(action.doc, Tone::Dim),
-                );
+                let possible = (action.enabled)(self);
+                let tone = if possible.is_ok() { Tone::Text } else { Tone::Dim };
+                let line = Line::new(&format!("  {keys:<14} "), Tone::Key)
+                    .and(&format!("{:<18}", action.title), tone)
+                    .and(action.doc, Tone::Dim);
+                lines.push(match possible {
+                    Err(why) if action.acts => line.and(&format!(" Not now: {why}."), Tone::Dim),
+                    _ => line,
+                });
             }
             lines.push(Line::empty());
         }

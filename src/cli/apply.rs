@@ -18,12 +18,16 @@ use super::{
     resolve::{Context, Target},
 };
 use crate::{
-    app::{act::Remains, view::Tone},
+    app::{
+        act::{After, Remains},
+        view::Tone,
+    },
     audit::{Ending, Entry, Journal, Link},
     config::{Target as Server, paths, target::Environment},
     plan::{Hazard, HazardKind, build},
     run::{
         act::{Acted, Order, act, settle},
+        aftermath::{Fresh, aftermath, kept},
         handover,
     },
     server::apply::{self, ApplyOptions, Done, Progress, Reason},
@@ -194,10 +198,6 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
         (Way::Redo, Some(Link::Undoes(first))) => entries.iter().find(|e| e.id == first).unwrap_or(entry),
         _ => entry,
     };
-    if let (Way::Redo, Some(role)) = (way, done.plan.sets_password_of()) {
-        let cause = format!("could not redo entry {}: it set the password of {role}, which is kept nowhere", entry.id);
-        return Err(refused(cause, "Run the command again that did it first: `pgmoat journal` shows which."));
-    }
     let state = state(context)?;
     let mut remains = Remains::default();
     let grounds = [&done.plan.ground, &done.plan.predicted, &entry.plan.ground, &entry.plan.predicted];
@@ -210,6 +210,11 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
             remains = handover::remains(&done.plan, &plan, way == Way::Redo, &state, &target.name);
             let told = handover::promised(&remains).into_iter();
             plan.notes.extend(told.map(|sentence| Hazard { kind: HazardKind::Note, sentence }));
+            if way == Way::Redo {
+                plan.notes.extend(handover::renewed(done.id, &plan));
+                // so that taking it back once more takes the entry out again
+                plan.entry.clone_from(&done.plan.entry);
+            }
             plan.called(format!("{} entry {}: {}", way.title(), done.id, done.plan.name()))
         });
         made.map_err(|stale| {
@@ -230,16 +235,43 @@ async fn back(report: &mut Report, context: &Context, args: &BackArgs, halt: &Ha
         })
     })
     .await?;
-    let how = Confirmed { link: Some(link), ..Confirmed::by(args.run) };
-    let rehearse = how.rehearse;
-    let exit = Box::pin(confirmed(report, server, made, how, &journal, halt)).await?;
-    if exit == Exit::Done && !rehearse {
-        for (good, words) in handover::cleared(&remains) {
-            report.paragraph(0, "", &words, if good { Tone::Good } else { Tone::Warning })?;
+    let rehearse = args.run.rehearse;
+    let fresh = Fresh::of(&made.plan, server, &state, rehearse);
+    let fresh = fresh.map_err(|why| refused(why, "Nothing was changed."))?;
+    let passwords = fresh.iter().map(|f| (f.role.clone(), f.password.clone())).collect();
+    let how = Confirmed { link: Some(link), passwords, ..Confirmed::by(args.run) };
+    let exit = match Box::pin(confirmed(report, server, made, how, &journal, halt)).await {
+        // refused is what is known to have changed nothing; anything else may have come after COMMIT
+        Err(failure) if failure.exit != Exit::Refused => {
+            aside(fresh);
+            return Err(failure);
         }
-        report.flush()?;
+        exit => exit?,
+    };
+    match exit {
+        Exit::Done if !rehearse => {
+            let after = After { remains: Some(remains), ..After::default() };
+            let made = aftermath(server, fresh, after, None).await;
+            for (tone, words) in made.said {
+                report.paragraph(0, "", &words, tone)?;
+            }
+            if let Some(handed) = made.handover {
+                report.line().known("The URL with its password is in ").tone(&handed.file, Tone::Strong).end()?;
+            }
+            report.flush()?;
+        }
+        // It may be set, or not: then it had better be known.
+        Exit::Unknown | Exit::Server => aside(fresh),
+        _ => {}
     }
     Ok(exit)
+}
+
+/// Keeps passwords that roles may have now, and says where.
+fn aside(fresh: Vec<Fresh>) {
+    for (_, words) in kept(fresh).said {
+        report::note(&format!("pgmoat: {words}"));
+    }
 }
 
 /// `[TARGET] [ID]`: a single number is an entry, unless an instance has that name.
@@ -320,7 +352,7 @@ async fn confirmed(
     let mut watch = |progress: Progress| tell(&progress, &steps);
     let server = super::gather::with_password(server.clone(), &super::gather::Asking::default()).await?;
     let acted = Box::pin(act(&server, journal, order, &mut |role| passwords.get(role).cloned(), &mut watch)).await;
-    ended(report, &acted)
+    ended(report, &server, &acted)
 }
 
 /// Asks for a word on a terminal, for the database's name in production; refuses elsewhere.
@@ -358,8 +390,9 @@ pub(super) fn tell(progress: &Progress, steps: &[String]) {
             report::note("pgmoat: waiting for another console");
             name(blockers);
         }
-        Progress::WaitingForLock { attempt, of, blockers } => {
-            report::note(&format!("pgmoat: locked by others; attempt {attempt} of {of}, nothing is held meanwhile"));
+        // said once: how it went on stands in the outcome, and each attempt in the journal
+        Progress::WaitingForLock { attempt: 1, of, blockers } => {
+            report::note(&format!("pgmoat: locked by others; trying up to {of} times, nothing is held meanwhile"));
             name(blockers);
         }
         Progress::Step(at) => {
@@ -368,7 +401,11 @@ pub(super) fn tell(progress: &Progress, steps: &[String]) {
             }
         }
         Progress::Resolving => report::note("pgmoat: the line broke in COMMIT; asking the server what became of it"),
-        Progress::Connecting | Progress::Comparing | Progress::Proving | Progress::Committing => {}
+        Progress::WaitingForLock { .. }
+        | Progress::Connecting
+        | Progress::Comparing
+        | Progress::Proving
+        | Progress::Committing => {}
     }
 }
 
@@ -391,7 +428,7 @@ fn say_settled(settled: &[(u64, Ending)]) {
 }
 
 /// Says what became of it, and with which exit code.
-pub(super) fn ended(report: &mut Report, acted: &Acted) -> Outcome {
+pub(super) fn ended(report: &mut Report, server: &Server, acted: &Acted) -> Outcome {
     say_settled(&acted.settled);
     let number = acted.id.map(|id| format!(" Journal entry {id}.")).unwrap_or_default();
     let exit = match &acted.outcome {
@@ -423,7 +460,20 @@ pub(super) fn ended(report: &mut Report, acted: &Acted) -> Outcome {
                 | Reason::Interrupted => Exit::Refused,
             };
             let message = format!("nothing was changed: {reason}");
-            report::failure(&Failure::new(exit, message, Some(reason.remedy())).with(list));
+            let (list, remedy) = match reason {
+                Reason::LockTimeout { blockers, .. } => {
+                    let list = blockers.iter().take(NAMED).map(|b| format!("  {b}"));
+                    let more = blockers.len().saturating_sub(NAMED) as u64;
+                    let more =
+                        (more > 0).then(|| format!("  and {}", text::count(more, "more session", "more sessions")));
+                    let whole = acted.id.map(|id| {
+                        format!("  Journal entry {id} names each attempt: `pgmoat journal --format json` prints them.")
+                    });
+                    (list.chain(more).chain(whole).collect(), locked(server, blockers))
+                }
+                _ => (list.collect::<Vec<_>>(), reason.remedy()),
+            };
+            report::failure(&Failure::new(exit, message, Some(remedy)).with(list));
             exit
         }
         apply::Outcome::Unknown { transaction, why } => {
@@ -442,6 +492,23 @@ pub(super) fn ended(report: &mut Report, acted: &Acted) -> Outcome {
     let remedy = "The outcome above stands; the next action settles the entry.".to_owned();
     report::failure(&Failure::new(Exit::Server, why, Some(remedy)));
     Ok(if exit == Exit::Done { Exit::Server } else { exit })
+}
+
+/// So many sessions that were in the way are named.
+const NAMED: usize = 3;
+
+/// What ends whoever was in the way to the end: the statement of one that runs one, else the session.
+fn locked(server: &Server, blockers: &[apply::Blocker]) -> String {
+    let target = server.word();
+    let command = |b: &apply::Blocker| {
+        let verb = if b.state == "active" { "cancel" } else { "terminate" };
+        format!("`pgmoat {verb} {target} {}`", b.pid)
+    };
+    let commands: Vec<String> = blockers.iter().map(command).collect();
+    match commands.as_slice() {
+        [] => "try again when they are done; `pgmoat sessions` shows who holds what".to_owned(),
+        some => format!("try again when they are done, or end them: {}", text::list(some, NAMED)),
+    }
 }
 
 fn details(report: &mut Report, done: &Done) -> Result<(), Failure> {

@@ -85,6 +85,20 @@ pub struct Target {
     pub ask: Ask,
 }
 
+impl Target {
+    /// What a command line calls it, for commands that take no policy.
+    #[must_use]
+    pub fn word(&self) -> Cow<'_, str> {
+        match &self.conninfo.words {
+            Some(words) => Cow::Borrowed(words.split(POLICY).next().unwrap_or(words)),
+            None => crate::text::shell_word(&self.name),
+        }
+    }
+}
+
+/// Between the words for a target and its policy.
+const POLICY: &str = " --policy ";
+
 /// When a person may be asked for a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
@@ -275,7 +289,7 @@ impl Context<'_> {
     /// The words for a target, and `--policy` as it was given.
     fn with_policy(&self, words: String) -> String {
         match &self.options.policy {
-            Some(path) => format!("{words} --policy {}", crate::text::shell_word(&path.to_string_lossy())),
+            Some(path) => format!("{words}{POLICY}{}", crate::text::shell_word(&path.to_string_lossy())),
             None => words,
         }
     }

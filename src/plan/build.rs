@@ -99,7 +99,7 @@ const NO_WAY_BACK: &str = "Nothing takes this back by itself.";
 /// [`Stale`] with what has moved since.
 pub fn back(now: &Snapshot, done: &Plan) -> Result<Plan, Stale> {
     let (mut plan, whole) = turned(now, done)?;
-    if whole && done.sets_password_of().is_none() {
+    if whole {
         // what has no way back of its own is done again by doing again what was done first
         for step in plan.steps.iter_mut().filter(|s| s.undo.is_none()) {
             step.hazards.retain(|h| h.sentence != NO_WAY_BACK);
@@ -145,14 +145,16 @@ fn turned(now: &Snapshot, done: &Plan) -> Result<(Plan, bool), Stale> {
 }
 
 /// The plan that does again what `undone` took back of `first`: the same once more, or, where the undo left something
-/// standing, the undo turned round; but never a part of it, which would be something that nobody has seen.
+/// standing, the undo turned round; but never a part of it, which would be something that nobody has seen. A password
+/// that the first one set is kept nowhere: whoever runs the plan has to give another one.
 ///
 /// # Errors
 /// [`Stale`] with what has moved since.
 pub fn redo(now: &Snapshot, first: &Plan, undone: &Plan) -> Result<Plan, Stale> {
     again(now, first).or_else(|why| match turned(now, undone) {
-        Ok((plan, true)) => Ok(plan),
-        Ok((_, false)) | Err(_) => Err(why),
+        // turned round, a role would come back without one
+        Ok((plan, true)) if first.sets_password_of().is_none() => Ok(plan),
+        Ok(_) | Err(_) => Err(why),
     })
 }
 

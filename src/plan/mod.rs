@@ -210,7 +210,7 @@ impl Plan {
         self
     }
 
-    /// The first role whose password it sets: no journal holds that, so it cannot be done again as it was.
+    /// The first role whose password it sets: no journal holds that, so it is another one when it is done again.
     #[must_use]
     pub fn sets_password_of(&self) -> Option<&str> {
         self.steps.iter().find_map(|step| match &step.change {

@@ -410,6 +410,12 @@ fn drop_made(schema: &str, name: &str) -> Vec<String> {
     vec![format!("DO {};", literal(&body)), drop]
 }
 
+/// A statement that changes nothing and refuses to go on, in words of ours, where something would be lost.
+#[must_use]
+pub fn is_guard(sql: &str) -> bool {
+    sql.starts_with("DO ")
+}
+
 /// At most `bytes` bytes of a name.
 fn cut(name: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(name.len())).rev().find(|i| name.is_char_boundary(*i)).unwrap_or(0);

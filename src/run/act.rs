@@ -185,7 +185,7 @@ pub fn ending(outcome: &Outcome) -> Ending {
             resolved: done.resolved,
         },
         Outcome::RehearsalProven(done) => Ending::Rehearsed { lock_held_ms: done.lock_held_ms },
-        Outcome::NothingChanged(reason) => Ending::NotCommitted { why: reason.to_string(), details: reason.details() },
+        Outcome::NothingChanged(reason) => Ending::NotCommitted { why: reason.to_string(), details: reason.story() },
         Outcome::Unknown { why, .. } => Ending::Unknown { why: why.clone() },
     }
 }

@@ -402,12 +402,6 @@ async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: O
         Some(Link::Undoes(first)) if redo => entries.iter().find(|e| e.id == first).cloned(),
         _ => None,
     };
-    if let Some(role) = first.as_ref().and_then(|first| first.plan.sets_password_of()) {
-        return Err(vec![
-            format!("Entry {} cannot be done again: it set the password of {role}, which is kept nowhere.", entry.id),
-            "Make it anew with c, in Schemas.".to_owned(),
-        ]);
-    }
     let (mut snapshot, mut reader) = picture(target, before).await?;
     let done = first.unwrap_or_else(|| entry.clone());
     let schemas = [&entry.plan.ground, &entry.plan.predicted, &done.plan.ground, &done.plan.predicted];
@@ -447,6 +441,11 @@ async fn back(target: &Target, before: &Judgement, state: Option<PathBuf>, id: O
         let remains = handover::remains(&done.plan, &plan, redo, &state, &name);
         let told = handover::promised(&remains).into_iter();
         plan.notes.extend(told.map(|sentence| Hazard { kind: HazardKind::Note, sentence }));
+        if redo {
+            plan.notes.extend(handover::renewed(done.id, &plan));
+            // so that taking it back once more takes the entry out again
+            plan.entry.clone_from(&done.plan.entry);
+        }
         let made = ready(&judged, plan, title, meaning, 0);
         let after = After { remains: Some(remains), ..After::default() };
         Ok(Ready { after, ..made })
@@ -484,11 +483,12 @@ async fn run(
     let mut watch = |progress: apply::Progress| {
         let _ = tell.send(Msg::Act(ticket, ActNews::Progress(words(&progress, &titles))));
     };
-    let fresh = match Fresh::of(&plan, &target, &state, rehearse) {
+    let fresh = match Fresh::of(plan.plan(), &target, &state, rehearse) {
         Ok(fresh) => fresh,
         Err(why) => return nothing(&format!("Nothing was changed: {why}.")),
     };
-    let entry = plan.plan().entry.clone();
+    // what is done again brings its entry back as what remained of it
+    let entry = plan.plan().entry.clone().filter(|_| !matches!(meaning, Meaning::Redoes(_)));
     let order = Order { plan, link, options };
     let mut password = |role: &str| fresh.iter().find(|f| f.role == role).map(|f| f.password.clone());
     let acted = Box::pin(act::act(&target, &Journal::in_dir(&state), order, &mut password, &mut watch)).await;
@@ -533,7 +533,7 @@ fn again(journal: &Journal, id: u64) -> String {
     let entries = journal.read().map(|r| r.entries).unwrap_or_default();
     let role = entries.iter().find(|e| e.id == id).and_then(|e| e.plan.sets_password_of());
     match role {
-        Some(role) => format!("It cannot be done again from the journal: the password of {role} is kept nowhere."),
+        Some(role) => format!("u on this entry in the journal does it again, with a new password for {role}."),
         None => "u on this entry in the journal does it again.".to_owned(),
     }
 }

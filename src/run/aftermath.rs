@@ -12,15 +12,15 @@ use crate::{
         view::Tone,
     },
     config::Target,
-    plan::{Approved, PolicyEntry},
+    plan::{Plan, PolicyEntry},
     server::apply::password,
 };
 
 /// A password that a plan sets, made here; on disk before it is set, unless it is a rehearsal.
-pub(super) struct Fresh {
+pub(crate) struct Fresh {
     pub role: String,
     pub password: SecretString,
-    noted: Option<handover::Noted>,
+    pub noted: Option<handover::Noted>,
 }
 
 impl Fresh {
@@ -28,8 +28,8 @@ impl Fresh {
     ///
     /// # Errors
     /// In words, when it cannot be written down: then nothing may be set.
-    pub(super) fn of(plan: &Approved, target: &Target, state: &Path, rehearse: bool) -> Result<Vec<Fresh>, String> {
-        let made = plan.plan().passwords().map(|role| {
+    pub(crate) fn of(plan: &Plan, target: &Target, state: &Path, rehearse: bool) -> Result<Vec<Fresh>, String> {
+        let made = plan.passwords().map(|role| {
             let password = password::generate();
             let noted = if rehearse {
                 None
@@ -44,13 +44,14 @@ impl Fresh {
 }
 
 /// What is found out and made once it is committed: logins, the hand-over, the policy's entry, where version tables are.
-pub(super) async fn aftermath(
+pub(crate) async fn aftermath(
     target: &Target,
     fresh: Vec<Fresh>,
     after: After,
     entry: Option<PolicyEntry>,
 ) -> Aftermath {
     let mut made = Aftermath::default();
+    let several = fresh.len() > 1;
     for Fresh { role, password, noted } in fresh {
         let Some(file) = noted.map(handover::Noted::keep) else { continue };
         match handover::tried(target, &role, &password).await {
@@ -70,6 +71,9 @@ pub(super) async fn aftermath(
             None => format!("DATABASE_URL={}\n", handover::handed(target, &role, None, None).url()),
         };
         let (file, password) = (file.display().to_string(), Hidden(Arc::new(password)));
+        if several {
+            made.said.push((Tone::Text, format!("The URL of {role} with its password is in {file}.")));
+        }
         made.handover = Some(Handed { role, file, text, password });
     }
     if let Some(remains) = &after.remains {
@@ -91,7 +95,7 @@ pub(super) async fn aftermath(
 }
 
 /// Nobody knows whether it was committed: the passwords that roles may have by now are kept.
-pub(super) fn kept(fresh: Vec<Fresh>) -> Aftermath {
+pub(crate) fn kept(fresh: Vec<Fresh>) -> Aftermath {
     let kept = fresh.into_iter().filter_map(|f| f.noted.map(|noted| (f.role, noted.keep_aside())));
     let said = kept.map(|(role, path)| {
         (Tone::Warning, format!("The password that {role} may have now is in {}.", path.display()))

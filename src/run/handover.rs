@@ -281,6 +281,18 @@ pub fn promised(remains: &Remains) -> Vec<String> {
     entry.chain(again).chain(passwords).collect()
 }
 
+/// What has to be known before passwords are set that an entry of the journal set already, a sentence for each role.
+#[must_use]
+pub fn renewed(entry: u64, plan: &Plan) -> Vec<Hazard> {
+    let told = |role: &str| Hazard {
+        kind: HazardKind::Note,
+        sentence: format!(
+            "The password that entry {entry} set is kept nowhere: {role} gets a new one, in a file that only you can read."
+        ),
+    };
+    plan.passwords().map(told).collect()
+}
+
 /// Does what was promised; tells whether it went well, and what became of each.
 #[must_use]
 pub fn cleared(remains: &Remains) -> Vec<(bool, String)> {

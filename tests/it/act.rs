@@ -196,7 +196,7 @@ fn with_keys(moat: &Moat, config: &str, instance: &str, first: &Meaning) {
     insist(&mut console, &format!("{ESC}:fix everything"), "not now: no finding has a fix");
     console.send(ESC);
     console.press("8", "what is wrong");
-    insist(&mut console, "f", "nothing here differs");
+    insist(&mut console, "f", "nothing to fix by itself");
     console.press("9", "committed");
     insist(&mut console, "u", "Undo entry");
     console.shows("Who gains and loses");
@@ -512,6 +512,21 @@ fn a_service_gets_its_schema_its_role_and_its_password() {
     assert!(!Path::new(&place).exists());
     let told = run(&["journal"]).exits(0).out;
     assert!(told.contains("Undo entry 2: Create schema shop with role shop_app"), "{told}");
+    // done again, it gets another password: said before, and in a file of its own again
+    let again = run(&["redo", "small", "--yes"]).exits(0).out;
+    assert!(again.contains("is kept nowhere: shop_app gets a new one"), "{again}");
+    assert!(again.contains("Logged in as shop_app") && again.contains("Added to"), "{again}");
+    assert!(again.contains(&format!("The URL with its password is in {place}")), "{again}");
+    let new = fs::read_to_string(&place).unwrap();
+    let renewed = new.split([':', '@']).nth(2).unwrap();
+    assert!(renewed.len() == 32 && renewed != password && !again.contains(renewed), "{again}");
+    let journal = run(&["journal", "--format", "json"]).out;
+    assert!(!journal.contains(renewed) && !journal.contains("SCRAM-SHA-256$"), "{journal}");
+    run(&["undo", "small", "--yes"]).exits(0);
+    assert_eq!(fs::read_to_string(&policy).unwrap(), before);
+    assert!(!Path::new(&place).exists());
+    run(&["redo", "small", "--rehearse"]).exits(0);
+    assert!(!Path::new(&place).exists(), "a rehearsal leaves no password");
     // what somebody altered since is not touched, and said
     run(&["create-schema", "small", "shop", "--yes"]).exits(0);
     let added = fs::read_to_string(&policy).unwrap().replace("connection_limit = 10", "connection_limit = 9");
@@ -521,6 +536,43 @@ fn a_service_gets_its_schema_its_role_and_its_password() {
     assert_eq!(fs::read_to_string(&policy).unwrap(), added);
     fs::write(&policy, before).unwrap();
     run(&["create-schema", "small", "shop", "--leave-policy", "--connection-limit", "0", "--rehearse"]).exits(0);
+}
+
+/// A lock that is never given up: what is said fits on a screen, whoever holds it is named with what ends it, and each
+/// attempt stands in the journal.
+#[test]
+fn a_lock_that_stays_is_told_in_a_few_lines() {
+    let small = Small::new("act_locked", "development");
+    small.sql("create schema act_locked_b");
+    let cluster = shared(cluster::newest()).unwrap();
+    let runtime = runtime();
+    let (holder, pid) = runtime.block_on(async {
+        let client = connect(cluster.cluster(), SUPERUSER, &small.database).await;
+        client.batch_execute("set application_name = 'a report'; begin; select * from act_locked.t").await.unwrap();
+        let pid: i32 = client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+        (client, pid)
+    });
+    let words = ["move-objects", "small", "--from", "act_locked", "--to", "act_locked_b", "--tables", "t", "--yes"];
+    let ran = small.run(&words).exits(4);
+    let told: Vec<&str> = ran.err.lines().collect();
+    assert!(told.len() <= 8, "{}", ran.err);
+    ran.says(&[
+        "nothing was changed:",
+        "through 20 attempts in ",
+        &format!("pid {pid} of {SUPERUSER} (a report), idle in transaction, in a transaction for "),
+        ", its statement began ",
+        "Journal entry 1 names each attempt",
+        &format!("`pgmoat terminate small {pid}`"),
+    ]);
+    let entry = &small.journal()[0];
+    let details = entry["ending"].to_string();
+    for words in ["attempt 1, after ", "attempt 20, after "] {
+        assert!(details.contains(words), "{words} is not in {details}");
+    }
+    // and what is named does end it
+    small.run(&["terminate", "small", &pid.to_string(), "--yes"]).exits(0);
+    small.run(&words).exits(0);
+    drop(holder);
 }
 
 #[test]

@@ -190,6 +190,35 @@ fn rows_that_were_moved_and_taken_back_are_moved_again_with_keys() {
     assert_eq!(console.ends(PATIENCE), 0);
 }
 
+/// The password of what is done again is kept nowhere: the role gets another one, and that is said before.
+#[test]
+fn what_set_a_password_is_done_again_with_a_new_one_with_keys() {
+    let shared = shared(cluster::newest()).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let database = runtime().block_on(shared.database("act_renewed"));
+    let url = shared.cluster().url(SUPERUSER, &database);
+    for args in [&["create-schema", &url, "renewed", "--yes"][..], &["undo", &url, "--yes"][..]] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pgmoat"));
+        let output = command.args(args).env_clear().env("HOME", home.path()).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let files = || std::fs::read_dir(home.path().join(".local/state/pgmoat/handover")).into_iter().flatten().count();
+    assert_eq!(files(), 0, "its password went with the role");
+    let mut console = Start::new(home.path(), &[&url]).run();
+    console.shows("PRIMARY");
+    console.press("9", "committed");
+    insist(&mut console, "u", "Redo entry");
+    console.shows("renewed_app gets a new one");
+    insist(&mut console, ENTER, "any other key");
+    insist(&mut console, "y", "Done and committed");
+    console.shows("Logged in as renewed_app");
+    assert_eq!(files(), 1);
+    console.send(ESC);
+    console.shows_no("Done and committed");
+    console.send("q");
+    assert_eq!(console.ends(PATIENCE), 0);
+}
+
 #[test]
 fn read_only_keeps_the_key_and_changes_nothing() {
     let shared = shared(cluster::newest()).unwrap();

@@ -196,7 +196,9 @@ fn the_trail_is_appended_to_by_services_and_changed_by_nobody() {
             denied(as_stock.batch_execute(forged).await);
 
             // What is written down is not thrown away.
-            fleet.run("undo", &["--yes"]).exits(4).says(&["holds rows, or held some"]);
+            let kept = fleet.run("undo", &["--yes"]).exits(4);
+            assert!(kept.out.contains("DO '") && !kept.err.contains("DO '"), "the plan shows the SQL, the refusal is words: {}", kept.err);
+            kept.says(&["audit.cross_schema_access holds rows, or held some, and what was written is not taken back", "by hand"]);
             assert_eq!(count(admin, "select count(*) from audit.cross_schema_access").await, 4);
 
             // A path of the writer's own does not lead the function astray.

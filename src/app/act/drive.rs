@@ -408,6 +408,35 @@ impl App {
         }
     }
 
+    /// Why nothing mends the selected finding by itself and what to do instead, in one line; `None` where something else is
+    /// in the way.
+    pub(in crate::app) fn unfixed(&self) -> Option<String> {
+        self.may_here(Deed::Change).ok()?;
+        let slot = self.slot().filter(|slot| slot.table.marks.is_empty())?;
+        let row = self.row()?;
+        let remedy = slot.pane.remedy(&self.ctx(), row)?;
+        let at = slot.entries.get(row).map_or(0, |e| e.id.0);
+        let judgement = self.instances.get(at)?.judgement.as_ref()?;
+        let why = if judgement.policy.is_none() {
+            "without a policy nothing says how it should be"
+        } else {
+            "no statement can decide this"
+        };
+        // the story tells all of it
+        let (open, read) = (self.keymap.first("open"), !self.overlays.is_empty());
+        let more = if read || open.is_empty() { String::new() } else { format!(" {open} tells the rest") };
+        let words = format!("nothing to fix by itself: {why}. {remedy}");
+        let room = usize::from(self.size.0).saturating_sub(2);
+        if text::width(&words) <= room {
+            return Some(words);
+        }
+        let words = format!("nothing to fix by itself. {remedy}");
+        if text::width(&words) <= room {
+            return Some(words);
+        }
+        Some(format!("{}{more}", text::fit(&words, room.saturating_sub(text::width(&more)))))
+    }
+
     /// Whether everything can be fixed now.
     ///
     /// # Errors

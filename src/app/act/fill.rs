@@ -16,6 +16,9 @@ use crate::{
     plan::moves::{Answers, place_of},
 };
 
+/// Forms that are kept with what was typed into them.
+const KEPT: usize = 20;
+
 impl App {
     /// Whether a service can be set up or isolated now.
     ///
@@ -44,8 +47,8 @@ impl App {
         let Some(at) = self.focus() else { return Vec::new() };
         let seed = self.seed(at);
         let Some(instance) = self.instances.get(at) else { return Vec::new() };
-        let kept = self.kept.iter().position(|f| f.kind == kind && f.instance == at && f.seed == seed);
-        let form = match kept {
+        let fresh = forms::new(kind, at, instance, &seed);
+        let form = match self.kept.iter().position(|kept| kept.asks_the_same(&fresh)) {
             Some(kept) => {
                 let mut form = self.kept.remove(kept);
                 form.come_back(Answers::new());
@@ -53,7 +56,7 @@ impl App {
                 self.say("as it was left; Ctrl-U empties a field", Tone::Dim);
                 form
             }
-            None => forms::new(kind, at, instance, &seed),
+            None => fresh,
         };
         self.overlays.push(Overlay::Form(Box::new(form)));
         Vec::new()
@@ -111,17 +114,24 @@ impl App {
         }
     }
 
-    /// Away from the form on top. What was typed is there again when it is opened from the same place.
+    /// Away from the form on top. What was typed is there again when the same is asked.
     fn leave_form(&mut self) {
         let words = match self.overlays.pop() {
             Some(Overlay::Form(form)) if form.touched() => {
-                self.kept.retain(|f| f.kind != form.kind || f.instance != form.instance);
+                let key = self.keymap.first(form.kind.action());
+                self.kept.retain(|kept| !kept.asks_the_same(&form));
                 self.kept.push(*form);
-                "nothing was done; what was typed is kept for the next time"
+                let over = self.kept.len().saturating_sub(KEPT);
+                self.kept.drain(..over);
+                if key.is_empty() {
+                    "nothing was done; what was typed is kept for the next time".to_owned()
+                } else {
+                    format!("nothing was done; what was typed is kept: {key} opens it as it was left")
+                }
             }
-            _ => "nothing was done",
+            _ => "nothing was done".to_owned(),
         };
-        self.say(words, Tone::Dim);
+        self.say(&words, Tone::Dim);
     }
 
     /// Enter: to the plan, or to what is wrong.

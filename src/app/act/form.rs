@@ -14,7 +14,7 @@
 use tui_input::Input;
 
 use super::{
-    forms::{Kind, Part, Seed},
+    forms::{Kind, Part},
     lines::indented,
 };
 use crate::{
@@ -43,8 +43,6 @@ pub struct Form {
     tried: bool,
     /// What was answered in a preview that one came back from.
     pub answers: Answers,
-    /// What was selected where it was opened.
-    pub seed: Seed,
     /// What the fields said when it was opened.
     opened: Vec<String>,
     composed: Option<u64>,
@@ -217,7 +215,6 @@ impl Form {
             kind,
             opened: fields.iter().map(Field::said).collect(),
             fields,
-            seed: Seed::default(),
             at: 0,
             scroll: 0,
             tried: false,
@@ -243,6 +240,12 @@ impl Form {
         self.answers.extend(answers);
         self.composed = None;
         self.armed = false;
+    }
+
+    /// Both were opened for the same: what stood in them before anything was typed is equal, wherever the cursor was.
+    #[must_use]
+    pub fn asks_the_same(&self, other: &Form) -> bool {
+        self.kind == other.kind && self.instance == other.instance && self.opened == other.opened
     }
 
     /// Somebody said something that would be lost with it.

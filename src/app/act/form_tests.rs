@@ -484,6 +484,48 @@ fn what_was_typed_into_a_form_is_there_again_when_it_is_opened_from_the_same_pla
 }
 
 #[test]
+fn what_was_typed_is_kept_for_each_thing_that_was_asked_about() {
+    let mut bench = opened("2c");
+    bench.keys("sankore");
+    bench.code(Code::Esc);
+    assert!(bench.text().contains("c opens it as it was left"), "{}", bench.text());
+    // the cursor is elsewhere by now, in a pane of its own: the same is asked, so the same stands there
+    bench.keys("jj");
+    bench.keys("c");
+    assert_eq!(bench.form().value(Part::Schema), "sankore");
+    bench.code(Code::Esc);
+    bench.keys("3c");
+    assert_eq!(bench.form().value(Part::Schema), "sankore");
+    bench.code(Code::Esc);
+    // another form, and the same form about something else, keep their own
+    bench.keys("2I");
+    bench.to(Part::Tables);
+    bench.keys("shop_*");
+    bench.code(Code::Esc);
+    assert!(bench.text().contains("I opens it as it was left"), "{}", bench.text());
+    bench.keys("c");
+    assert_eq!(bench.form().value(Part::Schema), "sankore");
+    bench.code(Code::Esc);
+    bench.keys("7I");
+    assert_eq!(bench.form().items(Part::Tables), ["shop_*"]);
+    bench.code(Code::Esc);
+    bench.keys("m");
+    bench.to(Part::Rows);
+    bench.keys("e2");
+    bench.code(Code::Esc);
+    bench.keys("2m");
+    assert_eq!(bench.form().items(Part::Rows), ["e2"]);
+    // an untouched form just closes
+    bench.code(Code::Esc);
+    bench.keys("3I");
+    bench.to(Part::Tables);
+    bench.key(Key::ctrl('u'));
+    bench.code(Code::Esc);
+    let text = bench.text();
+    assert!(text.contains("nothing was done") && !text.contains("opens it as it was left"), "{text}");
+}
+
+#[test]
 fn a_name_that_needs_quotes_is_taken_and_remarked_on() {
     let mut bench = opened("2c");
     bench.keys("Shop-1");

@@ -68,6 +68,16 @@ impl Kind {
         }
     }
 
+    /// The action that opens it.
+    #[must_use]
+    pub const fn action(self) -> &'static str {
+        match self {
+            Kind::Create => "create-schema",
+            Kind::MoveVersions => "move-versions",
+            Kind::Isolate => "isolate",
+        }
+    }
+
     /// The part that nobody fills but a person: once it is, what is wrong elsewhere is said too.
     #[must_use]
     pub const fn first(self) -> Part {
@@ -92,7 +102,6 @@ pub fn new(kind: Kind, at: usize, instance: &Instance, seed: &Seed) -> Form {
         }
     };
     let mut form = Form::new(at, kind, fields);
-    form.seed = seed.clone();
     check(&mut form, instance);
     form
 }

@@ -307,6 +307,56 @@ fn read_only_standby_and_lost_lines_keep_the_key_and_say_why() {
 }
 
 #[test]
+fn a_key_that_mends_nothing_here_is_not_offered_and_says_what_to_do_instead() {
+    let unfixable = |policy: bool, remedy: &str| {
+        let mut sample = sample(&["sankore"]);
+        if policy {
+            sample.service("sankore", "user sankore");
+        }
+        // worse than what has a fix, so the first row
+        sample.finding(Severity::Critical, Some("sankore"), None, "two services share a version table");
+        sample.findings.last_mut().unwrap().remedy = remedy.to_owned();
+        let link = Link { state: LinkState::Ready, answered_at_ms: Some(0), ..Link::default() };
+        let mut bench = Bench::over(Instance { link, ..sample.instance() });
+        bench.keys("8g");
+        bench
+    };
+    let remedy = "Move one with `pgmoat versions move`.";
+    for (policy, why) in [(true, "no statement can decide this"), (false, "without a policy nothing says how")] {
+        let mut bench = unfixable(policy, remedy);
+        let foot = |bench: &mut Bench| bench.text().lines().last().unwrap_or_default().to_owned();
+        assert!(!foot(&mut bench).contains("f fix"), "{}", foot(&mut bench));
+        bench.keys("f");
+        let said = foot(&mut bench);
+        assert!(said.contains("nothing to fix by itself") && said.contains(remedy), "{said}");
+        assert!(bench.effects.iter().all(|e| !matches!(e, Effect::Plan { .. })));
+        // nor in its story
+        bench.keys("\n");
+        assert!(!foot(&mut bench).contains("f fix"), "{}", foot(&mut bench));
+        bench.keys("f");
+        assert!(foot(&mut bench).contains(remedy), "{}", foot(&mut bench));
+        bench.key(Key::plain(Code::Esc));
+        bench.app.update(Msg::Resize(140, 30));
+        bench.keys("f");
+        assert!(foot(&mut bench).contains(why), "{}", foot(&mut bench));
+        // help names it where it cannot be done, with the reason
+        bench.app.update(Msg::Resize(200, 90));
+        bench.keys("?");
+        assert!(bench.text().contains("Not now: nothing here differs"), "{}", bench.text());
+        bench.keys("?");
+        // and where it can be done, it is offered
+        bench.app.update(Msg::Resize(100, 30));
+        bench.keys("jg");
+        bench.keys("j");
+        assert!(foot(&mut bench).contains("f fix"), "{}", foot(&mut bench));
+    }
+    // what is too long for one line is told by the story
+    let mut bench = unfixable(true, &"Decide whose it is. ".repeat(20));
+    bench.keys("f");
+    assert!(bench.text().contains("… Enter tells the rest"), "{}", bench.text());
+}
+
+#[test]
 fn sessions_are_aimed_at_with_their_start_and_own_ones_are_not() {
     let mut bench = Bench::new(Environment::Development);
     bench.keys("6X\n");

@@ -240,6 +240,10 @@ impl Pane for Findings {
         at(ctx, self.rows.get(index)).map(by_hand).into_iter().collect()
     }
 
+    fn remedy(&self, ctx: &Ctx<'_>, index: usize) -> Option<String> {
+        at(ctx, self.rows.get(index)).map(|f| f.remedy.clone()).filter(|r| !r.is_empty())
+    }
+
     fn copy(&self, ctx: &Ctx<'_>, index: usize, _column: usize) -> String {
         at(ctx, self.rows.get(index)).map(|f| story(f).copy).unwrap_or_default()
     }

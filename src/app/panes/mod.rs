@@ -209,6 +209,10 @@ pub trait Pane: Send {
     fn unfixed(&self, _ctx: &Ctx<'_>, _index: usize) -> Vec<String> {
         Vec::new()
     }
+    /// What a person does about this row, where it is a finding.
+    fn remedy(&self, _ctx: &Ctx<'_>, _index: usize) -> Option<String> {
+        None
+    }
     /// A number for the tab: findings, blocked sessions. Asked for when data changed.
     fn badge(&self, _ctx: &Ctx<'_>) -> Option<u64> {
         None

@@ -4,9 +4,12 @@ use super::{
     Effect, Step, Text, Wizard,
     frame::{Page, Row},
 };
-use crate::app::{
-    keymap::{Code, Key},
-    view::{Line, Tone},
+use crate::{
+    app::{
+        keymap::{Code, Key},
+        view::{Line, Span, Tone},
+    },
+    text,
 };
 
 /// See the module.
@@ -96,16 +99,16 @@ impl Wizard {
         if state.texts.is_empty() && state.trouble.is_empty() {
             rows.push(Row::dim("◌ Writing down what you answered …"));
         }
-        for (i, text) in state.texts.iter().enumerate() {
+        for (i, file) in state.texts.iter().enumerate() {
             let here = i == state.at;
             let tone = if here { Tone::Strong } else { Tone::Text };
-            let left = Line::new(&text.path, tone);
-            let right = Line::new(&format!("{} ", text.what), if here { Tone::Accent } else { Tone::Dim });
+            let left = Line::new(&file.path, tone);
+            let right = Line::new(&format!("{} ", file.what), if here { Tone::Accent } else { Tone::Dim });
             rows.push(Row::Choice { left, right, here });
         }
-        if let Some(text) = state.texts.get(state.at) {
+        if let Some(file) = state.texts.get(state.at) {
             rows.push(Row::blank());
-            rows.extend(text.text.lines().map(|line| {
+            rows.extend(file.text.lines().map(|line| {
                 let tone = if line.trim_start().starts_with('#') {
                     Tone::SqlComment
                 } else if line.starts_with('[') {
@@ -113,7 +116,7 @@ impl Wizard {
                 } else {
                     Tone::Text
                 };
-                Row::Text(Line::new(line, tone))
+                Row::Text(Line(vec![Span::safe(text::as_written(line).into_owned(), tone)]))
             }));
         }
         let mut keys = vec![("Enter", "write them"), ("Tab", "the other file"), ("↑↓", "read"), ("y", "copy")];

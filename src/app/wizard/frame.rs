@@ -120,7 +120,8 @@ pub(super) fn compose(wizard: &mut Wizard) -> Screen {
     }
     let page = wizard.page();
     let foot = height - 1;
-    parts.push(footer(wizard, &page.keys, Area::new(0, foot, width, 1)));
+    let keys: Vec<_> = page.keys.iter().copied().chain(wizard.asks_help()).collect();
+    parts.push(footer(wizard, &keys, Area::new(0, foot, width, 1)));
     let roomy = height >= 24;
     let mut y = if roomy { top + 1 } else { top };
     let line = inset(Area::new(0, 0, width, 1));
@@ -132,7 +133,7 @@ pub(super) fn compose(wizard: &mut Wizard) -> Screen {
     parts.push(Part::Text { area: Area { y, height: tall, ..line }, lines: head, stale: false });
     y = (y + tall + u16::from(height >= 14)).min(foot);
     let body = Area { y, height: foot - y, ..line };
-    if wizard.step == Step::Plan && wizard.earlier.is_empty() && wizard.plan.previews() {
+    if wizard.step == Step::Plan && wizard.earlier.is_empty() && wizard.help.is_none() && wizard.plan.previews() {
         preview(wizard, body, parts);
         return screen;
     }
@@ -334,13 +335,16 @@ fn footer(wizard: &Wizard, keys: &[(&'static str, &'static str)], area: Area) ->
         let left = Line::empty().known(" ", Tone::Text).join(notice.line.clone());
         return Part::Bar { area, face: Face::Footer, left, right: Line::empty() };
     }
-    // where they do not all fit, the way on, the way back and the way out stay
+    // where they do not all fit, the way on, the way back, the way out and what tells all of them stay
     let mut keys = keys.to_vec();
     let wide = |keys: &[(&str, &str)]| -> usize {
         keys.iter().map(|(key, does)| text::width(key) + text::width(does) + 4).sum::<usize>().saturating_sub(2)
     };
     while wide(&keys) > usize::from(area.width) {
-        let Some(at) = keys.iter().skip(1).rposition(|(key, _)| !matches!(*key, "Esc" | "q")) else { break };
+        let Some(at) = keys.iter().skip(1).rposition(|(key, _)| !matches!(*key, "Esc" | "q" | "Ctrl-C" | "?" | "F1"))
+        else {
+            break;
+        };
         keys.remove(at + 1);
     }
     let mut left = Line::empty().known(" ", Tone::Dim);

@@ -11,6 +11,7 @@
 mod access;
 mod files;
 mod frame;
+mod help;
 mod plan;
 mod proofs;
 mod reach;
@@ -80,6 +81,43 @@ impl Step {
             Step::Plan => "Plan",
             Step::Files => "Files",
             Step::Proofs => "Proofs",
+        }
+    }
+
+    /// What it decides, in a sentence or two.
+    #[must_use]
+    pub const fn decides(self) -> &'static str {
+        match self {
+            Step::Server => {
+                "Decides which database is set up. Until a plan was shown and confirmed it is only read, whichever it is."
+            }
+            Step::Connection => {
+                "Decides how careful pgmoat is here, and what this instance is called. Production is marked in red, and \
+                 its name is typed before anything is changed."
+            }
+            Step::There => {
+                "Decides nothing: it shows what was found, and what is wrong before anything was declared. The next \
+                 questions begin with a proposal made from it."
+            }
+            Step::Services => {
+                "Decides which services share the database. Each that is marked gets a schema and a role of its own in \
+                 the policy; what is not marked is left as it is and stays undeclared."
+            }
+            Step::Access => {
+                "Decides what each service may do in the schemas of the others. The plan grants what is missing and \
+                 takes away what is more than that."
+            }
+            Step::Plan => {
+                "Decides what becomes of findings that no plan settles, and then whether the statements are run. Nothing \
+                 is run before it was confirmed, and what was run can be taken back with `pgmoat undo`."
+            }
+            Step::Files => {
+                "Decides whether the answers are written down: the policy for your project, and the instance in the \
+                 configuration. The files are shown as they will be written."
+            }
+            Step::Proofs => {
+                "Decides nothing: it tries what was set up, and tells what to give to the people of each service."
+            }
         }
     }
 
@@ -363,6 +401,8 @@ pub struct Wizard {
     armed: bool,
     /// Ctrl-C was pressed while a plan runs.
     leaving: bool,
+    /// The keys are told; lines that are scrolled away.
+    help: Option<usize>,
 }
 
 impl Wizard {
@@ -409,6 +449,7 @@ impl Wizard {
             composed: None,
             armed: false,
             leaving: false,
+            help: None,
         };
         let mut effects = vec![Effect::Look];
         if let Some(conninfo) = conninfo.filter(|_| !asks) {
@@ -448,7 +489,7 @@ impl Wizard {
         self.frame += 1;
         let frame = self.frame;
         self.composed.get_or_insert(frame);
-        if let Some(preview) = self.plan.preview.as_deref_mut() {
+        if let Some(preview) = self.plan.preview.as_deref_mut().filter(|_| self.help.is_none()) {
             preview.compose(frame);
         }
         frame::compose(self)
@@ -540,6 +581,13 @@ impl Wizard {
     /// One question back.
     fn back(&mut self) -> Vec<Effect> {
         match self.step.before() {
+            // to the plan itself: what becomes of what it leaves is the question before it
+            Some(Step::Plan) => {
+                self.step = Step::Plan;
+                self.fresh();
+                let effects = self.plan_anew();
+                effects.into_iter().chain(self.keep()).collect()
+            }
             Some(step) => self.go(step),
             None => {
                 self.say("this is the first step: Ctrl-C leaves", Tone::Dim);
@@ -564,6 +612,9 @@ impl Wizard {
             (Code::Char('c'), true) => return if self.runs() { self.stop(true) } else { self.leave() },
             _ => {}
         }
+        if self.help_key(key) {
+            return Vec::new();
+        }
         if !self.earlier.is_empty() {
             return self.earlier_key(key);
         }
@@ -579,8 +630,16 @@ impl Wizard {
         }
     }
 
-    /// The screen of the question.
+    /// What is on the screen.
     fn page(&self) -> frame::Page {
+        match self.help {
+            Some(scroll) => self.help_page(scroll),
+            None => self.question_page(),
+        }
+    }
+
+    /// The screen of the question.
+    fn question_page(&self) -> frame::Page {
         if !self.earlier.is_empty() {
             return self.earlier_page();
         }
@@ -662,7 +721,7 @@ impl Wizard {
     fn paste(&mut self, text: &str) {
         let text = text.trim_end_matches(['\r', '\n']);
         match self.step {
-            _ if !self.earlier.is_empty() => {}
+            _ if !self.earlier.is_empty() || self.help.is_some() => {}
             Step::Server => self.server_paste(text),
             Step::Connection => self.reach_paste(text),
             Step::Services => self.services_paste(text),

@@ -24,6 +24,7 @@ use crate::{
         panes::findings,
         view::{Line, Span, Tone},
     },
+    policy::draft::Draft,
     text,
 };
 
@@ -34,12 +35,16 @@ pub(super) struct State {
     busy: Option<u64>,
     trouble: Vec<String>,
     judged: Option<Box<Judged>>,
-    /// Findings that nothing settles, while it is asked what becomes of them.
-    asking: Vec<Remaining>,
+    /// The judgement that is awaited asks what nothing settles, whatever was left so far.
+    afresh: bool,
+    /// Findings that nothing settles: what becomes of them is a question of its own.
+    open: Vec<Remaining>,
+    /// That question is on the screen.
+    asking: bool,
     at: usize,
     /// Left for now, by finding; what is not stays a finding.
     leave: BTreeMap<String, bool>,
-    /// What was decided about: it is not asked again.
+    /// What was decided about: it is not asked again on the way to the plan.
     decided: BTreeSet<String>,
     pub preview: Option<Box<Preview>>,
     /// The name of the file is being typed.
@@ -55,19 +60,60 @@ impl State {
     pub(super) fn previews(&self) -> bool {
         self.preview.is_some() && self.saving.is_none()
     }
+
+    /// A name is being typed.
+    pub(super) fn types(&self) -> bool {
+        self.saving.is_some()
+    }
+
+    /// It is asked whether to run it: every key is an answer.
+    pub(super) fn confirms(&self) -> bool {
+        self.preview.as_ref().is_some_and(|p| matches!(p.stage(), Stage::Confirm(_)))
+    }
 }
 
 impl Wizard {
+    /// From the question before: every finding that nothing settles is asked about, with what was answered earlier.
     pub(super) fn enter_plan(&mut self) -> Vec<Effect> {
+        self.plan.open.clear();
+        let mut draft = self.draft.clone();
+        // what is left by code was never asked here
+        draft.accepted.retain(|a| !a.finding.contains(':'));
+        self.plan.afresh = true;
+        self.await_plan(draft)
+    }
+
+    /// By the answers as they are now: to the plan, unless something new has to be decided.
+    pub(super) fn plan_anew(&mut self) -> Vec<Effect> {
+        self.plan.afresh = false;
+        self.await_plan(self.draft.clone())
+    }
+
+    fn await_plan(&mut self, draft: Draft) -> Vec<Effect> {
         let ticket = self.ticket();
         let state = &mut self.plan;
         state.busy = Some(ticket);
         state.trouble.clear();
         state.judged = None;
-        state.asking.clear();
+        state.asking = false;
         state.preview = None;
         state.saving = None;
-        vec![Effect::Judge { ticket, draft: Box::new(self.draft.clone()) }]
+        vec![Effect::Judge { ticket, draft: Box::new(draft) }]
+    }
+
+    /// One question back: from the plan to what becomes of the findings that it leaves, where there are some.
+    fn plan_back(&mut self) -> Vec<Effect> {
+        let state = &mut self.plan;
+        if state.asking || state.open.is_empty() {
+            return self.back();
+        }
+        state.busy = None;
+        state.trouble.clear();
+        state.preview = None;
+        state.saving = None;
+        state.asking = true;
+        self.fresh();
+        Vec::new()
     }
 
     pub(super) fn judged(&mut self, ticket: u64, result: Result<Box<Judged>, Vec<String>>) -> Vec<Effect> {
@@ -87,11 +133,27 @@ impl Wizard {
         if let Some(opened) = &mut self.opened {
             opened.snapshot = Arc::clone(&judged.snapshot);
         }
-        let open = judged.remaining.iter().filter(|r| !self.plan.decided.contains(&r.finding));
-        self.plan.asking = open.cloned().collect();
-        self.plan.at = 0;
-        self.plan.judged = Some(judged);
-        if self.plan.asking.is_empty() {
+        let state = &mut self.plan;
+        if state.afresh {
+            state.open.clone_from(&judged.remaining);
+            state.asking = !state.open.is_empty();
+            state.at = 0;
+            // what was left and does not arise any more is no exception either
+            let (open, decided) = (&state.open, &state.decided);
+            let idle = |finding: &String| decided.contains(finding) && !open.iter().any(|r| r.finding == *finding);
+            self.draft.accepted.retain(|a| !idle(&a.finding));
+            if !state.asking && self.draft.accepted.iter().any(|a| a.finding.contains(':')) {
+                return self.plan_anew();
+            }
+        } else {
+            let known = state.open.len();
+            let new = judged.remaining.iter().filter(|r| !state.decided.contains(&r.finding));
+            state.open.extend(new.cloned());
+            state.asking = state.open.len() > known;
+            state.at = known.min(state.open.len().saturating_sub(1));
+        }
+        state.judged = Some(judged);
+        if !state.asking {
             self.show_plan();
         }
         Vec::new()
@@ -171,30 +233,31 @@ impl Wizard {
     pub(super) fn plan_key(&mut self, key: Key) -> Vec<Effect> {
         if self.plan.busy.is_some() {
             return match key.code {
-                Code::Esc => self.back(),
+                Code::Esc => self.plan_back(),
                 Code::Char('q') => self.leave(),
                 _ => Vec::new(),
             };
         }
         if !self.plan.trouble.is_empty() {
             return match key.code {
-                Code::Esc => self.back(),
+                Code::Esc => self.plan_back(),
                 Code::Char('q') => self.leave(),
-                Code::Enter | Code::Char('r') => self.enter_plan(),
+                Code::Enter | Code::Char('r') if self.plan.afresh => self.enter_plan(),
+                Code::Enter | Code::Char('r') => self.plan_anew(),
                 _ => Vec::new(),
             };
         }
         if self.plan.saving.is_some() {
             return self.saving_key(key);
         }
-        if !self.plan.asking.is_empty() {
+        if self.plan.asking {
             return self.asking_key(key);
         }
         if self.plan.preview.is_some() {
             return self.preview_key(key);
         }
         match key.code {
-            Code::Esc => self.back(),
+            Code::Esc => self.plan_back(),
             Code::Char('q') => self.leave(),
             Code::Enter => self.go(Step::Files),
             _ => Vec::new(),
@@ -208,32 +271,35 @@ impl Wizard {
     /// What becomes of findings that nothing settles.
     fn asking_key(&mut self, key: Key) -> Vec<Effect> {
         if let Some(by) = vertical(key) {
-            self.plan.at = moved(self.plan.at, by, self.plan.asking.len());
+            self.plan.at = moved(self.plan.at, by, self.plan.open.len());
             return Vec::new();
         }
         match key.code {
-            Code::Esc => return self.back(),
+            Code::Esc => return self.plan_back(),
             Code::Char('q') => return self.leave(),
             Code::Char(' ' | 'x') => {
-                if let Some(id) = self.plan.asking.get(self.plan.at).map(|r| r.finding.clone()) {
+                if let Some(id) = self.plan.open.get(self.plan.at).map(|r| r.finding.clone()) {
                     let now = self.leaves(&id);
                     self.plan.leave.insert(id, !now);
                 }
             }
             Code::Char('a' | 'A') => {
-                let all = !self.plan.asking.iter().all(|r| self.leaves(&r.finding));
-                let ids: Vec<String> = self.plan.asking.iter().map(|r| r.finding.clone()).collect();
+                let all = !self.plan.open.iter().all(|r| self.leaves(&r.finding));
+                let ids: Vec<String> = self.plan.open.iter().map(|r| r.finding.clone()).collect();
                 self.plan.leave.extend(ids.into_iter().map(|id| (id, all)));
             }
             Code::Enter if self.armed => {
-                for remaining in std::mem::take(&mut self.plan.asking) {
-                    if self.leaves(&remaining.finding) {
-                        self.draft.leave(&remaining.finding, &remaining.reason);
+                for remaining in self.plan.open.clone() {
+                    let finding = remaining.finding;
+                    if !self.leaves(&finding) {
+                        self.draft.accepted.retain(|a| a.finding != finding);
+                    } else if !self.draft.accepted.iter().any(|a| a.finding == finding) {
+                        // a reason that somebody gave stays
+                        self.draft.leave(&finding, &remaining.reason);
                     }
-                    self.plan.decided.insert(remaining.finding);
+                    self.plan.decided.insert(finding);
                 }
-                // planned by the answers as they are now
-                return self.keep().into_iter().chain(self.enter_plan()).collect();
+                return self.keep().into_iter().chain(self.plan_anew()).collect();
             }
             _ => {}
         }
@@ -311,7 +377,7 @@ impl Wizard {
                 return vec![Effect::Copy(sql)];
             }
             (Code::Char('q'), false) if !running => return self.leave(),
-            (Code::Esc, _) => return self.back(),
+            (Code::Esc, _) => return self.plan_back(),
             (Code::Char('r'), false) if shown => {
                 if let Err(why) = runnable(preview) {
                     self.say(why, Tone::Warning);
@@ -336,7 +402,7 @@ impl Wizard {
             }
             (Code::Enter, _) => match fate {
                 Some(Fate::Committed) => return self.go(Step::Files),
-                Some(Fate::Nothing | Fate::Unknown | Fate::Rehearsed) => return self.enter_plan(),
+                Some(Fate::Nothing | Fate::Unknown | Fate::Rehearsed) => return self.plan_anew(),
                 None => {}
             },
             _ => {}
@@ -384,7 +450,7 @@ impl Wizard {
             let keys = vec![("Enter", "write it"), ("Esc", "back to the plan")];
             return plain("Where to with the statements?", "So that somebody else can read or run them.", rows, keys);
         }
-        if !state.asking.is_empty() {
+        if state.asking {
             return self.asking_page();
         }
         match &state.preview {
@@ -413,7 +479,7 @@ impl Wizard {
         let state = &self.plan;
         let mut rows = Vec::new();
         let mut at = None;
-        for (i, remaining) in state.asking.iter().enumerate() {
+        for (i, remaining) in state.open.iter().enumerate() {
             let here = i == state.at;
             if here {
                 at = Some(rows.len());
@@ -426,7 +492,7 @@ impl Wizard {
             rows.push(Row::choice(left, here));
         }
         let mut side = Vec::new();
-        if let Some(here) = state.asking.get(state.at) {
+        if let Some(here) = state.open.get(state.at) {
             side.push(Line::new(&here.message, Tone::Strong));
             side.push(Line::new("later     ", Tone::Dim).and(&here.later, Tone::Accent));
             side.push(Line::new(&here.why, Tone::Text));
@@ -437,7 +503,7 @@ impl Wizard {
             };
             side.push(Line::new(words, Tone::Dim));
         }
-        let many = text::count(state.asking.len() as u64, "thing cannot", "things cannot");
+        let many = text::count(state.open.len() as u64, "thing cannot", "things cannot");
         Page {
             question: Line::new(&format!("{many} be settled by a plan. Leave them as they are for now?"), Tone::Title),
             why: Line::new(
@@ -471,7 +537,8 @@ impl Wizard {
                 if self.plan.saved {
                     keys.push(("n", "go on without running it"));
                 }
-                keys.extend([("v", "show all"), ("Esc", "back"), ("q", "leave")]);
+                keys.extend([("v", "show all"), ("Space", "fold"), ("y", "copy SQL"), ("↑↓", "read")]);
+                keys.extend([("Esc", "back"), ("q", "leave")]);
                 (
                     title("This would be run. Shall it?"),
                     dim(

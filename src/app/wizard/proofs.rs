@@ -145,6 +145,8 @@ impl Wizard {
                 ("y", "copy block"),
                 ("w", "write it"),
                 ("r", "again"),
+                ("p", "password to ~/.pgpass"),
+                ("Esc", "back"),
                 ("q", "leave"),
             ],
         }

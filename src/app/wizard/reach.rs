@@ -25,6 +25,13 @@ pub(super) struct State {
     input: Input,
 }
 
+impl State {
+    /// The name is being typed.
+    pub(super) fn types(&self) -> bool {
+        self.at == CHOICES.len()
+    }
+}
+
 const CHOICES: [(Environment, &str); 3] = [
     (Environment::Development, "a key confirms what changes it"),
     (Environment::Staging, "the same, and marked as staging"),
@@ -132,13 +139,7 @@ impl Wizard {
             offset: 0,
             grid: None,
             side: self.reach_side(),
-            keys: vec![
-                ("Enter", "go on"),
-                ("↑↓", "choose"),
-                ("Space", "mark"),
-                ("Esc", "back"),
-                ("Ctrl-C", "leave, answers are kept"),
-            ],
+            keys: vec![("Enter", "go on"), ("↑↓", "choose"), ("Space", "mark"), ("Esc", "back"), ("Ctrl-C", "leave")],
         }
     }
 

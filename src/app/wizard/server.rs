@@ -35,6 +35,13 @@ pub(super) struct State {
     place: Option<usize>,
 }
 
+impl State {
+    /// A connection string or a password is being typed.
+    pub(super) fn types(&self) -> bool {
+        self.busy.is_none() && (self.typing.is_some() || self.password.is_some())
+    }
+}
+
 /// What is written where somebody types.
 const EXAMPLE: &str = "postgresql://USER@HOST/DATABASE";
 

@@ -26,6 +26,13 @@ pub(super) struct State {
     tried: bool,
 }
 
+impl State {
+    /// A service is being typed.
+    pub(super) fn types(&self) -> bool {
+        self.form.is_some()
+    }
+}
+
 /// A line of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Item {

@@ -287,10 +287,14 @@ fn keys_alone_lead_from_nothing_to_the_end() {
     bench.key(Code::Enter);
     let ticket = bench.ticket();
     let text = |path: &str, text: &str| Text { path: path.to_owned(), what: "new".to_owned(), text: text.to_owned() };
-    let texts =
-        vec![text("/p/shop.policy.toml", "# the policy\nname = \"shop\"\n"), text("/c/config.toml", "[[instance]]\n")];
+    let texts = vec![
+        text("/p/shop.policy.toml", "# the policy\nname = \"a\\\\b\\u001B\"\n"),
+        text("/c/config.toml", "[[instance]]\n"),
+    ];
     bench.update(Msg::Files(ticket, Ok(texts)));
     bench.snap("files");
+    // as it will be written: no backslash is doubled for the screen
+    bench.shows("name = \"a\\\\b\\u001B\"\n".trim_end());
     bench.key(Code::Tab);
     bench.shows("[[instance]]");
     bench.key(Code::Enter);
@@ -427,6 +431,140 @@ fn what_no_plan_settles_is_left_with_a_reason_or_stays_a_finding() {
     // what was decided is not asked again
     bench.judge(remaining());
     bench.shows("This would be run");
+}
+
+#[test]
+fn what_becomes_of_findings_can_be_decided_again_from_both_sides() {
+    let mut bench = Bench::new(true, None);
+    bench.go_to_plan();
+    bench.judge(remaining());
+    // the second one stays a finding
+    bench.key(Code::Down);
+    bench.key(Code::Char(' '));
+    bench.take();
+    bench.key(Code::Enter);
+    bench.judge(remaining());
+    bench.shows("This would be run");
+    // back from the plan it is asked again, with what was answered
+    bench.key(Code::Esc);
+    bench.shows("2 things cannot be settled by a plan");
+    bench.shows("[x] ‼ orders and billing share");
+    bench.shows("[ ] ‼ The password of dashboard");
+    bench.key(Code::Up);
+    bench.key(Code::Up);
+    bench.key(Code::Char(' '));
+    bench.take();
+    bench.key(Code::Enter);
+    assert_eq!(bench.wizard.draft.accepted, [], "what is not left any more is no exception");
+    bench.judge(remaining());
+    bench.shows("This would be run");
+    // to the question before it and forward again: it is asked about all, whatever is left so far
+    bench.key(Code::Esc);
+    bench.key(Code::Char('a'));
+    bench.take();
+    bench.key(Code::Enter);
+    bench.judge(Vec::new());
+    bench.key(Code::Esc);
+    bench.key(Code::Esc);
+    assert_eq!(bench.wizard.step(), Step::Access);
+    let left = bench.wizard.draft.accepted.clone();
+    assert_eq!(left.len(), 2);
+    bench.take();
+    bench.key(Code::Enter);
+    let asked = bench.effects.iter().find_map(|e| if let Effect::Judge { draft, .. } = e { Some(draft) } else { None });
+    assert_eq!(asked.unwrap().accepted, [], "judged without what is left");
+    bench.judge(remaining());
+    bench.shows("2 things cannot be settled by a plan");
+    bench.shows("[x] ‼ The password of dashboard");
+    bench.key(Code::Enter);
+    bench.judge(Vec::new());
+    assert_eq!(bench.wizard.draft.accepted, left);
+    // what does not arise any more is no exception either, and nothing is asked then
+    bench.key(Code::Esc);
+    bench.key(Code::Esc);
+    bench.take();
+    bench.key(Code::Enter);
+    bench.judge(Vec::new());
+    bench.shows("This would be run");
+    assert_eq!(bench.wizard.draft.accepted, []);
+    // from the files it is the plan that one comes back to, and the question before it next
+    bench.key(Code::Esc);
+    bench.take();
+    bench.key(Code::Enter);
+    bench.judge(remaining());
+    bench.key(Code::Enter);
+    bench.judge(Vec::new());
+    bench.take();
+    bench.key(Code::Char('w'));
+    bench.key(Code::Enter);
+    bench.key(Code::Char('n'));
+    assert_eq!(bench.wizard.step(), Step::Files);
+    bench.take();
+    bench.key(Code::Esc);
+    bench.judge(Vec::new());
+    bench.shows("This would be run");
+    bench.key(Code::Esc);
+    bench.shows("2 things cannot be settled by a plan");
+    bench.key(Code::Esc);
+    assert_eq!(bench.wizard.step(), Step::Access);
+}
+
+#[test]
+fn every_question_tells_what_it_decides_and_its_keys() {
+    fn told(bench: &mut Bench, step: Step) {
+        assert_eq!(bench.wizard.step(), step);
+        let keys = bench.wizard.page().keys;
+        let before = bench.draw();
+        bench.key(Code::F(1));
+        let text = bench.draw();
+        assert!(text.contains(&format!("{}: what it decides, and its keys", step.title())), "{text}");
+        let decides: Vec<&str> = step.decides().split(' ').take(6).collect();
+        assert!(text.contains(&decides.join(" ")), "{text}");
+        for (key, does) in keys {
+            let line = text.lines().find(|l| l.trim_start().starts_with(key) && l.trim_end().ends_with(does));
+            assert!(line.is_some(), "no {key} {does} in\n{text}");
+        }
+        bench.key(Code::Esc);
+        assert_eq!(bench.draw(), before, "Esc leads back to the question, not to the one before");
+    }
+    let mut bench = Bench::new(true, None);
+    bench.found();
+    told(&mut bench, Step::Server);
+    // while one types, a question mark is one
+    bench.key(Code::Char('e'));
+    bench.key(Code::Char('?'));
+    bench.shows("?");
+    assert!(bench.wizard.help.is_none());
+    bench.shows("F1 help");
+    told(&mut bench, Step::Server);
+    bench.key(Code::Esc);
+    bench.key(Code::Enter);
+    bench.open();
+    for step in [Step::Connection, Step::There, Step::Services, Step::Access] {
+        bench.shows("? help");
+        told(&mut bench, step);
+        bench.take();
+        bench.key(Code::Enter);
+    }
+    told(&mut bench, Step::Plan);
+    bench.judge(remaining());
+    told(&mut bench, Step::Plan);
+    bench.key(Code::Char('?'));
+    bench.snap("help");
+    bench.key(Code::Char('?'));
+    bench.key(Code::Enter);
+    // what comes while the keys are told is not confirmed by a key from before it was seen
+    bench.key(Code::Char('?'));
+    bench.judge(Vec::new());
+    bench.update(Msg::Key(Key::plain(Code::Esc)));
+    bench.update(Msg::Key(Key::plain(Code::Enter)));
+    bench.draw();
+    bench.shows("This would be run");
+    told(&mut bench, Step::Plan);
+    // every key is an answer to the confirmation
+    bench.key(Code::Enter);
+    bench.key(Code::Char('?'));
+    bench.shows("nothing was done");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::{
         checks::audit_schema_missing::AUDIT,
         draft::{Draft, DraftService},
     },
+    text,
 };
 
 /// Today, as it stands in a reason: `2026-11-21`.
@@ -100,7 +101,12 @@ pub fn given(mut draft: Draft, snapshot: &Snapshot, args: &Init, place: &Place) 
     for name in &args.undeclared {
         let role = draft.roles.iter_mut().find(|r| r.rule.name == *name);
         let Some(role) = role else {
-            return Err(wrong("--undeclared", name, "No role of that name has access besides the services'."));
+            let names: Vec<String> = draft.roles.iter().map(|r| r.rule.name.clone()).collect();
+            let there = match names.as_slice() {
+                [] => "No role has access besides the services'.".to_owned(),
+                names => format!("Roles with access besides the services' are {}.", text::list(names, 8)),
+            };
+            return Err(no_such("--undeclared", "role", name, &names, &there));
         };
         role.chosen = false;
     }
@@ -119,20 +125,41 @@ fn find<'a>(draft: &'a mut Draft, flag: &str, name: &str) -> Result<&'a mut Draf
     let names: Vec<String> = draft.services.iter().map(|s| s.name.clone()).collect();
     let found = draft.services.iter_mut().find(|s| s.name == name);
     found.ok_or_else(|| {
-        let remedy = if names.is_empty() {
-            "There is none yet: name it with --service.".to_owned()
-        } else {
-            format!("There are {}; others are named with --service.", crate::text::list(&names, 8))
+        let there = match names.as_slice() {
+            [] => "There is none yet: name it with --service.".to_owned(),
+            [one] => format!("There is {one}; others are named with --service."),
+            all => format!("There are {}; others are named with --service.", text::list(all, 8)),
         };
-        Failure::usage(format!("could not follow {flag}: there is no service {name}"), remedy)
+        no_such(flag, "service", name, &names, &there)
     })
+}
+
+/// A flag that speaks of something that is not there; what it may have meant, and all that is there.
+fn no_such(flag: &str, what: &str, name: &str, names: &[String], there: &str) -> Failure {
+    let near = text::nearest(name, names.iter().map(String::as_str));
+    let near = near.map(|near| format!("Did you mean {near}? ")).unwrap_or_default();
+    Failure::usage(format!("could not follow {flag}: there is no {what} {name}"), format!("{near}{there}"))
+}
+
+/// Services that flags speak of besides those that they ask for.
+fn named(args: &Init) -> impl Iterator<Item = (&'static str, &str)> {
+    let whole = [
+        ("--without", &args.without),
+        ("--no-version-table", &args.no_version_table),
+        ("--new-password", &args.new_password),
+    ];
+    let whole = whole.into_iter().flat_map(|(flag, list)| list.iter().map(move |name| (flag, name.as_str())));
+    let pairs = [("--owner", &args.owners), ("--connection-limit", &args.limits)];
+    let pairs = pairs.into_iter().flat_map(|(flag, list)| list.iter().map(move |text| (flag, text.as_str())));
+    whole.chain(pairs.filter_map(|(flag, text)| Some((flag, text.rsplit_once('=')?.0))))
 }
 
 /// The policy that is there declares everything that the flags ask for.
 ///
 /// # Errors
-/// It does not: it is the team's, and is not changed unasked.
-pub fn declared(policy: &Policy, args: &Init, path: &std::path::Path) -> Result<(), Failure> {
+/// It does not: it is the team's, and is not changed unasked. Or a flag speaks of a service that is neither there nor in
+/// what would be proposed without it.
+pub fn declared(policy: &Policy, draft: &Draft, args: &Init, path: &std::path::Path) -> Result<(), Failure> {
     let mut missing = Vec::new();
     let known = |name: &str| policy.services.iter().find(|s| s.name == name);
     for text in &args.services {
@@ -158,10 +185,25 @@ pub fn declared(policy: &Policy, args: &Init, path: &std::path::Path) -> Result<
         missing.extend(known(name).map(|_| format!("--without {name}")));
     }
     if missing.is_empty() {
+        for (flag, name) in named(args) {
+            let mut names: Vec<String> = policy.services.iter().map(|s| s.name.clone()).collect();
+            if flag == "--without" {
+                // the policy was written without those
+                names.extend(draft.services.iter().map(|s| s.name.clone()));
+                names.sort_unstable();
+                names.dedup();
+            }
+            if !names.iter().any(|n| n == name) {
+                let there = match names.as_slice() {
+                    [] => format!("The policy {} has none.", path.display()),
+                    names => format!("By the policy {} and the database: {}.", path.display(), text::list(names, 8)),
+                };
+                return Err(no_such(flag, "service", name, &names, &there));
+            }
+        }
         return Ok(());
     }
-    let cause =
-        format!("could not follow {}: the policy {} says otherwise", crate::text::list(&missing, 4), path.display());
+    let cause = format!("could not follow {}: the policy {} says otherwise", text::list(&missing, 4), path.display());
     let remedy = "Change the policy and run `pgmoat apply`, add a service with `pgmoat create-schema`, or begin anew \
                   with --replace.";
     Err(Failure::usage(cause, remedy))

@@ -158,10 +158,11 @@ impl Sitting<'_> {
     async fn standing(&mut self, path: PathBuf, policy: Policy) -> Result<Plans, Failure> {
         let name = self.place.instance_name(&policy.name);
         self.place.free(&name)?;
-        answers::declared(&policy, self.args, &path)?;
+        let snapshot = &self.opened.snapshot;
+        let proposed = Draft::propose(snapshot, &self.place.neighbours(&snapshot.catalog.database.name));
+        answers::declared(&policy, &proposed, self.args, &path)?;
         let here = policy.for_instance(&name, true);
         let lineages = Arc::new(run::lineages(&here));
-        let snapshot = &self.opened.snapshot;
         // On a server that has not seen it yet, the plan makes the roles: they get passwords, too.
         let logins = here.services.iter().filter(|s| s.login != Some(false)).map(|s| &s.role);
         let logins = logins.chain(here.roles.iter().filter(|r| r.login == Some(true)).map(|r| &r.name));
@@ -255,7 +256,7 @@ impl Sitting<'_> {
             let mut tell = |progress| apply::tell(&progress, &steps);
             let (stop, rehearse) = (self.halt.acting(), self.args.run.rehearse);
             let applied = setup::apply(&target, &state, plan.approve(), rehearse, stop, &mut tell).await?;
-            let exit = apply::ended(self.report, &applied.acted)?;
+            let exit = apply::ended(self.report, &target, &applied.acted)?;
             fresh = applied.passwords;
             if exit != Exit::Done {
                 for made in &fresh {
@@ -355,7 +356,7 @@ impl Sitting<'_> {
             // What is added at the end is enough of a file that is there.
             let added = file.before.as_deref().and_then(|before| file.text.strip_prefix(before));
             for line in added.unwrap_or(&file.text).trim_start_matches('\n').lines() {
-                self.report.line().known("  ").text(line).end()?;
+                self.report.line().known("  ").known(&text::as_written(line)).end()?;
             }
         }
         self.report.blank()?;

@@ -26,7 +26,7 @@ use self::{
     line::Line,
 };
 pub use self::{
-    outcome::{Done, Outcome, Reason},
+    outcome::{Done, Outcome, Reason, Try},
     resolve::{Resolution, resolve},
 };
 pub use super::read::life::Blocker;
@@ -166,7 +166,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn until_it_is_over(&mut self, aside: &mut dyn Aside) -> Outcome {
-        let (mut locked, mut conflicts, mut unproven) = (0, 0, 0);
+        let (mut conflicts, mut unproven) = (0, 0);
+        let mut tries = Vec::new();
         let mut stop = self.options.stop.clone();
         loop {
             if stopped(stop.as_ref()) {
@@ -201,10 +202,12 @@ impl Run<'_> {
                     (Duration::from_millis(80), Duration::from_millis(20))
                 }
                 Verdict::Locked { what, blockers, error } => {
-                    locked += 1;
-                    let (attempt, of) = (locked, self.options.lock_attempts);
+                    let took_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    tries.push(Try { at_ms: took_ms, blockers: blockers.clone() });
+                    let (attempt, of) = (u32::try_from(tries.len()).unwrap_or(u32::MAX), self.options.lock_attempts);
                     if attempt >= of {
-                        return Outcome::NothingChanged(Reason::LockTimeout { what, blockers, attempts: of, error });
+                        let why = Reason::LockTimeout { what, blockers, attempts: attempt, took_ms, tries, error };
+                        return Outcome::NothingChanged(why);
                     }
                     aside.progress(Progress::WaitingForLock { attempt, of, blockers });
                     if self.watcher.is_none() {

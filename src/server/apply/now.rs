@@ -94,6 +94,7 @@ mod tests {
             application: String::new(),
             state: "idle in transaction".to_owned(),
             transaction_ms: Some(660_000),
+            query_ms: None,
             query: String::new(),
         };
         Holder { session, relation: "public.users".to_owned(), relations, writes: false }

@@ -61,6 +61,10 @@ pub enum Reason {
         what: String,
         blockers: Vec<Blocker>,
         attempts: u32,
+        /// How long that took, milliseconds.
+        took_ms: u64,
+        /// Every attempt that was in vain.
+        tries: Vec<Try>,
         error: Box<errors::ServerError>,
     },
     /// The server refused a statement.
@@ -73,6 +77,14 @@ pub enum Reason {
     Journal(String),
     /// Somebody wanted to stop.
     Interrupted,
+}
+
+/// One attempt that waited for a lock in vain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Try {
+    /// Since the action began, milliseconds.
+    pub at_ms: u64,
+    pub blockers: Vec<Blocker>,
 }
 
 impl Outcome {
@@ -93,6 +105,9 @@ impl Reason {
             Reason::Stale(_) => "make a new plan: it starts from what is there now".to_owned(),
             Reason::Busy(_) => "try again when it is done".to_owned(),
             Reason::LockTimeout { .. } => "try again when they are done, or end them".to_owned(),
+            Reason::Failed { sql, error, .. } if guards(sql, error) => {
+                "it stays as it is; whoever owns it can drop it by hand when nobody needs what it holds".to_owned()
+            }
             Reason::Failed { error, .. } => {
                 error.remedy.map(str::to_owned).or_else(|| error.hint.clone()).unwrap_or_default()
             }
@@ -100,6 +115,19 @@ impl Reason {
             Reason::Journal(_) => "without a journal nothing is changed; free space or repair the directory".to_owned(),
             Reason::Interrupted => String::new(),
         }
+    }
+
+    /// As [`Reason::details`], and all that happened before: for the journal.
+    #[must_use]
+    pub fn story(&self) -> Vec<String> {
+        let Reason::LockTimeout { tries, .. } = self else { return self.details() };
+        let told = (1..).zip(tries).flat_map(|(n, one)| {
+            let at = format!("attempt {n}, after {}", text::age(i64::try_from(one.at_ms).unwrap_or(i64::MAX)));
+            let unseen = one.blockers.is_empty().then(|| format!("{at}: nobody was seen"));
+            let seen = one.blockers.iter().map(|b| format!("{at}: {b}")).collect::<Vec<_>>();
+            unseen.into_iter().chain(seen)
+        });
+        told.collect()
     }
 
     /// What names each thing that stands otherwise, blocks, or was refused: one line each.
@@ -110,6 +138,8 @@ impl Reason {
             Reason::Busy(blockers) | Reason::LockTimeout { blockers, .. } => {
                 blockers.iter().map(ToString::to_string).collect()
             }
+            // a check of ours: it says in words what is the matter
+            Reason::Failed { sql, error, .. } if guards(sql, error) => Vec::new(),
             Reason::Failed { sql, error, .. } => {
                 let extra = error.detail.iter().cloned();
                 std::iter::once(sql.clone()).chain(extra).collect()
@@ -133,8 +163,12 @@ impl fmt::Display for Reason {
                 write!(f, "{n} moved since the plan was made")
             }
             Reason::Busy(_) => f.write_str("another console is at work on this database"),
-            Reason::LockTimeout { what, attempts, .. } => {
-                write!(f, "{what} stayed locked by others through {attempts} attempts")
+            Reason::LockTimeout { what, attempts, took_ms, .. } => {
+                let took = text::age(i64::try_from(*took_ms).unwrap_or(i64::MAX));
+                write!(f, "{what} stayed locked by others through {attempts} attempts in {took}")
+            }
+            Reason::Failed { sql, error, .. } if guards(sql, error) => {
+                write!(f, "{}, and what was written is not taken back", error.message)
             }
             Reason::Failed { step: Some(step), error, .. } => {
                 write!(f, "the server refused step {step}: {}", line(error))
@@ -145,6 +179,11 @@ impl fmt::Display for Reason {
             Reason::Interrupted => f.write_str("interrupted before COMMIT"),
         }
     }
+}
+
+/// The statement is a check of ours, and it was what refused.
+fn guards(sql: &str, error: &errors::ServerError) -> bool {
+    crate::plan::sql::is_guard(sql) && error.is("P0001")
 }
 
 fn line(error: &errors::ServerError) -> String {
@@ -168,6 +207,9 @@ impl fmt::Display for Blocker {
         }
         if let Some(ms) = self.transaction_ms {
             write!(f, ", in a transaction for {}", text::age(ms))?;
+        }
+        if let Some(ms) = self.query_ms.filter(|_| !self.query.is_empty()) {
+            write!(f, ", its statement began {} ago", text::age(ms))?;
         }
         if self.query.is_empty() { Ok(()) } else { write!(f, ": {}", self.query) }
     }

@@ -116,6 +116,8 @@ pub struct Blocker {
     pub state: String,
     /// How long its transaction is open.
     pub transaction_ms: Option<i64>,
+    /// How long ago its statement began, or its last one.
+    pub query_ms: Option<i64>,
     /// The first 200 characters of what it runs, or ran last.
     pub query: String,
 }
@@ -155,6 +157,7 @@ pub(crate) async fn holders(
                 application: f.opt_text()?.unwrap_or_default(),
                 state: f.opt_text()?.unwrap_or_default(),
                 transaction_ms: f.opt_i64()?,
+                query_ms: f.opt_i64()?,
                 query: f.opt_text()?.unwrap_or_default(),
             };
             Ok(Holder { session, relation: f.text()?, relations: f.i64()?, writes: f.bool()? })
@@ -194,6 +197,7 @@ pub(crate) async fn blockers(client: &Client, way: &InTheWay) -> Result<Vec<Bloc
                 application: f.opt_text()?.unwrap_or_default(),
                 state: f.opt_text()?.unwrap_or_default(),
                 transaction_ms: f.opt_i64()?,
+                query_ms: f.opt_i64()?,
                 query: f.opt_text()?.unwrap_or_default(),
             })
         })

@@ -121,8 +121,14 @@ const ANSWERS: &[&str] = &[
 async fn from_an_empty_server() {
     let Some(place) = Place::new("shop").await else { return };
     let answers = [&["init", &place.url], ANSWERS].concat();
-    let rehearsed = place.run(&[answers.as_slice(), &["--rehearse"]].concat()).exits(0);
+    let left = ["--leave", "schema-unused", "--reason", "see C:\\it"];
+    let rehearsed = place.run(&[answers.as_slice(), &left, &["--rehearse"]].concat()).exits(0);
     assert!(rehearsed.out.contains("was rolled back"), "{}", rehearsed.out);
+    // a file is shown as it would be written: escaped once, by TOML
+    assert!(rehearsed.out.contains("reason = \"see C:\\\\it\"\n"), "{}", rehearsed.out);
+    // what is no service is not left out
+    let mistyped = [answers.as_slice(), &["--without", "gardn"]].concat();
+    place.run(&mistyped).exits(2).says(&["there is no service gardn", "Did you mean garden?", "billing"]);
     assert!(!place.dir().join("shop.policy.toml").exists(), "a rehearsal writes nothing");
     // Refused by the server: nothing is changed, and the answers are kept.
     let admin = connect(&place.cluster, SUPERUSER, "shop").await;
@@ -198,6 +204,7 @@ async fn from_an_empty_server() {
     // What the team's policy does not say is not slipped into it.
     let more = place.run(&[answers.as_slice(), &["--service", "stock"]].concat()).exits(2);
     more.says(&["--service stock", "--replace"]);
+    place.run(&mistyped).exits(2).says(&["there is no service gardn", "Did you mean garden?", "billing"]);
 
     // Cut after COMMIT: the files are written, and the logins work with the passwords of the first run.
     fs::remove_file(place.dir().join("shop.policy.toml")).unwrap();
