@@ -178,7 +178,9 @@ fn interesting(j: &Judgement) -> Vec<usize> {
     }
     if let Some(shapes) = &j.snapshot.shapes {
         let named: BTreeSet<usize> = grantees(j, &shapes.column_grants).collect();
-        named.into_iter().for_each(|grantee| or_into(&mut bits, j.matrix.closure.heirs(grantee)));
+        for grantee in named {
+            or_into(&mut bits, j.matrix.closure.heirs(grantee));
+        }
     }
     j.matrix.closure.add_settable_into(&mut bits);
     if let Some(policy) = &j.policy {
