@@ -24,6 +24,8 @@ pub fn of(pane: &str) -> &'static [(&'static str, &'static str)] {
             ("−own", "does not own all that it should"),
             ("!", "access that the policy does not name"),
             ("◂", "held through a membership"),
+            ("◃", "SET ROLE would add rights here; at once it has only what stands before it"),
+            ("cols", "rights on single columns; they count for no level"),
             ("dead", "rights on objects without USAGE on the schema: they do not work"),
             ("su, S", "a superuser: nothing binds it"),
             ("·", "nothing of its own; what PUBLIC has is PUBLIC's row"),

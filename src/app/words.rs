@@ -4,7 +4,7 @@ use super::view::{Line, Span, Tone};
 use crate::{
     domain::{
         ObjectKind, Privilege, Privileges,
-        effective::{Cell, Via, Who},
+        effective::{Cell, Counts, Via, Who},
         explain::{Path, Source, Verdict},
     },
     policy::{
@@ -126,11 +126,9 @@ fn cell(judged: &Judged, public: bool) -> Line {
     }
     // what everybody has through PUBLIC is PUBLIC's row
     let own = judged.cell.via.iter().any(|v| *v != Via::Public);
-    if !public && !own && judged.missing.is_empty() && judged.unowned == 0 {
-        return Line(vec![Span::known("·", Tone::Dim)]);
-    }
-    if judged.cell.is_empty() && judged.missing.is_empty() {
-        return Line(vec![Span::known("·", Tone::Dim)]);
+    let nothing = !public && !own && judged.missing.is_empty() && judged.unowned == 0;
+    if nothing || judged.cell.is_empty() && judged.missing.is_empty() {
+        return beside(judged, line);
     }
     let objects = judged.cell.judged_tables.on_any() | judged.cell.judged_sequences.on_any();
     let declared = judged.declared.as_deref().filter(|_| !judged.missing.is_empty());
@@ -166,7 +164,32 @@ fn cell(judged: &Judged, public: bool) -> Line {
     if judged.cell.via.iter().any(|v| matches!(v, Via::Member(_) | Via::Predefined(_))) {
         line = line.known(" ◂", Tone::Dim);
     }
-    line
+    beside(judged, line)
+}
+
+/// What stands beside the rights at once: those on single columns, and that SET ROLE would add some.
+fn beside(judged: &Judged, mut line: Line) -> Line {
+    let alone = line.0.is_empty();
+    if !judged.on_columns().is_empty() {
+        line = line.known(if alone { "cols" } else { " cols" }, Tone::Text);
+        if !judged.cell.usage && (alone || !judged.cell.dead) {
+            line = line.known(" dead", Tone::Warning);
+        }
+    }
+    if judged.by_set_role {
+        line = if line.0.is_empty() { line.known("◃", Tone::Dim) } else { line.known(" ◃", Tone::Dim) };
+    }
+    if line.0.is_empty() { line.known("·", Tone::Dim) } else { line }
+}
+
+/// Rights on single columns: `SELECT on 2 columns; UPDATE on 1 column`.
+#[must_use]
+pub fn on_columns(columns: &Counts) -> String {
+    let each = |p: Privilege| {
+        let count = u64::from(columns.of(p));
+        format!("{p} on {}", crate::text::count(count, "column", "columns"))
+    };
+    columns.on_any().iter().map(each).collect::<Vec<_>>().join("; ")
 }
 
 /// `directly`, `through engarde_user`, for sentences.
@@ -217,12 +240,19 @@ pub fn path(role: &str, path: &Path, object: &str) -> Line {
     line.and(&last, Tone::Dim).and(object, Tone::Strong)
 }
 
-/// The answer for one privilege as lines of a story. `sql` is the fix, already written.
+/// The answer for one privilege as lines of a story. `sql` is the fix, already written, and so are those of what it lacks.
 #[must_use]
-pub fn verdict(role: &str, object: &str, verdict: &Verdict, sql: &[String]) -> Vec<Line> {
+pub fn verdict(
+    role: &str,
+    object: &str,
+    verdict: &Verdict,
+    lacks: &[(&str, Vec<String>)],
+    sql: &[String],
+) -> Vec<Line> {
     let (word, tone) = match (verdict.held, verdict.works) {
         (true, true) => ("yes", Tone::Good),
         (true, false) => ("held, but dead", Tone::Warning),
+        (false, _) if !verdict.columns.is_empty() => ("on single columns only", Tone::Warning),
         (false, _) => ("no", Tone::Dim),
     };
     let mut lines =
@@ -238,6 +268,10 @@ pub fn verdict(role: &str, object: &str, verdict: &Verdict, sql: &[String]) -> V
     }
     for note in &verdict.notes {
         lines.push(Line(vec![Span::known("  ! ", Tone::Warning)]).and(note, Tone::Text));
+    }
+    for (sentence, sql) in lacks {
+        lines.push(Line(vec![Span::known("  ! ", Tone::Warning)]).and(sentence, Tone::Text));
+        lines.extend(sql.iter().map(|s| Line(vec![Span::known("    ", Tone::Dim)]).and(s, Tone::SqlName)));
     }
     if !sql.is_empty() {
         let word = if verdict.works { "  Ending it: " } else { "  Giving it: " };
@@ -294,6 +328,32 @@ mod tests {
         for policy in [false, true] {
             assert_eq!(shown(f(), "reader", policy), "·", "{policy}");
             assert!(shown(f(), "PUBLIC", policy).starts_with("usage"), "{policy}");
+        }
+    }
+
+    #[test]
+    fn single_columns_and_what_set_role_would_add_are_marked_and_no_rights_at_once() {
+        let f = || {
+            let f = Fixture::new().role("app").role("reader").role("late").schema("shop", "app");
+            f.table("shop", "t", "app").column_grant("shop.t", "id", "reader", "SELECT").membership(
+                "reader",
+                "late",
+                |m| m.inherit = false,
+            )
+        };
+        let usage = || f().grant_schema("shop", "reader", "USAGE");
+        for policy in [false, true] {
+            assert_eq!(shown(f(), "reader", policy), "cols dead", "{policy}");
+            assert!(shown(usage(), "reader", policy).starts_with("usage"), "{policy}");
+            assert!(shown(usage(), "reader", policy).ends_with(" cols"), "{policy}");
+            assert_eq!(shown(f(), "late", policy), "◃", "{policy}");
+            assert_eq!(shown(usage(), "late", policy), "◃", "{policy}");
+            let all = usage().grant("shop.t", "reader", "SELECT");
+            assert!(!shown(all.clone(), "reader", policy).contains("cols"), "the whole table is more");
+            assert_eq!(shown(all.grant_schema("shop", "late", "USAGE"), "late", policy).matches('◃').count(), 1);
+            assert_eq!(shown(usage(), "PUBLIC", policy), "·", "{policy}");
+            assert_eq!(shown(f().column_grant("shop.t", "id", "PUBLIC", "SELECT"), "PUBLIC", policy), "cols dead");
+            assert_eq!(shown(f(), "app", policy), "own", "{policy}");
         }
     }
 

@@ -26,6 +26,7 @@ use crate::{
     config,
     domain::{
         Privilege,
+        change::Change,
         effective::{Matrix, Who},
         explain::{Path, Source, Subject, Verdict, explain},
         snapshot::{Catalog, Snapshot},
@@ -143,7 +144,8 @@ impl<'a> Answer<'a> {
             return Err(Failure::usage(cause, format!("It has {known}.")));
         }
         let matrix = Matrix::new(catalog, &snapshot.server);
-        let verdicts = explain(catalog, &matrix, snapshot.shapes.as_deref(), who, &subject, question.privilege);
+        let shapes = snapshot.shapes.as_deref();
+        let verdicts = explain(catalog, &matrix, shapes, &snapshot.objects, who, &subject, question.privilege);
         let schema = match found {
             Found::Database => None,
             Found::Schema(schema) | Found::In(schema) => matrix.index.schema(schema.oid),
@@ -181,6 +183,7 @@ impl<'a> Answer<'a> {
         let (answer, tone) = match (verdict.held, verdict.works) {
             (_, true) => ("Yes.", Tone::Good),
             (true, false) => ("No: it is granted, but does not work.", Tone::Warning),
+            (false, false) if !verdict.columns.is_empty() => ("No: on single columns only.", Tone::Warning),
             (false, false) => ("No.", Tone::Error),
         };
         let phrase = app::words::phrase(verdict.privilege);
@@ -203,7 +206,13 @@ impl<'a> Answer<'a> {
         for note in &verdict.notes {
             report.paragraph(2, "· ", note, Tone::Dim)?;
         }
-        let statements = statements(verdict);
+        for lack in &verdict.lacks {
+            report.paragraph(2, "! ", &lack.sentence, Tone::Warning)?;
+            for statement in written(&lack.fix) {
+                report.sql(4, &statement)?;
+            }
+        }
+        let statements = written(&verdict.fix);
         if !statements.is_empty() {
             let label = if verdict.works { "To end it:" } else { "To give it:" };
             report.line().known("  ").painted(label, Tone::Dim).end()?;
@@ -247,8 +256,10 @@ impl<'a> Answer<'a> {
             paths: v.paths.iter().map(path_out).collect(),
             by_set_role: v.by_set_role.iter().map(path_out).collect(),
             missing: v.missing.clone(),
-            fix: statements(v),
+            fix: written(&v.fix),
             notes: v.notes.clone(),
+            columns: v.columns.clone(),
+            lacks: v.lacks.iter().map(|l| LackOut { sentence: l.sentence.clone(), fix: written(&l.fix) }).collect(),
         };
         Out {
             schema_version: 1,
@@ -263,8 +274,8 @@ impl<'a> Answer<'a> {
     }
 }
 
-fn statements(verdict: &Verdict) -> Vec<String> {
-    verdict.fix.iter().flat_map(plan::sql::statements).collect()
+fn written(changes: &[Change]) -> Vec<String> {
+    changes.iter().flat_map(plan::sql::statements).collect()
 }
 
 #[derive(Serialize)]
@@ -293,6 +304,16 @@ struct VerdictOut {
     /// Gives what is missing, or ends what is there.
     fix: Vec<String>,
     notes: Vec<String>,
+    /// Columns on which a column grant gives what is not held on the whole relation.
+    columns: Vec<String>,
+    /// What besides the privilege is needed in some cases, and is not there.
+    lacks: Vec<LackOut>,
+}
+
+#[derive(Serialize)]
+struct LackOut {
+    sentence: String,
+    fix: Vec<String>,
 }
 
 #[derive(Serialize)]

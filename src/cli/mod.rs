@@ -185,7 +185,8 @@ async fn dispatch(cli: Cli, env: Env, halt: &Halt) -> Outcome {
         }
         Command::Matrix(args) => {
             let context = Context::new(global, env)?;
-            let readings = gather::readings(context.targets(&args.targets)?, &Want::default()).await;
+            let readings =
+                gather::readings(context.targets(&args.targets)?, &Want { columns: true, ..Want::default() }).await;
             matrix::run(report, &readings, &args)
         }
         Command::Explain(args) => {

@@ -100,6 +100,9 @@ pub fn load(path: &Path) -> Result<Snapshot, Failure> {
         Arc::make_mut(&mut snapshot.server).platform = platform;
     }
     catalog.schemas.sort_by(|a, b| a.name.cmp(&b.name));
+    if let Some(shapes) = &mut snapshot.shapes {
+        Arc::make_mut(shapes).sort_column_grants();
+    }
     Ok(snapshot)
 }
 

@@ -4,7 +4,10 @@
 //! `inherit_option` of each membership), and is what `has_*_privilege` answers. *Reach* follows SET ROLE as well and
 //! is shown as its own mark, never mixed into the matrix.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::OnceLock,
+};
 
 use super::{
     ident::{ByOid, Oid},
@@ -108,6 +111,8 @@ pub struct Closure {
     superusers: Vec<u64>,
     everyone: Vec<u64>,
     roles: usize,
+    /// See [`Closure::beyond`]; found when it is first asked for.
+    beyond: OnceLock<Vec<Box<[usize]>>>,
 }
 
 impl Closure {
@@ -147,7 +152,7 @@ impl Closure {
                 set(&mut superusers, i);
             }
         }
-        Closure { parents, inherits, heirs, by_oid, superusers, everyone, roles: n }
+        Closure { parents, inherits, heirs, by_oid, superusers, everyone, roles: n, beyond: OnceLock::new() }
     }
 
     #[must_use]
@@ -246,6 +251,51 @@ impl Closure {
         }
         found
     }
+
+    /// Roles that `role` could become by SET ROLE, and whose privileges it does not have before; ascending. Few roles have
+    /// any, so that for most this is empty.
+    #[must_use]
+    pub fn beyond(&self, role: usize) -> &[usize] {
+        let all = self.beyond.get_or_init(|| {
+            let mut seen = vec![usize::MAX; self.roles];
+            (0..self.roles).map(|role| self.beyond_of(role, &mut seen)).collect()
+        });
+        all.get(role).map(|list| &**list).unwrap_or_default()
+    }
+
+    /// `seen` holds for each role by whom it was last reached.
+    fn beyond_of(&self, role: usize, seen: &mut [usize]) -> Box<[usize]> {
+        let mut found = Vec::new();
+        let mut open = vec![role];
+        while let Some(at) = open.pop() {
+            for edge in self.parents(at).iter().filter(|e| e.set && !e.implicit && e.role != role) {
+                let Some(by) = seen.get_mut(edge.role).filter(|by| **by != role) else { continue };
+                *by = role;
+                open.push(edge.role);
+                if !self.inherits(role, edge.role) {
+                    found.push(edge.role);
+                }
+            }
+        }
+        found.sort_unstable();
+        found.into_boxed_slice()
+    }
+
+    /// Adds to the bits every role that SET ROLE leads from to one of them, over any number of memberships.
+    pub fn add_settable_into(&self, bits: &mut [u64]) {
+        loop {
+            let mut more = false;
+            for (role, parents) in self.parents.iter().enumerate() {
+                if !get(bits, role) && parents.iter().any(|e| e.set && !e.implicit && get(bits, e.role)) {
+                    set(bits, role);
+                    more = true;
+                }
+            }
+            if !more {
+                return;
+            }
+        }
+    }
 }
 
 /// Depth first, each role after all its groups.
@@ -317,6 +367,11 @@ mod tests {
         assert_eq!(closure.settable(0), vec![1, 2], "but SET ROLE goes all the way");
         assert_eq!(closure.path(0, 2, |_| true).map(|p| p.len()), Some(2));
         assert_eq!(ones(closure.heirs(1)).collect::<Vec<_>>(), vec![0, 1]);
+        assert_eq!((closure.beyond(0), closure.beyond(1), closure.beyond(2)), (&[2][..], &[2][..], &[][..]));
+        let mut bits = vec![0];
+        set(&mut bits, 2);
+        closure.add_settable_into(&mut bits);
+        assert_eq!(ones(&bits).collect::<Vec<_>>(), [0, 1, 2], "over a role that only leads on, too");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     closure::{Closure, get, ones, or_into},
     ident::Oid,
     privilege::{Acl, ObjectKind, Privilege, Privileges},
-    snapshot::{Catalog, Group, Index, Schema, Server},
+    snapshot::{Catalog, ColumnGrant, Group, Index, Schema, Server},
 };
 
 /// Position of a role in [`Catalog::roles`], or PUBLIC.
@@ -498,6 +498,48 @@ impl Matrix {
         cell.dead = !cell.usage && !on_objects.is_empty();
         cell.via = via;
         cell
+    }
+
+    /// Columns on which `who` holds something by column grants, PUBLIC's left out for a role: `total` are those columns.
+    #[must_use]
+    pub fn columns(&self, who: Who, grants: &[ColumnGrant]) -> Counts {
+        let mut counts = Counts::default();
+        for grant in grants.iter().filter(|g| g.acl.0.is_some()) {
+            // of a column, nothing is held by default or by a predefined role
+            let held = match who {
+                Who::Role(role) => self.own_rights(role, ObjectKind::Type, grant.owner, &grant.acl),
+                Who::Public => {
+                    let entries = grant.acl.0.iter().flat_map(|entries| entries.iter());
+                    entries.filter(|e| e.is_public()).fold(Privileges::NONE, |held, e| held | e.privileges)
+                }
+            };
+            if !held.is_empty() {
+                counts.add(1, held);
+            }
+        }
+        counts
+    }
+
+    /// SET ROLE would give a role something in a schema that it does not have before, members of extensions apart.
+    #[must_use]
+    pub fn adds_by_set_role(&self, catalog: &Catalog, role: usize, schema: usize) -> bool {
+        let beyond = self.closure.beyond(role);
+        let Some(of) = catalog.schemas.get(schema).filter(|_| !beyond.is_empty()) else { return false };
+        if get(self.closure.superusers(), role) {
+            return false;
+        }
+        if beyond.iter().any(|became| get(self.closure.superusers(), *became)) {
+            return true;
+        }
+        let adds = |kind: ObjectKind, owner: Oid, acl: &Acl| {
+            let held = self.rights(catalog, Who::Role(role), kind, owner, acl);
+            beyond.iter().any(|became| !held.contains_all(self.own_rights(*became, kind, owner, acl)))
+        };
+        adds(ObjectKind::Schema, of.owner, &of.acl)
+            || self
+                .groups(catalog, schema)
+                .filter(|g| !g.extension)
+                .any(|g| adds(g.kind.object_kind(), g.owner, &g.acl))
     }
 
     /// Fills `rows` for one schema. Reuse the same `rows` for all schemas: it holds no more than one.

@@ -7,7 +7,7 @@ use super::{
     effective::{Matrix, Who},
     ident::{Oid, qualified, quote_ident},
     privilege::{Acl, AclEntry, ObjectKind, Privilege, Privileges},
-    snapshot::{Catalog, ColumnGrant, Kind, Object, Schema, Shapes},
+    snapshot::{Catalog, ColumnGrant, Kind, Numbered, Object, Objects, Schema, Shapes},
 };
 
 /// What is asked about.
@@ -133,6 +133,92 @@ pub struct Verdict {
     pub fix: Vec<Change>,
     /// What else belongs to the truth: row level security, column grants, security definer.
     pub notes: Vec<String>,
+    /// Columns on which a column grant gives the privilege that is not held on the whole relation.
+    pub columns: Vec<String>,
+    /// What besides the privilege is needed in some cases, and is not there.
+    pub lacks: Vec<Lack>,
+}
+
+/// Something that is needed besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// What fails without it, and how.
+    pub sentence: String,
+    /// The smallest change that gives it.
+    pub fix: Vec<Change>,
+}
+
+impl Verdict {
+    /// Some row can be put in, as far as the relation itself goes.
+    fn inserts(&self) -> bool {
+        self.held || !self.columns.is_empty()
+    }
+}
+
+/// Columns of a relation that take the next number of a sequence where an INSERT leaves them out, though `who` may not take
+/// it: `nextval` asks for USAGE or UPDATE of whoever runs the INSERT. Empty where defaults were not read.
+#[must_use]
+pub fn lacking<'a>(
+    catalog: &Catalog,
+    matrix: &Matrix,
+    objects: &'a Objects,
+    who: Who,
+    schema: &Schema,
+    object: &Object,
+) -> Vec<&'a Numbered> {
+    let enough = Privileges::of(&[Privilege::Usage, Privilege::Update]);
+    let numbered = objects.0.get(&schema.oid).map(|o| o.numbered.as_slice()).unwrap_or_default();
+    let of_table = numbered.iter().filter(|n| n.table == object.oid);
+    of_table
+        .filter(|n| matrix.rights(catalog, who, ObjectKind::Sequence, n.owner, &n.acl).and(enough).is_empty())
+        .collect()
+}
+
+/// One sentence for each sequence.
+fn lacks(
+    catalog: &Catalog,
+    matrix: &Matrix,
+    objects: &Objects,
+    who: Who,
+    schema: &Schema,
+    object: &Object,
+) -> Vec<Lack> {
+    let name = match who {
+        Who::Public => "PUBLIC".to_owned(),
+        Who::Role(role) => role_name(catalog, role),
+    };
+    let to = || match who {
+        Who::Public => Grantee::Public,
+        Who::Role(_) => Grantee::Role(name.clone()),
+    };
+    let mut lacking = lacking(catalog, matrix, objects, who, schema, object);
+    lacking.sort_by(|a, b| (&a.schema, &a.sequence).cmp(&(&b.schema, &b.sequence)));
+    let alike = lacking.chunk_by(|a, b| (&a.schema, &a.sequence) == (&b.schema, &b.sequence));
+    let told = alike.filter_map(|columns| {
+        let first = columns.first()?;
+        let quoted: Vec<String> = columns.iter().map(|n| quote_ident(&n.column)).collect();
+        let (word, their) = if quoted.len() == 1 { ("column", "its default") } else { ("columns", "their defaults") };
+        let takes = if quoted.len() == 1 { "takes" } else { "take" };
+        Some(Lack {
+            sentence: format!(
+                "An INSERT that leaves out the {word} {} fails with \"permission denied for sequence {}\": {their} {takes} the \
+                 next number of {}, on which {name} has neither USAGE nor UPDATE.",
+                crate::text::list(&quoted, 4),
+                first.sequence,
+                qualified(&first.schema, &first.sequence),
+            ),
+            fix: vec![Change::Grant {
+                privileges: Privilege::Usage.into(),
+                on: On::Objects {
+                    kind: ObjectKind::Sequence,
+                    schema: first.schema.clone(),
+                    names: vec![first.sequence.clone()],
+                },
+                to: to(),
+            }],
+        })
+    });
+    told.collect()
 }
 
 /// Explains one privilege, or each that the object knows when `privilege` is `None`.
@@ -141,6 +227,7 @@ pub fn explain(
     catalog: &Catalog,
     matrix: &Matrix,
     shapes: Option<&Shapes>,
+    objects: &Objects,
     who: Who,
     subject: &Subject<'_>,
     privilege: Option<Privilege>,
@@ -150,7 +237,17 @@ pub fn explain(
         Some(p) => vec![p],
         None => all.iter().collect(),
     };
-    asked.into_iter().map(|p| verdict(catalog, matrix, shapes, who, subject, p)).collect()
+    let answer = |p: Privilege| {
+        let verdict = verdict(catalog, matrix, shapes, who, subject, p);
+        let lacks = match subject {
+            Subject::Object(schema, object) if p == Privilege::Insert && verdict.inserts() => {
+                lacks(catalog, matrix, objects, who, schema, object)
+            }
+            Subject::Object(..) | Subject::Schema(_) | Subject::Database => Vec::new(),
+        };
+        Verdict { lacks, ..verdict }
+    };
+    asked.into_iter().map(answer).collect()
 }
 
 fn role_name(catalog: &Catalog, position: usize) -> String {
@@ -266,6 +363,12 @@ fn verdict(
         Who::Role(_) | Who::Public => false,
     };
     let asked = Asked { catalog, who, name: &name, subject, privilege, held, usable, by_set_role: &by_set_role, there };
+    let columns = match (subject, shapes) {
+        (Subject::Object(_, object), Some(shapes)) if !held => {
+            granted_columns(catalog, matrix, shapes, who, object.oid, privilege)
+        }
+        _ => Vec::new(),
+    };
     let missing = asked.missing();
     let fix = if held && usable { asked.ending(&effective) } else { asked.giving() };
     Verdict {
@@ -276,7 +379,9 @@ fn verdict(
         by_set_role,
         missing,
         fix,
-        notes: notes(catalog, matrix, shapes, who, subject, privilege, held),
+        notes: notes(catalog, matrix, who, subject, privilege, (held, shapes.map(|_| columns.as_slice()))),
+        columns,
+        lacks: Vec::new(),
     }
 }
 
@@ -408,14 +513,14 @@ impl Asked<'_> {
     }
 }
 
+/// `columns`: those on which the privilege is granted, where that was read.
 fn notes(
     catalog: &Catalog,
     matrix: &Matrix,
-    shapes: Option<&Shapes>,
     who: Who,
     subject: &Subject<'_>,
     privilege: Privilege,
-    held: bool,
+    (held, columns): (bool, Option<&[String]>),
 ) -> Vec<String> {
     let mut notes = Vec::new();
     let Subject::Object(_, object) = subject else { return notes };
@@ -436,18 +541,16 @@ fn notes(
                 .to_owned()
         });
     }
-    if !held && matches!(object.kind, Kind::Table | Kind::Partitioned | Kind::View | Kind::Foreign) {
-        match shapes {
+    if !held && object.kind.object_kind() == ObjectKind::Table {
+        match columns {
             None => notes.push("Column grants have not been read.".to_owned()),
-            Some(shapes) => {
-                let columns = granted_columns(catalog, matrix, shapes, who, object.oid, privilege);
-                if !columns.is_empty() {
-                    let quoted: Vec<String> = columns.iter().map(|c| quote_ident(c)).collect();
-                    notes.push(format!(
-                        "It holds {privilege} on single columns: {}. They do not show in the table's own list.",
-                        crate::text::list(&quoted, 8)
-                    ));
-                }
+            Some([]) => {}
+            Some(columns) => {
+                let quoted: Vec<String> = columns.iter().map(|c| quote_ident(c)).collect();
+                notes.push(format!(
+                    "It holds {privilege} on single columns: {}. They do not show in the table's own list.",
+                    crate::text::list(&quoted, 8)
+                ));
             }
         }
     }
@@ -536,7 +639,7 @@ mod tests {
     fn ask(catalog: &Catalog, object: &Object, privilege: Privilege) -> Verdict {
         let matrix = Matrix::new(catalog, &Server { version_num: 150_000, ..Server::default() });
         let subject = Subject::Object(&catalog.schemas[0], object);
-        explain(catalog, &matrix, None, Who::Role(1), &subject, Some(privilege)).remove(0)
+        explain(catalog, &matrix, None, &Objects::default(), Who::Role(1), &subject, Some(privilege)).remove(0)
     }
 
     #[test]
@@ -575,9 +678,52 @@ mod tests {
         let (catalog, object) = world(true, true);
         let matrix = Matrix::new(&catalog, &Server { version_num: 150_000, ..Server::default() });
         let subject = Subject::Object(&catalog.schemas[0], &object);
-        let verdicts = explain(&catalog, &matrix, None, Who::Public, &subject, Some(Privilege::Insert));
+        let verdicts =
+            explain(&catalog, &matrix, None, &Objects::default(), Who::Public, &subject, Some(Privilege::Insert));
         let missing = verdicts[0].missing.clone().unwrap();
         assert!(missing.contains(" to PUBLIC, and USAGE on its schema is missing too."), "{missing}");
+    }
+
+    #[test]
+    fn an_insert_that_lacks_the_sequence_is_held_and_said_to_fail() {
+        let (catalog, object) = world(true, true);
+        let acl = |privilege: Privilege| {
+            let entry = AclEntry {
+                grantee: Oid(3),
+                grantor: Oid(1),
+                privileges: privilege.into(),
+                grantable: Privileges::NONE,
+            };
+            Acl::from_entries(vec![entry])
+        };
+        let ask = |who: Who, acl: Acl| {
+            let numbered = Numbered {
+                table: object.oid,
+                column: "id".into(),
+                schema: "public".into(),
+                sequence: "campaigns_id_seq".into(),
+                owner: Oid(1),
+                acl,
+            };
+            let of = super::super::snapshot::SchemaObjects { numbered: vec![numbered], ..Default::default() };
+            let objects = Objects([(Oid(100), std::sync::Arc::new(of))].into());
+            let matrix = Matrix::new(&catalog, &Server { version_num: 150_000, ..Server::default() });
+            let subject = Subject::Object(&catalog.schemas[0], &object);
+            explain(&catalog, &matrix, None, &objects, who, &subject, Some(Privilege::Insert)).remove(0)
+        };
+        let verdict = ask(Who::Role(1), acl(Privilege::Select));
+        assert!(verdict.held && verdict.works && verdict.lacks.len() == 1);
+        let Lack { sentence, fix } = &verdict.lacks[0];
+        assert!(sentence.contains("leaves out the column id fails"), "{sentence}");
+        assert!(sentence.contains("public.campaigns_id_seq, on which onside_user has neither USAGE nor UPDATE"));
+        let on =
+            On::Objects { kind: ObjectKind::Sequence, schema: "public".into(), names: vec!["campaigns_id_seq".into()] };
+        let to = Grantee::Role("onside_user".into());
+        assert_eq!(fix, &vec![Change::Grant { privileges: Privilege::Usage.into(), on, to }]);
+        for enough in [Privilege::Usage, Privilege::Update] {
+            assert!(ask(Who::Role(1), acl(enough)).lacks.is_empty(), "{enough}, through the group");
+        }
+        assert!(ask(Who::Public, Acl::NULL).lacks.is_empty(), "what may not be inserted lacks nothing");
     }
 
     #[test]

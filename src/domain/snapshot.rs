@@ -378,6 +378,7 @@ pub struct RowPolicy {
 pub struct Shapes {
     /// The gate text these were read under.
     pub gate: String,
+    /// Sorted by schema, relation and column.
     pub column_grants: Vec<ColumnGrant>,
     /// Foreign keys whose two tables stand in different schemas, and those that are not validated.
     pub foreign_keys: Vec<ForeignKey>,
@@ -395,6 +396,22 @@ pub struct Shapes {
     /// What stands under the names of the audit trail.
     #[serde(default)]
     pub trails: Trails,
+}
+
+impl Shapes {
+    /// The column grants in one schema. They are kept by schema.
+    #[must_use]
+    pub fn column_grants_in(&self, schema: Oid) -> &[ColumnGrant] {
+        let begin = self.column_grants.partition_point(|g| g.schema < schema);
+        let rest = self.column_grants.get(begin..).unwrap_or_default();
+        rest.get(..rest.partition_point(|g| g.schema == schema)).unwrap_or_default()
+    }
+
+    /// By schema, relation and column.
+    pub fn sort_column_grants(&mut self) {
+        self.column_grants
+            .sort_unstable_by(|a, b| (a.schema, &a.relation, &a.column).cmp(&(b.schema, &b.relation, &b.column)));
+    }
 }
 
 /// What stands under the names that an audit trail has here: read by name, never run.
@@ -604,6 +621,22 @@ pub struct SchemaObjects {
     /// called otherwise once it stands elsewhere.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub member_types: BTreeMap<String, Oid>,
+    /// Columns that take the next number of a sequence where an INSERT leaves them out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub numbered: Vec<Numbered>,
+}
+
+/// A column whose default calls `nextval` on a sequence: `serial`, or written so. An identity column is none, since it needs
+/// no right on its sequence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbered {
+    pub table: Oid,
+    pub column: String,
+    /// The sequence's; it may stand in another schema than the table.
+    pub schema: String,
+    pub sequence: String,
+    pub owner: Oid,
+    pub acl: Acl,
 }
 
 /// The name of an index, and its table.

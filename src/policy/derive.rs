@@ -32,6 +32,9 @@ const AS_FOUND: &str = "as found when the policy was derived: keep it or take it
 /// What a derived policy answers for.
 const ASKED: &[Group] = &[Group::Existence, Group::Grants, Group::Ownership];
 
+/// Owns `public` since 15; its one member is the database's owner.
+const DATABASE_OWNER: &str = "pg_database_owner";
+
 /// How often the checks are asked before what is left is set to info.
 const ROUNDS: usize = 12;
 
@@ -180,9 +183,11 @@ impl Draft<'_> {
         let name = |oid: Oid| self.role(oid).filter(|(_, r)| !r.is_platform()).map(|(_, r)| r.name.clone());
         let mut creators = self.owners(position);
         creators.insert(owner);
+        // whoever owns the database by then, not who does today
+        let stands = self.role(schema.owner).filter(|(_, r)| r.name == DATABASE_OWNER).map(|(_, r)| r.name.clone());
         SchemaRule {
             name: schema.name.clone(),
-            owner: name(owner),
+            owner: stands.or_else(|| name(owner)),
             creators: creators.into_iter().filter_map(name).collect(),
             tenant_exempt: false,
             instance: None,
@@ -714,6 +719,28 @@ mod tests {
             let of: Vec<&str> = policy.exceptions.iter().map(|e| e.role.as_str()).collect();
             assert_eq!(of, ["readers"]);
             assert_eq!(left(&f, &policy), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn another_owner_of_the_database_is_no_fault_of_its_schemas() {
+        let owned_by = |owner: &str, table: bool| {
+            let mut f = Fixture::new().role("boss").role("heir").role("app").role("reader").schema("s", "app");
+            f.catalog.database.owner = f.role_oid(owner);
+            let f = f.table("s", "a", "app");
+            if table { f.table("public", "t", "app").grant("public.t", "reader", "SELECT") } else { f }
+        };
+        for (before, table) in [("postgres", false), ("boss", false), ("postgres", true), ("boss", true)] {
+            let f = owned_by(before, table);
+            let policy = derived(&f);
+            let rule = policy.schemas.iter().find(|s| s.name == "public").unwrap();
+            assert!(rule.owner.as_deref().is_none_or(|o| o == "pg_database_owner"), "{}", write(&policy));
+            assert_eq!(rule.owner.is_none(), table, "its owner is judged where nothing says that it is not");
+            // with others' tables in it, nobody's ownership is declared, and another owner is as undeclared as any role
+            let owners: &[&str] = if table { &[before, "postgres"] } else { &["heir", "postgres", "boss"] };
+            for now in owners {
+                assert_eq!(left(&owned_by(now, table), &policy), Vec::<String>::new(), "{now}: {}", write(&policy));
+            }
         }
     }
 

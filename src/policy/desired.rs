@@ -463,11 +463,16 @@ impl Builder<'_> {
         });
     }
 
-    /// A declared owner, `pg_database_owner` resolved.
+    /// A declared owner, `pg_database_owner` resolved: whom it stands for is named with it.
     fn owner(&mut self, name: &str) -> Option<usize> {
         let role = self.name_role(name)?;
         let oid = self.catalog.roles.get(role)?.oid;
-        self.matrix.closure.position(resolved_owner(self.catalog, self.matrix, oid))
+        let owner = self.matrix.closure.position(resolved_owner(self.catalog, self.matrix, oid))?;
+        if let Some(flag) = self.out.named.get_mut(owner) {
+            *flag = true;
+        }
+        set(&mut self.out.named_bits, owner);
+        Some(owner)
     }
 
     fn oid(&self, role: usize) -> Option<Oid> {

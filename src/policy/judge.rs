@@ -14,7 +14,7 @@ use super::{
 use crate::domain::{
     Acl, AclEntry, ObjectKind, Oid, Privilege, Privileges,
     closure::{ones, or_into, set},
-    effective::{Cell, Matrix, Who},
+    effective::{Cell, Counts, Matrix, Who},
     snapshot::{Group, Snapshot},
 };
 
@@ -55,6 +55,30 @@ pub struct Judged {
     pub excess: Vec<Difference>,
     /// Where `own` is declared: what the role should own and does not, the schema itself counted as one.
     pub unowned: u32,
+    /// Single columns on which it holds something by column grants, and which is none of PUBLIC's: no part of the cell, of
+    /// its level and of its drift. `None` where they have not been read.
+    pub columns: Option<Counts>,
+    /// SET ROLE would give it more here. What it may do at once is the cell.
+    pub by_set_role: bool,
+}
+
+impl Judged {
+    /// What it holds on single columns and not on every table.
+    #[must_use]
+    pub fn on_columns(&self) -> Privileges {
+        let held = self.columns.as_ref().map_or(Privileges::NONE, Counts::on_any);
+        held.minus(self.on_every_table())
+    }
+
+    fn on_every_table(&self) -> Privileges {
+        self.cell.tables.on_all(ObjectKind::Table.all(u32::MAX))
+    }
+
+    /// Nothing is there to be told of: not at once, not on single columns, not after SET ROLE.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cell.is_empty() && self.on_columns().is_empty() && !self.by_set_role
+    }
 }
 
 /// Compares cells of one snapshot with a policy.
@@ -100,12 +124,44 @@ impl<'a> Judge<'a> {
     pub fn cell(&self, who: Who, schema: usize) -> Judged {
         let cell = self.matrix.cell(&self.snapshot.catalog, who, schema);
         let level = self.levels(who, &cell, schema);
-        let mut judged =
-            Judged { cell, level, declared: None, drift: None, missing: Vec::new(), excess: Vec::new(), unowned: 0 };
+        let columns = self.columns(who, schema);
+        let mut judged = Judged {
+            cell,
+            level,
+            declared: None,
+            drift: None,
+            missing: Vec::new(),
+            excess: Vec::new(),
+            unowned: 0,
+            columns,
+            by_set_role: false,
+        };
+        if let Who::Role(role) = who {
+            judged.by_set_role = self.by_set_role(role, schema, &judged);
+        }
         if let (Who::Role(role), Some(desired)) = (who, self.desired()) {
             self.compare(desired, role, schema, &mut judged);
         }
         judged
+    }
+
+    fn columns(&self, who: Who, schema: usize) -> Option<Counts> {
+        let shapes = self.snapshot.shapes.as_deref()?;
+        let of = self.snapshot.catalog.schemas.get(schema)?;
+        Some(self.matrix.columns(who, shapes.column_grants_in(of.oid)))
+    }
+
+    fn by_set_role(&self, role: usize, schema: usize, judged: &Judged) -> bool {
+        let beyond = self.matrix.closure.beyond(role);
+        if beyond.is_empty() || judged.cell.superuser {
+            return false;
+        }
+        let held = judged.on_every_table() | judged.on_columns();
+        self.matrix.adds_by_set_role(&self.snapshot.catalog, role, schema)
+            || beyond.iter().any(|became| {
+                let columns = self.columns(Who::Role(*became), schema).unwrap_or_default();
+                !held.contains_all(columns.on_any())
+            })
     }
 
     fn compare(&self, desired: &Desired, role: usize, schema: usize, judged: &mut Judged) {

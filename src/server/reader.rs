@@ -25,7 +25,7 @@ use crate::{
         Oid,
         dependencies::Dependencies,
         platform,
-        snapshot::{Catalog, Objects, Sizes, Snapshot, Unavailable, VersionRows, VersionTables},
+        snapshot::{Catalog, Objects, Shapes, Sizes, Snapshot, Unavailable, VersionRows, VersionTables},
     },
 };
 
@@ -41,6 +41,8 @@ const CANCEL_GRACE: Duration = Duration::from_secs(1);
 pub struct Want {
     /// Column privileges, foreign keys, views, tenancy, overlaps and so on.
     pub shapes: bool,
+    /// Column privileges alone, where `shapes` are not wanted.
+    pub columns: bool,
     /// The rows of version tables.
     pub versions: bool,
     pub objects: ObjectsWanted,
@@ -57,6 +59,7 @@ impl Want {
     pub fn everything(tenant_columns: Vec<String>) -> Want {
         Want {
             shapes: true,
+            columns: true,
             versions: true,
             objects: ObjectsWanted::All,
             sizes: SizesWanted::Estimates,
@@ -272,6 +275,16 @@ impl Reader {
         }
     }
 
+    async fn column_grants(&mut self) -> Result<Shapes, ServerError> {
+        loop {
+            let read = shapes::column_grants(&self.connected.client, &self.facts, self.limits);
+            match bounded("the column privileges", self.limits.unit, &self.connected, &mut self.broken, read).await {
+                Err(error) if self.becomes_raw(&error) => {}
+                other => return other,
+            }
+        }
+    }
+
     /// What the roles can reach of the schemas, as the server answers.
     ///
     /// # Errors
@@ -333,6 +346,12 @@ impl Reader {
             let found = self.part("version tables under other names", part, &mut unavailable)?;
             self.hints.version_tables = found.unwrap_or_default();
         }
+        let columns = if want.columns && !want.shapes {
+            let part = self.column_grants().await;
+            self.part("column privileges", part, &mut unavailable)?.map(Arc::new)
+        } else {
+            None
+        };
         let mut read = self.catalog().await?;
         let rows = if want.versions { self.version_rows(&read.candidates).await? } else { BTreeMap::new() };
         let candidates = std::mem::take(&mut read.candidates);
@@ -367,7 +386,7 @@ impl Reader {
             words: self.words.clone(),
             server: Arc::new(read.server),
             catalog: Arc::new(read.catalog),
-            shapes: shapes.map(|read| Arc::new(read.shapes)),
+            shapes: shapes.map(|read| Arc::new(read.shapes)).or(columns),
             objects,
             versions: Arc::new(versions),
             sizes: Arc::new(sizes),

@@ -25,6 +25,7 @@ mod demo;
 mod discover;
 mod elsewhere;
 mod endings;
+mod explain;
 mod faithful;
 mod faults;
 mod faulty;

@@ -24,11 +24,12 @@ use crate::{
     },
     domain::{
         ObjectKind, Oid, Privilege, Privileges,
+        change::Change,
         closure::{get, ones, or_into, set},
         effective::{Via, Who},
-        explain::{Subject, explain},
+        explain::{Subject, explain, lacking},
         ident::{ByPair, pair},
-        snapshot::{Catalog, Object, Schema},
+        snapshot::{Catalog, ColumnGrant, Object, Schema},
     },
     policy::{
         Finding, Severity,
@@ -72,7 +73,7 @@ struct Below {
 /// Cells of a schema that roles have in common.
 struct Alike {
     /// Whoever something is said of there, see
-    /// [`Matrix::holders`](crate::domain::effective::Matrix::holders).
+    /// [`Matrix::holders`](crate::domain::effective::Matrix::holders), and who has rights on single columns. Ascending.
     holders: Vec<usize>,
     lines: HashMap<Likeness, Line>,
 }
@@ -82,12 +83,27 @@ struct Alike {
 struct Likeness {
     /// Bits of the holders whose privileges it has.
     inherits: u64,
+    /// Bits of the holders whose privileges it would have after SET ROLE.
+    beyond: u64,
+    /// It could become a superuser.
+    everything: bool,
     named: bool,
     compared: bool,
     allowed: Rights,
 }
 
 impl Alike {
+    fn new(j: &Judgement, schema: usize) -> Alike {
+        let catalog = &j.snapshot.catalog;
+        let mut holders = j.matrix.holders(catalog, schema);
+        if let (Some(shapes), Some(of)) = (&j.snapshot.shapes, catalog.schemas.get(schema)) {
+            holders.extend(grantees(j, shapes.column_grants_in(of.oid)));
+            holders.sort_unstable();
+            holders.dedup();
+        }
+        Alike { holders, lines: HashMap::new() }
+    }
+
     /// `None` for a role whose cell is its own: something is said of it, by the database or by the policy.
     fn likeness(&self, j: &Judgement, role: usize, schema: usize) -> Option<Likeness> {
         let said = self.holders.binary_search(&role).is_ok() || get(j.matrix.closure.superusers(), role);
@@ -102,11 +118,25 @@ impl Alike {
             }
             (named, compared, allowed) = (desired.names_role(role), desired.compares(role), want.allowed);
         }
-        let groups = j.matrix.closure.groups(role);
-        let bit = |(at, holder): (usize, &usize)| u64::from(get(groups, *holder)) << at;
-        let inherits = self.holders.iter().enumerate().map(bit).sum();
-        Some(Likeness { inherits, named, compared, allowed })
+        let closure = &j.matrix.closure;
+        let of = |role: usize| -> u64 {
+            let groups = closure.groups(role);
+            let bit = |(at, holder): (usize, &usize)| u64::from(get(groups, *holder)) << at;
+            self.holders.iter().enumerate().map(bit).sum()
+        };
+        let (mut beyond, mut everything) = (0, false);
+        for became in closure.beyond(role) {
+            beyond |= of(*became);
+            everything |= get(closure.superusers(), *became);
+        }
+        Some(Likeness { inherits: of(role), beyond, everything, named, compared, allowed })
     }
+}
+
+/// Positions of the roles that column grants name.
+fn grantees<'a>(j: &'a Judgement, grants: &'a [ColumnGrant]) -> impl Iterator<Item = usize> + 'a {
+    let entries = grants.iter().flat_map(|g| g.acl.0.iter()).flat_map(|entries| entries.iter());
+    entries.filter(|e| !e.is_public()).filter_map(|e| j.matrix.closure.position(e.grantee))
 }
 
 /// Row, schema and width, and the lines for them.
@@ -135,8 +165,8 @@ fn judgement<'a>(ctx: &Ctx<'a>, instance: usize) -> Option<&'a Arc<Judgement>> {
     ctx.instances.get(instance)?.judgement.as_ref()
 }
 
-/// Roles worth a row: named by the policy, with any access to a schema of people's, or superusers; positions in the
-/// catalog.
+/// Roles worth a row: named by the policy, with any access to a schema of people's, to single columns there or by SET ROLE,
+/// or superusers; positions in the catalog.
 fn interesting(j: &Judgement) -> Vec<usize> {
     let catalog = &j.snapshot.catalog;
     let mut bits = j.matrix.closure.superusers().to_vec();
@@ -146,6 +176,13 @@ fn interesting(j: &Judgement) -> Vec<usize> {
         j.matrix.touched_bits(catalog, i, &mut touched);
         or_into(&mut bits, &touched);
     }
+    if let Some(shapes) = &j.snapshot.shapes {
+        let named: BTreeSet<usize> = grantees(j, &shapes.column_grants).collect();
+        for grantee in named {
+            or_into(&mut bits, j.matrix.closure.heirs(grantee));
+        }
+    }
+    j.matrix.closure.add_settable_into(&mut bits);
     if let Some(policy) = &j.policy {
         let named =
             policy.services.iter().flat_map(|s| [&s.role, &s.owner]).chain(policy.roles.iter().map(|r| &r.name));
@@ -177,10 +214,7 @@ impl Grants {
     fn cell(&self, j: &Judgement, (row, instance, who): (usize, usize, Who), column: usize, schema: usize) -> Line {
         if let Who::Role(role) = who {
             let mut alike = self.alike.borrow_mut();
-            let here = alike.entry(pair(instance, schema)).or_insert_with(|| Alike {
-                holders: j.matrix.holders(&j.snapshot.catalog, schema),
-                lines: HashMap::new(),
-            });
+            let here = alike.entry(pair(instance, schema)).or_insert_with(|| Alike::new(j, schema));
             if let Some(likeness) = here.likeness(j, role, schema) {
                 return here.lines.entry(likeness).or_insert_with(|| counted(j, who, schema)).clone();
             }
@@ -312,6 +346,23 @@ impl Grants {
         if j.matrix.owns(below.who, row.object.owner) {
             notes = notes.known("owns it ", Tone::Dim);
         }
+        let mut inserts = held.contains(Privilege::Insert);
+        if let Some(shapes) = &j.snapshot.shapes {
+            let grants = shapes.column_grants_in(below.schema_oid);
+            let of = |g: &&ColumnGrant| g.relation_oid == row.object.oid;
+            let grants: Vec<ColumnGrant> = grants.iter().filter(of).cloned().collect();
+            let more = j.matrix.columns(below.who, &grants).on_any().minus(held);
+            inserts |= more.contains(Privilege::Insert);
+            if !more.is_empty() {
+                notes = notes.and(&format!("{more} on single columns "), Tone::Info);
+            }
+        }
+        let schema = catalog.schemas.get(below.schema).filter(|_| inserts);
+        if schema
+            .is_some_and(|s| !lacking(catalog, &j.matrix, &j.snapshot.objects, below.who, s, &row.object).is_empty())
+        {
+            notes = notes.known("INSERT lacks a sequence ", Tone::Warning);
+        }
         vec![
             Line::new(&row.object.name, Tone::Strong),
             Line::new(row.object.kind.word(), Tone::Dim),
@@ -338,6 +389,11 @@ impl Grants {
         }
         head = head.known("   observed: ", Tone::Dim).and(&words::observed(&judged.cell), Tone::Text);
         let mut lines = wrapped(head, width);
+        if let Some(columns) = judged.columns.as_ref().filter(|_| !judged.on_columns().is_empty()) {
+            let text = format!("On single columns: {}.", words::on_columns(columns));
+            let dead = if judged.cell.usage { "" } else { " Dead: there is no USAGE on the schema." };
+            lines.push(Line::new(&text, Tone::Text).known(dead, Tone::Warning));
+        }
         for text in words::differences(&judged.missing) {
             lines.push(Line(vec![Span::known("− missing: ", Tone::Missing)]).and(&text, Tone::Text));
         }
@@ -353,6 +409,9 @@ impl Grants {
                 format!("Dead: it holds rights on objects, but no USAGE on schema {}, so none of them works.", of.name);
             lines.push(Line::new(&text, Tone::Warning));
         }
+        if let Some(text) = inserts_that_fail(j, row.who, of) {
+            lines.push(Line::new(&text, Tone::Warning));
+        }
         if !judged.cell.via.is_empty() {
             lines.push(Line::new(&format!("Held {}.", words::via(&judged.cell.via)), Tone::Dim));
         }
@@ -362,19 +421,8 @@ impl Grants {
         if judged.cell.bypasses_rls && !judged.cell.superuser {
             lines.push(Line::new("Row level security does not bind this role (BYPASSRLS).", Tone::Warning));
         }
-        if let (Who::Role(role), true) = (row.who, lines.len() < 7) {
-            let reach: Vec<String> = j
-                .matrix
-                .closure
-                .settable(role)
-                .into_iter()
-                .filter(|g| !j.matrix.closure.inherits(role, *g))
-                .filter_map(|g| j.snapshot.catalog.roles.get(g).map(|r| r.name.clone()))
-                .collect();
-            if !reach.is_empty() {
-                let text = format!("After SET ROLE it could also act as {}.", crate::text::list(&reach, 4));
-                lines.push(Line::new(&text, Tone::Dim));
-            }
+        if let Who::Role(role) = row.who {
+            lines.extend(after_set_role(j, role, schema, &judged));
         }
         let fixable = self.fixable(j, row.instance);
         let of_role = || fixable.of_role(&row.name).iter().filter_map(|i| j.findings.get(*i));
@@ -398,6 +446,54 @@ impl Grants {
         }
         lines
     }
+}
+
+/// Tables into which it may insert, though not without a number that it may not take: told where the objects of the schema
+/// have been read.
+fn inserts_that_fail(j: &Judgement, who: Who, schema: &Schema) -> Option<String> {
+    let catalog = &j.snapshot.catalog;
+    let objects = j.snapshot.objects.0.get(&schema.oid).filter(|o| !o.numbered.is_empty())?;
+    let numbered: BTreeSet<Oid> = objects.numbered.iter().map(|n| n.table).collect();
+    let fails = |o: &&Object| {
+        numbered.contains(&o.oid)
+            && j.matrix.rights(catalog, who, ObjectKind::Table, o.owner, &o.acl).contains(Privilege::Insert)
+            && !lacking(catalog, &j.matrix, &j.snapshot.objects, who, schema, o).is_empty()
+    };
+    let names: Vec<&str> = objects.relations.iter().filter(fails).map(|o| o.name.as_str()).collect();
+    let (into, their) =
+        (crate::text::list(&names, 3), if names.len() == 1 { "its sequence" } else { "their sequences" });
+    (!names.is_empty()).then(|| {
+        format!("An INSERT into {into} fails where it leaves the number to {their}: no USAGE there. Enter on the table: why.")
+    })
+}
+
+/// What SET ROLE would add here, or as whom it could act elsewhere: nothing of it is in the cell.
+fn after_set_role(j: &Judgement, role: usize, schema: usize, judged: &Judged) -> Option<Line> {
+    if judged.cell.superuser {
+        return None;
+    }
+    let closure = &j.matrix.closure;
+    let name = |at: usize| j.snapshot.catalog.roles.get(at).map_or("", |r| r.name.as_str());
+    let judge = j.judge();
+    let here = |became: &usize| {
+        let there = judge.cell(Who::Role(*became), schema);
+        let own = there.cell.superuser || there.cell.via.iter().any(|v| *v != Via::Public);
+        (own || !there.on_columns().is_empty()).then_some((*became, there))
+    };
+    let mut adding = closure.beyond(role).iter().filter_map(here).filter(|_| judged.by_set_role);
+    let Some((first, there)) = adding.next() else {
+        let others: Vec<&str> = closure.beyond(role).iter().map(|at| name(*at)).collect();
+        let text = format!("After SET ROLE it could also act as {}.", crate::text::list(&others, 4));
+        return (!others.is_empty()).then(|| Line::new(&text, Tone::Dim));
+    };
+    let mut has = words::observed(&there.cell);
+    if let Some(columns) = there.columns.as_ref().filter(|_| !there.on_columns().is_empty()) {
+        has = format!("{has}; on single columns {}", words::on_columns(columns));
+    }
+    let more: Vec<&str> = adding.map(|(at, _)| name(at)).collect();
+    let more = if more.is_empty() { String::new() } else { format!("; or as {}", crate::text::list(&more, 3)) };
+    let line = Line(vec![Span::known("◃ Only after SET ROLE: as ", Tone::Dim)]).and(name(first), Tone::Text);
+    Some(line.known(" it would have ", Tone::Dim).and(&has, Tone::Text).and(&more, Tone::Dim).known(".", Tone::Dim))
 }
 
 /// The finding is about a membership by which a role has too much in this schema.
@@ -456,11 +552,13 @@ fn wrapped(line: Line, width: u16) -> Vec<Line> {
 pub fn why(j: &Judgement, who: Who, role: &str, subject: &Subject<'_>) -> Story {
     let catalog: &Catalog = &j.snapshot.catalog;
     let name = subject.name(catalog);
-    let verdicts = explain(catalog, &j.matrix, j.snapshot.shapes.as_deref(), who, subject, None);
+    let verdicts = explain(catalog, &j.matrix, j.snapshot.shapes.as_deref(), &j.snapshot.objects, who, subject, None);
     let mut lines = Vec::new();
+    let written = |changes: &[Change]| changes.iter().flat_map(crate::plan::sql::statements).collect::<Vec<String>>();
     for verdict in &verdicts {
-        let sql: Vec<String> = verdict.fix.iter().flat_map(crate::plan::sql::statements).collect();
-        lines.extend(words::verdict(role, &name, verdict, &sql));
+        let lacks: Vec<(&str, Vec<String>)> =
+            verdict.lacks.iter().map(|l| (l.sentence.as_str(), written(&l.fix))).collect();
+        lines.extend(words::verdict(role, &name, verdict, &lacks, &written(&verdict.fix)));
         lines.push(Line::empty());
     }
     let copy = lines.iter().map(Line::plain).collect::<Vec<_>>().join("\n");
@@ -763,7 +861,10 @@ mod tests {
             instance::Instance,
             panes::sample::{POSTGRES, Sample, ctx},
         },
-        domain::change::{Change, Grantee, On},
+        domain::{
+            change::{Grantee, On},
+            snapshot::Numbered,
+        },
         policy::checks::{arbitrary, fixture::Fixture},
     };
 
@@ -838,6 +939,76 @@ mod tests {
         assert!(!fixes(column("own")).contains(&"membership-excess:other:app".to_owned()), "nothing comes by it there");
         let said = pane.inspector(&ctx, row, column("shop"), 120);
         assert!(said.iter().any(|l| l.plain().contains("Fix: REVOKE app FROM other;")), "{said:?}");
+    }
+
+    #[test]
+    fn who_reaches_a_schema_by_set_role_or_on_single_columns_alone_has_a_row() {
+        let f = Fixture::new().role("app").role("reader").role("late").role("far").role("single").role("nobody");
+        let f = f.group("holders").schema("shop", "app").table("shop", "t", "app");
+        let f = f.grant_schema("shop", "reader", "USAGE").grant("shop.t", "reader", "SELECT");
+        let later = |f: Fixture, group: &str, member: &str| f.membership(group, member, |m| m.inherit = false);
+        let f = later(later(f, "reader", "late"), "late", "far");
+        let f = f.column_grant("shop.t", "a", "holders", "SELECT").member("holders", "single");
+        let case = f.case();
+        let judgement = Judgement::new(Arc::new(case.snapshot), None, case.lineages, None);
+        let instances = [Instance { judgement: Some(Arc::new(judgement)), ..Sample::new().instance() }];
+        let ctx = ctx(&instances, 120);
+        let mut pane = Grants::default();
+        pane.load(&ctx);
+        let names: Vec<&str> = pane.rows.iter().map(|r| r.name.as_str()).collect();
+        assert_eq!(names, ["app", "far", "holders", "late", "reader", "single", "postgres", "PUBLIC"]);
+        let column = 2 + pane.schemas.iter().position(|(schema, _)| schema == "shop").unwrap();
+        let cell = |row: usize| pane.cells_of(&ctx, row, &[column])[0].plain();
+        let cells: Vec<String> = (0..names.len()).map(cell).collect();
+        assert_eq!(cells, ["own", "◃", "cols dead", "◃", "read", "cols dead", "su", "·"]);
+        let told = |row: usize| -> String {
+            pane.inspector(&ctx, row, column, 200).iter().map(|l| l.plain() + "\n").collect()
+        };
+        assert!(
+            told(1).contains("Only after SET ROLE: as reader it would have USAGE; SELECT on its one table."),
+            "{}",
+            told(1)
+        );
+        assert!(told(5).contains("On single columns: SELECT on 1 column. Dead"), "{}", told(5));
+    }
+
+    #[test]
+    fn an_insert_that_lacks_a_sequence_is_told_at_the_cell_and_at_the_table() {
+        let f = Fixture::new().role("app").role("writer").schema("shop", "app").table("shop", "t", "app");
+        let f = f.table("shop", "u", "app").grant_schema("shop", "writer", "USAGE");
+        let f = f.grant("shop.t", "writer", "INSERT").grant("shop.u", "writer", "SELECT");
+        let (schema, owner) = (f.schema_oid("shop"), f.role_oid("app"));
+        let tables = [f.object_oid("shop.t"), f.object_oid("shop.u")];
+        let mut case = f.case();
+        let of = Arc::make_mut(case.snapshot.objects.0.get_mut(&schema).unwrap());
+        of.numbered = tables
+            .map(|table| Numbered {
+                table,
+                column: "id".into(),
+                schema: "shop".into(),
+                sequence: "t_id_seq".into(),
+                owner,
+                acl: crate::domain::Acl::NULL,
+            })
+            .into();
+        let judgement = Judgement::new(Arc::new(case.snapshot), None, case.lineages, None);
+        let instances = [Instance { judgement: Some(Arc::new(judgement)), ..Sample::new().instance() }];
+        let ctx = ctx(&instances, 120);
+        let mut pane = Grants::default();
+        pane.load(&ctx);
+        let row = |pane: &Grants, name: &str| pane.rows.iter().position(|r| r.name == name).unwrap();
+        let column = 2 + pane.schemas.iter().position(|(schema, _)| schema == "shop").unwrap();
+        let told = |role: &str| {
+            let lines = pane.inspector(&ctx, row(&pane, role), column, 200);
+            lines.iter().any(|l| l.plain().starts_with("An INSERT into t fails"))
+        };
+        assert_eq!((told("writer"), told("app")), (true, false));
+        assert!(matches!(pane.enter(&ctx, row(&pane, "writer"), column), Enter::Down));
+        pane.load(&ctx);
+        let marked = |i: usize| pane.cells(&ctx, i)[4].plain().contains("INSERT lacks a sequence");
+        assert_eq!((marked(0), marked(1)), (true, false));
+        let story = pane.object_story(&ctx, 0).unwrap().copy;
+        assert!(story.contains("    GRANT USAGE ON SEQUENCE shop.t_id_seq TO writer;"), "{story}");
     }
 
     /// The lines about a cell that shows no difference, with one finding about it.

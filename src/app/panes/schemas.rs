@@ -25,7 +25,7 @@ use crate::{
     },
     domain::{
         ObjectKind, Oid, Privilege, Privileges,
-        closure::ones,
+        closure::{get, ones, or_into},
         snapshot::{Catalog, DefaultKind, Kind, Schema, Sizes},
     },
     policy::{
@@ -311,6 +311,7 @@ impl Pane for Schemas {
         let mut lines = known.marks.schema(row.schema).sentences(j, 2);
         lines.push(what_it_is(j, row.schema, schema, known));
         lines.push(may_create(j, schema));
+        lines.extend(reached(j, row.schema, schema));
         lines.push(public(j, row.schema, schema));
         lines.extend(defaults(j, row.schema, schema));
         prose::block(&lines, width, 8)
@@ -415,7 +416,7 @@ fn may_create(j: &Judgement, schema: &Schema) -> Line {
             return Prose::new().toned("Everybody may create in it: PUBLIC has CREATE.", Tone::Warning).line();
         }
         if let Some(grantee) = j.matrix.closure.position(entry.grantee) {
-            crate::domain::closure::or_into(&mut bits, j.matrix.closure.heirs(grantee));
+            or_into(&mut bits, j.matrix.closure.heirs(grantee));
         }
     }
     let names: Vec<&str> = ones(&bits)
@@ -426,6 +427,39 @@ fn may_create(j: &Judgement, schema: &Schema) -> Line {
         return Prose::new().say("Only superusers may create in it.").line();
     }
     Prose::new().say("May create in it: ").names(&names, 6).say(".").line()
+}
+
+/// Whose rights here are no plain ones: who gets some by SET ROLE only, and who has some on single columns only. `None` where
+/// all who reach it have theirs at once.
+fn reached(j: &Judgement, at: usize, schema: &Schema) -> Option<Line> {
+    let catalog = &j.snapshot.catalog;
+    let closure = &j.matrix.closure;
+    let mut at_once = Vec::new();
+    j.matrix.touched_bits(catalog, at, &mut at_once);
+    let mut columns = vec![0; at_once.len()];
+    let grants = j.snapshot.shapes.as_deref().map(|s| s.column_grants_in(schema.oid)).unwrap_or_default();
+    for entry in grants.iter().flat_map(|g| g.acl.0.iter()).flat_map(|entries| entries.iter()) {
+        if let Some(grantee) = closure.position(entry.grantee) {
+            or_into(&mut columns, closure.heirs(grantee));
+        }
+    }
+    let mut all = at_once.clone();
+    or_into(&mut all, &columns);
+    closure.add_settable_into(&mut all);
+    let people = |role: &usize| catalog.roles.get(*role).is_some_and(|r| !r.superuser && !r.is_platform());
+    let names = |of: &dyn Fn(usize) -> bool| -> Vec<&str> {
+        ones(&all).filter(|r| !get(&at_once, *r) && of(*r)).filter(people).map(|r| wording::role_at(j, r)).collect()
+    };
+    let (single, later) = (names(&|r| get(&columns, r)), names(&|r| !get(&columns, r)));
+    let mut prose = Prose::new();
+    if !later.is_empty() {
+        prose = prose.dim("Reached by SET ROLE only: ").names(&later, 6).say(".");
+    }
+    if !single.is_empty() {
+        let head = if later.is_empty() { "On single columns only: " } else { " On single columns only: " };
+        prose = prose.dim(head).names(&single, 6).say(".");
+    }
+    (!later.is_empty() || !single.is_empty()).then(|| prose.line())
 }
 
 fn public(j: &Judgement, at: usize, schema: &Schema) -> Line {
@@ -528,8 +562,11 @@ fn default_words(j: &Judgement, schema: Oid, creator: Oid) -> Option<Line> {
 mod tests {
     use super::*;
     use crate::{
-        app::panes::sample::{HOSTILE, Sample, ctx, holds_the_rules},
-        domain::{Acl, snapshot::SchemaSize},
+        app::panes::sample::{HOSTILE, POSTGRES, Sample, ctx, holds_the_rules},
+        domain::{
+            Acl,
+            snapshot::{ColumnGrant, SchemaSize},
+        },
         policy::Severity,
     };
 
@@ -570,6 +607,35 @@ mod tests {
         assert!(said.iter().any(|l| l == "May create in it: langflow_app."), "{said:?}");
         assert!(said.iter().any(|l| l == "PUBLIC may use it."), "{said:?}");
         assert!(said.iter().any(|l| l.contains("no default privileges")), "{said:?}");
+    }
+
+    #[test]
+    fn who_gets_in_by_set_role_or_to_single_columns_is_told_apart() {
+        let mut sample = fleet();
+        let schema = sample.catalog.schemas[0].oid;
+        let (later, single) = (sample.role("later"), sample.role("single"));
+        let reader = sample.catalog.roles.iter().find(|r| r.name == "audit_user").unwrap().oid;
+        sample.member(reader, later);
+        sample.catalog.memberships.last_mut().unwrap().inherit = false;
+        let (table, owner) = (&sample.objects.0[&schema].relations[0], POSTGRES);
+        let grant = ColumnGrant {
+            schema,
+            relation: table.name.clone(),
+            relation_oid: table.oid,
+            kind: Kind::Table,
+            owner,
+            column: "id".into(),
+            acl: Sample::acl(&[(single, &[Privilege::Select])]),
+        };
+        sample.shapes.get_or_insert_default().column_grants.push(grant);
+        let instances = [sample.instance()];
+        let ctx = ctx(&instances, 120);
+        let mut pane = Schemas::default();
+        pane.load(&ctx);
+        assert_eq!(pane.cells(&ctx, 0)[8].plain(), "2", "those who have rights at once");
+        let said: Vec<String> = pane.inspector(&ctx, 0, 0, 120).iter().map(Line::plain).collect();
+        let expected = "Reached by SET ROLE only: later. On single columns only: single.";
+        assert!(said.iter().any(|l| l == expected), "{said:#?}");
     }
 
     #[test]

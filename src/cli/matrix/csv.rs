@@ -20,6 +20,8 @@ pub fn write(report: &mut Report, grids: &[Grid<'_>]) -> Result<(), Failure> {
         head.extend(every.iter().map(|p| format!("{}_{}", kind.plural(), p.keyword().to_lowercase())));
     }
     head.extend(["level", "declared", "drift", "via", "dead"].map(str::to_owned));
+    head.extend(super::OF_COLUMNS.iter().map(|p| format!("columns_{}", p.keyword().to_lowercase())));
+    head.push("by_set_role".to_owned());
     report.raw(&format!("{}\r\n", head.join(",")))?;
     for grid in grids {
         let (snapshot, server) = (&grid.judgement.snapshot, &grid.judgement.snapshot.server);
@@ -53,6 +55,9 @@ fn line(judged: &Judged, version_num: u32) -> String {
     fields.push(judged.drift.map(drift).unwrap_or_default().to_owned());
     fields.push(field(&cell.via.iter().map(ToString::to_string).collect::<Vec<_>>().join("+")));
     fields.push(cell.dead.to_string());
+    let on_columns = |p| judged.columns.as_ref().map(|c| c.of(p).to_string()).unwrap_or_default();
+    fields.extend(super::OF_COLUMNS.iter().map(on_columns));
+    fields.push(judged.by_set_role.to_string());
     fields.join(",")
 }
 

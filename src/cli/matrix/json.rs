@@ -29,19 +29,24 @@ struct Cell<'a> {
     via: Vec<String>,
     /// Object rights that a missing USAGE on the schema keeps from working.
     dead: bool,
+    /// Single columns on which column grants give something: no part of `tables`. `null` where they were not read.
+    columns: Option<Tally<'a>>,
+    /// SET ROLE would add rights here: no part of the counts.
+    by_set_role: bool,
 }
 
 /// Counts by privilege: every one that some server knows for the kind, `null` where this server does not.
 struct Tally<'a> {
     counts: &'a Counts,
     kind: ObjectKind,
+    every: Privileges,
     version_num: u32,
 }
 
 impl Serialize for Tally<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let known = self.kind.all(self.version_num);
-        let every: Privileges = self.kind.all(u32::MAX);
+        let every = self.every;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("total", &self.counts.total)?;
         for privilege in every.iter() {
@@ -82,7 +87,9 @@ pub fn write(report: &mut Report, grids: &[Grid<'_>]) -> Result<(), Failure> {
 }
 
 fn cell<'a>(role: Option<&'a str>, schema: &'a str, judged: &'a Judged, version_num: u32) -> Cell<'a> {
-    let tally = |kind| Tally { counts: judged.cell.counts(kind), kind, version_num };
+    let tally =
+        |kind: ObjectKind| Tally { counts: judged.cell.counts(kind), kind, every: kind.all(u32::MAX), version_num };
+    let of_columns = |counts| Tally { counts, kind: ObjectKind::Table, every: super::OF_COLUMNS, version_num };
     Cell {
         role,
         schema,
@@ -97,5 +104,7 @@ fn cell<'a>(role: Option<&'a str>, schema: &'a str, judged: &'a Judged, version_
         drift: judged.drift,
         via: judged.cell.via.iter().map(ToString::to_string).collect(),
         dead: judged.cell.dead,
+        columns: judged.columns.as_ref().map(of_columns),
+        by_set_role: judged.by_set_role,
     }
 }

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     config,
     domain::{
+        Privilege, Privileges,
         effective::Who,
         snapshot::{Catalog, Schema},
     },
@@ -23,6 +24,10 @@ use crate::{
         judgement::Judgement,
     },
 };
+
+/// What can be granted on single columns.
+const OF_COLUMNS: Privileges =
+    Privileges::of(&[Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::References]);
 
 /// Prints the matrix of every instance that could be read; the others are said on standard error.
 ///
@@ -132,7 +137,7 @@ impl<'a> Grid<'a> {
     fn cell(&self, who: Who, schema: usize) -> Option<Judged> {
         let judged = self.judge.cell(who, schema);
         let named = judged.declared.as_ref().is_some_and(|d| !d.is_empty());
-        (!self.compact || named || !judged.cell.is_empty()).then_some(judged)
+        (!self.compact || named || !judged.is_empty()).then_some(judged)
     }
 
     /// Every cell, row by row, counted when it is asked for.

@@ -36,8 +36,8 @@ pub fn text(report: &mut Report, grids: &[Grid<'_>]) -> Result<(), Failure> {
     if !grids.is_empty() {
         let legend = "own, all, write … levels · * more than the level (--format csv says what) · some: less than a level · \
                       “·” nothing of its own: what PUBLIC may do, everybody may · −n privileges missing · −own does not own all \
-                      it should · +n too much · ! not declared · ◂ through a membership · dead: no USAGE on the schema · \
-                      su superuser · ? unknown";
+                      it should · +n too much · ! not declared · ◂ through a membership · ◃ more after SET ROLE · cols: on \
+                      single columns · dead: no USAGE on the schema · su superuser · ? unknown";
         report.blank()?;
         report.paragraph(0, "", legend, Tone::Dim)?;
     }

@@ -110,6 +110,7 @@ pub(super) fn move_shapes(shapes: &mut Shapes, name: &str, kind: ObjectKind, mov
     for g in shapes.column_grants.iter_mut().filter(|g| g.relation_oid == moved) {
         g.schema = to;
     }
+    shapes.sort_column_grants();
     for t in shapes.tables.iter_mut().filter(|t| t.oid == moved) {
         t.schema = to;
     }

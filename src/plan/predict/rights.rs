@@ -93,6 +93,7 @@ impl Draft {
                             column: column.clone(),
                             acl: Acl::from_entries(list),
                         });
+                        shapes.sort_column_grants();
                     }
                 }
                 Ok(())

@@ -415,6 +415,7 @@ impl Fixture {
         self.catalog.relations = relations;
         self.catalog.routines = routines;
         self.catalog.types = types;
+        self.shapes.sort_column_grants();
         let objects = if self.names { named(self.objects, &self.members) } else { Objects::default() };
         let snapshot = Snapshot {
             instance: "local".into(),

@@ -36,7 +36,7 @@ pub(crate) async fn ground(client: &Client, facts: &Facts, wanted: &Ground) -> R
     let objects = if schemas.is_empty() {
         Objects::default()
     } else {
-        objects::objects_by(client, &opening, Some(&schemas), &[]).await?
+        objects::objects_by(client, &opening, Some(&schemas), &[], false).await?
     };
     let shapes = if wanted.needs_shapes() {
         Some(shapes::standing(client, &opening, wanted.needs_expressions()).await?)

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::domain::{
     Oid,
-    snapshot::{IndexName, Kind, Object, Objects, SchemaObjects},
+    snapshot::{IndexName, Kind, Numbered, Object, Objects, SchemaObjects},
 };
 
 /// One template for "these schemas" and one for "all": a scan of all needs no comparison per row.
@@ -47,6 +47,7 @@ static RELATIONS: LazyLock<Template> = LazyLock::new(|| Template::new(include_st
 static ROUTINES: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects_routines.sql")));
 static TYPES: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects_types.sql")));
 static INDEXES: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects_indexes.sql")));
+static NUMBERED: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects_numbered.sql")));
 static OWNED: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects_owned_sequences.sql")));
 
 /// Reads the objects of the schemas, or of all non-system schemas of `known` when `schemas` is `None`.
@@ -60,14 +61,16 @@ pub async fn objects(
     schemas: Option<&[Oid]>,
     known: &[Oid],
 ) -> Result<Objects, ServerError> {
-    objects_by(client, &Opening::new(facts, limits), schemas, known).await
+    objects_by(client, &Opening::new(facts, limits), schemas, known, true).await
 }
 
+/// `numbered`: with the columns that take numbers of sequences, see [`SchemaObjects::numbered`].
 pub(super) async fn objects_by(
     client: &Client,
     opening: &Opening,
     schemas: Option<&[Oid]>,
     known: &[Oid],
+    numbered: bool,
 ) -> Result<Objects, ServerError> {
     // What the decoding of relations looks up comes first.
     let mut statements = vec![
@@ -79,6 +82,7 @@ pub(super) async fn objects_by(
     ];
     // Names in the way of what moves: nobody moves everything.
     statements.extend(schemas.map(|_| INDEXES.statement(INDEXES_READ, schemas)));
+    statements.extend(numbered.then(|| NUMBERED.statement(NUMBERED_READ, schemas)));
     let mut decoder = Decoder::default();
     // an empty schema was looked into, too
     decoder.found.extend(schemas.unwrap_or(known).iter().map(|schema| (*schema, SchemaObjects::default())));
@@ -88,7 +92,8 @@ pub(super) async fn objects_by(
         2 => decoder.relations(&row),
         3 => decoder.others("the names of routines", &row),
         4 => decoder.others(TYPES_READ, &row),
-        _ => decoder.indexes(&row),
+        5 if schemas.is_some() => decoder.indexes(&row),
+        _ => decoder.numbered(&row),
     })
     .await?;
     Ok(decoder.finish())
@@ -98,6 +103,8 @@ pub(super) async fn objects_by(
 const TYPES_READ: &str = "the names of types";
 /// What the statement of indexes reads.
 const INDEXES_READ: &str = "the names of indexes";
+/// What the statement of defaults reads.
+const NUMBERED_READ: &str = "the defaults that take numbers of sequences";
 
 /// Takes the rows as they come: a database has hundreds of thousands of names.
 #[derive(Default)]
@@ -202,11 +209,22 @@ impl Decoder {
         Ok(())
     }
 
+    fn numbered(&mut self, row: &Row) -> Result<(), ServerError> {
+        let mut f = Fields::new(NUMBERED_READ, row);
+        let (of, table, column) = (f.oid()?, f.oid()?, f.text()?);
+        let (schema, sequence, owner) = (f.text()?, f.text()?, f.oid()?);
+        let acl = f.acl(&mut self.acls, owner)?;
+        let Some(objects) = self.found.get_mut(&of) else { return Ok(()) };
+        objects.numbered.push(Numbered { table, column, schema, sequence, owner, acl });
+        Ok(())
+    }
+
     fn finish(self) -> Objects {
         let sorted = self.found.into_iter().map(|(schema, mut objects)| {
             for list in [&mut objects.relations, &mut objects.routines, &mut objects.types] {
                 list.sort_unstable_by(|a, b| a.name.cmp(&b.name));
             }
+            objects.numbered.sort_unstable_by(|a, b| (a.table, &a.column).cmp(&(b.table, &b.column)));
             (schema, Arc::new(objects))
         });
         Objects(sorted.collect())
@@ -220,6 +238,7 @@ mod tests {
     #[test]
     fn all_needs_no_parameter() {
         assert!(!RELATIONS.all.contains("$1") && !RELATIONS.all.contains('@'));
+        assert!(!NUMBERED.all.contains("$1") && !NUMBERED.all.contains('@'));
         assert!(RELATIONS.some.contains("c.relnamespace = any ($1)") && !RELATIONS.some.contains('@'));
     }
 }

@@ -82,8 +82,23 @@ pub async fn shapes(
         version_tables,
         unavailable: Vec::new(),
     };
+    read.shapes.sort_column_grants();
     expressions(client, &opening, &mut read).await?;
     Ok(read)
+}
+
+/// Only the column grants; the rest is empty.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn column_grants(client: &Client, facts: &Facts, limits: Limits) -> Result<Shapes, ServerError> {
+    let statement = [Statement::new("the columns", &COLUMNS).with(Param::Texts(Vec::new()))];
+    let rows = unit(client, &Opening::new(facts, limits), None, &statement).await?;
+    let rows = rows.first().map(Vec::as_slice).unwrap_or_default();
+    let column_grants = decode_columns(rows, &mut Acls::default())?.grants;
+    let mut shapes = Shapes { column_grants, ..Shapes::default() };
+    shapes.sort_column_grants();
+    Ok(shapes)
 }
 
 /// The part that a ground can stand on: column privileges, foreign keys, views, definers, and expressions of policies if
@@ -113,7 +128,7 @@ pub(super) async fn standing(client: &Client, opening: &Opening, expressions: bo
     } else {
         Vec::new()
     };
-    Ok(Shapes {
+    let mut shapes = Shapes {
         policy_expressions,
         column_grants: decode_columns(columns, &mut acls)?.grants,
         foreign_keys: decode_foreign_keys(foreign_keys)?,
@@ -121,7 +136,9 @@ pub(super) async fn standing(client: &Client, opening: &Opening, expressions: bo
         definers: decode_definers(definers, &mut acls)?,
         trails: trails::decode(trails)?,
         ..Shapes::default()
-    })
+    };
+    shapes.sort_column_grants();
+    Ok(shapes)
 }
 
 /// Only the tables that have the shape of a version table, under any name.
@@ -225,7 +242,6 @@ fn decode_columns(rows: &[Row], acls: &mut Acls) -> Result<Columns, ServerError>
             columns.grants.push(ColumnGrant { schema, relation, relation_oid: oid, kind, owner, column, acl });
         }
     }
-    columns.grants.sort_unstable_by(|a, b| (a.schema, &a.relation, &a.column).cmp(&(b.schema, &b.relation, &b.column)));
     Ok(columns)
 }
 
