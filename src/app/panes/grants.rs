@@ -421,7 +421,7 @@ impl Grants {
         if judged.cell.bypasses_rls && !judged.cell.superuser {
             lines.push(Line::new("Row level security does not bind this role (BYPASSRLS).", Tone::Warning));
         }
-        if let Who::Role(role) = row.who {
+        if let (Who::Role(role), true) = (row.who, lines.len() < 7) {
             lines.extend(after_set_role(j, role, schema, &judged));
         }
         let fixable = self.fixable(j, row.instance);
