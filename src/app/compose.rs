@@ -4,13 +4,12 @@
 use super::{
     App, Hits,
     act::{
-        Deed, Fate,
+        Fate,
         ending::Way,
         form::{Form, Row},
         forms,
         preview::{Confirm, Preview, Stage, Subject},
     },
-    actions::ActionSpec,
     instance::Instance,
     layout::{LEAST, Layout, Shape},
     overlay::Overlay,
@@ -803,7 +802,7 @@ impl App {
         let mut shown = 0;
         let specs = useful.iter().filter_map(|id| super::actions::ACTIONS.iter().find(|a| a.id == *id));
         let help = super::actions::ACTIONS.iter().filter(|a| a.id == "help");
-        for action in specs.filter(|a| self.offers(a)).take(most - 1).chain(help) {
+        for action in specs.filter(|a| a.acts || (a.enabled)(self).is_ok()).take(most - 1).chain(help) {
             let key = self.keymap.first(action.id);
             if key.is_empty() {
                 continue;
@@ -824,11 +823,6 @@ impl App {
             shown += 1;
         }
         line
-    }
-
-    /// The footer names it: it can be done, or it acts and something about the server forbids it, which its key says.
-    fn offers(&self, action: &ActionSpec) -> bool {
-        (action.enabled)(self).is_ok() || action.acts && !(action.id == "fix" && self.may_here(Deed::Change).is_ok())
     }
 
     /// `read in 21 ms, 0.4 s ago · 2 s`, of the instance in focus.

@@ -307,7 +307,7 @@ fn read_only_standby_and_lost_lines_keep_the_key_and_say_why() {
 }
 
 #[test]
-fn a_key_that_mends_nothing_here_is_not_offered_and_says_what_to_do_instead() {
+fn a_key_that_mends_nothing_here_says_what_to_do_instead() {
     let unfixable = |policy: bool, remedy: &str| {
         let mut sample = sample(&["sankore"]);
         if policy {
@@ -325,14 +325,12 @@ fn a_key_that_mends_nothing_here_is_not_offered_and_says_what_to_do_instead() {
     for (policy, why) in [(true, "no statement can decide this"), (false, "without a policy nothing says how")] {
         let mut bench = unfixable(policy, remedy);
         let foot = |bench: &mut Bench| bench.text().lines().last().unwrap_or_default().to_owned();
-        assert!(!foot(&mut bench).contains("f fix"), "{}", foot(&mut bench));
         bench.keys("f");
         let said = foot(&mut bench);
         assert!(said.contains("nothing to fix by itself") && said.contains(remedy), "{said}");
         assert!(bench.effects.iter().all(|e| !matches!(e, Effect::Plan { .. })));
         // nor in its story
         bench.keys("\n");
-        assert!(!foot(&mut bench).contains("f fix"), "{}", foot(&mut bench));
         bench.keys("f");
         assert!(foot(&mut bench).contains(remedy), "{}", foot(&mut bench));
         bench.key(Key::plain(Code::Esc));
