@@ -252,8 +252,8 @@ impl Closure {
         found
     }
 
-    /// Roles that `role` could become by SET ROLE, and whose privileges it does not have before; ascending. Few roles have
-    /// any, so that for most this is empty.
+    /// Roles that `role` could become by SET ROLE, and whose privileges it does not have before: superusers too where they
+    /// are inherited, since SUPERUSER never is. Ascending; few roles have any, so that for most this is empty.
     #[must_use]
     pub fn beyond(&self, role: usize) -> &[usize] {
         let all = self.beyond.get_or_init(|| {
@@ -272,7 +272,7 @@ impl Closure {
                 let Some(by) = seen.get_mut(edge.role).filter(|by| **by != role) else { continue };
                 *by = role;
                 open.push(edge.role);
-                if !self.inherits(role, edge.role) {
+                if !self.inherits(role, edge.role) || get(&self.superusers, edge.role) {
                     found.push(edge.role);
                 }
             }

@@ -294,6 +294,9 @@ fn paths(
             reach.push(Path { groups: hops(catalog, &edges), source });
         }
     }
+    if effective.is_empty() {
+        reach.extend(becoming_superuser(catalog, matrix, role));
+    }
     effective.sort_by_key(|p| p.groups.len());
     reach.sort_by_key(|p| p.groups.len());
     (effective, reach)
@@ -308,6 +311,16 @@ fn by_set_role(matrix: &Matrix, role: usize, group: usize) -> Option<(usize, Vec
         Some((became, edges))
     });
     ways.min_by_key(|(_, edges)| edges.len())
+}
+
+/// The shortest way to a superuser by SET ROLE: SUPERUSER is never inherited.
+fn becoming_superuser(catalog: &Catalog, matrix: &Matrix, role: usize) -> Option<Path> {
+    let superuser = |became: &usize| catalog.roles.get(*became).is_some_and(|r| r.superuser);
+    let ways = matrix.closure.settable(role).into_iter().filter(superuser);
+    let shortest = ways.filter_map(|became| matrix.closure.path(role, became, |e| e.set && !e.implicit));
+    let mut groups = hops(catalog, &shortest.min_by_key(Vec::len)?);
+    groups.last_mut()?.inherits = false;
+    Some(Path { groups, source: Source::Superuser })
 }
 
 /// Predefined roles that give a privilege on every object of a kind, as far as this server knows them.
@@ -433,6 +446,13 @@ impl Asked<'_> {
                  be \"permission denied for schema\", or \"relation does not exist\" for an unqualified name."
             )),
             (false, _) => {
+                if let Some(Path { groups, source: Source::Superuser }) = by_set_role.first() {
+                    let superuser = groups.last().map(|h| h.role.as_str()).unwrap_or_default();
+                    return Some(format!(
+                        "{name} has nothing of its own here, but may become {superuser}, a superuser, with SET ROLE: it would \
+                         have {privilege} after that, and everything else."
+                    ));
+                }
                 if let Some(path) = by_set_role.first() {
                     let also = if there { "" } else { ", but no USAGE on its schema" };
                     let stop = path.groups.iter().find(|h| !h.inherits).map(|h| h.role.clone()).unwrap_or_default();
@@ -536,9 +556,13 @@ fn notes(
         notes.push(if bypass {
             "Row level security is on, but does not bind this role: it sees and writes every row.".to_owned()
         } else {
-            "Row level security is on: the role sees and writes those rows that a policy lets through; where none does, it \
-             reads no row, without an error."
-                .to_owned()
+            if privilege == Privilege::Insert {
+                "Row level security is on: a new row that no policy for INSERT lets through is refused with an error."
+            } else {
+                "Row level security is on: the role sees and writes those rows that a policy lets through; where none does, \
+                 it finds no row, without an error."
+            }
+            .to_owned()
         });
     }
     if !held && object.kind.object_kind() == ObjectKind::Table {

@@ -49,6 +49,9 @@ pub fn effects(before: &Snapshot, after: &Snapshot, ground: &Ground) -> Vec<Effe
     if database {
         found.extend(sides.on_database());
     }
+    if ground.keys().any(|key| matches!(key, Key::Membership { .. } | Key::Role { .. })) {
+        found.extend(sides.becoming_superuser());
+    }
     found.extend(sides.through_views());
     for schema in &schemas {
         // what PUBLIC gains or loses, everybody does who may use the schema
@@ -156,6 +159,16 @@ impl Side<'_> {
     }
 }
 
+impl Side<'_> {
+    /// Roles that are no superusers and may become one with SET ROLE.
+    fn near_superusers(&self) -> BTreeSet<&str> {
+        let (closure, roles) = (&self.matrix.closure, &self.catalog.roles);
+        let superuser = |at: &usize| roles.get(*at).is_some_and(|r| r.superuser);
+        let near = roles.iter().enumerate().filter(|(at, r)| !r.superuser && closure.beyond(*at).iter().any(superuser));
+        near.map(|(_, r)| r.name.as_str()).collect()
+    }
+}
+
 struct Sides<'a> {
     before: Side<'a>,
     after: Side<'a>,
@@ -177,6 +190,17 @@ impl Sides<'_> {
             gained: if is { vec![every.clone()] } else { Vec::new() },
             lost: if was { vec![every] } else { Vec::new() },
         })
+    }
+
+    /// Who may become a superuser with SET ROLE on one side alone.
+    fn becoming_superuser(&self) -> Vec<Effect> {
+        let (was, is) = (self.before.near_superusers(), self.after.near_superusers());
+        let words = || vec!["every right after SET ROLE to a superuser".to_owned()];
+        let effect = |role: &&str, gained, lost| Effect { role: Some((*role).to_owned()), schema: None, gained, lost };
+        let lost = was.difference(&is).filter(|role| !self.after.is_superuser(role));
+        let gained = is.difference(&was).filter(|role| !self.before.is_superuser(role));
+        let lost: Vec<Effect> = lost.map(|role| effect(role, Vec::new(), words())).collect();
+        lost.into_iter().chain(gained.map(|role| effect(role, words(), Vec::new()))).collect()
     }
 
     fn effect(&self, role: Option<&str>, schema: &str, was: Privileges, is: Privileges, on: &str) -> Option<Effect> {
@@ -370,6 +394,15 @@ mod tests {
         let on = On::Columns { schema: "shop".into(), relation: "t".into(), columns: vec!["note".into()] };
         let lost = lost(f, revoke(Privilege::Update, on, Grantee::Role("dev".into())));
         assert_eq!(lost, [("dev".to_owned(), vec!["UPDATE on column note of t".to_owned()])]);
+    }
+
+    #[test]
+    fn the_way_to_a_superuser_is_lost_with_the_membership() {
+        let f = fixture().group("dba").edit_role("dba", |r| r.superuser = true).member("dba", "dev").role("far");
+        let f = f.member("dev", "far");
+        let change = Change::RevokeRole { role: "dba".into(), member: "dev".into(), grantor: None };
+        let every = || vec!["every right after SET ROLE to a superuser".to_owned()];
+        assert_eq!(lost(f, change), [("dev".to_owned(), every()), ("far".to_owned(), every())]);
     }
 
     #[test]

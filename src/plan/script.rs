@@ -31,12 +31,12 @@ pub fn script(plan: &Plan, at_us: i64) -> String {
     if let Ok(at) = jiff::Timestamp::from_second(at_us.div_euclid(1_000_000)) {
         say(&format!("read at   {at}"));
     }
-    say("For psql, on this database: on one of another name it ends at once. One transaction: all of it or nothing.");
+    say("For psql, on this database: on another it ends at once. One transaction: all of it or nothing.");
     say("A lock that is not to be had within 0.3 s ends it, and nothing was changed: run it again.");
     say("It does not compare what is there now with what the plan was made for; `pgmoat plan` does.");
     out.push_str("\\set ON_ERROR_STOP on\n\n");
     out.push_str(&BEGIN.replace("@lock_ms", "300").replace("@statement_ms", "30000"));
-    let _ = writeln!(out, "{}", printable(&right_database(&target.database)));
+    let _ = writeln!(out, "{}", printable(&right_place(&target.database, target.system_identifier.as_deref())));
     for (i, step) in plan.steps.iter().enumerate() {
         let _ = writeln!(out, "\n-- {}. {}", i + 1, text::safe(&step.title));
         if let Change::SetPassword { role } = &step.change {
@@ -50,7 +50,9 @@ pub fn script(plan: &Plan, at_us: i64) -> String {
     out.push_str(
         "\ncommit;\n\n-- The way back, once it was committed: take the two hyphens from each line that follows.\n",
     );
+    comment(&mut out, "\\set ON_ERROR_STOP on");
     comment(&mut out, "begin;");
+    comment(&mut out, &right_place(&target.database, target.system_identifier.as_deref()));
     for step in plan.steps.iter().rev() {
         back(&mut out, step);
     }
@@ -58,15 +60,24 @@ pub fn script(plan: &Plan, at_us: i64) -> String {
     out
 }
 
-/// A statement that fails on a database of another name.
-fn right_database(name: &str) -> String {
+/// A statement that fails on a database of another name, and on another cluster's where the login may ask for its identifier.
+fn right_place(name: &str, cluster: Option<&str>) -> String {
     let format = format!("this is the database %, and the script was made for {}", name.replace('%', "%%"));
-    let block = format!(
-        "begin if pg_catalog.current_database() <> {} then raise exception {}, pg_catalog.current_database(); end if; end",
+    let mut block = format!(
+        "begin if pg_catalog.current_database() <> {} then raise exception {}, pg_catalog.current_database(); end if;",
         literal(name),
         literal(&format)
     );
-    format!("do language plpgsql {};", literal(&block))
+    if let Some(cluster) = cluster {
+        let _ = write!(
+            block,
+            " if pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') then \
+             if (select system_identifier from pg_catalog.pg_control_system())::pg_catalog.text <> {} then \
+             raise exception 'this is another cluster than the one the script was made for'; end if; end if;",
+            literal(cluster)
+        );
+    }
+    format!("do language plpgsql {};", literal(&format!("{block} end")))
 }
 
 fn back(out: &mut String, step: &Step) {
@@ -136,7 +147,7 @@ mod tests {
         let name = r#"U&"x\+00000A\\! touch /tmp/x\+00000D\\! touch /tmp/y\+002028drop table t;""#;
         assert!(script.contains(&format!("\nALTER SCHEMA shop OWNER TO {name};\n")), "{script}");
         // and the database's name in the block that compares it
-        let block = printable(&right_database(bad));
+        let block = printable(&right_place(bad, plan.target.system_identifier.as_deref()));
         assert!(block.starts_with("do language plpgsql E'begin") && block.ends_with("end if; end';"), "{block}");
         assert!(!block.contains(['\n', '\r', '\u{2028}']) && script.contains(&block), "{script}");
         let rest = script.replacen(name, "", 1).replacen(&block, "", 1);

@@ -628,9 +628,10 @@ pub fn covers(exception: &Exception, name: &str) -> bool {
 /// The kind of the objects that an exception names, as far as it tells without their names having been read: so that a
 /// cell counts the same before and after.
 fn likely(exception: &Exception) -> ObjectKind {
+    let usage_alone = exception.privileges.iter().all(|p| *p == Privilege::Usage);
     if exception.privileges.contains(&Privilege::Execute) {
         ObjectKind::Routine
-    } else if exception.objects.iter().all(|o| o.ends_with("_seq")) {
+    } else if usage_alone || exception.objects.iter().all(|o| o.ends_with("_seq")) {
         ObjectKind::Sequence
     } else {
         ObjectKind::Table

@@ -973,6 +973,31 @@ mod tests {
     }
 
     #[test]
+    fn who_may_become_a_superuser_is_not_shown_as_powerless() {
+        let f = Fixture::new().role("app").role("frank").group("mid").group("dba");
+        let f = f.edit_role("dba", |r| r.superuser = true).member("dba", "mid").member("mid", "frank");
+        let case = f.schema("shop", "app").table("shop", "t", "app").case();
+        let judgement = Judgement::new(Arc::new(case.snapshot), None, case.lineages, None);
+        let instances = [Instance { judgement: Some(Arc::new(judgement)), ..Sample::new().instance() }];
+        let ctx = ctx(&instances, 120);
+        let mut pane = Grants::default();
+        pane.load(&ctx);
+        let column = 2 + pane.schemas.iter().position(|(schema, _)| schema == "shop").unwrap();
+        for name in ["frank", "mid"] {
+            let row = pane.rows.iter().position(|r| r.name == name).unwrap();
+            assert_eq!(pane.cells_of(&ctx, row, &[column])[0].plain(), "◃", "{name}");
+            let told: String = pane.inspector(&ctx, row, column, 200).iter().map(|l| l.plain() + "\n").collect();
+            assert!(told.contains("Only after SET ROLE: as dba"), "{told}");
+            let j = instances[0].judgement.as_ref().unwrap();
+            let catalog = &j.snapshot.catalog;
+            let schema = catalog.schemas.iter().find(|s| s.name == "shop").unwrap();
+            let who = Who::Role(catalog.roles.iter().position(|r| r.name == name).unwrap());
+            let told = why(j, who, name, &Subject::Schema(schema)).copy;
+            assert!(told.contains("may become dba, a superuser, with SET ROLE"), "{told}");
+        }
+    }
+
+    #[test]
     fn an_insert_that_lacks_a_sequence_is_told_at_the_cell_and_at_the_table() {
         let f = Fixture::new().role("app").role("writer").schema("shop", "app").table("shop", "t", "app");
         let f = f.table("shop", "u", "app").grant_schema("shop", "writer", "USAGE");

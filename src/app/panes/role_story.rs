@@ -204,6 +204,10 @@ fn memberships(j: &Judgement, at: usize, lines: &mut Vec<Line>) {
             (false, true) => prose.say(": has its rights only after SET ROLE"),
             (false, false) => prose.say(": has none of its rights"),
         };
+        let superuser = catalog.roles.iter().any(|r| r.oid == m.role && r.superuser);
+        if m.set && superuser {
+            prose = prose.toned("; SET ROLE makes it a superuser", Tone::Warning);
+        }
         if m.admin {
             prose = prose.toned("; may let others in (ADMIN)", Tone::Warning);
         }

@@ -94,8 +94,21 @@ fn instance(report: &mut Report, judgement: &Judgement) -> Result<(), Failure> {
         report.line().tone(&words, Tone::Dim).end()?;
     }
     for idle in judgement.idle_exceptions() {
-        let words =
-            format!("The policy leaves {} as it is, and it is no more there: take that exception out.", idle.finding);
+        // what is named by the beginning of its id alone is there, and is not meant
+        let longer = format!("{}:", idle.finding);
+        let meant = judgement.findings.iter().find(|f| f.id.starts_with(&longer));
+        let words = match meant {
+            Some(f) => format!(
+                "The policy leaves {} as it is, and no finding is called that. Is {} meant?",
+                idle.finding, f.id
+            ),
+            None => {
+                format!(
+                    "The policy leaves {} as it is, and it is no more there: take that exception out.",
+                    idle.finding
+                )
+            }
+        };
         report.paragraph(2, "", &words, Tone::Dim)?;
     }
     for unread in unread_tables(snapshot) {

@@ -18,7 +18,7 @@ pub const CODE: Code = Code {
     code: "grant-column-excess",
     group: Group::Grants,
     severity: Severity::Error,
-    why: "Column grants stand in a list of their own, invisible in \\dp's table line: a right that nobody sees.",
+    why: "Column grants stand in a list of their own, beside the table's own: a right that nobody sees.",
 };
 
 pub const CHECK: Check = Check { codes: &[CODE], slow: true, without_policy: false, run };
