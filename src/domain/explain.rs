@@ -449,8 +449,8 @@ impl Asked<'_> {
                 if let Some(Path { groups, source: Source::Superuser }) = by_set_role.first() {
                     let superuser = groups.last().map(|h| h.role.as_str()).unwrap_or_default();
                     return Some(format!(
-                        "{name} has nothing of its own here, but may become {superuser}, a superuser, with SET ROLE: it would \
-                         have {privilege} after that, and everything else."
+                        "{name} does not hold {privilege}, but may become {superuser}, a superuser, with SET ROLE: nothing is \
+                         refused to it after that."
                     ));
                 }
                 if let Some(path) = by_set_role.first() {
