@@ -346,6 +346,16 @@ async fn from_what_applications_say() {
     let words = refused.as_db_error().map(|e| e.message().to_owned());
     assert_eq!(words.as_deref(), Some("this is the database postgres, and the script was made for shop"));
     drop(elsewhere);
+    // Nor on another cluster's of the same name.
+    let there = connect(&place.cluster, SUPERUSER, "shop").await;
+    let id = "select system_identifier::text from pg_control_system()";
+    let id: String = there.query_one(id, &[]).await.unwrap().get(0);
+    let other = plain.replace(&format!("<> ''{id}''"), "<> ''1''");
+    assert_ne!(other, plain);
+    let refused = there.batch_execute(&other).await.unwrap_err();
+    let words = refused.as_db_error().map(|e| e.message().to_owned());
+    assert_eq!(words.as_deref(), Some("this is another cluster than the one the script was made for"));
+    drop(there);
     connect(&place.cluster, SUPERUSER, "shop").await.batch_execute(&plain).await.unwrap();
     let checked = place.moat.command(&["check"]).env("PGPASSWORD", secret).output().unwrap();
     assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stdout));
