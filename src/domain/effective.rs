@@ -531,9 +531,18 @@ impl Matrix {
         if beyond.iter().any(|became| get(self.closure.superusers(), *became)) {
             return true;
         }
+        // what it inherits already adds nothing: most lists name nobody else, and its rights need not be counted
+        let fresh = |grantee: usize| {
+            !self.closure.inherits(role, grantee) && beyond.iter().any(|became| self.closure.inherits(*became, grantee))
+        };
         let adds = |kind: ObjectKind, owner: Oid, acl: &Acl| {
-            let held = self.rights(catalog, Who::Role(role), kind, owner, acl);
-            beyond.iter().any(|became| !held.contains_all(self.own_rights(*became, kind, owner, acl)))
+            let predefined = beyond.iter().fold(Privileges::NONE, |all, became| all | self.predefined(*became, kind));
+            let in_force = acl.in_force(kind, owner, self.version_num);
+            let named = in_force.entries().iter().filter(|e| !e.is_public());
+            let more = named
+                .filter(|e| self.closure.position(e.grantee).is_some_and(fresh))
+                .fold(predefined, |all, e| all | e.privileges);
+            !more.is_empty() && !self.rights(catalog, Who::Role(role), kind, owner, acl).contains_all(more)
         };
         adds(ObjectKind::Schema, of.owner, &of.acl)
             || self

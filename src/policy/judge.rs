@@ -989,6 +989,29 @@ mod tests {
                 proptest::prop_assert_eq!(judge.differing().collect::<Vec<_>>(), exact);
             }
         }
+
+        /// SET ROLE adds something where what one may become has a right that one has not, list by list.
+        #[test]
+        fn what_set_role_adds_is_what_the_others_have_more(f in crate::policy::checks::arbitrary::databases()) {
+            let case = f.case();
+            let (catalog, matrix) = (&case.snapshot.catalog, &case.matrix);
+            for role in (0..catalog.roles.len()).filter(|r| !catalog.roles[*r].superuser) {
+                let reached = matrix.closure.settable(role);
+                for (schema, of) in catalog.schemas.iter().enumerate() {
+                    let groups = matrix.groups(catalog, schema).filter(|g| !g.extension);
+                    let lists: Vec<(ObjectKind, Oid, &Acl)> = std::iter::once((ObjectKind::Schema, of.owner, &of.acl))
+                        .chain(groups.map(|g| (g.kind.object_kind(), g.owner, &g.acl)))
+                        .collect();
+                    let exact = reached.iter().any(|became| {
+                        catalog.roles[*became].superuser || lists.iter().any(|(kind, owner, acl)| {
+                            let has = |role| matrix.rights(catalog, Who::Role(role), *kind, *owner, acl);
+                            !has(role).contains_all(has(*became))
+                        })
+                    });
+                    proptest::prop_assert_eq!(matrix.adds_by_set_role(catalog, role, schema), exact);
+                }
+            }
+        }
     }
 
     #[test]
