@@ -40,8 +40,10 @@ mod time;
 mod versions;
 
 use std::{
+    io,
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
+    thread,
 };
 
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -86,32 +88,45 @@ fn start(cli: Cli) -> Outcome {
     let log = info::log_file(&env).filter(|_| shows);
     let _log = logging::start(&cli.global, log.as_deref())?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), command = cli.command.as_ref().map(Command::name), "started");
-    // Each thread keeps freed memory to itself, and judging has a thread of its own anyway: a check reads on this one,
-    // everything else has one for all servers beside it.
-    let mut runtime = match &cli.command {
-        Some(Command::Check(_)) => tokio::runtime::Builder::new_current_thread(),
-        _ => tokio::runtime::Builder::new_multi_thread(),
-    };
-    let built = runtime.worker_threads(1).enable_all().build();
-    let runtime = built.map_err(|e| {
-        Failure::usage(format!("could not start: {e}"), "The system has too few threads or file descriptors left.")
-    })?;
     let halt = Halt::new();
+    let alone = matches!(&cli.command, Some(Command::Check(_)));
     let work = async {
         tokio::select! {
             outcome = dispatch(cli, env, &halt) => outcome,
             () = async { interrupted().await; halt.wish().await } => Ok(Exit::Interrupted),
         }
     };
-    let outcome = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
-    // What still waits for a server is not worth waiting for, after a fault neither.
-    runtime.shutdown_background();
-    let outcome = outcome.unwrap_or_else(|fault| panic::resume_unwind(fault));
+    let outcome = run(alone, work).map_err(|e| {
+        Failure::usage(format!("could not start: {e}"), "The system has too few threads or file descriptors left.")
+    })?;
     match &outcome {
         Ok(exit) => tracing::info!(code = exit.number(), "ended"),
         Err(failure) => tracing::error!(code = failure.exit.number(), %failure, "ended"),
     }
     outcome
+}
+
+/// Does the work on this thread, and what it spawns (whatever talks to servers) on one beside it; `alone`: on this one
+/// too. Each thread keeps freed memory to itself, so there are no more; and judging has one of its own anyway.
+fn run<T>(alone: bool, work: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // what still waits for a server is not worth waiting for at the end, after a fault neither
+    let outcome = if alone {
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
+        runtime.shutdown_background();
+        outcome
+    } else {
+        let handle = runtime.handle().clone();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        thread::Builder::new().name("servers".to_owned()).spawn(move || {
+            let _ = runtime.block_on(ended);
+            runtime.shutdown_background();
+        })?;
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| handle.block_on(work)));
+        drop(end);
+        outcome
+    };
+    Ok(outcome.unwrap_or_else(|fault| panic::resume_unwind(fault)))
 }
 
 /// Ctrl-C, hang-up and termination, so that what was started is removed on the way out.

@@ -13,6 +13,7 @@ use std::{
     borrow::Cow,
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
+    hash::BuildHasherDefault,
     sync::Arc,
 };
 
@@ -28,7 +29,7 @@ use crate::{
         closure::{get, ones, or_into, set},
         effective::{Via, Who},
         explain::{Subject, explain, lacking},
-        ident::{ByPair, pair},
+        ident::{ByPair, OidHasher, pair},
         snapshot::{Catalog, ColumnGrant, Object, Schema},
     },
     policy::{
@@ -75,7 +76,7 @@ struct Alike {
     /// Whoever something is said of there, see
     /// [`Matrix::holders`](crate::domain::effective::Matrix::holders), and who has rights on single columns. Ascending.
     holders: Vec<usize>,
-    lines: HashMap<Likeness, Line>,
+    lines: HashMap<Likeness, Line, BuildHasherDefault<OidHasher>>,
 }
 
 /// What a cell follows from, for a role of which nothing is said in the schema.
@@ -101,7 +102,7 @@ impl Alike {
             holders.sort_unstable();
             holders.dedup();
         }
-        Alike { holders, lines: HashMap::new() }
+        Alike { holders, lines: HashMap::default() }
     }
 
     /// `None` for a role whose cell is its own: something is said of it, by the database or by the policy.
