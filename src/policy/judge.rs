@@ -84,9 +84,11 @@ impl Judged {
         self.cell.tables.on_all(ObjectKind::Table.all(u32::MAX))
     }
 
-    /// What is too much on single columns, and is not too much on whole tables already.
+    /// What is too much on single columns, and is not too much on every table already.
     pub fn on_columns_alone(&self) -> impl Iterator<Item = &ColumnExcess> {
-        let on_tables = |p: Privilege| self.excess.iter().any(|d| d.kind == ObjectKind::Table && d.privilege == p);
+        let on_tables = |p: Privilege| {
+            self.excess.iter().any(|d| d.kind == ObjectKind::Table && d.privilege == p && d.count == d.total)
+        };
         self.column_excess.iter().filter(move |e| !on_tables(e.privilege))
     }
 
