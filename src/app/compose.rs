@@ -19,9 +19,12 @@ use super::{
     wrap::wrap,
 };
 use crate::{
-    app::{panes::Want, prose::cut},
+    app::{
+        panes::{Ctx, Want},
+        prose::cut,
+    },
     config::target::Environment,
-    domain::link::LinkState,
+    domain::{Oid, link::LinkState},
     text,
 };
 
@@ -79,7 +82,7 @@ impl App {
         let data = self.data;
         let Some((ctx, slot)) = self.here() else { return Vec::new() };
         let visible: Vec<usize> = slot.order.iter().skip(slot.table.offset).take(height).copied().collect();
-        let wants = slot.pane.wants(&ctx, &visible);
+        let wants = with_exceptions(&ctx, slot.pane.wants(&ctx, &visible));
         let asked = (data, wants.clone());
         if slot.asked == asked {
             return Vec::new();
@@ -882,6 +885,35 @@ impl App {
     }
 }
 
+/// What the pane wants, and the names in schemas where the policy excepts single objects: without them a cell is compared by
+/// number alone, and may count as differing where nothing does.
+fn with_exceptions(ctx: &Ctx<'_>, mut wants: Vec<Want>) -> Vec<Want> {
+    for (at, instance) in ctx.shown() {
+        let Some(j) = &instance.judgement else { continue };
+        let exceptions = j.policy.as_ref().map(|p| p.exceptions.as_slice()).unwrap_or_default();
+        let named = exceptions.iter().filter(|e| !e.objects.is_empty());
+        let schemas = named.filter_map(|e| j.matrix.index.schema_named(&e.schema));
+        let mut wanted: Vec<Oid> = schemas.filter_map(|s| j.snapshot.catalog.schemas.get(s)).map(|s| s.oid).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let place = wants.iter_mut().find_map(|want| match want {
+            Want::Objects { instance, schemas } if *instance == at => Some(schemas),
+            Want::Objects { .. } | Want::Sizes { .. } => None,
+        });
+        match place {
+            // in one order, so that the same wish is not read again
+            Some(schemas) => {
+                schemas.extend(wanted);
+                schemas.sort_unstable();
+                schemas.dedup();
+            }
+            None if wanted.is_empty() => {}
+            None => wants.push(Want::Objects { instance: at, schemas: wanted }),
+        }
+    }
+    wants
+}
+
 /// The most useful keys of panes one acts on.
 fn acts_of(pane: &str) -> Option<&'static [&'static str]> {
     match pane {
@@ -962,4 +994,36 @@ pub(super) fn tiny(width: u16, height: u16) -> Part {
     let words = format!("pgmoat needs at least {}x{} cells; here are {width}x{height}.", LEAST.0, LEAST.1);
     let lines = wrap(&Line::new(&words, Tone::Text), usize::from(width.max(1)));
     Part::Text { area: Area::new(0, 0, width, height), lines, stale: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        app::panes::sample::{Sample, ctx},
+        policy::{checks::fixture::Fixture, judgement::Judgement},
+    };
+
+    #[test]
+    fn names_are_wanted_where_the_policy_excepts_single_objects() {
+        let wanted = |exceptions: &str| {
+            let f = Fixture::new().role("app").role("reader").schema("shop", "app").schema("stock", "app");
+            let rules = format!("[[service]]\nname='s'\nschemas=['shop', 'stock']\nrole='app'\n{exceptions}");
+            let case = f.policy(&rules).case();
+            let j = Judgement::new(Arc::new(case.snapshot), case.policy.map(Arc::new), case.lineages, None);
+            let oid = |name: &str| j.snapshot.catalog.schema_named(name).unwrap().oid;
+            let (shop, stock) = (oid("shop"), oid("stock"));
+            let instances = [Instance { judgement: Some(Arc::new(j)), ..Sample::new().instance() }];
+            let own = vec![Want::Objects { instance: 0, schemas: vec![stock] }];
+            let objects = |schemas| vec![Want::Objects { instance: 0, schemas }];
+            (with_exceptions(&ctx(&instances, 80), own), objects(vec![shop, stock]), objects(vec![stock]))
+        };
+        let whole = "[[exception]]\nrole='reader'\nschema='shop'\nprivileges=['SELECT']\nreason='r'\n";
+        let (wants, both, stock) = wanted(&format!("{whole}objects=['a']\n"));
+        assert_eq!(wants, both);
+        assert_ne!(wanted(whole).0, both, "for a whole schema no name is needed");
+        assert_eq!(wanted("").0.len(), stock.len());
+    }
 }

@@ -9,6 +9,7 @@ pub fn of(pane: &str) -> &'static [(&'static str, &'static str)] {
             ("SHARED", "two applications keep their revisions in one version table"),
             ("~", "an estimate; what is on screen becomes exact"),
             ("—", "no service of the policy"),
+            ("cols", "in the list of objects: rights on single columns"),
         ],
         "roles" => &[
             ("n/m", "connections used, of those allowed; FULL: there is no room"),

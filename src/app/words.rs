@@ -8,7 +8,7 @@ use crate::{
         explain::{Path, Source, Verdict},
     },
     policy::{
-        Level,
+        Finding, Level,
         desired::{Rights, allowed},
         judge::{Difference, Drift, Judged},
         judgement::Judgement,
@@ -86,7 +86,10 @@ pub fn cell_of(j: &Judgement, who: Who, schema: usize, judged: &Judged) -> Line 
     let line =
         if judged.cell.create && !line.plain().contains("all") { line.known("+create", Tone::Text) } else { line };
     let name = j.snapshot.catalog.schemas.get(schema).map(|s| s.name.as_str());
-    let excess = j.findings.iter().filter(|f| f.code == "public-privilege" && f.schema.as_deref() == name).count();
+    // what exceptions cover does not differ
+    let of_public = |f: &Finding| f.code == "public-privilege" || f.code == "grant-column-excess" && f.role.is_none();
+    let open = |f: &&Finding| of_public(f) && f.schema.as_deref() == name && !f.is_excepted();
+    let excess = j.findings.iter().filter(open).count();
     if excess > 0 { line.and(&format!(" +{excess}"), Tone::Excess) } else { line }
 }
 
@@ -170,10 +173,19 @@ fn cell(judged: &Judged, public: bool) -> Line {
 /// What stands beside the rights at once: those on single columns, and that SET ROLE would add some.
 fn beside(judged: &Judged, mut line: Line) -> Line {
     let alone = line.0.is_empty();
-    if !judged.on_columns().is_empty() {
-        line = line.known(if alone { "cols" } else { " cols" }, Tone::Text);
+    let undeclared = judged.drift == Some(Drift::Undeclared) && !judged.column_excess.is_empty();
+    let too_much = if undeclared { 0 } else { judged.on_columns_alone().count() };
+    if !judged.on_columns().is_empty() || too_much > 0 {
+        let tone = if undeclared || too_much > 0 { Tone::Excess } else { Tone::Text };
+        line = line.known(if alone { "cols" } else { " cols" }, tone);
         if !judged.cell.usage && (alone || !judged.cell.dead) {
             line = line.known(" dead", Tone::Warning);
+        }
+        if too_much > 0 {
+            line = line.and(&format!(" +{too_much}"), Tone::Excess);
+        }
+        if undeclared && alone {
+            line = line.known(" !", Tone::Excess);
         }
     }
     if judged.by_set_role {
@@ -314,7 +326,11 @@ mod tests {
     /// The cell of a role in the schema `shop`, with a policy or without.
     fn shown(f: Fixture, role: &str, policy: bool) -> String {
         let rules = "[[service]]\nname='s'\nschema='shop'\nrole='app'\n[[role]]\nname='reader'\n";
-        let case = if policy { f.policy(rules) } else { f }.case();
+        said(if policy { f.policy(rules) } else { f }, role)
+    }
+
+    fn said(f: Fixture, role: &str) -> String {
+        let case = f.case();
         let j = Judgement::new(Arc::new(case.snapshot), case.policy.map(Arc::new), case.lineages, None);
         let schema = j.matrix.index.schema_named("shop").unwrap();
         let who = if role == "PUBLIC" { Who::Public } else { Who::Role(j.matrix.index.role_named(role).unwrap()) };
@@ -332,6 +348,23 @@ mod tests {
     }
 
     #[test]
+    fn what_exceptions_give_public_is_not_counted_as_differing() {
+        let f = |exception: &str| {
+            let f = Fixture::new().role("app").schema("shop", "app").table("shop", "t", "app");
+            let f = f.grant_schema("shop", "PUBLIC", "USAGE").grant("shop.t", "PUBLIC", "SELECT");
+            f.policy(&format!("[[service]]\nname='s'\nschema='shop'\nrole='app'\n{exception}"))
+        };
+        let of = |privileges: &str| {
+            format!("[[exception]]\nrole='PUBLIC'\nschema='shop'\nprivileges=[{privileges}]\nreason='open data'\n")
+        };
+        let left = "[[exception]]\nfinding='public-privilege'\nreason='open data'\n";
+        assert_eq!(said(f(""), "PUBLIC"), "read +2");
+        assert_eq!(said(f(&of("'SELECT'")), "PUBLIC"), "read +1");
+        assert_eq!(said(f(&of("'SELECT','USAGE'")), "PUBLIC"), "read");
+        assert_eq!(said(f(left), "PUBLIC"), "read");
+    }
+
+    #[test]
     fn single_columns_and_what_set_role_would_add_are_marked_and_no_rights_at_once() {
         let f = || {
             let f = Fixture::new().role("app").role("reader").role("late").schema("shop", "app");
@@ -343,16 +376,20 @@ mod tests {
         };
         let usage = || f().grant_schema("shop", "reader", "USAGE");
         for policy in [false, true] {
-            assert_eq!(shown(f(), "reader", policy), "cols dead", "{policy}");
+            let too_much = if policy { " +1" } else { "" };
+            assert_eq!(shown(f(), "reader", policy), format!("cols dead{too_much}"), "{policy}");
             assert!(shown(usage(), "reader", policy).starts_with("usage"), "{policy}");
-            assert!(shown(usage(), "reader", policy).ends_with(" cols"), "{policy}");
+            assert!(shown(usage(), "reader", policy).ends_with(&format!(" cols{too_much}")), "{policy}");
             assert_eq!(shown(f(), "late", policy), "◃", "{policy}");
             assert_eq!(shown(usage(), "late", policy), "◃", "{policy}");
             let all = usage().grant("shop.t", "reader", "SELECT");
             assert!(!shown(all.clone(), "reader", policy).contains("cols"), "the whole table is more");
             assert_eq!(shown(all.grant_schema("shop", "late", "USAGE"), "late", policy).matches('◃').count(), 1);
             assert_eq!(shown(usage(), "PUBLIC", policy), "·", "{policy}");
-            assert_eq!(shown(f().column_grant("shop.t", "id", "PUBLIC", "SELECT"), "PUBLIC", policy), "cols dead");
+            let public = shown(f().column_grant("shop.t", "id", "PUBLIC", "SELECT"), "PUBLIC", policy);
+            assert_eq!(public, format!("cols dead{too_much}"));
+            let stranger = f().role("stranger").column_grant("shop.t", "id", "stranger", "SELECT");
+            assert_eq!(shown(stranger, "stranger", policy), if policy { "cols dead !" } else { "cols dead" });
             assert_eq!(shown(f(), "app", policy), "own", "{policy}");
         }
     }

@@ -407,6 +407,15 @@ impl Shapes {
         rest.get(..rest.partition_point(|g| g.schema == schema)).unwrap_or_default()
     }
 
+    /// The column grants on one relation.
+    #[must_use]
+    pub fn column_grants_on(&self, schema: Oid, relation: &str) -> &[ColumnGrant] {
+        let all = self.column_grants_in(schema);
+        let begin = all.partition_point(|g| g.relation.as_str() < relation);
+        let rest = all.get(begin..).unwrap_or_default();
+        rest.get(..rest.partition_point(|g| g.relation == relation)).unwrap_or_default()
+    }
+
     /// By schema, relation and column.
     pub fn sort_column_grants(&mut self) {
         self.column_grants

@@ -5,9 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Effect, Ground, Key};
 use crate::domain::{
     Acl, ObjectKind, Oid, Privilege, Privileges,
+    closure::{ones, set},
     effective::{Cell, Matrix, Who},
-    snapshot::{Catalog, ColumnGrant, Object, Snapshot},
+    snapshot::{Catalog, ColumnGrant, Object, Role, Snapshot},
 };
+
+/// What an attribute of a role gives that no grant does. It is never inherited, but SET ROLE leads to it.
+struct Attribute {
+    word: &'static str,
+    gives: &'static str,
+    of: fn(&Role) -> bool,
+}
+
+const ATTRIBUTES: [Attribute; 4] = [
+    Attribute { word: "BYPASSRLS", gives: "every row, past row level security", of: |r| r.bypass_rls },
+    Attribute { word: "CREATEROLE", gives: "making roles and handing out memberships", of: |r| r.create_role },
+    Attribute { word: "CREATEDB", gives: "making databases", of: |r| r.create_db },
+    Attribute { word: "REPLICATION", gives: "replication of the whole server", of: |r| r.replication },
+];
 
 /// Every role whose effective rights differ between the two, where the ground was touched.
 #[must_use]
@@ -29,9 +44,8 @@ pub fn effects(before: &Snapshot, after: &Snapshot, ground: &Ground) -> Vec<Effe
             Key::Membership { member, .. } => everywhere.extend(sides.heirs(member)),
             Key::Database => database = true,
             Key::Role { name } => {
-                if let Some(effect) = sides.superuser(name) {
-                    found.push(effect);
-                }
+                found.extend(sides.superuser(name));
+                found.extend(sides.attributes(name));
             }
             Key::Column { schema, relation, column } => found.extend(sides.on_column(schema, relation, column)),
             Key::Setting { .. }
@@ -51,6 +65,7 @@ pub fn effects(before: &Snapshot, after: &Snapshot, ground: &Ground) -> Vec<Effe
     }
     if ground.keys().any(|key| matches!(key, Key::Membership { .. } | Key::Role { .. })) {
         found.extend(sides.becoming_superuser());
+        found.extend(ATTRIBUTES.iter().flat_map(|attribute| sides.becoming(attribute)));
     }
     found.extend(sides.through_views());
     for schema in &schemas {
@@ -167,6 +182,26 @@ impl Side<'_> {
         let near = roles.iter().enumerate().filter(|(at, r)| !r.superuser && closure.beyond(*at).iter().any(superuser));
         near.map(|(_, r)| r.name.as_str()).collect()
     }
+
+    /// The role has what the attribute gives, by itself or as a superuser.
+    fn has(&self, role: &str, attribute: &Attribute) -> bool {
+        self.catalog.role_named(role).is_some_and(|r| r.superuser || (attribute.of)(r))
+    }
+
+    /// Roles that have not what an attribute gives and may become one that has the attribute with SET ROLE.
+    fn near(&self, attribute: &Attribute) -> BTreeSet<&str> {
+        let roles = &self.catalog.roles;
+        let mut bits = vec![0; roles.len().div_ceil(64)];
+        for (at, _) in roles.iter().enumerate().filter(|(_, r)| (attribute.of)(r) && !r.superuser) {
+            set(&mut bits, at);
+        }
+        if bits.iter().all(|word| *word == 0) {
+            return BTreeSet::new();
+        }
+        self.matrix.closure.add_settable_into(&mut bits);
+        let near = ones(&bits).filter_map(|at| roles.get(at)).filter(|r| !r.superuser && !(attribute.of)(r));
+        near.map(|r| r.name.as_str()).collect()
+    }
 }
 
 struct Sides<'a> {
@@ -190,6 +225,38 @@ impl Sides<'_> {
             gained: if is { vec![every.clone()] } else { Vec::new() },
             lost: if was { vec![every] } else { Vec::new() },
         })
+    }
+
+    /// Attributes that a role has on one side alone. Whoever is a superuser on the other has what they give there too.
+    fn attributes(&self, role: &str) -> Vec<Effect> {
+        let each = |attribute: &Attribute| {
+            let (had, has) = (self.before.has(role, attribute), self.after.has(role, attribute));
+            let told = self.before.is_superuser(role) || self.after.is_superuser(role);
+            let words = || vec![format!("{} ({})", attribute.gives, attribute.word)];
+            (had != has && !told).then(|| Effect {
+                role: Some(role.to_owned()),
+                schema: None,
+                gained: if has { words() } else { Vec::new() },
+                lost: if had { words() } else { Vec::new() },
+            })
+        };
+        ATTRIBUTES.iter().filter_map(each).collect()
+    }
+
+    /// Who may become a role with this attribute by SET ROLE on one side alone, and has on the other nothing that gives as
+    /// much.
+    fn becoming(&self, attribute: &Attribute) -> Vec<Effect> {
+        let (was, is) = (self.before.near(attribute), self.after.near(attribute));
+        if was == is {
+            return Vec::new();
+        }
+        let (super_before, super_after) = (self.before.near_superusers(), self.after.near_superusers());
+        let words = || vec![format!("{} after SET ROLE to a role with {}", attribute.gives, attribute.word)];
+        let effect = |role: &&str, gained, lost| Effect { role: Some((*role).to_owned()), schema: None, gained, lost };
+        let lost = was.difference(&is).filter(|r| !self.after.has(r, attribute) && !super_after.contains(*r));
+        let gained = is.difference(&was).filter(|r| !self.before.has(r, attribute) && !super_before.contains(*r));
+        let lost: Vec<Effect> = lost.map(|role| effect(role, Vec::new(), words())).collect();
+        lost.into_iter().chain(gained.map(|role| effect(role, words(), Vec::new()))).collect()
     }
 
     /// Who may become a superuser with SET ROLE on one side alone.
@@ -363,7 +430,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            change::{Change, Grantee, On},
+            change::{Change, Grantee, On, RoleAttributes},
             snapshot::{Kind, ViewUse},
         },
         plan::build,
@@ -403,6 +470,31 @@ mod tests {
         let change = Change::RevokeRole { role: "dba".into(), member: "dev".into(), grantor: None };
         let every = || vec!["every right after SET ROLE to a superuser".to_owned()];
         assert_eq!(lost(f, change), [("dev".to_owned(), every()), ("far".to_owned(), every())]);
+    }
+
+    #[test]
+    fn an_attribute_that_no_grant_gives_is_told_of_its_role_and_of_who_may_become_it() {
+        // far is in dev and dev in dba, by SET ROLE and by inheritance: neither has the attribute at once
+        let f = || {
+            let f = fixture().group("dba").edit_role("dba", |r| r.bypass_rls = true).role("far");
+            f.member("dba", "dev").membership("dev", "far", |m| m.inherit = false)
+        };
+        let rows = || vec!["every row, past row level security (BYPASSRLS)".to_owned()];
+        let later = || vec!["every row, past row level security after SET ROLE to a role with BYPASSRLS".to_owned()];
+        let way = Change::RevokeRole { role: "dba".into(), member: "dev".into(), grantor: None };
+        assert_eq!(lost(f(), way), [("dev".to_owned(), later()), ("far".to_owned(), later())]);
+        let attributes = RoleAttributes { bypass_rls: Some(false), ..RoleAttributes::default() };
+        let taken = Change::AlterRole { name: "dba".into(), attributes };
+        let all = [("dba".to_owned(), rows()), ("dev".to_owned(), later()), ("far".to_owned(), later())];
+        assert_eq!(lost(f(), taken.clone()), all);
+        // who has it otherwise, or is above it, loses nothing
+        let f = || f().edit_role("dev", |r| r.bypass_rls = true).edit_role("far", |r| r.superuser = true);
+        assert_eq!(lost(f(), taken), all[..1]);
+        let make = RoleAttributes { create_role: Some(true), create_db: Some(true), ..RoleAttributes::default() };
+        let made = Change::CreateRole { name: "fresh".into(), attributes: make };
+        let plan = build::of_changes(&f().case().snapshot, [made]).unwrap();
+        let gained: Vec<&str> = plan.effects.iter().flat_map(|e| &e.gained).map(String::as_str).collect();
+        assert_eq!(gained, ["making databases (CREATEDB)", "making roles and handing out memberships (CREATEROLE)"]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::{
 use crate::domain::{
     Acl, ObjectKind, Oid, Privilege, Privileges,
     alembic::Lineages,
-    change::{Change, Grantee},
+    change::Change,
     effective::{Matrix, Who},
     search_path::Paths,
     snapshot::{Group as Objects, Role, Schema, Snapshot},
@@ -61,7 +61,7 @@ pub fn derive(snapshot: &Snapshot, matrix: &Matrix) -> Policy {
         }
     }
     let mut policy = book.policy;
-    policy.accepted = draft.not_inherited(&policy);
+    policy.accepted.extend(draft.not_inherited(&policy));
     Draft::tidy(&mut policy);
     policy
 }
@@ -463,33 +463,21 @@ impl Draft<'_> {
         }
     }
 
+    /// A stranger is named first and judged in the next round. Then the one entry is left as it is: an exception for a role
+    /// and a schema would cover grants on what stands there today, too.
     fn default_excess(&self, book: &mut Book, f: &Finding, who: &str) -> bool {
-        let default = f.fix.iter().flatten().find_map(|c| match c {
-            Change::DefaultPrivileges { creator, schema, privileges, grantee, grant: false, .. } => {
-                Some((creator.clone(), schema.clone(), *privileges, grantee.clone()))
-            }
-            _ => None,
-        });
-        let Some((creator, schema, privileges, grantee)) = default else {
-            // a stranger: named first, judged in the next round
-            return self.snapshot.catalog.role_named(who).is_some_and(|of| self.name(&mut book.policy, of));
-        };
-        let who = match &grantee {
-            Grantee::Public => PUBLIC,
-            Grantee::Role(name) => name.as_str(),
-        };
-        let schemas: Vec<String> = if let Some(schema) = schema {
-            vec![schema]
-        } else {
-            let of_services = book.policy.services.iter().filter(|s| s.creators.contains(&creator));
-            let of_rules = book.policy.schemas.iter().filter(|s| s.creators.contains(&creator));
-            of_services.flat_map(|s| s.schemas.clone()).chain(of_rules.map(|s| s.name.clone())).collect()
-        };
-        let mut changed = false;
-        for schema in schemas {
-            changed |= book.except(who, &schema, privileges.iter().collect(), Vec::new());
+        let stranger = self.snapshot.catalog.role_named(who).filter(|_| f.fix.is_none());
+        if let Some(of) = stranger
+            && self.name(&mut book.policy, of)
+        {
+            return true;
         }
-        changed
+        let known = book.policy.accepted.iter().any(|a| a.finding == f.id);
+        if !known {
+            let accepted = Accepted { finding: f.id.clone(), reason: AS_FOUND.to_owned(), instance: None };
+            book.policy.accepted.push(accepted);
+        }
+        !known
     }
 
     /// Gives a role a rule, unless it has one.
@@ -549,6 +537,7 @@ impl Draft<'_> {
         policy.roles.sort_by(|a, b| a.name.cmp(&b.name));
         policy.schemas.sort_by(|a, b| a.name.cmp(&b.name));
         policy.services.sort_by(|a, b| a.name.cmp(&b.name));
+        policy.accepted.sort_by(|a, b| a.finding.cmp(&b.finding));
         policy.exceptions.sort_by(|a, b| (&a.role, &a.schema, &a.objects).cmp(&(&b.role, &b.schema, &b.objects)));
     }
 }
@@ -696,6 +685,24 @@ mod tests {
         let exception = &policy.exceptions[0];
         assert_eq!((exception.role.as_str(), exception.objects.as_slice()), ("odd", &["a".to_owned()][..]));
         assert_eq!(left(&f, &policy), Vec::<String>::new());
+    }
+
+    #[test]
+    fn default_privileges_are_left_as_found_and_nothing_besides() {
+        let kind = crate::domain::snapshot::DefaultKind::Tables;
+        let base = || Fixture::new().role("app").role("odd").schema("s", "app").table("s", "a", "app");
+        for (schema, grantee) in [(Some("s"), "odd"), (None, "odd"), (Some("s"), "PUBLIC")] {
+            let f = base().default_acl("app", schema, kind, grantee, "SELECT");
+            let policy = derived(&f);
+            assert!(policy.exceptions.is_empty(), "{:?}", policy.exceptions);
+            let accepted: Vec<&str> = policy.accepted.iter().map(|a| a.finding.as_str()).collect();
+            let id = format!("default-privilege-excess:{grantee}:{}:tables:app", schema.unwrap_or("*"));
+            assert_eq!(accepted, [id]);
+            assert_eq!(left(&f, &policy), Vec::<String>::new());
+            // the same right on what stands there is another matter
+            let granted = f.grant_schema("s", grantee, "USAGE").grant("s.a", grantee, "SELECT");
+            assert!(!left(&granted, &policy).is_empty());
+        }
     }
 
     #[test]

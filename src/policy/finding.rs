@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Privilege, change::Change};
+use crate::domain::{
+    Privilege,
+    change::{Change, On},
+};
 
 /// How bad it is; ordered from harmless to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -91,6 +94,12 @@ impl Group {
 /// How many object names a finding carries (`contract`: the rest is counted in `objects_total`).
 pub const MAX_OBJECTS: usize = 100;
 
+/// Up to how many names a GRANT or REVOKE lists before it says ALL … IN SCHEMA.
+pub const FEW_NAMES: usize = 10;
+
+/// What a finding that an `[[exception]]` covers expects.
+pub const EXCEPTED: &str = "allowed by an exception";
+
 /// One finding. Texts are raw: they are escaped when they are shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -130,6 +139,28 @@ pub struct Finding {
     /// What its severity would be, had the policy not said to leave it as it is.
     #[serde(skip)]
     pub left: Option<Severity>,
+}
+
+impl Finding {
+    /// Its fix will name its few objects once their names were read; until then it says ALL … IN SCHEMA, which no plan runs.
+    #[must_use]
+    pub fn awaits_names(&self) -> bool {
+        let of = |change: &Change| match change {
+            Change::Grant { on, .. } | Change::GrantWith { on, .. } | Change::Revoke { on, .. } => {
+                matches!(on, On::AllIn { .. })
+            }
+            _ => false,
+        };
+        self.objects.is_empty()
+            && self.objects_total.is_some_and(|n| n <= FEW_NAMES as u64)
+            && self.fix.iter().flatten().any(of)
+    }
+
+    /// An `[[exception]]` covers it, by what it is about or by its name: listed, and no difference.
+    #[must_use]
+    pub fn is_excepted(&self) -> bool {
+        self.left.is_some() || self.expected == EXCEPTED
+    }
 }
 
 /// What a policy leaves as it is and would be wrong without it: "2 critical, 1 warning"; `None` when there is nothing.

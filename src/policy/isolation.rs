@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{
         ObjectKind, Oid, Privilege, Privileges,
-        effective::Who,
+        effective::{Via, Who},
         snapshot::{ColumnGrant, Role, Schema},
     },
     text,
@@ -212,12 +212,24 @@ fn is_own(judgement: &Judgement, role: &str, position: usize, schema: &Schema) -
     }
 }
 
+/// The drift, single columns apart: they are told by [`Border::by_columns`], which knows the dead ones.
+fn but_for_columns(judged: &Judged) -> Option<Drift> {
+    let on_columns = !judged.column_excess.is_empty() && judged.excess.is_empty();
+    let by_others = judged.cell.via.iter().all(|via| *via == Via::Public);
+    match judged.drift {
+        Some(Drift::Excess) if on_columns => Some(Drift::None),
+        Some(Drift::Both) if on_columns => Some(Drift::Missing),
+        Some(Drift::Undeclared) if on_columns && by_others => Some(Drift::None),
+        drift => drift,
+    }
+}
+
 fn verdict(role: &Role, judged: &Judged, more: bool, policy: bool) -> Verdict {
     if role.superuser {
         return Verdict::Superuser;
     }
     let reaches = !judged.cell.is_empty();
-    match judged.drift {
+    match but_for_columns(judged) {
         Some(Drift::Excess | Drift::Both | Drift::Undeclared) => Verdict::Beyond,
         _ if more && policy => Verdict::Beyond,
         Some(Drift::Missing) => Verdict::Less,

@@ -41,6 +41,14 @@ pub struct Difference {
     pub total: u32,
 }
 
+/// One privilege that a cell has too much on single columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ColumnExcess {
+    pub privilege: Privilege,
+    /// On how many columns.
+    pub columns: u32,
+}
+
 /// A cell with its judgement.
 #[derive(Debug, Clone)]
 pub struct Judged {
@@ -55,9 +63,11 @@ pub struct Judged {
     pub excess: Vec<Difference>,
     /// Where `own` is declared: what the role should own and does not, the schema itself counted as one.
     pub unowned: u32,
-    /// Single columns on which it holds something by column grants, and which is none of PUBLIC's: no part of the cell, of
-    /// its level and of its drift. `None` where they have not been read.
+    /// Single columns on which it holds something by column grants, and which is none of PUBLIC's: no part of the cell and
+    /// of its level. `None` where they have not been read.
     pub columns: Option<Counts>,
+    /// What it holds by column grants of its own and neither levels nor exceptions allow it. Empty before they were read.
+    pub column_excess: Vec<ColumnExcess>,
     /// SET ROLE would give it more here. What it may do at once is the cell.
     pub by_set_role: bool,
 }
@@ -72,6 +82,14 @@ impl Judged {
 
     fn on_every_table(&self) -> Privileges {
         self.cell.tables.on_all(ObjectKind::Table.all(u32::MAX))
+    }
+
+    /// What is too much on single columns, and is not too much on every table already.
+    pub fn on_columns_alone(&self) -> impl Iterator<Item = &ColumnExcess> {
+        let on_tables = |p: Privilege| {
+            self.excess.iter().any(|d| d.kind == ObjectKind::Table && d.privilege == p && d.count == d.total)
+        };
+        self.column_excess.iter().filter(move |e| !on_tables(e.privilege))
     }
 
     /// Nothing is there to be told of: not at once, not on single columns, not after SET ROLE.
@@ -134,6 +152,7 @@ impl<'a> Judge<'a> {
             excess: Vec::new(),
             unowned: 0,
             columns,
+            column_excess: Vec::new(),
             by_set_role: false,
         };
         if let Who::Role(role) = who {
@@ -149,6 +168,43 @@ impl<'a> Judge<'a> {
         let shapes = self.snapshot.shapes.as_deref()?;
         let of = self.snapshot.catalog.schemas.get(schema)?;
         Some(self.matrix.columns(who, shapes.column_grants_in(of.oid)))
+    }
+
+    /// What entries of column grants give roles too much in a schema that the policy names, beyond levels and exceptions;
+    /// all entries, or those for one role. What a role inherits is its group's. Nothing before they were read.
+    fn columns_beyond<'s>(
+        &'s self,
+        desired: &'s Desired,
+        schema: usize,
+        only: Option<Oid>,
+    ) -> impl Iterator<Item = (usize, Privileges)> + 's {
+        let shapes = self.snapshot.shapes.as_deref().filter(|_| desired.names_schema(schema));
+        let of = self.snapshot.catalog.schemas.get(schema);
+        let grants = shapes.zip(of).map(|(shapes, of)| shapes.column_grants_in(of.oid)).unwrap_or_default();
+        grants.iter().flat_map(move |grant| {
+            let entries = grant.acl.0.iter().flat_map(|entries| entries.iter());
+            let asked = entries.filter(move |e| e.grantee != grant.owner && only.is_none_or(|o| o == e.grantee));
+            asked.filter_map(move |entry| {
+                let role = self.matrix.closure.position(entry.grantee).filter(|role| desired.compares(*role))?;
+                let too_much = column_excess(desired, Who::Role(role), schema, &grant.relation, entry.privileges).0;
+                (!too_much.is_empty()).then_some((role, too_much))
+            })
+        })
+    }
+
+    fn column_excess(&self, desired: &Desired, role: usize, schema: usize) -> Vec<ColumnExcess> {
+        let mut found: Vec<ColumnExcess> = Vec::new();
+        let Some(oid) = self.snapshot.catalog.roles.get(role).map(|r| r.oid) else { return found };
+        for (_, privileges) in self.columns_beyond(desired, schema, Some(oid)) {
+            for privilege in privileges.iter() {
+                match found.iter_mut().find(|e| e.privilege == privilege) {
+                    Some(known) => known.columns += 1,
+                    None => found.push(ColumnExcess { privilege, columns: 1 }),
+                }
+            }
+        }
+        found.sort_unstable_by_key(|e| e.privilege);
+        found
     }
 
     fn by_set_role(&self, role: usize, schema: usize, judged: &Judged) -> bool {
@@ -171,9 +227,11 @@ impl<'a> Judge<'a> {
             judged.drift = Some(Drift::None);
             return;
         }
+        judged.column_excess = self.column_excess(desired, role, schema);
         if !desired.names_role(role) || !desired.names_schema(schema) {
             let own = self.own_counts(role, schema, Rights::NONE, &[]);
-            judged.drift = Some(if own.is_empty() { Drift::None } else { Drift::Undeclared });
+            let nothing = own.is_empty() && judged.column_excess.is_empty();
+            judged.drift = Some(if nothing { Drift::None } else { Drift::Undeclared });
             return;
         }
         judged.missing = missing(&judged.cell, want.required);
@@ -183,7 +241,7 @@ impl<'a> Judge<'a> {
             judged.unowned = self.unowned(desired, role, schema);
         }
         let missing = !judged.missing.is_empty() || judged.unowned > 0;
-        judged.drift = Some(match (missing, judged.excess.is_empty()) {
+        judged.drift = Some(match (missing, judged.excess.is_empty() && judged.column_excess.is_empty()) {
             (false, true) => Drift::None,
             (true, true) => Drift::Missing,
             (false, false) => Drift::Excess,
@@ -402,6 +460,11 @@ impl<'a> Judge<'a> {
                     *word = *word & !(1 << (role % 64)) | u64::from(differs) << (role % 64);
                 }
             }
+            for (role, _) in self.columns_beyond(desired, schema, None) {
+                if !ignore || desired.names_role(role) {
+                    set(out, role);
+                }
+            }
         }
         compared
     }
@@ -613,6 +676,28 @@ impl Beyond<'_> {
         }
         self.scratch = heirs;
     }
+}
+
+/// What column grants on one relation give too much, and what exceptions cover of it.
+#[must_use]
+pub fn column_excess(
+    desired: &Desired,
+    who: Who,
+    schema: usize,
+    relation: &str,
+    held: Privileges,
+) -> (Privileges, Privileges) {
+    let allowed = match who {
+        Who::Public => Privileges::NONE,
+        Who::Role(role) => desired.want(role, schema).map_or(Privileges::NONE, |want| want.allowed.tables),
+    };
+    let beyond = held.minus(allowed);
+    if beyond.is_empty() {
+        return (Privileges::NONE, Privileges::NONE);
+    }
+    let covering = desired.exceptions_of(who, schema).filter(|e| covers(e, relation));
+    let excepted = covering.flat_map(|e| e.privileges.iter().copied()).collect::<Privileges>().and(beyond);
+    (beyond.minus(excepted), excepted)
 }
 
 /// True when the exception names the object: its whole name, or a routine's without the argument types.
@@ -884,6 +969,41 @@ mod tests {
             .case();
         let own = cell(&case, "langflow_app", "langflow");
         assert_eq!((own.level.as_slice(), own.unowned), (&["all"][..], 1));
+    }
+
+    #[test]
+    fn what_is_too_much_on_single_columns_alone_differs_where_it_is_accused() {
+        let with = |grantee: &str, privileges: &str, rules: &str| {
+            let f = settled().role("stranger").column_grant("langflow.flow", "note", grantee, privileges);
+            f.policy(&format!("{POLICY}{rules}")).case()
+        };
+        let case = with("reader", "UPDATE", "");
+        let reader = cell(&case, "reader", "langflow");
+        assert_eq!((reader.drift, reader.level.as_slice()), (Some(Drift::Excess), &["read"][..]));
+        assert_eq!(reader.column_excess, [ColumnExcess { privilege: Privilege::Update, columns: 1 }]);
+        assert_eq!((case.judge().cells().unwrap().1, case.of("grant-column-excess").len()), (1, 1));
+        let exception = |of: &str| {
+            format!(
+                "[[exception]]\nrole='reader'\nschema='langflow'\nprivileges=['UPDATE']\nobjects=['{of}']\nreason='x'\n"
+            )
+        };
+        let within = [
+            with("reader", "SELECT", ""),
+            with("reader", "UPDATE", &exception("flow")),
+            with("postgres", "UPDATE", ""),
+        ];
+        for case in within {
+            assert_eq!(case.judge().cells().unwrap().1, 0);
+        }
+        let another = with("reader", "UPDATE", &exception("message"));
+        assert_eq!(another.judge().cells().unwrap().1, 1);
+        let case = with("stranger", "SELECT", "");
+        assert_eq!(cell(&case, "stranger", "langflow").drift, Some(Drift::Undeclared));
+        // before they are read nothing is said
+        let mut unread = with("reader", "UPDATE", "");
+        unread.snapshot.shapes = None;
+        assert_eq!(unread.judge().cells().unwrap().1, 0);
+        assert_eq!(cell(&unread, "reader", "langflow").drift, Some(Drift::None));
     }
 
     #[test]

@@ -9,8 +9,7 @@
 use super::{Ctx, Enter, Entry, Pane, PaneSpec, Reach, RowId, SortKey, Story, Want};
 use crate::{
     app::view::{Column, Line, Span, Tone},
-    domain::Oid,
-    policy::{Finding, Severity},
+    policy::{Finding, Group, Severity},
 };
 
 pub const SPEC: PaneSpec = PaneSpec {
@@ -41,6 +40,40 @@ pub fn tone(severity: Severity) -> Tone {
 fn at<'a>(ctx: &Ctx<'a>, row: Option<&(usize, usize)>) -> Option<&'a Finding> {
     let (instance, position) = row?;
     ctx.instances.get(*instance)?.judgement.as_ref()?.findings.get(*position)
+}
+
+/// In place of statements that nobody will run: a plan reads the names of the objects first.
+pub const AWAITS_NAMES: &str = "names its objects, which are being read";
+
+/// The statements that mend a finding, as a plan runs them; none before the names that they need were read.
+#[must_use]
+pub fn sql(finding: &Finding) -> Option<Vec<String>> {
+    crate::plan::sql::fix_sql(finding).filter(|_| !finding.awaits_names())
+}
+
+/// The names of objects that these findings, by instance, list or want to list.
+pub fn names_wanted<'a>(ctx: &Ctx<'_>, findings: impl Iterator<Item = (usize, &'a Finding)>) -> Vec<Want> {
+    let mut wants: Vec<Want> = Vec::new();
+    // those that list names already are asked for again, because only the last wish counts
+    let of_objects = |f: &Finding| match f.group {
+        Group::Grants | Group::Ownership => !f.objects.is_empty() || f.objects_total.is_some(),
+        _ => f.objects.is_empty() && f.objects_total.is_some(),
+    };
+    for (at, finding) in findings.filter(|(_, f)| of_objects(f)) {
+        let Some(j) = ctx.instances.get(at).and_then(|i| i.judgement.as_ref()) else { continue };
+        let named = finding.schema.as_deref().and_then(|s| j.matrix.index.schema_named(s));
+        let Some(oid) = named.and_then(|s| j.snapshot.catalog.schemas.get(s)).map(|s| s.oid) else { continue };
+        let place = wants.iter_mut().find_map(|w| match w {
+            Want::Objects { instance, schemas } if *instance == at => Some(schemas),
+            Want::Objects { .. } | Want::Sizes { .. } => None,
+        });
+        match place {
+            Some(schemas) if !schemas.contains(&oid) => schemas.push(oid),
+            Some(_) => {}
+            None => wants.push(Want::Objects { instance: at, schemas: vec![oid] }),
+        }
+    }
+    wants
 }
 
 /// Where a finding is, in a few words.
@@ -75,7 +108,12 @@ pub fn story(finding: &Finding) -> Story {
     part("What should be", &finding.expected);
     part("Through", finding.via.as_deref().unwrap_or_default());
     part("What to do", &finding.remedy);
-    let sql = crate::plan::sql::fix_sql(finding).unwrap_or_default();
+    let sql = sql(finding).unwrap_or_default();
+    if finding.awaits_names() {
+        lines.push(Line(vec![Span::known("The SQL", Tone::Title)]));
+        lines.push(Line(vec![Span::known("  ", Tone::Text), Span::known(AWAITS_NAMES, Tone::Dim)]));
+        lines.push(Line::empty());
+    }
     if !sql.is_empty() {
         lines.push(Line(vec![Span::known("The SQL", Tone::Title)]));
         for statement in &sql {
@@ -128,7 +166,10 @@ pub fn short(finding: &Finding, lines: usize) -> Vec<Line> {
         );
     }
     out.push(Line(vec![Span::known("Do    ", Tone::Dim)]).and(&finding.remedy, Tone::Text));
-    if let Some(sql) = crate::plan::sql::fix_sql(finding) {
+    if finding.awaits_names() {
+        out.push(Line(vec![Span::known("SQL   ", Tone::Dim), Span::known(AWAITS_NAMES, Tone::Dim)]));
+    }
+    if let Some(sql) = sql(finding) {
         let room = lines.saturating_sub(out.len()).max(1);
         let rest = sql.len().saturating_sub(room);
         for (i, statement) in sql.iter().take(room).enumerate() {
@@ -271,26 +312,8 @@ impl Pane for Findings {
     }
 
     fn wants(&self, ctx: &Ctx<'_>, visible: &[usize]) -> Vec<Want> {
-        let mut wants: Vec<Want> = Vec::new();
-        for row in visible.iter().filter_map(|i| self.rows.get(*i)) {
-            let Some(finding) = at(ctx, Some(row)).filter(|f| f.objects.is_empty() && f.objects_total.is_some()) else {
-                continue;
-            };
-            let Some(j) = ctx.instances.get(row.0).and_then(|i| i.judgement.as_ref()) else { continue };
-            let oid: Option<Oid> =
-                finding.schema.as_deref().and_then(|s| j.snapshot.catalog.schema_named(s)).map(|s| s.oid);
-            let Some(oid) = oid else { continue };
-            let place = wants.iter_mut().find_map(|w| match w {
-                Want::Objects { instance, schemas } if *instance == row.0 => Some(schemas),
-                Want::Objects { .. } | Want::Sizes { .. } => None,
-            });
-            match place {
-                Some(schemas) if !schemas.contains(&oid) => schemas.push(oid),
-                Some(_) => {}
-                None => wants.push(Want::Objects { instance: row.0, schemas: vec![oid] }),
-            }
-        }
-        wants
+        let rows = visible.iter().filter_map(|i| self.rows.get(*i));
+        names_wanted(ctx, rows.filter_map(|row| Some((row.0, at(ctx, Some(row))?))))
     }
 
     fn badge(&self, ctx: &Ctx<'_>) -> Option<u64> {

@@ -401,6 +401,11 @@ impl Grants {
         for text in words::differences(&judged.excess) {
             lines.push(Line(vec![Span::known("+ too much: ", Tone::Excess)]).and(&text, Tone::Text));
         }
+        for e in judged.on_columns_alone() {
+            let columns = crate::text::count(u64::from(e.columns), "single column", "single columns");
+            let text = format!("{} on {columns}", e.privilege);
+            lines.push(Line(vec![Span::known("+ too much: ", Tone::Excess)]).and(&text, Tone::Text));
+        }
         if judged.unowned > 0 {
             let text = format!("− does not own {} of what it should own here", judged.unowned);
             lines.push(Line::new(&text, Tone::Missing));
@@ -437,13 +442,19 @@ impl Grants {
         if let Some(fix) = finding.and_then(crate::plan::sql::fix_sql)
             && let Some(first) = fix.first()
         {
+            let awaits = finding.is_some_and(Finding::awaits_names);
             // the cell says nothing of it, so the finding does
             if let (None, Some(finding)) = (shown, finding) {
                 let glyph = Span::known(finding.severity.glyph(), super::findings::tone(finding.severity));
                 lines.push(Line(vec![glyph]).known(" ", Tone::Text).and(&finding.message, Tone::Text));
             }
             let more = if fix.len() > 1 { format!("  … {} statements", fix.len()) } else { String::new() };
-            lines.push(Line(vec![Span::known("Fix: ", Tone::Dim)]).and(first, Tone::SqlName).and(&more, Tone::Dim));
+            let head = Line(vec![Span::known("Fix: ", Tone::Dim)]);
+            lines.push(if awaits {
+                head.known("f shows the statements; they name their objects, which are read for that", Tone::Dim)
+            } else {
+                head.and(first, Tone::SqlName).and(&more, Tone::Dim)
+            });
         }
         lines
     }
@@ -512,6 +523,7 @@ fn shows(judged: &Judged, code: &str) -> bool {
     match code {
         "grant-missing" | "grant-fragile" => !judged.missing.is_empty(),
         "grant-excess" | "membership-excess" => !judged.excess.is_empty(),
+        "grant-column-excess" => judged.on_columns_alone().next().is_some(),
         "undeclared-access" => judged.drift == Some(crate::policy::judge::Drift::Undeclared),
         "grant-dead" => judged.cell.dead,
         _ => false,
@@ -529,7 +541,6 @@ fn rights_words(held: Privileges, all: Privileges) -> (String, Tone) {
     }
 }
 
-/// Privileges too many that PUBLIC holds in a schema, as the findings count them.
 /// Breaks a line at spans where it would not fit; never inside a word of another span.
 fn wrapped(line: Line, width: u16) -> Vec<Line> {
     let mut lines = vec![Line::empty()];

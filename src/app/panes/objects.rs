@@ -22,6 +22,9 @@ use crate::{
 /// Roles told of in one story; the rest is counted.
 const MOST_ROLES: usize = 60;
 
+/// Roles with rights on single columns that a row names.
+const MOST_ON_COLUMNS: usize = 12;
+
 /// See the module.
 pub struct Level {
     instance: usize,
@@ -79,6 +82,7 @@ impl Level {
     fn entry(&self, j: &Judgement, object: &Object) -> Entry {
         let owner = wording::role_name(j, object.owner);
         let grantees = object.acl.0.as_ref().map_or(0, |entries| entries.len());
+        let grantees = grantees + self.on_columns(j, object).len();
         Entry {
             id: RowId(self.instance, object.oid.to_string()),
             text: format!("{} {} {owner}", object.name, object.kind.word()),
@@ -96,16 +100,54 @@ impl Level {
     #[must_use]
     pub fn cells(&self, ctx: &Ctx<'_>, index: usize) -> Vec<Line> {
         let Some((j, object)) = self.object(ctx, index) else { return Vec::new() };
-        let kind = object.kind.object_kind();
         let tone = if object.extension { Tone::Dim } else { Tone::Strong };
         vec![
             Line(vec![Span::known(object.kind.word(), Tone::Dim)]),
             Line::new(&object.name, tone),
             wording::plain(&wording::role_name(j, object.owner)),
-            wording::access_cell(j, kind, object.owner, &object.acl),
+            self.access(j, object),
             rls(object),
             rows(object),
         ]
+    }
+
+    /// Who has rights on single columns that its rights on the table do not tell: the roles, PUBLIC as [`Oid::ZERO`].
+    fn on_columns(&self, j: &Judgement, object: &Object) -> Vec<Oid> {
+        let shapes = j.snapshot.shapes.as_deref().filter(|_| object.kind.object_kind() == ObjectKind::Table);
+        let grants = shapes.map(|s| s.column_grants_on(self.schema, &object.name)).unwrap_or_default();
+        let on_table = |grantee: Oid| {
+            let entries = object.acl.0.iter().flat_map(|entries| entries.iter()).filter(|e| e.grantee == grantee);
+            entries.fold(Privileges::NONE, |held, e| held | e.privileges)
+        };
+        let mut found: Vec<Oid> = Vec::new();
+        for entry in grants.iter().flat_map(|g| g.acl.0.iter()).flat_map(|entries| entries.iter()) {
+            let more = entry.grantee != object.owner && !on_table(entry.grantee).contains_all(entry.privileges);
+            if more && !found.contains(&entry.grantee) {
+                found.push(entry.grantee);
+            }
+        }
+        found
+    }
+
+    /// The rights of others, and who has some on single columns.
+    fn access(&self, j: &Judgement, object: &Object) -> Line {
+        let grantees = self.on_columns(j, object);
+        let granted = object.acl.0.iter().flat_map(|entries| entries.iter());
+        let nobody = !granted.clone().any(|e| e.grantee != object.owner && !e.privileges.is_empty());
+        let mut line = if nobody && !grantees.is_empty() {
+            Line::empty()
+        } else {
+            wording::access_cell(j, object.kind.object_kind(), object.owner, &object.acl)
+        };
+        for grantee in grantees.into_iter().take(MOST_ON_COLUMNS) {
+            let tone = if grantee == Oid::ZERO { Tone::Warning } else { Tone::Text };
+            if !line.0.is_empty() {
+                line.0.push(Span::known(" · ", Tone::Dim));
+            }
+            line.0.push(Span::new(&wording::role_name(j, grantee), tone));
+            line.0.push(Span::known(" cols", Tone::Dim));
+        }
+        line
     }
 
     #[must_use]

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use super::{Ctx, Enter, Entry, Pane, PaneSpec, Reach, RowId, SortKey};
+use super::{Ctx, Enter, Entry, Pane, PaneSpec, Reach, RowId, SortKey, Want};
 use crate::{
     app::{
         instance::Instance,
@@ -19,7 +19,9 @@ use crate::{
     },
     config::target::Environment,
     domain::{link::LinkState, snapshot::Activity},
-    policy::{Finding, Group, Limits, Severity, judgement::Judgement, left_as_they_are, versions::Class},
+    policy::{
+        Finding, Group, Limits, Severity, finding::FEW_NAMES, judgement::Judgement, left_as_they_are, versions::Class,
+    },
     text,
 };
 
@@ -504,6 +506,16 @@ impl Pane for Overview {
         }
     }
 
+    fn wants(&self, ctx: &Ctx<'_>, visible: &[usize]) -> Vec<Want> {
+        let rows = visible.iter().filter_map(|index| match self.rows.get(*index)? {
+            Row::Finding { instance, .. } => Some((*instance, self.finding(ctx, *index)?)),
+            Row::Live { .. } => None,
+        });
+        // of others, the statement is the same without names
+        let few = |f: &Finding| f.objects_total.unwrap_or(f.objects.len() as u64) <= FEW_NAMES as u64;
+        findings::names_wanted(ctx, rows.filter(|(_, f)| f.fix.is_some() && few(f)))
+    }
+
     fn copy(&self, ctx: &Ctx<'_>, index: usize, _column: usize) -> String {
         match self.rows.get(index) {
             Some(Row::Live { message, .. }) => message.clone(),
@@ -578,6 +590,8 @@ mod tests {
     use crate::{
         app::panes::sample::{Sample, ctx},
         domain::snapshot::Snapshot,
+        plan::build,
+        policy::checks::fixture::Fixture,
     };
 
     fn top(instances: &[Instance], width: u16) -> String {
@@ -585,6 +599,35 @@ mod tests {
         let ctx = ctx(instances, width);
         pane.load(&ctx);
         pane.top(&ctx, width).iter().map(|l| l.plain() + "\n").collect()
+    }
+
+    #[test]
+    fn the_sql_of_a_finding_is_what_its_plan_runs() {
+        let rules = "[[service]]\nname='s'\nschema='shop'\nrole='app'\ncreators=[]\n[[role]]\nname='reader'\n";
+        let f = Fixture::new().role("app").role("reader").schema("shop", "app").table("shop", "t", "app");
+        let f = f.table("shop", "u", "app").grant("shop.t", "reader", "SELECT").policy(rules);
+        let shown = |f: Fixture| {
+            let case = f.case();
+            let j = Judgement::new(Arc::new(case.snapshot), case.policy.map(Arc::new), case.lineages, None);
+            let shop = j.snapshot.catalog.schema_named("shop").unwrap().oid;
+            let instances = [Instance { judgement: Some(Arc::new(j)), ..Sample::new().instance() }];
+            let ctx = ctx(&instances, 120);
+            let mut pane = Overview::default();
+            let entries = pane.load(&ctx);
+            let at = entries.iter().position(|e| e.id.1 == "grant-excess:reader:shop:table:SELECT").unwrap();
+            assert_eq!(pane.wants(&ctx, &[at]), [Want::Objects { instance: 0, schemas: vec![shop] }]);
+            let short: String = pane.inspector(&ctx, at, 0, 120).iter().map(|l| l.plain() + "\n").collect();
+            let Enter::Story(story) = pane.enter(&ctx, at, 0) else { panic!("a story") };
+            let j = instances[0].judgement.as_ref().unwrap();
+            let plan = build::converge(j, &[entries[at].id.1.clone()]);
+            (short, story.copy, plan.steps.into_iter().flat_map(|s| s.sql).collect::<Vec<_>>())
+        };
+        let (short, story, plan) = shown(f.clone());
+        assert_eq!(plan, ["REVOKE SELECT ON TABLE shop.t FROM reader;"]);
+        assert!(short.contains(&plan[0]) && story == plan[0], "{short}{story}");
+        let (short, story, _) = shown(f.without_names());
+        assert!(!short.contains("ALL TABLES") && short.contains("are being read"), "{short}");
+        assert!(!story.contains("ALL TABLES") && story.contains("are being read"), "{story}");
     }
 
     #[test]

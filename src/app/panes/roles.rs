@@ -21,6 +21,7 @@ use crate::{
     },
     domain::{
         Oid,
+        closure::get,
         search_path::{Origin, Paths},
         snapshot::{Activity, Catalog, Role, Server},
     },
@@ -119,6 +120,17 @@ pub fn attributes(role: &Role) -> Vec<(&'static str, Tone)> {
     .collect()
 }
 
+/// [`attributes`], and that SET ROLE makes it a superuser.
+fn standing(j: &Judgement, at: usize, role: &Role) -> Vec<(&'static str, Tone)> {
+    let closure = &j.matrix.closure;
+    let near = !role.superuser && closure.beyond(at).iter().any(|became| get(closure.superusers(), *became));
+    let mut words = attributes(role);
+    if near {
+        words.insert(0, ("superuser by SET ROLE", Tone::Warning));
+    }
+    words
+}
+
 /// When the password ends: nothing, a date to come, or a date gone.
 #[must_use]
 pub fn valid_until(role: &Role, server: &Server, limits: &Limits) -> Option<(String, Tone)> {
@@ -204,10 +216,10 @@ impl Roles {
     }
 
     fn entry(&self, ctx: &Ctx<'_>, index: usize) -> Option<Entry> {
-        let (row, _, role, known) = self.at(ctx, index)?;
+        let (row, j, role, known) = self.at(ctx, index)?;
         let path = known.paths.get(row.role).map_or("", |(_, value)| value.as_str());
         let reached = if role.superuser { i64::MAX } else { known.reach.count(row.role) as i64 };
-        let words: Vec<&str> = attributes(role).iter().map(|(word, _)| *word).collect();
+        let words: Vec<&str> = standing(j, row.role, role).iter().map(|(word, _)| *word).collect();
         let mut keys = vec![
             SortKey::Text(role.name.clone()),
             SortKey::Number(i64::from(!role.login)),
@@ -273,7 +285,7 @@ impl Pane for Roles {
         let dim = is_foreign(role);
         let limits = j.policy.as_ref().map(|p| p.limits.clone()).unwrap_or_default();
         let mut words = Line::empty();
-        for (word, tone) in attributes(role) {
+        for (word, tone) in standing(j, row.role, role) {
             if !words.0.is_empty() {
                 words.0.push(Span::known(", ", Tone::Dim));
             }
@@ -448,6 +460,26 @@ mod tests {
         assert_eq!(onside[4..7], ["none", "0", "ended 2 d ago"]);
         assert_eq!(cells(&pane, &ctx, "postgres")[2..5], ["SUPERUSER", "–", "all"]);
         assert_eq!(pane.copy(&ctx, pane.rows.len() - 1, 0), "pg_monitor", "the server's roles come last");
+    }
+
+    #[test]
+    fn who_may_become_a_superuser_by_set_role_is_told_so() {
+        let mut sample = fleet();
+        let team = sample.catalog.roles.iter().find(|r| r.name == "team").unwrap().oid;
+        sample.member(crate::app::panes::sample::POSTGRES, team);
+        let instances = [sample.instance()];
+        let ctx = ctx(&instances, 160);
+        let mut pane = Roles::default();
+        pane.load(&ctx);
+        // by way of langflow_app even who inherits nothing
+        for (role, told) in [
+            ("team", "superuser by SET ROLE"),
+            ("langflow_app", "superuser by SET ROLE"),
+            ("onside_user", "superuser by SET ROLE, does not inherit"),
+            ("postgres", "SUPERUSER"),
+        ] {
+            assert_eq!(cells(&pane, &ctx, role)[2], told, "{role}");
+        }
     }
 
     #[test]

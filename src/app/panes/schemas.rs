@@ -675,6 +675,35 @@ mod tests {
     }
 
     #[test]
+    fn rights_on_single_columns_stand_in_the_list_of_objects() {
+        let mut sample = fleet();
+        let schema = sample.catalog.schemas[0].oid;
+        let single = sample.role("single");
+        let reader = sample.catalog.roles.iter().find(|r| r.name == "audit_user").unwrap().oid;
+        let owner = sample.catalog.roles.iter().find(|r| r.name == "langflow_app").unwrap().oid;
+        sample.table(schema, "alone", owner, Acl::NULL);
+        for table in &sample.objects.0[&schema].relations {
+            // what the table's own rights tell is not told again
+            let acl = Sample::acl(&[(single, &[Privilege::Update]), (reader, &[Privilege::Select])]);
+            let (relation, relation_oid, column) = (table.name.clone(), table.oid, "id".to_owned());
+            let grant = ColumnGrant { schema, relation, relation_oid, kind: Kind::Table, owner, column, acl };
+            sample.shapes.get_or_insert_default().column_grants.push(grant);
+        }
+        sample.shapes.as_mut().unwrap().sort_column_grants();
+        let instances = [sample.instance()];
+        let ctx = ctx(&instances, 120);
+        let mut pane = Schemas::default();
+        pane.load(&ctx);
+        pane.enter(&ctx, 0, 0);
+        let entries = pane.load(&ctx).len();
+        let rights: Vec<String> = (0..entries)
+            .map(|at| pane.cells(&ctx, at))
+            .map(|c| format!("{}: {}", c[1].plain(), c[3].plain()))
+            .collect();
+        assert_eq!(rights, ["flow: audit_user read · single cols", "alone: single cols · audit_user cols"]);
+    }
+
+    #[test]
     fn names_that_are_not_loaded_yet_are_asked_for() {
         let mut sample = fleet();
         sample.objects.0.clear();

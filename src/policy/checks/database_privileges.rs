@@ -11,6 +11,7 @@ use crate::{
     policy::{
         Finding, Group, Policy, Severity, Undeclared,
         desired::{Desired, PUBLIC},
+        finding::EXCEPTED,
     },
     text,
 };
@@ -217,7 +218,7 @@ fn finding(context: &Context<'_>, desired: &Desired, who: Who, privilege: Privil
         .collect();
     if !reasons.is_empty() {
         f.severity = Severity::Info;
-        f.expected = "allowed by an exception".into();
+        f.expected = EXCEPTED.into();
         f.remedy = format!("Nothing to do while the exception stands: {}.", text::list(&reasons, 3));
     }
     f

@@ -14,7 +14,7 @@ use crate::{
         effective::Who,
         snapshot::{DefaultAcl, DefaultKind, Role},
     },
-    policy::{Finding, Group, Severity, Undeclared, desired::Desired},
+    policy::{Finding, Group, Severity, Undeclared, desired::Desired, finding::EXCEPTED},
 };
 
 pub const MISSING: Code = Code {
@@ -243,7 +243,7 @@ fn superfluous(
     }
     if !open {
         f.severity = Severity::Info;
-        f.expected = "allowed by an exception".into();
+        f.expected = EXCEPTED.into();
         f.remedy = "Nothing to do while the exception stands.".into();
         return Some(f);
     }

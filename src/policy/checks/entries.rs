@@ -14,13 +14,10 @@ use crate::{
     policy::{
         Exception, Finding,
         desired::{Desired, KINDS, Rights, Want},
-        finding::MAX_OBJECTS,
+        finding::{FEW_NAMES, MAX_OBJECTS},
         judge::covers,
     },
 };
-
-/// Up to how many names a GRANT or REVOKE lists before it says ALL … IN SCHEMA.
-const FEW_NAMES: usize = 10;
 
 /// An access control list in a schema: the schema's own, or one that `count` objects share. Extensions are left out.
 pub struct Listed<'a> {

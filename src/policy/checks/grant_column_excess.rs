@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::{Check, Code, Context, entries};
 use crate::{
     domain::{
-        ObjectKind, Oid, Privilege,
+        Oid, Privilege,
         change::{Change, On},
         effective::Who,
         snapshot::ColumnGrant,
     },
-    policy::{Finding, Group, Severity, Undeclared, judge::covers},
+    policy::{Finding, Group, Severity, Undeclared, finding::EXCEPTED, judge::column_excess},
     text,
 };
 
@@ -42,18 +42,17 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
                 None if entry.is_public() => Who::Public,
                 None => continue,
             };
-            let allowed = match who {
-                Who::Public => crate::domain::Privileges::NONE,
-                Who::Role(role) if !desired.compares(role) => continue,
-                Who::Role(role) if !desired.names_role(role) && desired.undeclared == Undeclared::Ignore => continue,
-                Who::Role(role) => entries::want(desired, role, position).allowed.of(ObjectKind::Table),
-            };
-            for privilege in entry.privileges.minus(allowed).iter() {
-                let excepted = desired
-                    .exceptions_of(who, position)
-                    .any(|e| e.privileges.contains(&privilege) && covers(e, &grant.relation));
-                let key = (position, entry.grantee, privilege, excepted);
-                found.entry(key).or_default().push((grant, entry.grantor));
+            if let Who::Role(role) = who
+                && (!desired.compares(role) || !desired.names_role(role) && desired.undeclared == Undeclared::Ignore)
+            {
+                continue;
+            }
+            let (open, excepted) = column_excess(desired, who, position, &grant.relation, entry.privileges);
+            for (privileges, excepted) in [(open, false), (excepted, true)] {
+                for privilege in privileges.iter() {
+                    let key = (position, entry.grantee, privilege, excepted);
+                    found.entry(key).or_default().push((grant, entry.grantor));
+                }
             }
         }
     }
@@ -95,7 +94,7 @@ fn finding(
     if excepted {
         f.id.push_str(":excepted");
         f.severity = Severity::Info;
-        f.expected = "allowed by an exception".into();
+        f.expected = EXCEPTED.into();
         f.remedy = "Nothing to do while the exception stands.".into();
         return Some(f);
     }

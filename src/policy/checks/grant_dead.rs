@@ -1,6 +1,6 @@
 //! `grant-dead`: a role holds rights on objects of a schema and may not use the schema, so that none of them works, though
 //! `has_table_privilege` says true. With a policy it is told of the roles that it gives the schema; what others hold there
-//! is too much, dead or not, and told as that.
+//! is too much, dead or not, and told as that. What exceptions cover is listed.
 
 use super::{Check, Code, Context, entries};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         closure::ones,
         effective::Who,
     },
-    policy::{Finding, Group, Severity},
+    policy::{Exception, Finding, Group, Severity, finding::EXCEPTED, judge::covers},
     text,
 };
 
@@ -36,7 +36,7 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
                 && context.catalog.roles.get(role).is_some_and(|r| !r.superuser && !r.is_platform())
                 && !usable(context, role, schema.owner, &schema.acl);
             if dead {
-                out.extend(finding(context, role, position));
+                told(context, role, position, out);
             }
         }
     }
@@ -68,40 +68,98 @@ fn usable(context: &Context<'_>, role: usize, owner: Oid, acl: &crate::domain::A
     })
 }
 
-fn finding(context: &Context<'_>, role: usize, position: usize) -> Option<Finding> {
-    let (schema, name) = (entries::schema(context, position)?.name.clone(), entries::role_name(context, role));
+/// Rights that a role holds by entries of its own: which, on how many objects, and on which where the names were read.
+#[derive(Default)]
+struct Held {
+    rights: Privileges,
+    count: u32,
+    names: Option<Vec<String>>,
+}
+
+/// What no exception covers, and what some do.
+fn held(context: &Context<'_>, role: usize, position: usize, exceptions: &[&Exception]) -> [Held; 2] {
     let oid = entries::oid_of(context, Who::Role(role));
-    let desired = entries::desired(context);
-    let held = |kind: ObjectKind, owner: Oid, acl: &crate::domain::Acl| {
+    let on = |kind: ObjectKind, owner: Oid, acl: &crate::domain::Acl| {
         let in_force = acl.in_force(kind, owner, context.matrix.version_num);
         in_force.entries().iter().filter(|e| e.grantee == oid).fold(Privileges::NONE, |a, e| a | e.privileges)
     };
-    let (mut rights, mut count) = (Privileges::NONE, 0);
-    for list in entries::lists(context, position).filter(|l| counts(l.kind)) {
-        let here = held(list.kind, list.owner, list.acl);
-        rights = rights | here;
-        count += if here.is_empty() { 0 } else { list.count };
+    let covered = |name: &str| -> Privileges {
+        exceptions.iter().filter(|e| covers(e, name)).flat_map(|e| e.privileges.iter().copied()).collect()
+    };
+    let mut found = [Held::default(), Held::default()];
+    let [open, excepted] = &mut found;
+    let named = !exceptions.iter().all(|e| e.objects.is_empty());
+    match entries::objects(context, position) {
+        Some(objects) => {
+            for object in objects.into_iter().filter(|o| counts(o.kind.object_kind())) {
+                let here = on(object.kind.object_kind(), object.owner, &object.acl);
+                let covered = covered(&object.name);
+                open.add(here.minus(covered), 1, Some(&object.name));
+                excepted.add(here.and(covered), 1, Some(&object.name));
+            }
+        }
+        None => {
+            let covered = if named { Privileges::NONE } else { covered("") };
+            for list in entries::lists(context, position).filter(|l| counts(l.kind)) {
+                let here = on(list.kind, list.owner, list.acl);
+                open.add(here.minus(covered), list.count, None);
+                excepted.add(here.and(covered), list.count, None);
+            }
+        }
     }
-    let names: Option<Vec<String>> = entries::objects(context, position).map(|all| {
-        let mut of: Vec<_> = all.into_iter().filter(|o| counts(o.kind.object_kind())).collect();
-        of.retain(|o| !held(o.kind.object_kind(), o.owner, &o.acl).is_empty());
-        of.into_iter().map(|o| o.name.clone()).collect()
-    });
+    found
+}
+
+impl Held {
+    fn add(&mut self, rights: Privileges, count: u32, name: Option<&str>) {
+        if !rights.is_empty() {
+            self.rights = self.rights | rights;
+            self.count += count;
+            if let Some(name) = name {
+                self.names.get_or_insert_default().push(name.to_owned());
+            }
+        }
+    }
+}
+
+fn told(context: &Context<'_>, role: usize, position: usize, out: &mut Vec<Finding>) {
+    let desired = entries::desired(context);
+    let exceptions = desired.map(|d| entries::exceptions_of(d, Who::Role(role), position)).unwrap_or_default();
+    let [open, excepted] = held(context, role, position, &exceptions);
+    if open.count > 0 {
+        out.extend(finding(context, role, position, &open));
+    } else if excepted.count > 0 {
+        let reasons: Vec<&str> = exceptions.iter().map(|e| e.reason.as_str()).collect();
+        out.extend(finding(context, role, position, &excepted).map(|f| Finding {
+            id: format!("{}:excepted", f.id),
+            severity: Severity::Info,
+            expected: EXCEPTED.into(),
+            message: format!("{} By exception: {}.", f.message, text::list(&reasons, 3)),
+            remedy: "Nothing to do while the exception stands.".into(),
+            fix: None,
+            ..f
+        }));
+    }
+}
+
+fn finding(context: &Context<'_>, role: usize, position: usize, held: &Held) -> Option<Finding> {
+    let (schema, name) = (entries::schema(context, position)?.name.clone(), entries::role_name(context, role));
+    let Held { rights, count, names } = held;
     let mut f = context.draft(&CODE);
     f.id = format!("{}:{name}:{schema}", CODE.code);
     let words: Vec<&str> = rights.iter().map(Privilege::keyword).collect();
-    let on = text::count(u64::from(count), "object", "objects");
+    let on = text::count(u64::from(*count), "object", "objects");
     f.observed = format!("{} on {on}, no USAGE on the schema", words.join(", "));
     f.message = format!(
         "{name} holds {} on {on} of {schema}, but may not use the schema: none of it works.",
         text::list(&words, 4)
     );
-    entries::list_objects(&mut f, &schema, names.as_deref(), u64::from(count));
+    entries::list_objects(&mut f, &schema, names.as_deref(), u64::from(*count));
     f.schema = Some(schema.clone());
     f.role = Some(name.clone());
     f.via = Some("direct".to_owned());
     f.expected = "USAGE on the schema".into();
-    if desired.is_some() {
+    if entries::desired(context).is_some() {
         f.remedy = format!("Grant USAGE on schema {schema} to {name}.");
         let privileges = Privilege::Usage.into();
         f.fix = Some(vec![Change::Grant { privileges, on: On::Schema(schema), to: Grantee::Role(name) }]);
@@ -134,6 +192,24 @@ mod tests {
         let excess = base().policy(POLICY).case();
         assert!(excess.of("grant-dead").is_empty(), "it is too much already");
         assert!(excess.only("grant-excess").message.contains("dead"));
+        let exception = "[[exception]]\nrole='reader'\nschema='s'\nprivileges=['SELECT']\nreason='r'\n";
+        let excepted = base().policy(&format!("{POLICY}{exception}")).case().only("grant-excess");
+        assert!(excepted.is_excepted() && excepted.message.contains("dead"), "{excepted:#?}");
+    }
+
+    #[test]
+    fn what_an_exception_covers_is_listed_as_excepted() {
+        let with = |objects: &str| {
+            let exception = "[[exception]]\nrole='reader'\nschema='s'\nprivileges=['SELECT']\nreason='until March'\n";
+            base().policy(&format!("{POLICY}access={{s=['usage']}}\n{exception}{objects}"))
+        };
+        for f in [with(""), with("objects=['a']"), with("").without_names()] {
+            let f = f.case().only("grant-dead");
+            assert_eq!((f.id.as_str(), f.severity), ("grant-dead:reader:s:excepted", Severity::Info));
+            assert!(f.is_excepted() && f.fix.is_none() && f.message.ends_with("By exception: until March."), "{f:#?}");
+        }
+        let other = with("objects=['a']").grant("s.a", "reader", "INSERT").case().only("grant-dead");
+        assert_eq!((other.severity, other.message.contains("SELECT")), (Severity::Error, false), "{other:#?}");
     }
 
     #[test]

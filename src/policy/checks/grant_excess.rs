@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{ObjectKind, effective::Who},
-    policy::{Finding, Group, Severity},
+    policy::{Finding, Group, Severity, finding::EXCEPTED},
     text,
 };
 
@@ -62,7 +62,7 @@ fn finding(context: &Context<'_>, role: usize, position: usize, excess: &Excess)
     };
     let levels: Vec<&str> = entries::want(desired, role, position).levels.words();
     let declared = if levels.is_empty() { "no access".to_owned() } else { text::list(&levels, 3) };
-    let dead = if entries::may_use(context, role, position) { "" } else { " (dead: it may not use the schema)" };
+    let dead = dead(context, role, position);
     f.message = format!("{name} has {what}{dead}; the policy gives it {declared} there.");
     f.expected = "none".into();
     f.fix = entries::revoke_from_role(
@@ -116,11 +116,16 @@ fn excepted(context: &Context<'_>, role: usize, position: usize, excess: &Excess
     f.objects.clear();
     f.objects_total = None;
     f.observed = format!("{} on {}", excess.privilege, entries::share(excess.excepted, excess.total, excess.kind));
-    f.expected = "allowed by an exception".into();
-    f.message =
-        format!("{name} has {} on {schema} by exception: {}.", excess.privilege, text::list(&excess.reasons, 3));
+    f.expected = EXCEPTED.into();
+    let dead = dead(context, role, position);
+    let reasons = text::list(&excess.reasons, 3);
+    f.message = format!("{name} has {} on {schema}{dead} by exception: {reasons}.", excess.privilege);
     f.remedy = "Nothing to do while the exception stands.".into();
     Some(f)
+}
+
+fn dead(context: &Context<'_>, role: usize, position: usize) -> &'static str {
+    if entries::may_use(context, role, position) { "" } else { " (dead: it may not use the schema)" }
 }
 
 fn draft(context: &Context<'_>, role: usize, position: usize, excess: &Excess) -> Option<(Finding, String, String)> {

@@ -2,7 +2,7 @@
 
 use super::{Check, Code, Context, entries};
 use crate::{
-    domain::{ObjectKind, effective::Who},
+    domain::{ObjectKind, Privilege, effective::Who},
     policy::{Finding, Group, Severity, judge::Difference},
     text,
 };
@@ -66,6 +66,10 @@ fn finding(
             entries::share(count, total, kind),
             schema.name
         );
+        let inserts = desired.want(role, position).is_some_and(|w| w.required.tables.contains(Privilege::Insert));
+        if kind == ObjectKind::Sequence && privilege == Privilege::Usage && inserts {
+            f.message.push_str(" An INSERT that leaves a number to them fails.");
+        }
         entries::list_objects(&mut f, &schema.name, names.as_deref(), u64::from(count));
     }
     f.fix = entries::target(context, position, kind, names.as_deref(), true)
@@ -80,9 +84,9 @@ fn finding(
 #[cfg(test)]
 mod tests {
     use super::{super::fixture::Fixture, *};
-    use crate::domain::{
-        Privilege,
-        change::{Change, Grantee, On},
+    use crate::{
+        domain::change::{Change, Grantee, On},
+        policy::{Level, desired::required},
     };
 
     fn base() -> Fixture {
@@ -135,6 +139,20 @@ mod tests {
         assert!(base().grant("s.b", "PUBLIC", "SELECT").case().of("grant-missing").is_empty());
         let member = base().group("g").member("g", "reader").grant("s.b", "g", "SELECT").case();
         assert!(member.of("grant-missing").is_empty());
+    }
+
+    #[test]
+    fn whoever_is_to_insert_needs_the_sequences_too() {
+        for level in Level::ALL.into_iter().filter(|l| required(*l, 180_000).tables.contains(Privilege::Insert)) {
+            assert!(required(level, 180_000).sequences.contains(Privilege::Usage), "{}", level.word());
+        }
+        let f = Fixture::new().role("app").role("writer").schema("s", "app").table("s", "t", "app");
+        let f =
+            f.sequence("s", "t_id_seq", "app").grant_schema("s", "writer", "USAGE").grant("s.t", "writer", "INSERT");
+        let rules = "[[service]]\nname='s'\nschema='s'\nrole='app'\n[[role]]\nname='writer'\naccess={s=['append']}\n";
+        let f = f.policy(rules).case().only("grant-missing");
+        assert_eq!(f.id, "grant-missing:writer:s:sequence:USAGE");
+        assert!(f.message.ends_with("An INSERT that leaves a number to them fails."), "{}", f.message);
     }
 
     #[test]

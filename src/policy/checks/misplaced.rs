@@ -1,5 +1,6 @@
 //! `object-misplaced` and `extension-misplaced`: a type, sequence or routine that only another schema uses, and an extension
-//! that stands in a service's own schema.
+//! that stands in a service's own schema. What several other schemas share belongs to none of them: it is listed where it
+//! stands in a schema of nobody's, and accused in a service's own.
 
 use super::{Check, Code, Context, entries};
 use crate::{
@@ -81,10 +82,7 @@ fn object(context: &Context<'_>, desired: &Desired, position: usize, used: &Fore
     f.object = Some(format!("{schema}.{}", used.name));
     f.objects = f.object.clone().into_iter().collect();
     f.observed = format!("used only by {}", text::list(&users, 3));
-    f.expected = match users.as_slice() {
-        [one] => format!("in schema {one}"),
-        _ => "in the schema that uses it".to_owned(),
-    };
+    f.expected = users.first().map(|one| format!("in schema {one}")).unwrap_or_default();
     f.message = format!(
         "The {noun} {schema}.{} is used only by {} (for example by {}).",
         used.name,
@@ -92,6 +90,28 @@ fn object(context: &Context<'_>, desired: &Desired, position: usize, used: &Fore
         used.example
     );
     f.schema = Some(schema.clone());
+    if users.len() > 1 {
+        let shared = text::list(&users, 3);
+        f.expected = "in a schema that no service owns".into();
+        f.message = format!(
+            "The {noun} {schema}.{} is shared by {shared} (for example by {}), and {schema} does not use it.",
+            used.name, used.example
+        );
+        let alone = match used.kind {
+            Kind::Sequence => "or give each its own",
+            _ => "or a copy to each",
+        };
+        if desired.schemas.get(position).is_some_and(|s| s.service.is_none()) {
+            f.severity = Severity::Info;
+            f.expected = "shared, or one for each".into();
+            f.remedy = format!("Nothing to do where {shared} are meant to share it; {alone}.");
+        } else {
+            f.remedy = format!(
+                "Moving it to one of them helps none of the others: put it into a schema that no service owns, {alone}."
+            );
+        }
+        return Some(f);
+    }
     f.remedy = "Move it to the schema that uses it; `pgmoat move-objects` moves what belongs together.".into();
     // routines are called by name from bodies that a move does not follow
     if let ([to], [target]) = (users.as_slice(), used.used_by.as_slice())
@@ -201,6 +221,30 @@ mod tests {
         assert!(matches!(&fix[0], Change::SetSchema { to, .. } if to == "b"));
         assert!(matches!(&fix[1], Change::SetOwner { owner, .. } if owner == "app_b"));
         assert!(base().case().of("object-misplaced").is_empty());
+    }
+
+    #[test]
+    fn what_tables_of_two_schemas_share_belongs_to_neither() {
+        let with = |stands: &str| {
+            let mut f = base().role("app_c").schema("lib", "app_a").schema("c", "app_c");
+            let used_by = vec![f.schema_oid("a"), f.schema_oid("b")];
+            f.shapes.foreign_uses.push(ForeignUse {
+                kind: Kind::Sequence,
+                schema: f.schema_oid(stands),
+                name: "numbers".into(),
+                owner: f.role_oid("app_a"),
+                used_by,
+                example: "table a.bill".into(),
+            });
+            let rules = "[[schema]]\nname='lib'\n[[service]]\nname='c'\nschema='c'\nrole='app_c'\n";
+            f.policy(&format!("{POLICY}{rules}")).case().only("object-misplaced")
+        };
+        let (lib, own) = (with("lib"), with("c"));
+        assert_eq!((lib.severity, own.severity), (Severity::Info, Severity::Error));
+        for f in [lib, own] {
+            assert!(f.message.contains("shared by a and b"), "{}", f.message);
+            assert!(f.fix.is_none() && !f.remedy.contains("the schema that uses it"), "{}", f.remedy);
+        }
     }
 
     #[test]

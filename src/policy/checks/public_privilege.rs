@@ -15,6 +15,7 @@ use crate::{
     policy::{
         Finding, Group, Service, Severity, Undeclared,
         desired::{Desired, PUBLIC, Rights},
+        finding::EXCEPTED,
     },
     text,
 };
@@ -187,7 +188,7 @@ fn excepted(context: &Context<'_>, desired: &Desired, position: usize, schema: &
     f.id.push_str(":excepted");
     f.severity = Severity::Info;
     f.observed = format!("{} on {}", excess.privilege, entries::share(excess.excepted, excess.total, excess.kind));
-    f.expected = "allowed by an exception".into();
+    f.expected = EXCEPTED.into();
     f.message =
         format!("PUBLIC has {} in {schema} by exception: {}.", excess.privilege, text::list(&excess.reasons, 3));
     f.remedy = "Nothing to do while the exception stands.".into();

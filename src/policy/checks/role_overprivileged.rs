@@ -1,12 +1,14 @@
-//! `role-overprivileged`: a declared role with an attribute or a membership that reaches past every grant.
+//! `role-overprivileged`: a declared role with an attribute or a membership that reaches past every grant. Logins that the
+//! policy does not name are listed where they may become more than they are; undeclared superusers are what they are.
 
 use super::{Check, Code, Context, declared::Declared};
 use crate::{
     domain::{
         change::{Change, RoleAttributes},
+        closure::get,
         snapshot::Membership,
     },
-    policy::{Finding, Group, Severity},
+    policy::{Finding, Group, Severity, Undeclared},
     text,
 };
 
@@ -45,6 +47,35 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         }
         attributes(ctx, &of, out);
         memberships(ctx, &of, by_member.get(&of.role.oid).map(Vec::as_slice).unwrap_or_default(), out);
+    }
+    strangers(ctx, out);
+}
+
+/// Logins that the policy does not name, are no superusers, and may become one with SET ROLE or make roles: listed.
+fn strangers(ctx: &Context<'_>, out: &mut Vec<Finding>) {
+    let Some(desired) = ctx.judge.desired().filter(|d| d.undeclared != Undeclared::Ignore) else { return };
+    let closure = &ctx.matrix.closure;
+    let logins = ctx.catalog.roles.iter().enumerate().filter(|(_, r)| r.login);
+    for (at, role) in logins.filter(|(at, _)| desired.compares(*at) && !desired.names_role(*at)) {
+        let superuser = closure.beyond(at).iter().find(|became| get(closure.superusers(), **became));
+        let superuser = superuser.and_then(|became| ctx.catalog.roles.get(*became));
+        let may = superuser.map(|s| ("SUPERUSER", format!("can become {}, a superuser, with SET ROLE", s.name)));
+        let makes = role
+            .create_role
+            .then(|| ("CREATEROLE", "has CREATEROLE: it may make roles and hand out memberships".to_owned()));
+        for (attribute, what) in may.into_iter().chain(makes) {
+            let mut finding = ctx.draft(&CODE);
+            finding.id = format!("{}:{}:{attribute}", CODE.code, role.name);
+            finding.severity = Severity::Info;
+            finding.role = Some(role.name.clone());
+            finding.attribute = Some(attribute.to_owned());
+            finding.observed = attribute.into();
+            finding.expected = "meant, and declared".into();
+            finding.message = format!("The policy does not name {}, which {what}.", role.name);
+            finding.remedy =
+                "Declare it as a [[role]] if the policy is to judge it; nothing is changed by itself.".into();
+            out.push(finding);
+        }
     }
 }
 
@@ -212,6 +243,21 @@ mod tests {
             ]
         );
         assert!(found.iter().all(|f| f.severity == Severity::Error && f.fix.as_ref().is_some_and(|c| c.len() == 1)));
+    }
+
+    #[test]
+    fn logins_that_the_policy_does_not_name_are_listed_where_they_may_become_more() {
+        let f = || {
+            let f = fixture().role("maker").role("frank").role("boss").group("makers").group("dba");
+            let f = f.edit_role("maker", |r| r.create_role = true).edit_role("makers", |r| r.create_role = true);
+            f.edit_role("boss", |r| r.superuser = true).edit_role("dba", |r| r.superuser = true).member("dba", "frank")
+        };
+        let found = f().case().of(CODE.code);
+        let ids: Vec<&str> = found.iter().map(|f| f.id.as_str()).collect();
+        assert_eq!(ids, ["role-overprivileged:frank:SUPERUSER", "role-overprivileged:maker:CREATEROLE"]);
+        assert!(found.iter().all(|f| f.severity == Severity::Info && f.fix.is_none()), "{found:#?}");
+        assert!(found[0].message.contains("can become dba, a superuser"), "{}", found[0].message);
+        assert_eq!(f().policy(&format!("undeclared='ignore'\n{POLICY}")).case().of(CODE.code), vec![]);
     }
 
     #[test]
