@@ -172,8 +172,8 @@ pub fn deceptive(name: &str) -> Option<&'static str> {
 /// Width in terminal cells of text that is already safe.
 #[must_use]
 pub fn width(text: &str) -> usize {
-    // most names are: counting their bytes is all there is to do
-    if text.bytes().all(|b| (0x20..0x7F).contains(&b)) {
+    // most names are: counting their bytes is all there is to do, and safe text has no control characters
+    if text.is_ascii() {
         return text.len();
     }
     unicode_width::UnicodeWidthStr::width(text)

@@ -47,6 +47,18 @@ impl std::hash::Hasher for OidHasher {
         self.0 = (self.0 ^ pair ^ pair >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 ^= self.0 >> 32;
     }
+    fn write_usize(&mut self, position: usize) {
+        self.write_u64(position as u64);
+    }
+    fn write_isize(&mut self, variant: isize) {
+        self.write_u64(variant as u64);
+    }
+    fn write_u8(&mut self, byte: u8) {
+        self.write_u32(u32::from(byte));
+    }
+    fn write_u16(&mut self, bits: u16) {
+        self.write_u32(u32::from(bits));
+    }
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.write_u32(u32::from(*byte));

@@ -2,13 +2,17 @@
 //! that may be, who owns what, who creates objects. Names are resolved to positions once; what the catalog does not hold
 //! is left to the checks of group *existence*. Knows nothing of findings.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::BuildHasherDefault,
+};
 
 use super::{Exception, Level, Policy, Undeclared};
 use crate::domain::{
     ObjectKind, Oid, Privilege, Privileges,
     closure::{get, set},
     effective::{Matrix, Who},
+    ident::OidHasher,
     snapshot::{Catalog, Role, Schema},
 };
 
@@ -223,7 +227,7 @@ pub struct Desired {
     pub named_bits: Vec<u64>,
     pub exceptions: Vec<Exception>,
     /// Positions in `exceptions` by role (`None`: PUBLIC) and schema.
-    excepted: HashMap<(Option<usize>, usize), Vec<usize>>,
+    excepted: HashMap<(Option<usize>, usize), Vec<usize>, BuildHasherDefault<OidHasher>>,
     /// Exceptions on the database (`schema = "database:NAME"`).
     pub database_exceptions: Vec<usize>,
     pub undeclared: Undeclared,

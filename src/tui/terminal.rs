@@ -30,7 +30,7 @@ use crossterm::{
 };
 use ratatui::{
     backend::{Backend, CrosstermBackend},
-    buffer::Buffer,
+    buffer::{Buffer, Cell},
     layout::Rect,
 };
 use rustix::{
@@ -274,7 +274,7 @@ pub fn frame(shown: Option<&Buffer>, next: &Buffer) -> io::Result<Vec<u8>> {
         empty = Buffer::empty(next.area);
         &empty
     };
-    let cells = before.diff(next);
+    let cells = changed(before, next);
     if cells.is_empty() && shown.is_some() {
         return Ok(Vec::new());
     }
@@ -286,6 +286,49 @@ pub fn frame(shown: Option<&Buffer>, next: &Buffer) -> io::Result<Vec<u8>> {
     CrosstermBackend::new(&mut bytes).draw(cells.into_iter())?;
     queue!(bytes, EndSynchronizedUpdate)?;
     Ok(bytes)
+}
+
+/// The cells that differ, as [`Buffer::diff`] says, which looks at every cell for how wide it is: in most rows all are one
+/// column wide, and there a comparison says everything.
+fn changed<'a>(shown: &Buffer, next: &'a Buffer) -> Vec<(u16, u16, &'a Cell)> {
+    let area = next.area;
+    if shown.area != area || area.is_empty() {
+        return shown.diff(next);
+    }
+    let mut cells = Vec::new();
+    let width = usize::from(area.width);
+    for ((y, old), new) in (area.y..).zip(shown.content.chunks(width)).zip(next.content.chunks(width)) {
+        let begin = cells.len();
+        for ((x, was), is) in (area.x..).zip(old).zip(new) {
+            let (Some(before), Some(now)) = (narrow(was), narrow(is)) else {
+                cells.truncate(begin);
+                let row = |content: &[Cell]| Buffer { area: Rect { y, height: 1, ..area }, content: content.to_vec() };
+                let of_row = |x: u16| new.get(usize::from(x - area.x));
+                let (old, new) = (row(old), row(new));
+                let differing = old.diff(&new).into_iter().map(|(x, y, _)| (x, y));
+                cells.extend(differing.filter_map(|(x, y)| Some((x, y, of_row(x)?))));
+                break;
+            };
+            let styled = |c: &Cell| (c.fg, c.bg, c.underline_color, c.modifier);
+            if before != now || styled(was) != styled(is) {
+                cells.push((x, y, is));
+            }
+        }
+    }
+    cells
+}
+
+/// What a cell shows, where it is sure to be one column wide: ASCII, Latin-1, lines, blocks, arrows, dashes and dots.
+fn narrow(cell: &Cell) -> Option<u32> {
+    match *cell.symbol().as_bytes() {
+        [a @ 0x20..0x7F] => Some(u32::from(a)),
+        [a @ 0xC2, b @ (0xA1..=0xAC | 0xAE..)] | [a @ 0xC3, b] => Some(u32::from_be_bytes([0, 0, a, b])),
+        [a @ 0xE2, b @ (0x94..=0x96), c]
+        | [a @ 0xE2, b @ 0x80, c @ (0x90..=0xA7)]
+        | [a @ 0xE2, b @ 0x86, c]
+        | [a @ 0xE2, b @ 0x97, c @ ..=0xBC] => Some(u32::from_be_bytes([0, a, b, c])),
+        _ => None,
+    }
 }
 
 /// The writer thread: one write for each job; ends with its queue, or with the terminal.
@@ -379,6 +422,32 @@ mod tests {
         assert!(!bytes.is_empty() && bytes.len() <= 100, "{} bytes", bytes.len());
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.starts_with("\x1b[?2026h") && text.ends_with("\x1b[?2026l"), "{text:?}");
+    }
+
+    proptest::proptest! {
+        /// What is compared quickly is what the library says, whatever stands there.
+        #[test]
+        fn the_cells_that_differ_are_the_librarys(
+            texts in proptest::collection::vec(("[a-c é·─│▸↑…◃⚠日本👍\u{301}\u{fe0f}\u{ad}♥]{0,20}", 0u16..40, 0u16..3, 0u8..4), 0..12),
+            split in 0usize..12,
+        ) {
+            let painted = |texts: &[(String, u16, u16, u8)]| {
+                let mut buffer = Buffer::empty(Rect::new(0, 0, 40, 3));
+                for (text, x, y, style) in texts {
+                    let style = match style {
+                        0 => Style::new(),
+                        1 => Style::new().fg(Color::Red),
+                        2 => Style::new().bg(Color::Blue).underlined(),
+                        _ => Style::new().underline_color(Color::Green).reversed(),
+                    };
+                    buffer.set_string(*x, *y, text, style);
+                }
+                buffer
+            };
+            let (a, b) = (painted(texts.get(..split).unwrap_or(&texts)), painted(&texts));
+            proptest::prop_assert_eq!(changed(&a, &b), a.diff(&b));
+            proptest::prop_assert_eq!(changed(&b, &a), b.diff(&a));
+        }
     }
 
     #[test]
