@@ -4,6 +4,7 @@ use super::view::{Line, Span, Tone};
 use crate::{
     domain::{
         ObjectKind, Privilege, Privileges,
+        beneath::Beneath,
         effective::{Cell, Counts, Via, Who},
         explain::{Path, Source, Verdict},
     },
@@ -263,6 +264,7 @@ pub fn verdict(
 ) -> Vec<Line> {
     let (word, tone) = match (verdict.held, verdict.works) {
         (true, true) => ("yes", Tone::Good),
+        (true, false) if verdict.beneath.iter().any(Beneath::fails) => ("held, but fails beneath", Tone::Warning),
         (true, false) => ("held, but dead", Tone::Warning),
         (false, _) if !verdict.columns.is_empty() => ("on single columns only", Tone::Warning),
         (false, _) => ("no", Tone::Dim),
@@ -278,6 +280,10 @@ pub fn verdict(
     for p in &verdict.by_set_role {
         lines.push(Line(vec![Span::known("  after SET ROLE: ", Tone::Dim)]).join(path(role, p, object)));
     }
+    for beneath in &verdict.beneath {
+        let tone = if beneath.held == Some(true) { Tone::Dim } else { Tone::Warning };
+        lines.push(Line(vec![Span::known("  ▾ ", tone)]).and(&beneath.sentence(), Tone::Text));
+    }
     for note in &verdict.notes {
         lines.push(Line(vec![Span::known("  ! ", Tone::Warning)]).and(note, Tone::Text));
     }
@@ -291,6 +297,9 @@ pub fn verdict(
             let head = if i == 0 { word } else { "             " };
             lines.push(Line(vec![Span::known(head, Tone::Dim)]).and(statement, Tone::SqlName));
         }
+    }
+    for sentence in &verdict.others {
+        lines.push(Line(vec![Span::known("  ! ", Tone::Warning)]).and(sentence, Tone::Text));
     }
     lines
 }
@@ -431,6 +440,7 @@ mod tests {
         let p = Path {
             groups: vec![crate::domain::explain::Hop { role: "engarde_user".into(), inherits: true, implicit: false }],
             source: Source::OwnerByDefault,
+            column: false,
         };
         assert_eq!(
             path("onside_user", &p, "public.campaigns").plain(),

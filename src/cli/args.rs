@@ -461,8 +461,8 @@ pub struct Matrix {
 #[command(override_usage = "pgmoat explain [OPTIONS] TARGET ROLE [PRIVILEGE] OBJECT\n       \
                             pgmoat explain (-h HOST … | --snapshot FILE) ROLE [PRIVILEGE] OBJECT")]
 pub struct Explain {
-    /// TARGET ROLE [PRIVILEGE] OBJECT; OBJECT is schema, schema.relation, schema.function(args) or database:NAME, with
-    /// odd names in double quotes
+    /// TARGET ROLE [PRIVILEGE] OBJECT; OBJECT is schema, schema.relation, schema.relation.column, schema.function(args) or
+    /// database:NAME, with odd names in double quotes
     #[arg(value_name = "WORD", required = true, num_args = 2..=4)]
     pub words: Vec<String>,
     /// Form of the answer

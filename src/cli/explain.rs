@@ -7,8 +7,10 @@
 //!   To end it:
 //!     REVOKE engarde_user FROM onside_user;
 //! ```
+//!
+//! A column is asked about as SQL names one, `schema.relation.column`.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use serde::Serialize;
 
@@ -25,15 +27,16 @@ use crate::{
     app::{self, view::Tone},
     config,
     domain::{
-        Privilege,
+        Oid, Privilege, beneath,
         change::Change,
         effective::{Matrix, Who},
         explain::{Path, Source, Subject, Verdict, explain},
-        snapshot::{Catalog, Snapshot},
+        qualified,
+        snapshot::{Catalog, Kind, Object, Schema, SchemaObjects, Snapshot},
     },
     plan,
     policy::{Level, judge::Judge},
-    server::Want,
+    server::{Reader, ServerError, Want},
 };
 
 /// What was asked, as typed.
@@ -91,17 +94,61 @@ pub async fn run(report: &mut Report, target: &Target, question: &Question, form
     let (mut snapshot, reader) = gather::take(target, &want, &gather::Asking::default()).await?;
     // An unknown name is a slip of the finger, found before more is read.
     who(&snapshot.catalog, &question.role)?;
-    if let (Found::In(schema), Some(mut reader)) = (question.object.place(&snapshot.catalog)?, reader) {
-        let read = reader.objects(Some(&[schema.oid]), &snapshot.catalog).await;
-        snapshot.objects = read.map_err(|e| Failure::server(e.to_string(), e.remedy()))?;
+    let mut columns = None;
+    let place = match question.object.place(&snapshot.catalog) {
+        Ok(place) => place,
+        Err(failure) => return Err(elsewhere(failure, &question.object, &snapshot, reader).await),
+    };
+    if let (Found::In(schema), Some(mut reader)) = (place, reader) {
+        let refused = |e: ServerError| Failure::server(e.to_string(), e.remedy());
+        snapshot.objects = reader.objects(Some(&[schema.oid]), &snapshot.catalog).await.map_err(refused)?;
+        let object = question.object.object(schema, &snapshot.objects)?.clone();
+        if let Words::Column(..) = question.object {
+            columns = Some(reader.columns(object.oid).await.map_err(refused)?);
+        }
+        if object.kind == Kind::View {
+            reader.views(Some(&[schema.oid]), &mut snapshot.objects).await.map_err(refused)?;
+            // an INSERT through it may end elsewhere
+            let further = beneath::further(&snapshot.objects);
+            if !further.is_empty() {
+                let more = reader.objects(Some(&further), &snapshot.catalog).await.map_err(refused)?;
+                snapshot.objects.0.extend(more.0);
+            }
+        }
     }
-    let answer = Answer::new(target, &snapshot, question)?;
+    let answer = Answer::new(target, &snapshot, question, columns.as_deref())?;
     match format {
         TextFormat::Text => answer.people(report)?,
         TextFormat::Json => report.json(&answer.scripts())?,
     }
     report.flush()?;
     Ok(if answer.verdicts.iter().any(|v| v.works) { Exit::Done } else { Exit::Findings })
+}
+
+/// A word alone is a schema; where there is none of that name, it may have been meant as a relation.
+async fn elsewhere(failure: Failure, object: &Words, snapshot: &Snapshot, reader: Option<Reader>) -> Failure {
+    let Words::Schema(name) = object else { return failure };
+    let mut names = vec![name.text.clone()];
+    if !name.quoted {
+        names.push(name.text.to_lowercase());
+    }
+    let found = match reader {
+        Some(mut reader) => reader.named(names).await.unwrap_or_default(),
+        None => {
+            let of = |(schema, objects): (&Oid, &Arc<SchemaObjects>)| {
+                let here = objects.relations.iter().filter(|o| names.contains(&o.name)).map(|o| o.name.clone());
+                let schema = snapshot.catalog.schema_name(*schema);
+                here.map(|name| (schema.clone(), name)).collect::<Vec<_>>()
+            };
+            snapshot.objects.0.iter().flat_map(of).collect()
+        }
+    };
+    let found: Vec<String> = found.iter().map(|(schema, name)| qualified(schema, name)).collect();
+    if found.is_empty() {
+        return failure;
+    }
+    let remedy = format!("A relation is named with its schema: {}.", crate::text::list(&found, 4));
+    Failure { remedy: Some(remedy), ..failure }
 }
 
 fn who(catalog: &Catalog, role: &str) -> Result<Who, Failure> {
@@ -120,6 +167,16 @@ pub fn no_role(catalog: &Catalog, name: &str) -> Failure {
     Failure::usage(format!("could not find the role {name}"), hint)
 }
 
+/// The relation has no column of that name; which comes nearest.
+fn no_column(schema: &Schema, object: &Object, name: &str, columns: &[String]) -> Failure {
+    let whole = format!("{}.{}", schema.name, object.name);
+    let hint = config::nearest(name, columns.iter().map(String::as_str)).map_or_else(
+        || format!("It has {}.", crate::text::list(columns, 12)),
+        |near| format!("Did you mean {whole}.{near}?"),
+    );
+    Failure::usage(format!("could not find a column {name} in {whole}"), hint)
+}
+
 struct Answer<'a> {
     snapshot: &'a Snapshot,
     role: String,
@@ -129,23 +186,47 @@ struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    fn new(target: &Target, snapshot: &'a Snapshot, question: &Question) -> Result<Answer<'a>, Failure> {
+    /// `columns`: those of the relation, where a server was asked for them.
+    fn new(
+        target: &Target,
+        snapshot: &'a Snapshot,
+        question: &'a Question,
+        columns: Option<&'a [String]>,
+    ) -> Result<Answer<'a>, Failure> {
         let catalog = &snapshot.catalog;
         let who = who(catalog, &question.role)?;
         let found = question.object.place(catalog)?;
-        let subject = match found {
-            Found::Database => Subject::Database,
-            Found::Schema(schema) => Subject::Schema(schema),
-            Found::In(schema) => Subject::Object(schema, question.object.object(schema, &snapshot.objects)?),
+        let mut unsure = None;
+        let subject = match (&found, &question.object) {
+            (Found::Database, _) => Subject::Database,
+            (Found::Schema(schema), _) => Subject::Schema(schema),
+            (Found::In(schema), Words::Column(_, _, name)) => {
+                let object = question.object.object(schema, &snapshot.objects)?;
+                let column = match columns {
+                    Some(columns) => {
+                        name.among(columns).ok_or_else(|| no_column(schema, object, &name.text, columns))?.as_str()
+                    }
+                    None => {
+                        unsure =
+                            Some("Names of columns are not recorded: whether there is one of that name is unknown.");
+                        name.text.as_str()
+                    }
+                };
+                Subject::Column(schema, object, column)
+            }
+            (Found::In(schema), _) => Subject::Object(schema, question.object.object(schema, &snapshot.objects)?),
         };
-        let known = subject.kind().all(snapshot.server.version_num);
+        let known = subject.privileges(snapshot.server.version_num);
         if let Some(privilege) = question.privilege.filter(|p| !known.contains(*p)) {
             let cause = format!("could not ask for {privilege}: a {} does not have it", subject.word());
             return Err(Failure::usage(cause, format!("It has {known}.")));
         }
         let matrix = Matrix::new(catalog, &snapshot.server);
         let shapes = snapshot.shapes.as_deref();
-        let verdicts = explain(catalog, &matrix, shapes, &snapshot.objects, who, &subject, question.privilege);
+        let mut verdicts = explain(catalog, &matrix, shapes, &snapshot.objects, who, &subject, question.privilege);
+        for verdict in &mut verdicts {
+            verdict.notes.extend(unsure.map(str::to_owned));
+        }
         let schema = match found {
             Found::Database => None,
             Found::Schema(schema) | Found::In(schema) => matrix.index.schema(schema.oid),
@@ -182,6 +263,9 @@ impl<'a> Answer<'a> {
     fn verdict(&self, report: &mut Report, verdict: &Verdict) -> Result<(), Failure> {
         let (answer, tone) = match (verdict.held, verdict.works) {
             (_, true) => ("Yes.", Tone::Good),
+            (true, false) if verdict.beneath.iter().any(beneath::Beneath::fails) => {
+                ("No: it is granted, but fails beneath the view.", Tone::Warning)
+            }
             (true, false) => ("No: it is granted, but does not work.", Tone::Warning),
             (false, false) if !verdict.columns.is_empty() => ("No: on single columns only.", Tone::Warning),
             (false, false) => ("No.", Tone::Error),
@@ -203,6 +287,10 @@ impl<'a> Answer<'a> {
                 .tone(&self.path(path), Tone::Dim)
                 .end()?;
         }
+        for beneath in &verdict.beneath {
+            let tone = if beneath.held == Some(true) { Tone::Text } else { Tone::Warning };
+            report.paragraph(2, "▾ ", &beneath.sentence(), tone)?;
+        }
         for note in &verdict.notes {
             report.paragraph(2, "· ", note, Tone::Dim)?;
         }
@@ -219,6 +307,9 @@ impl<'a> Answer<'a> {
             for statement in &statements {
                 report.sql(4, statement)?;
             }
+        }
+        for sentence in &verdict.others {
+            report.paragraph(2, "! ", sentence, Tone::Warning)?;
         }
         Ok(())
     }
@@ -245,7 +336,8 @@ impl<'a> Answer<'a> {
                 format!("granted {to}by {grantor}{option}")
             }
         };
-        format!("{words} ── {how} ──▶ {}", self.object())
+        let end = if path.column { self.object() } else { self.subject.whole(&self.snapshot.catalog) };
+        format!("{words} ── {how} ──▶ {end}")
     }
 
     fn scripts(&self) -> Out<'_> {
@@ -260,6 +352,8 @@ impl<'a> Answer<'a> {
             notes: v.notes.clone(),
             columns: v.columns.clone(),
             lacks: v.lacks.iter().map(|l| LackOut { sentence: l.sentence.clone(), fix: written(&l.fix) }).collect(),
+            beneath: v.beneath.iter().map(beneath_out).collect(),
+            others: v.others.clone(),
         };
         Out {
             schema_version: 1,
@@ -296,7 +390,7 @@ struct VerdictOut {
     privilege: &'static str,
     /// As `has_*_privilege` answers.
     held: bool,
-    /// Held, and the schema may be used too.
+    /// Held, the schema may be used too, and nothing beneath a view is lacking.
     works: bool,
     paths: Vec<PathOut>,
     by_set_role: Vec<PathOut>,
@@ -308,6 +402,46 @@ struct VerdictOut {
     columns: Vec<String>,
     /// What besides the privilege is needed in some cases, and is not there.
     lacks: Vec<LackOut>,
+    /// Of a view: what the statement asks for beneath it.
+    beneath: Vec<BeneathOut>,
+    /// Who else loses something where `fix` ends it.
+    others: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct BeneathOut {
+    relation: String,
+    kind: &'static str,
+    privilege: &'static str,
+    /// The view that names the relation.
+    view: String,
+    /// Of whom it is asked.
+    asked_of: String,
+    /// Of whoever runs the statement, not of the view's owner.
+    invoker: bool,
+    /// `null` is unknown, or for single columns only.
+    held: Option<bool>,
+    columns: Vec<String>,
+    /// Asked for only where the subquery of a select list that names it is needed.
+    sometimes: bool,
+    sentence: String,
+    fix: Vec<String>,
+}
+
+fn beneath_out(b: &beneath::Beneath) -> BeneathOut {
+    BeneathOut {
+        relation: b.relation.clone(),
+        kind: b.kind,
+        privilege: b.privilege.keyword(),
+        view: b.view.clone(),
+        asked_of: b.asked_of.clone(),
+        invoker: b.invoker,
+        held: b.held,
+        columns: b.columns.clone(),
+        sometimes: b.sometimes,
+        sentence: b.sentence(),
+        fix: written(&b.fix),
+    }
 }
 
 #[derive(Serialize)]
@@ -323,6 +457,8 @@ struct PathOut {
     grantee: Option<String>,
     grantor: Option<String>,
     grantable: bool,
+    /// Held on the column itself, not on the whole relation.
+    column: bool,
 }
 
 #[derive(Serialize)]
@@ -335,7 +471,8 @@ struct HopOut {
 fn path_out(path: &Path) -> PathOut {
     let hops = path.groups.iter();
     let groups = hops.map(|h| HopOut { role: h.role.clone(), inherits: h.inherits, implicit: h.implicit }).collect();
-    let out = |source, grantee, grantor, grantable| PathOut { groups, source, grantee, grantor, grantable };
+    let column = path.column;
+    let out = |source, grantee, grantor, grantable| PathOut { groups, source, grantee, grantor, grantable, column };
     match &path.source {
         Source::Superuser => out("superuser", None, None, false),
         Source::OwnerByDefault => out("owner", None, None, true),

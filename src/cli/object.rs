@@ -1,12 +1,12 @@
-//! OBJECT of `explain`: `schema`, `schema.relation`, `schema.function(args)` or `database:NAME`, with odd names in double
-//! quotes as SQL writes them. Reads the words and finds the object in a catalog; asks no server.
+//! OBJECT of `explain`: `schema`, `schema.relation`, `schema.relation.column`, `schema.function(args)` or `database:NAME`,
+//! with odd names in double quotes as SQL writes them. Reads the words and finds the object in a catalog; asks no server.
 //!
 //! A bare name is taken as it is typed, and, when nothing is called so, in small letters as SQL would.
 
 use super::failure::Failure;
 use crate::{
     config,
-    domain::snapshot::{Catalog, Object, Objects, Schema, SchemaObjects},
+    domain::snapshot::{Catalog, Kind, Object, Objects, Schema, SchemaObjects},
 };
 
 /// What was typed.
@@ -16,6 +16,8 @@ pub enum Words {
     Schema(Name),
     /// A relation, type, or a routine that is the only one of its name.
     Object(Name, Name),
+    /// A column of a relation.
+    Column(Name, Name, Name),
     /// With the argument types as typed.
     Routine(Name, Name, String),
 }
@@ -28,6 +30,11 @@ pub struct Name {
 }
 
 impl Name {
+    /// The column of that name.
+    pub fn among<'a>(&self, columns: &'a [String]) -> Option<&'a String> {
+        self.find(|n| columns.iter().find(|c| *c == n))
+    }
+
     fn find<'a, T>(&self, items: impl Fn(&str) -> Option<&'a T>) -> Option<&'a T> {
         items(&self.text).or_else(|| (!self.quoted).then(|| self.text.to_lowercase()).and_then(|folded| items(&folded)))
     }
@@ -49,8 +56,8 @@ impl Words {
     /// A quote that does not end, an empty part, more than two parts.
     pub fn parse(text: &str) -> Result<Words, Failure> {
         let wrong = |cause: &str| {
-            let remedy = "OBJECT is schema, schema.relation, schema.function(args) or database:NAME; put odd names in \
-                          double quotes, and the whole in single quotes for the shell.";
+            let remedy = "OBJECT is schema, schema.relation, schema.relation.column, schema.function(args) or \
+                          database:NAME; put odd names in double quotes, and the whole in single quotes for the shell.";
             Failure::usage(format!("could not read the object {text}: {cause}"), remedy)
         };
         if let Some(rest) = text.strip_prefix("database:") {
@@ -67,8 +74,16 @@ impl Words {
             return Ok(Words::Object(first, second));
         }
         match rest.strip_prefix('(').and_then(|r| r.strip_suffix(')')) {
-            Some(args) => Ok(Words::Routine(first, second, args.to_owned())),
-            None => Err(wrong("it has more than two parts")),
+            Some(args) => return Ok(Words::Routine(first, second, args.to_owned())),
+            None if rest.starts_with('(') => return Err(wrong("a parenthesis does not end")),
+            None => {}
+        }
+        let rest = rest.strip_prefix('.').ok_or_else(|| wrong("a name goes on after its double quotes"))?;
+        let (third, rest) = name(rest).map_err(wrong)?;
+        if rest.is_empty() {
+            Ok(Words::Column(first, second, third))
+        } else {
+            Err(wrong("it has more than three parts"))
         }
     }
 
@@ -87,7 +102,9 @@ impl Words {
                 Err(Failure::usage(cause, "Connect to the database that is meant."))
             }
             Words::Schema(name) => schema(catalog, name).map(Found::Schema),
-            Words::Object(name, _) | Words::Routine(name, _, _) => schema(catalog, name).map(Found::In),
+            Words::Object(name, _) | Words::Column(name, _, _) | Words::Routine(name, _, _) => {
+                schema(catalog, name).map(Found::In)
+            }
         }
     }
 
@@ -104,6 +121,24 @@ impl Words {
                 let relation = |n: &str| all.relations.iter().chain(&all.types).find(|o| o.name == n);
                 name.find(relation).map_or_else(|| only_routine(of, all, name), Ok)
             }
+            Words::Column(_, name, _) => {
+                let relation = |n: &str| all.relations.iter().find(|o| o.name == n && o.kind != Kind::Sequence);
+                name.find(relation).ok_or_else(|| {
+                    let others = |n: &str| all.all().find(|o| base(&o.name) == n);
+                    match name.find(others) {
+                        Some(other) => {
+                            let cause = format!(
+                                "could not ask for a column of {}.{}: a {} has none",
+                                of.name,
+                                name.text,
+                                other.kind.word()
+                            );
+                            Failure::usage(cause, "Tables and views have columns: schema.relation.column.")
+                        }
+                        None => missing(of, all, &name.text, &name.text),
+                    }
+                })
+            }
             Words::Routine(_, name, args) => {
                 let wanted = arguments(args);
                 let here = |n: &str| all.routines.iter().find(|o| base(&o.name) == n && signature(&o.name) == wanted);
@@ -115,12 +150,16 @@ impl Words {
 
 fn schema<'a>(catalog: &'a Catalog, name: &Name) -> Result<&'a Schema, Failure> {
     name.find(|n| catalog.schema_named(n)).ok_or_else(|| {
+        let cause = format!("could not find the schema {} in {}", name.text, catalog.database.name);
+        if name.text == catalog.database.name {
+            return Failure::usage(cause, "That is the database's name, which is left out: schema.table.");
+        }
         let near = config::nearest(&name.text, catalog.schemas.iter().map(|s| s.name.as_str()));
         let hint = near.map_or_else(
             || "`pgmoat matrix` lists the schemas; a table is written schema.table.".to_owned(),
             |n| format!("Did you mean {n}?"),
         );
-        Failure::usage(format!("could not find the schema {} in {}", name.text, catalog.database.name), hint)
+        Failure::usage(cause, hint)
     })
 }
 
@@ -245,7 +284,7 @@ fn type_name(typed: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Acl, Oid, snapshot::Kind};
+    use crate::domain::{Acl, Oid};
 
     fn bare(text: &str) -> Name {
         Name { text: text.into(), quoted: false }
@@ -260,6 +299,8 @@ mod tests {
             ("public", Words::Schema(bare("public"))),
             ("public.flow", Words::Object(bare("public"), bare("flow"))),
             ("a.f(int, text)", Words::Routine(bare("a"), bare("f"), "int, text".into())),
+            ("a.t.c", Words::Column(bare("a"), bare("t"), bare("c"))),
+            ("a.\"t.u\".\"c d\"", Words::Column(bare("a"), quoted("t.u"), quoted("c d"))),
             ("a.f()", Words::Routine(bare("a"), bare("f"), String::new())),
             ("database:En-Garde", Words::Database(bare("En-Garde"))),
             ("\"a.b\".\"c\"\"d(\"", Words::Object(quoted("a.b"), quoted("c\"d("))),
@@ -267,7 +308,7 @@ mod tests {
         ] {
             assert_eq!(Words::parse(text).unwrap(), words, "{text}");
         }
-        for wrong in ["", ".x", "a.", "a.b.c", "\"a", "\"\"", "a.f(", "a\"b\"", "database:"] {
+        for wrong in ["", ".x", "a.", "a.b.c.d", "a.b.", "\"a", "\"\"", "a.f(", "a\"b\"", "database:"] {
             assert!(Words::parse(wrong).is_err(), "{wrong}");
         }
     }

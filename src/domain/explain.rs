@@ -2,12 +2,14 @@
 //! The answer is what `has_*_privilege` says; whether it *works* (schema USAGE) is told beside it.
 
 use super::{
+    beneath::{Below, Beneath, Found},
     change::{Change, Grantee, On},
     closure::Edge,
     effective::{Matrix, Who},
+    ending::{Ending, ending},
     ident::{Oid, qualified, quote_ident},
     privilege::{Acl, AclEntry, ObjectKind, Privilege, Privileges},
-    snapshot::{Catalog, ColumnGrant, Kind, Numbered, Object, Objects, Schema, Shapes},
+    snapshot::{Catalog, ColumnGrant, Kind, Numbered, Object, Objects, Schema, SchemaObjects, Shapes},
 };
 
 /// What is asked about.
@@ -16,32 +18,70 @@ pub enum Subject<'a> {
     Database,
     Schema(&'a Schema),
     Object(&'a Schema, &'a Object),
+    /// A column of a relation.
+    Column(&'a Schema, &'a Object, &'a str),
 }
 
 impl Subject<'_> {
+    /// A column's is its relation's.
     #[must_use]
     pub fn kind(&self) -> ObjectKind {
         match self {
             Subject::Database => ObjectKind::Database,
             Subject::Schema(_) => ObjectKind::Schema,
-            Subject::Object(_, object) => object.kind.object_kind(),
+            Subject::Object(_, object) | Subject::Column(_, object, _) => object.kind.object_kind(),
         }
     }
 
-    fn schema(&self) -> Option<&Schema> {
+    /// Every privilege that it can have.
+    #[must_use]
+    pub fn privileges(&self, version_num: u32) -> Privileges {
+        match self {
+            Subject::Column(..) => Privileges::COLUMN,
+            Subject::Database | Subject::Schema(_) | Subject::Object(..) => self.kind().all(version_num),
+        }
+    }
+
+    pub(super) fn schema(&self) -> Option<&Schema> {
         match self {
             Subject::Database => None,
-            Subject::Schema(schema) | Subject::Object(schema, _) => Some(schema),
+            Subject::Schema(schema) | Subject::Object(schema, _) | Subject::Column(schema, _, _) => Some(schema),
         }
     }
 
-    /// As SQL names it: `public.campaigns`.
+    /// The object, or that of the column.
+    #[must_use]
+    pub fn object(&self) -> Option<(&Schema, &Object)> {
+        match self {
+            Subject::Database | Subject::Schema(_) => None,
+            Subject::Object(schema, object) | Subject::Column(schema, object, _) => Some((schema, object)),
+        }
+    }
+
+    #[must_use]
+    pub fn column(&self) -> Option<&str> {
+        match self {
+            Subject::Column(_, _, column) => Some(column),
+            Subject::Database | Subject::Schema(_) | Subject::Object(..) => None,
+        }
+    }
+
+    /// As SQL names it: `public.campaigns`, `public.campaigns.note`.
     #[must_use]
     pub fn name(&self, catalog: &Catalog) -> String {
+        match self.column() {
+            Some(column) => format!("{}.{}", self.whole(catalog), quote_ident(column)),
+            None => self.whole(catalog),
+        }
+    }
+
+    /// The name of the whole, without a column.
+    #[must_use]
+    pub fn whole(&self, catalog: &Catalog) -> String {
         match self {
             Subject::Database => quote_ident(&catalog.database.name),
             Subject::Schema(schema) => quote_ident(&schema.name),
-            Subject::Object(schema, object) => object_name(schema, object),
+            Subject::Object(schema, object) | Subject::Column(schema, object, _) => object_name(schema, object),
         }
     }
 
@@ -52,22 +92,36 @@ impl Subject<'_> {
             Subject::Database => "database",
             Subject::Schema(_) => "schema",
             Subject::Object(_, object) => object.kind.word(),
+            Subject::Column(..) => "column",
         }
     }
 
-    fn owner_and_acl<'s>(&'s self, catalog: &'s Catalog) -> (Oid, &'s Acl) {
+    pub(super) fn owner_and_acl<'s>(&'s self, catalog: &'s Catalog) -> (Oid, &'s Acl) {
         match self {
             Subject::Database => (catalog.database.owner, &catalog.database.acl),
             Subject::Schema(schema) => (schema.owner, &schema.acl),
-            Subject::Object(_, object) => (object.owner, &object.acl),
+            Subject::Object(_, object) | Subject::Column(_, object, _) => (object.owner, &object.acl),
         }
     }
 
+    /// What GRANT names: the column alone, where one is asked about.
     fn on(&self, catalog: &Catalog) -> On {
+        match self {
+            Subject::Column(schema, object, column) => On::Columns {
+                schema: schema.name.clone(),
+                relation: object.name.clone(),
+                columns: vec![(*column).to_owned()],
+            },
+            Subject::Database | Subject::Schema(_) | Subject::Object(..) => self.object_on(catalog),
+        }
+    }
+
+    /// What GRANT names as a whole.
+    pub(super) fn object_on(&self, catalog: &Catalog) -> On {
         match self {
             Subject::Database => On::Database(catalog.database.name.clone()),
             Subject::Schema(schema) => On::Schema(schema.name.clone()),
-            Subject::Object(schema, object) => On::Objects {
+            Subject::Object(schema, object) | Subject::Column(schema, object, _) => On::Objects {
                 kind: object.kind.object_kind(),
                 schema: schema.name.clone(),
                 names: vec![object.name.clone()],
@@ -105,6 +159,8 @@ pub struct Path {
     /// Groups on the way, nearest first; empty when the role itself (or PUBLIC) holds it.
     pub groups: Vec<Hop>,
     pub source: Source,
+    /// An entry of the column's own list; else of the whole.
+    pub column: bool,
 }
 
 /// One membership on the way.
@@ -121,7 +177,7 @@ pub struct Verdict {
     pub privilege: Privilege,
     /// What `has_*_privilege` answers.
     pub held: bool,
-    /// Held, and the schema may be used too.
+    /// Held, the schema may be used too, and nothing that a view asks for beneath it is lacking.
     pub works: bool,
     /// Every path, shortest first; empty when not held.
     pub paths: Vec<Path>,
@@ -137,6 +193,10 @@ pub struct Verdict {
     pub columns: Vec<String>,
     /// What besides the privilege is needed in some cases, and is not there.
     pub lacks: Vec<Lack>,
+    /// Of a view: what the statement asks for beneath it.
+    pub beneath: Vec<Beneath>,
+    /// Who else loses something when `fix` ends it.
+    pub others: Vec<String>,
 }
 
 /// Something that is needed besides.
@@ -232,22 +292,45 @@ pub fn explain(
     subject: &Subject<'_>,
     privilege: Option<Privilege>,
 ) -> Vec<Verdict> {
-    let all = subject.kind().all(matrix.version_num);
     let asked: Vec<Privilege> = match privilege {
         Some(p) => vec![p],
-        None => all.iter().collect(),
+        None => subject.privileges(matrix.version_num).iter().collect(),
     };
     let answer = |p: Privilege| {
-        let verdict = verdict(catalog, matrix, shapes, who, subject, p);
-        let lacks = match subject {
-            Subject::Object(schema, object) if p == Privilege::Insert && verdict.inserts() => {
-                lacks(catalog, matrix, objects, who, schema, object)
+        let found = subject.object().and_then(|(schema, object)| {
+            Below { catalog, matrix, shapes, objects, who, privilege: p }.find(schema, object)
+        });
+        let mut verdict = verdict(catalog, matrix, shapes, who, subject, p, found.as_ref());
+        if let Some((schema, object)) = subject.object()
+            && p == Privilege::Insert
+            && verdict.inserts()
+        {
+            verdict.lacks = lacks(catalog, matrix, objects, who, schema, object);
+            if let Some(found) = &found {
+                through(catalog, matrix, objects, who, found, &mut verdict);
             }
-            Subject::Object(..) | Subject::Schema(_) | Subject::Database => Vec::new(),
-        };
-        Verdict { lacks, ..verdict }
+        }
+        verdict
     };
     asked.into_iter().map(answer).collect()
+}
+
+/// What an INSERT through a view needs of the table that it ends in: the next number of a sequence is asked of whoever runs
+/// it, not of the view's owner. A default of the view's own column comes before the table's.
+fn through(catalog: &Catalog, matrix: &Matrix, objects: &Objects, who: Who, found: &Found, verdict: &mut Verdict) {
+    let Some((schema, table)) = found.target else { return };
+    let (Some(of), Some(schema)) = (objects.0.get(&schema), catalog.schema(schema)) else {
+        let place = catalog.schema_name(schema);
+        verdict.notes.push(format!(
+            "The objects of {place} have not been read: whether the INSERT needs a sequence there is unknown."
+        ));
+        return;
+    };
+    let Some(object) = of.relations.iter().find(|o| o.oid == table) else { return };
+    let numbered = of.numbered.iter().filter(|n| n.table == table && !found.defaults.contains(&n.column));
+    let of = SchemaObjects { numbered: numbered.cloned().collect(), ..SchemaObjects::default() };
+    let left = Objects([(schema.oid, std::sync::Arc::new(of))].into());
+    verdict.lacks.extend(lacks(catalog, matrix, &left, who, schema, object));
 }
 
 fn role_name(catalog: &Catalog, position: usize) -> String {
@@ -258,47 +341,57 @@ fn hops(catalog: &Catalog, edges: &[Edge]) -> Vec<Hop> {
     edges.iter().map(|e| Hop { role: role_name(catalog, e.role), inherits: e.inherit, implicit: e.implicit }).collect()
 }
 
-/// Paths to one privilege: those in effect, and those that need SET ROLE.
+/// Paths to one privilege: those in effect, and those that need SET ROLE. `column`: the column's own list.
 fn paths(
     catalog: &Catalog,
     matrix: &Matrix,
     who: Who,
-    kind: ObjectKind,
-    owner: Oid,
-    acl: &Acl,
+    subject: &Subject<'_>,
+    column: Option<&Acl>,
     privilege: Privilege,
 ) -> (Vec<Path>, Vec<Path>) {
     let (mut effective, mut reach) = (Vec::new(), Vec::new());
+    let (kind, (owner, acl)) = (subject.kind(), subject.owner_and_acl(catalog));
+    let of_whole = acl.in_force(kind, owner, matrix.version_num);
+    let of_column = column.and_then(|acl| acl.0.as_deref()).unwrap_or_default();
+    let entries = || {
+        let own = of_column.iter().map(|e| (e, true));
+        let entries = of_whole.entries().iter().map(|e| (e, false)).chain(own);
+        entries.filter(|(e, _)| e.privileges.contains(privilege))
+    };
+    let source = |e: &AclEntry, own: bool| {
+        let listed = if own { column.unwrap_or(acl) } else { acl };
+        source(catalog, listed, owner, e, privilege)
+    };
     let Who::Role(role) = who else {
-        let in_force = acl.in_force(kind, owner, matrix.version_num);
-        let held = in_force.entries().iter().filter(|e| e.is_public() && e.privileges.contains(privilege));
-        effective.extend(held.map(|e| Path { groups: Vec::new(), source: source(catalog, acl, owner, e, privilege) }));
+        let held = entries().filter(|(e, _)| e.is_public());
+        effective.extend(held.map(|(e, own)| Path { groups: Vec::new(), source: source(e, own), column: own }));
         return (effective, reach);
     };
     if catalog.roles.get(role).is_some_and(|r| r.superuser) {
-        effective.push(Path { groups: Vec::new(), source: Source::Superuser });
+        effective.push(Path { groups: Vec::new(), source: Source::Superuser, column: false });
     }
-    let in_force = acl.in_force(kind, owner, matrix.version_num);
-    let holders = in_force.entries().iter().filter(|e| e.privileges.contains(privilege)).map(|e| {
+    let holders = entries().map(|(e, own)| {
         let grantee = if e.is_public() { Some(role) } else { matrix.closure.position(e.grantee) };
-        (grantee, source(catalog, acl, owner, e, privilege))
+        (grantee, source(e, own), own)
     });
-    let predefined = predefined_roles(kind, privilege)
-        .iter()
-        .filter_map(|name| matrix.index.role_named(name).map(|i| (Some(i), Source::Predefined((*name).to_owned()))));
-    for (grantee, source) in holders.chain(predefined) {
+    let predefined = predefined_roles(kind, privilege).iter().filter_map(|name| {
+        matrix.index.role_named(name).map(|i| (Some(i), Source::Predefined((*name).to_owned()), false))
+    });
+    for (grantee, source, column) in holders.chain(predefined) {
         let Some(grantee) = grantee else { continue };
         if let Some(edges) = matrix.closure.path(role, grantee, |e| e.inherit) {
-            effective.push(Path { groups: hops(catalog, &edges), source });
+            effective.push(Path { groups: hops(catalog, &edges), source, column });
         } else if let Some((_, edges)) = by_set_role(matrix, role, grantee) {
-            reach.push(Path { groups: hops(catalog, &edges), source });
+            reach.push(Path { groups: hops(catalog, &edges), source, column });
         }
     }
     if effective.is_empty() {
         reach.extend(becoming_superuser(catalog, matrix, role));
     }
     effective.sort_by_key(|p| p.groups.len());
-    reach.sort_by_key(|p| p.groups.len());
+    // a superuser may do more than any group
+    reach.sort_by_key(|p| (p.source != Source::Superuser, p.groups.len()));
     (effective, reach)
 }
 
@@ -320,7 +413,7 @@ fn becoming_superuser(catalog: &Catalog, matrix: &Matrix, role: usize) -> Option
     let shortest = ways.filter_map(|became| matrix.closure.path(role, became, |e| e.set && !e.implicit));
     let mut groups = hops(catalog, &shortest.min_by_key(Vec::len)?);
     groups.last_mut()?.inherits = false;
-    Some(Path { groups, source: Source::Superuser })
+    Some(Path { groups, source: Source::Superuser, column: false })
 }
 
 /// Predefined roles that give a privilege on every object of a kind, as far as this server knows them.
@@ -349,6 +442,26 @@ fn source(catalog: &Catalog, acl: &Acl, owner: Oid, entry: &AclEntry, privilege:
     }
 }
 
+/// The column's own list, where a column is asked about and one was read.
+fn own_list<'a>(subject: &Subject<'_>, shapes: Option<&'a Shapes>) -> Option<&'a ColumnGrant> {
+    let ((_, object), column) = (subject.object()?, subject.column()?);
+    shapes?.column_grants.iter().find(|g| g.relation_oid == object.oid && g.column == column)
+}
+
+/// What `has_*_privilege` answers: of a column, the whole's right is enough.
+fn has(
+    catalog: &Catalog,
+    matrix: &Matrix,
+    who: Who,
+    subject: &Subject<'_>,
+    column: Option<&ColumnGrant>,
+    privilege: Privilege,
+) -> bool {
+    let (owner, acl) = subject.owner_and_acl(catalog);
+    matrix.rights(catalog, who, subject.kind(), owner, acl).contains(privilege)
+        || column.is_some_and(|g| column_rights(catalog, matrix, who, g).contains(privilege))
+}
+
 fn verdict(
     catalog: &Catalog,
     matrix: &Matrix,
@@ -356,26 +469,26 @@ fn verdict(
     who: Who,
     subject: &Subject<'_>,
     privilege: Privilege,
+    found: Option<&Found>,
 ) -> Verdict {
-    let kind = subject.kind();
-    let (owner, acl) = subject.owner_and_acl(catalog);
-    let held = matrix.rights(catalog, who, kind, owner, acl).contains(privilege);
-    let (effective, by_set_role) = paths(catalog, matrix, who, kind, owner, acl, privilege);
-    let usable = match subject {
-        Subject::Object(schema, _) => {
-            matrix.rights(catalog, who, ObjectKind::Schema, schema.owner, &schema.acl).contains(Privilege::Usage)
-        }
-        Subject::Database | Subject::Schema(_) => true,
-    };
+    let own = own_list(subject, shapes);
+    let held = has(catalog, matrix, who, subject, own, privilege);
+    let (effective, by_set_role) = paths(catalog, matrix, who, subject, own.map(|g| &g.acl), privilege);
+    let usable = subject.object().is_none_or(|(schema, _)| {
+        matrix.rights(catalog, who, ObjectKind::Schema, schema.owner, &schema.acl).contains(Privilege::Usage)
+    });
     let name = match who {
         Who::Public => "PUBLIC".to_owned(),
         Who::Role(role) => role_name(catalog, role),
     };
     let there = match who {
-        Who::Role(role) if !by_set_role.is_empty() => works_after_set_role(catalog, matrix, role, subject, privilege),
+        Who::Role(role) if !by_set_role.is_empty() => {
+            works_after_set_role(catalog, matrix, role, subject, own, privilege)
+        }
         Who::Role(_) | Who::Public => false,
     };
-    let asked = Asked { catalog, who, name: &name, subject, privilege, held, usable, by_set_role: &by_set_role, there };
+    let asked =
+        Asked { catalog, who, name: &name, subject, privilege, held, usable, by_set_role: &by_set_role, there, found };
     let columns = match (subject, shapes) {
         (Subject::Object(_, object), Some(shapes)) if !held => {
             granted_columns(catalog, matrix, shapes, who, object.oid, privilege)
@@ -383,18 +496,29 @@ fn verdict(
         _ => Vec::new(),
     };
     let missing = asked.missing();
-    let fix = if held && usable { asked.ending(&effective) } else { asked.giving() };
+    let works = held && usable && !found.is_some_and(Found::fails);
+    let (fix, others) = if works {
+        let Ending { changes, others } = ending(catalog, matrix, shapes, who, subject, privilege);
+        let others = if changes.is_empty() { Vec::new() } else { others };
+        (changes, others)
+    } else {
+        (asked.giving(), Vec::new())
+    };
+    let mut notes = notes(catalog, matrix, who, subject, privilege, (held, shapes.map(|_| columns.as_slice())));
+    notes.extend(found.iter().flat_map(|f| f.unknown.iter().cloned()));
     Verdict {
         privilege,
         held,
-        works: held && usable,
+        works,
         paths: effective,
         by_set_role,
         missing,
         fix,
-        notes: notes(catalog, matrix, who, subject, privilege, (held, shapes.map(|_| columns.as_slice()))),
+        notes,
         columns,
         lacks: Vec::new(),
+        beneath: found.map(|f| f.asked.clone()).unwrap_or_default(),
+        others,
     }
 }
 
@@ -404,18 +528,14 @@ fn works_after_set_role(
     matrix: &Matrix,
     role: usize,
     subject: &Subject<'_>,
+    own: Option<&ColumnGrant>,
     privilege: Privilege,
 ) -> bool {
-    let (owner, acl) = subject.owner_and_acl(catalog);
-    let has = |who: Who, kind: ObjectKind, owner: Oid, acl: &Acl, privilege: Privilege| {
-        matrix.rights(catalog, who, kind, owner, acl).contains(privilege)
-    };
     matrix.closure.settable(role).into_iter().map(Who::Role).any(|who| {
-        let uses = match subject {
-            Subject::Object(schema, _) => has(who, ObjectKind::Schema, schema.owner, &schema.acl, Privilege::Usage),
-            Subject::Database | Subject::Schema(_) => true,
-        };
-        uses && has(who, subject.kind(), owner, acl, privilege)
+        let uses = subject.object().is_none_or(|(schema, _)| {
+            matrix.rights(catalog, who, ObjectKind::Schema, schema.owner, &schema.acl).contains(Privilege::Usage)
+        });
+        uses && has(catalog, matrix, who, subject, own, privilege)
     })
 }
 
@@ -432,21 +552,23 @@ struct Asked<'a> {
     by_set_role: &'a [Path],
     /// SET ROLE is enough for it to work.
     there: bool,
+    /// What a view asks for beneath it.
+    found: Option<&'a Found>,
 }
 
 impl Asked<'_> {
     /// What stands in the way, in words; `None` where nothing does.
     fn missing(&self) -> Option<String> {
-        let Asked { catalog, who, name, subject, privilege, held, usable, by_set_role, there } = *self;
+        let Asked { catalog, who, name, subject, privilege, held, usable, by_set_role, there, found } = *self;
         let schema = subject.schema().map(|s| quote_ident(&s.name)).unwrap_or_default();
         match (held, usable) {
-            (true, true) => None,
+            (true, true) => found.and_then(|found| beneath_fails(privilege, found)),
             (true, false) => Some(format!(
                 "{name} holds {privilege}, but has no USAGE on schema {schema}: the grant is dead until it has. The error will \
                  be \"permission denied for schema\", or \"relation does not exist\" for an unqualified name."
             )),
             (false, _) => {
-                if let Some(Path { groups, source: Source::Superuser }) = by_set_role.first() {
+                if let Some(Path { groups, source: Source::Superuser, .. }) = by_set_role.first() {
                     let superuser = groups.last().map(|h| h.role.as_str()).unwrap_or_default();
                     return Some(format!(
                         "{name} does not hold {privilege}, but may become {superuser}, a superuser, with SET ROLE: nothing is \
@@ -490,47 +612,24 @@ impl Asked<'_> {
         if !held {
             changes.push(Change::Grant { privileges: privilege.into(), on: subject.on(catalog), to });
         }
-        changes
-    }
-
-    /// What would take the privilege away: only where every path can be ended by itself.
-    fn ending(&self, effective: &[Path]) -> Vec<Change> {
-        let Asked { catalog, who, name, subject, privilege, .. } = *self;
-        let (owner, _) = subject.owner_and_acl(catalog);
-        let mut changes: Vec<Change> = Vec::new();
-        for path in effective {
-            let change = match (&path.source, path.groups.first()) {
-                (Source::Superuser | Source::OwnerByDefault | Source::Predefined(_), None) => return Vec::new(),
-                (Source::Entry { owner: true, grantee, .. }, None) if grantee == name => return Vec::new(),
-                (Source::Entry { grantee, grantor, .. }, None) => {
-                    let public = grantee == "PUBLIC" && catalog.role_named("PUBLIC").is_none();
-                    Change::Revoke {
-                        privileges: privilege.into(),
-                        on: subject.on(catalog),
-                        from: if public { Grantee::Public } else { Grantee::Role(grantee.clone()) },
-                        option_only: false,
-                        grantor: (catalog.role_named(grantor).map(|r| r.oid) != Some(owner)).then(|| grantor.clone()),
-                    }
-                }
-                (Source::PublicByDefault, _) => Change::Revoke {
-                    privileges: privilege.into(),
-                    on: subject.on(catalog),
-                    from: Grantee::Public,
-                    option_only: false,
-                    grantor: None,
-                },
-                (_, Some(hop)) if hop.implicit => return Vec::new(),
-                (_, Some(hop)) => Change::RevokeRole { role: hop.role.clone(), member: name.to_owned(), grantor: None },
-            };
-            if !changes.contains(&change) {
-                changes.push(change);
+        for change in self.found.iter().flat_map(|f| &f.asked).flat_map(|b| &b.fix) {
+            if !changes.contains(change) {
+                changes.push(change.clone());
             }
         }
-        if who == Who::Public {
-            changes.truncate(1);
-        }
         changes
     }
+}
+
+/// The view's own right is there, and the statement fails beneath it.
+fn beneath_fails(privilege: Privilege, found: &Found) -> Option<String> {
+    let lacking: Vec<String> = found.asked.iter().filter(|b| b.fails()).map(|b| format!("no {}", b.words())).collect();
+    let may = match privilege {
+        Privilege::Select => "The view may be read",
+        _ => "The view may be written to",
+    };
+    (!lacking.is_empty())
+        .then(|| format!("{may}, and the {privilege} fails all the same: {}.", crate::text::list(&lacking, 6)))
 }
 
 /// `columns`: those on which the privilege is granted, where that was read.
@@ -543,7 +642,7 @@ fn notes(
     (held, columns): (bool, Option<&[String]>),
 ) -> Vec<String> {
     let mut notes = Vec::new();
-    let Subject::Object(_, object) = subject else { return notes };
+    let Some((_, object)) = subject.object() else { return notes };
     let bypass = match who {
         Who::Public => false,
         Who::Role(role) => {
@@ -578,13 +677,22 @@ fn notes(
             }
         }
     }
-    if matches!(object.kind, Kind::View | Kind::MaterializedView) && held {
+    if object.kind == Kind::MaterializedView && held && privilege == Privilege::Select {
         notes.push(format!(
-            "A view reads with the rights of its owner, {}, unless it is security_invoker.",
+            "A materialized view holds what its owner, {}, could read at the last REFRESH: nothing beneath it is asked for.",
             catalog.role_name(object.owner)
         ));
     }
     notes
+}
+
+/// What `who` holds on a column by its own list; nothing is held there by default or by a predefined role.
+#[must_use]
+pub fn column_rights(catalog: &Catalog, matrix: &Matrix, who: Who, grant: &ColumnGrant) -> Privileges {
+    if grant.acl.0.is_none() {
+        return Privileges::NONE;
+    }
+    matrix.rights(catalog, who, ObjectKind::Type, grant.owner, &grant.acl)
 }
 
 /// Columns of a relation on which `who` holds a privilege by a column grant.
@@ -598,9 +706,7 @@ pub fn granted_columns(
     privilege: Privilege,
 ) -> Vec<String> {
     let holds = |grant: &&ColumnGrant| {
-        grant.relation_oid == relation
-            && grant.acl.0.is_some()
-            && matrix.rights(catalog, who, ObjectKind::Type, grant.owner, &grant.acl).contains(privilege)
+        grant.relation_oid == relation && column_rights(catalog, matrix, who, grant).contains(privilege)
     };
     shapes.column_grants.iter().filter(holds).map(|g| g.column.clone()).collect()
 }

@@ -2,10 +2,12 @@
 //! Uses std and serde only.
 
 pub mod alembic;
+pub mod beneath;
 pub mod change;
 pub mod closure;
 pub mod dependencies;
 pub mod effective;
+pub mod ending;
 pub mod explain;
 pub mod ident;
 pub mod link;

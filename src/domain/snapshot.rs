@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ident::{ByName, ByOid, Oid},
     platform::Platform,
-    privilege::{Acl, ObjectKind},
+    privilege::{Acl, ObjectKind, Privileges},
 };
 use crate::text;
 
@@ -633,6 +633,58 @@ pub struct SchemaObjects {
     /// Columns that take the next number of a sequence where an INSERT leaves them out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub numbered: Vec<Numbered>,
+    /// What the views of the schema ask for beneath them, by view, and so do those elsewhere that they read; `None` where
+    /// it was not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub views: Option<BTreeMap<Oid, ViewQuery>>,
+}
+
+/// What the query of a view asks for: the permissions that the server itself wrote into the rule `_RETURN`
+/// (`pg_rewrite.ev_action`). Of a materialized view there is none, since nothing beneath it is read with it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ViewQuery {
+    pub owner: Oid,
+    /// `security_invoker` (since 15): the rights of whoever asks count, not those of the owner.
+    pub invoker: bool,
+    /// An INSTEAD OF trigger or a rule of its own decides what becomes of writes.
+    pub diverted: bool,
+    /// Its columns that have a default of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defaults: Vec<String>,
+    pub asks: Vec<Asked>,
+}
+
+/// One relation that a view's query names, with what decides about its rights.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub relation: Oid,
+    pub schema: Oid,
+    /// Name of the schema.
+    pub place: String,
+    pub name: String,
+    pub kind: Kind,
+    pub owner: Oid,
+    pub acl: Acl,
+    /// SELECT, and UPDATE where the view locks rows.
+    pub privileges: Privileges,
+    /// Columns that it uses; all of them where it uses a row as a whole, none where it only counts rows.
+    pub columns: Vec<String>,
+    pub whole_row: bool,
+    #[serde(default)]
+    pub named: Named,
+}
+
+/// Where a view's query names a relation, the surest place first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Named {
+    /// In FROM or WHERE: asked for whatever is read.
+    #[default]
+    Always,
+    /// In a subquery of the select list: asked for where the column that it makes is used.
+    BySelectList,
+    /// In a subquery of the select list of a query within: asked for where its column is used there.
+    Within,
 }
 
 /// A column whose default calls `nextval` on a sequence: `serial`, or written so. An identity column is none, since it needs

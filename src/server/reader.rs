@@ -246,6 +246,50 @@ impl Reader {
         }
     }
 
+    /// What the views of these schemas ask for beneath them, put beside the objects that were read. It is left out, and
+    /// unknown, where the server does not say it.
+    ///
+    /// # Errors
+    /// Only what ends the connection.
+    pub async fn views(&mut self, schemas: Option<&[Oid]>, found: &mut Objects) -> Result<(), ServerError> {
+        let what = "what views ask for beneath them";
+        loop {
+            let read = objects::views(&self.connected.client, &self.facts, self.limits, schemas, found);
+            match bounded(what, self.limits.unit, &self.connected, &mut self.broken, read).await {
+                Err(error) if self.becomes_raw(&error) => {}
+                Err(error) if self.is_broken() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "could not read {what}");
+                    return Ok(());
+                }
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
+    /// Schema and name of relations that are called so, wherever they stand.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn named(&mut self, names: Vec<String>) -> Result<Vec<(String, String)>, ServerError> {
+        let read = objects::named(&self.connected.client, &self.facts, self.limits, names);
+        bounded("relations of a name", self.limits.single(), &self.connected, &mut self.broken, read).await
+    }
+
+    /// The names of one relation's columns.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn columns(&mut self, relation: Oid) -> Result<Vec<String>, ServerError> {
+        loop {
+            let read = objects::columns(&self.connected.client, &self.facts, self.limits, relation);
+            match bounded("the columns", self.limits.single(), &self.connected, &mut self.broken, read).await {
+                Err(error) if self.becomes_raw(&error) => {}
+                other => return other,
+            }
+        }
+    }
+
     /// What uses what around one schema: for plans that move things out of it.
     ///
     /// # Errors
@@ -359,11 +403,15 @@ impl Reader {
             ObjectsWanted::None => Objects::default(),
             ObjectsWanted::Schemas(schemas) => {
                 let part = self.objects(Some(schemas), &read.catalog).await;
-                self.part("the names of objects", part, &mut unavailable)?.unwrap_or_default()
+                let mut found = self.part("the names of objects", part, &mut unavailable)?.unwrap_or_default();
+                self.views(Some(schemas), &mut found).await?;
+                found
             }
             ObjectsWanted::All => {
                 let part = self.objects(None, &read.catalog).await;
-                self.part("the names of objects", part, &mut unavailable)?.unwrap_or_default()
+                let mut found = self.part("the names of objects", part, &mut unavailable)?.unwrap_or_default();
+                self.views(None, &mut found).await?;
+                found
             }
         };
         let sizes = self.wanted_sizes(&want.sizes, &read.catalog, &mut unavailable).await?;

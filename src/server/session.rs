@@ -399,7 +399,8 @@ impl Task {
         let wanted = self.wire.wishes.objects.clone();
         self.picture.forget_objects(&wanted);
         let Some(catalog) = self.picture.catalog().filter(|_| !wanted.is_empty()) else { return Ok(()) };
-        let objects = self.wire.attend(reader.objects(Some(&wanted), &catalog)).await??;
+        let mut objects = self.wire.attend(reader.objects(Some(&wanted), &catalog)).await??;
+        self.wire.attend(reader.views(Some(&wanted), &mut objects)).await??;
         self.picture.set_objects(objects);
         Ok(())
     }

@@ -27,7 +27,7 @@ use crate::{
         ObjectKind, Oid, Privilege, Privileges,
         change::Change,
         closure::{get, ones, or_into, set},
-        effective::{Via, Who},
+        effective::{Counts, Via, Who},
         explain::{Subject, explain, lacking},
         ident::{ByPair, OidHasher, pair},
         snapshot::{Catalog, ColumnGrant, Object, Schema},
@@ -492,7 +492,11 @@ fn after_set_role(j: &Judgement, role: usize, schema: usize, judged: &Judged) ->
         let own = there.cell.superuser || there.cell.via.iter().any(|v| *v != Via::Public);
         (own || !there.on_columns().is_empty()).then_some((*became, there))
     };
-    let mut adding = closure.beyond(role).iter().filter_map(here).filter(|_| judged.by_set_role);
+    let mut adding: Vec<(usize, Judged)> =
+        closure.beyond(role).iter().filter_map(here).filter(|_| judged.by_set_role).collect();
+    // a superuser first, then who adds most; those that add alike as they are named
+    adding.sort_by_key(|(_, there)| std::cmp::Reverse((there.cell.superuser, adds(judged, there))));
+    let mut adding = adding.into_iter();
     let Some((first, there)) = adding.next() else {
         let others: Vec<&str> = closure.beyond(role).iter().map(|at| name(*at)).collect();
         let text = format!("After SET ROLE it could also act as {}.", crate::text::list(&others, 4));
@@ -506,6 +510,18 @@ fn after_set_role(j: &Judgement, role: usize, schema: usize, judged: &Judged) ->
     let more = if more.is_empty() { String::new() } else { format!("; or as {}", crate::text::list(&more, 3)) };
     let line = Line(vec![Span::known("◃ Only after SET ROLE: as ", Tone::Dim)]).and(name(first), Tone::Text);
     Some(line.known(" it would have ", Tone::Dim).and(&has, Tone::Text).and(&more, Tone::Dim).known(".", Tone::Dim))
+}
+
+/// How many rights one cell has that another has not: on the schema, on each object, on columns.
+fn adds(judged: &Judged, there: &Judged) -> u32 {
+    let kinds = [ObjectKind::Table, ObjectKind::Sequence, ObjectKind::Routine];
+    let more = |before: &Counts, after: &Counts| -> u32 {
+        after.on_any().iter().map(|p| after.of(p).saturating_sub(before.of(p))).sum()
+    };
+    let columns = there.columns.as_ref().zip(judged.columns.as_ref()).map_or(0, |(after, before)| more(before, after));
+    there.cell.schema().minus(judged.cell.schema()).count()
+        + kinds.into_iter().map(|kind| more(judged.cell.judged(kind), there.cell.judged(kind))).sum::<u32>()
+        + columns
 }
 
 /// The finding is about a membership by which a role has too much in this schema.
@@ -1007,6 +1023,31 @@ mod tests {
             let told = why(j, who, name, &Subject::Schema(schema)).copy;
             assert!(told.contains("may become dba, a superuser, with SET ROLE"), "{told}");
         }
+    }
+
+    #[test]
+    fn the_strongest_role_that_could_be_become_is_the_example() {
+        let shown = |superuser: bool| {
+            let f = Fixture::new().role("app").role("frank").role("a_little").role("b_much").role("c_dba");
+            let f = f.edit_role("c_dba", |r| r.superuser = superuser).schema("shop", "app");
+            let f = f.table("shop", "t", "app").table("shop", "u", "app").grant_schema("shop", "a_little", "USAGE");
+            let f = f.grant_schema("shop", "b_much", "USAGE").grant("shop.t", "a_little", "SELECT");
+            let f = f.grant("shop.t", "b_much", "SELECT").grant("shop.u", "b_much", "SELECT");
+            let later = |f: Fixture, group: &str| f.membership(group, "frank", |m| m.inherit = false);
+            let case = later(later(later(f, "a_little"), "b_much"), "c_dba").case();
+            let judgement = Judgement::new(Arc::new(case.snapshot), None, case.lineages, None);
+            let instances = [Instance { judgement: Some(Arc::new(judgement)), ..Sample::new().instance() }];
+            let ctx = ctx(&instances, 120);
+            let mut pane = Grants::default();
+            pane.load(&ctx);
+            let column = 2 + pane.schemas.iter().position(|(schema, _)| schema == "shop").unwrap();
+            let row = pane.rows.iter().position(|r| r.name == "frank").unwrap();
+            pane.inspector(&ctx, row, column, 200).iter().map(|l| l.plain() + "\n").collect::<String>()
+        };
+        let told = shown(false);
+        assert!(told.contains("as b_much it would have USAGE; SELECT on all 2 tables; or as a_little."), "{told}");
+        let told = shown(true);
+        assert!(told.contains("as c_dba it would have everything: superuser; or as b_much and a_little."), "{told}");
     }
 
     #[test]

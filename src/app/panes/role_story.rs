@@ -134,10 +134,15 @@ pub fn by_set_role(j: &Judgement, role: usize) -> Option<Line> {
 }
 
 fn more_by_set_role(j: &Judgement, role: usize) -> Vec<usize> {
-    if j.snapshot.catalog.roles.get(role).is_some_and(|r| r.superuser) {
+    let superuser = |at: usize| j.snapshot.catalog.roles.get(at).is_some_and(|r| r.superuser);
+    if superuser(role) {
         return Vec::new();
     }
-    j.matrix.closure.settable(role).into_iter().filter(|g| !j.matrix.closure.inherits(role, *g)).collect()
+    let closure = &j.matrix.closure;
+    let adds = |at: &usize| !closure.inherits(role, *at) || superuser(*at);
+    let mut more: Vec<usize> = closure.settable(role).into_iter().filter(adds).collect();
+    more.sort_by_key(|at| !superuser(*at));
+    more
 }
 
 /// Everything about one role.

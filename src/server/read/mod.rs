@@ -18,6 +18,7 @@ pub mod objects;
 pub mod shapes;
 pub(crate) mod signals;
 pub mod sizes;
+mod sublinks;
 mod trails;
 pub mod unavailable;
 pub mod versions;

@@ -2,7 +2,7 @@
 //! Objects that are alike travel together, so that each access control list is spelled out once.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, LazyLock},
 };
 
@@ -12,11 +12,12 @@ use super::{
     Facts, Limits, Opening, Param, ServerError, Statement,
     catalog::{relation_kind, routine_kind},
     fields::{Acls, Fields},
-    unit_each, with_acls,
+    shapes::is_on,
+    sublinks, unit, unit_each, with_acls,
 };
 use crate::domain::{
-    Oid,
-    snapshot::{IndexName, Kind, Numbered, Object, Objects, SchemaObjects},
+    Oid, Privilege,
+    snapshot::{Asked, IndexName, Kind, Named, Numbered, Object, Objects, SchemaObjects, ViewQuery},
 };
 
 /// One template for "these schemas" and one for "all": a scan of all needs no comparison per row.
@@ -28,9 +29,15 @@ struct Template {
 impl Template {
     fn new(text: &str) -> Template {
         let text = with_acls(text);
-        let (before, rest) = text.split_once("@schemas(").unwrap_or((&text, ")"));
-        let (column, after) = rest.split_once(')').unwrap_or((rest, ""));
-        Template { some: format!("{before}{column} = any ($1){after}"), all: format!("{before}true{after}") }
+        let (mut some, mut all) = (String::new(), String::new());
+        let mut rest = text.as_str();
+        while let Some((before, after)) = rest.split_once("@schemas(") {
+            let (column, after) = after.split_once(')').unwrap_or((after, ""));
+            some.extend([before, "(", column, " = any ($1))"]);
+            all.extend([before, "true"]);
+            rest = after;
+        }
+        Template { some: some + rest, all: all + rest }
     }
 
     fn statement(&'static self, what: &'static str, schemas: Option<&[Oid]>) -> Statement {
@@ -48,6 +55,9 @@ static ROUTINES: LazyLock<Template> = LazyLock::new(|| Template::new(include_str
 static TYPES: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects_types.sql")));
 static INDEXES: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects_indexes.sql")));
 static NUMBERED: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects_numbered.sql")));
+static VIEWS: LazyLock<Template> = LazyLock::new(|| {
+    Template::new(&include_str!("objects_views.sql").replace("@permissions", &format!("'{PERMISSIONS}'")))
+});
 static OWNED: LazyLock<Template> = LazyLock::new(|| Template::new(include_str!("objects_owned_sequences.sql")));
 
 /// Reads the objects of the schemas, or of all non-system schemas of `known` when `schemas` is `None`.
@@ -99,6 +109,147 @@ pub(super) async fn objects_by(
     Ok(decoder.finish())
 }
 
+/// In a stored query: a relation, what is required of it, and the columns that are read, as numbers 7 above the column's. In
+/// 14 and 15 these stand in the entry of the range table, a TABLESAMPLE clause between them; from 16 on in an entry of their
+/// own. Names cannot look like it: their blanks and braces are stored with a backslash.
+const PERMISSIONS: &str = concat!(
+    ":relid ([0-9]+) ",
+    "(?:[^{}]|:tablesample [{](?:[^{}]|[{](?:[^{}]|[{][^{}]*[}])*[}])*[}])*",
+    ":requiredPerms ([0-9]+) :checkAsUser [0-9]+ :selectedCols [(]b([0-9 ]*)[)]"
+);
+
+/// What the views of these schemas (or of all, `None`) ask for beneath them, put beside the objects of each schema that was
+/// read. Nothing is opened and nothing is run: it stands in the stored rules.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn views(
+    client: &Client,
+    facts: &Facts,
+    limits: Limits,
+    schemas: Option<&[Oid]>,
+    objects: &mut Objects,
+) -> Result<(), ServerError> {
+    let any = |of: &Arc<SchemaObjects>| of.relations.iter().any(|o| o.kind == Kind::View);
+    let mut found: BTreeMap<Oid, BTreeMap<Oid, ViewQuery>> = BTreeMap::new();
+    if objects.0.values().any(any) {
+        let statement = [VIEWS.statement(VIEWS_READ, schemas)];
+        let rows = unit(client, &Opening::new(facts, limits), None, &statement).await?;
+        let mut acls = Acls::default();
+        for row in rows.iter().flatten() {
+            decode_view(row, &mut acls, &mut found)?;
+        }
+        place(client, facts, limits, &mut found).await?;
+    }
+    for (schema, of) in &mut objects.0 {
+        Arc::make_mut(of).views = Some(found.remove(schema).unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// Marks what views name in subqueries of select lists.
+async fn place(
+    client: &Client,
+    facts: &Facts,
+    limits: Limits,
+    found: &mut BTreeMap<Oid, BTreeMap<Oid, ViewQuery>>,
+) -> Result<(), ServerError> {
+    let what = "the queries of views with subqueries";
+    let views: BTreeSet<u32> = found.values().flat_map(|views| views.keys()).map(|view| view.0).collect();
+    let statement = Statement::new(what, include_str!("objects_sublinks.sql"));
+    let statement = [statement.with(Param::Oids(views.into_iter().collect()))];
+    let rows = unit(client, &Opening::new(facts, limits), None, &statement).await?;
+    for row in rows.iter().flatten() {
+        let mut f = Fields::new(what, row);
+        let (view, places) = (f.oid()?, sublinks::places(&f.text()?));
+        for asked in found.values_mut().filter_map(|views| views.get_mut(&view)).flat_map(|query| &mut query.asks) {
+            asked.named = places.get(&asked.relation).copied().unwrap_or_default();
+        }
+    }
+    Ok(())
+}
+
+fn decode_view(
+    row: &Row,
+    acls: &mut Acls,
+    found: &mut BTreeMap<Oid, BTreeMap<Oid, ViewQuery>>,
+) -> Result<(), ServerError> {
+    let mut f = Fields::new(VIEWS_READ, row);
+    let (origin, view, owner) = (f.oid()?, f.oid()?, f.oid()?);
+    let invoker = f.texts()?.iter().any(|option| is_on(option, "security_invoker"));
+    let (diverted, defaults) = (f.bool()?, f.texts()?);
+    let query = found.entry(origin).or_default().entry(view).or_insert_with(|| ViewQuery {
+        owner,
+        invoker,
+        diverted,
+        defaults,
+        asks: Vec::new(),
+    });
+    let (relation, schema) = (f.oid()?, f.oid()?);
+    let (place, name) = (f.opt_text()?.unwrap_or_default(), f.opt_text()?.unwrap_or_default());
+    let (kind, owner, bits) = (relation_kind(f.char()?), f.oid()?, f.opt_i32()?.unwrap_or_default());
+    let (columns, whole_row) = (f.texts()?, f.bool()?);
+    let acl = f.acl(acls, owner)?;
+    // ACL_INSERT, ACL_SELECT, ACL_UPDATE, ACL_DELETE of `parsenodes.h`
+    let known = [Privilege::Insert, Privilege::Select, Privilege::Update, Privilege::Delete];
+    let privileges = known.into_iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, p)| p).collect();
+    if let Some(kind) = kind.filter(|_| relation != Oid::ZERO) {
+        let named = Named::Always;
+        query.asks.push(Asked {
+            relation,
+            schema,
+            place,
+            name,
+            kind,
+            owner,
+            acl,
+            privileges,
+            columns,
+            whole_row,
+            named,
+        });
+    }
+    Ok(())
+}
+
+/// The columns of one relation, in their order.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn columns(
+    client: &Client,
+    facts: &Facts,
+    limits: Limits,
+    relation: Oid,
+) -> Result<Vec<String>, ServerError> {
+    let what = "the columns of a relation";
+    let statement = [Statement::new(what, include_str!("columns.sql")).with(Param::Oids(vec![relation.0]))];
+    let rows = unit(client, &Opening::new(facts, limits), None, &statement).await?;
+    rows.iter().flatten().map(|row| Fields::new(what, row).text()).collect()
+}
+
+/// Schema and name of relations that are called by one of these names, wherever they stand; at most 20.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn named(
+    client: &Client,
+    facts: &Facts,
+    limits: Limits,
+    names: Vec<String>,
+) -> Result<Vec<(String, String)>, ServerError> {
+    let what = "relations of a name";
+    let statement = [Statement::new(what, include_str!("objects_named.sql")).with(Param::Texts(names))];
+    let rows = unit(client, &Opening::new(facts, limits), None, &statement).await?;
+    let decode = |row: &Row| {
+        let mut f = Fields::new(what, row);
+        Ok((f.text()?, f.text()?))
+    };
+    rows.iter().flatten().map(decode).collect()
+}
+
+/// What the statement of views reads.
+const VIEWS_READ: &str = "what views ask for beneath them";
 /// What the statement of types reads.
 const TYPES_READ: &str = "the names of types";
 /// What the statement of indexes reads.
@@ -240,5 +391,6 @@ mod tests {
         assert!(!RELATIONS.all.contains("$1") && !RELATIONS.all.contains('@'));
         assert!(!NUMBERED.all.contains("$1") && !NUMBERED.all.contains('@'));
         assert!(RELATIONS.some.contains("c.relnamespace = any ($1)") && !RELATIONS.some.contains('@'));
+        assert!(!VIEWS.all.contains("$1") && !VIEWS.all.contains('@') && !VIEWS.some.contains('@'));
     }
 }

@@ -300,7 +300,7 @@ fn decode_views(rows: &[Row]) -> Result<Vec<ViewUse>, ServerError> {
 }
 
 /// `name=value` with a value that the server takes for true (`parse_bool`: any beginning of true, yes, on, and 1).
-fn is_on(option: &str, name: &str) -> bool {
+pub(super) fn is_on(option: &str, name: &str) -> bool {
     let Some((key, value)) = option.split_once('=') else { return false };
     let value = value.to_ascii_lowercase();
     key == name
