@@ -319,6 +319,7 @@ fn changed<'a>(shown: &Buffer, next: &'a Buffer) -> Vec<(u16, u16, &'a Cell)> {
 }
 
 /// What a cell shows, where it is sure to be one column wide: ASCII, Latin-1, lines, blocks, arrows, dashes and dots.
+#[inline(always)]
 fn narrow(cell: &Cell) -> Option<u32> {
     match *cell.symbol().as_bytes() {
         [a @ 0x20..0x7F] => Some(u32::from(a)),
