@@ -12,7 +12,8 @@
 //!
 //! `PGMOAT_BENCH_POLICY` names a policy made by `pgmoat policy derive`; without it one is derived first. The same machine
 //! must run the server, for its CPU time and memory; `psql` is needed for one comparison. Arguments: `rounds=N` (5),
-//! `reads=N` (9, in each round), `console=SECONDS` (60).
+//! `reads=N` (9, in each round), `console=SECONDS` (60). `PGMOAT_BENCH_PROGRAM` is the program as people build it: the one
+//! that is built beside a bench holds what only tests need, half a MiB of it in memory.
 
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 
@@ -50,7 +51,7 @@ use pgmoat::{
     },
 };
 
-use measure::{cpu_ms, median, mib};
+use measure::{cpu_ms, median, mib, program};
 
 type Fault = Box<dyn std::error::Error>;
 
@@ -288,7 +289,7 @@ fn derived(plan: &Plan, home: &Path) -> Result<PathBuf, Fault> {
 }
 
 fn pgmoat(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pgmoat"));
+    let mut command = Command::new(program());
     command.env("HOME", home).env_remove("PGMOAT_CONFIG");
     command
 }

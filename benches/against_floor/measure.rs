@@ -47,3 +47,8 @@ pub fn run(command: &mut Command) -> std::io::Result<Cost> {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// The program that is measured.
+pub fn program() -> String {
+    std::env::var("PGMOAT_BENCH_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_pgmoat").to_owned())
+}

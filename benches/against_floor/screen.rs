@@ -32,7 +32,7 @@ use pgmoat::{
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use crate::measure::{median, mib};
+use crate::measure::{median, mib, program};
 
 type Fault = Box<dyn std::error::Error>;
 
@@ -49,7 +49,7 @@ struct Console {
 impl Console {
     fn start(home: &Path, args: &[&str]) -> Result<Console, Fault> {
         let pty = native_pty_system().openpty(PtySize { rows: 60, cols: 200, pixel_width: 0, pixel_height: 0 })?;
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_pgmoat"));
+        let mut command = CommandBuilder::new(program());
         command.args(args);
         command.env("HOME", home);
         command.env("TERM", "xterm-256color");

@@ -319,14 +319,14 @@ fn changed<'a>(shown: &Buffer, next: &'a Buffer) -> Vec<(u16, u16, &'a Cell)> {
 }
 
 /// What a cell shows, where it is sure to be one column wide: ASCII, Latin-1, lines, blocks, arrows, dashes and dots.
+#[expect(clippy::inline_always, reason = "for every cell of every frame, and small code is preferred elsewhere")]
 #[inline(always)]
 fn narrow(cell: &Cell) -> Option<u32> {
     match *cell.symbol().as_bytes() {
         [a @ 0x20..0x7F] => Some(u32::from(a)),
         [a @ 0xC2, b @ (0xA1..=0xAC | 0xAE..)] | [a @ 0xC3, b] => Some(u32::from_be_bytes([0, 0, a, b])),
-        [a @ 0xE2, b @ (0x94..=0x96), c]
-        | [a @ 0xE2, b @ 0x80, c @ (0x90..=0xA7)]
-        | [a @ 0xE2, b @ 0x86, c]
+        [a @ 0xE2, b @ (0x86 | 0x94..=0x96), c]
+        | [a @ 0xE2, b @ 0x80, c @ 0x90..=0xA7]
         | [a @ 0xE2, b @ 0x97, c @ ..=0xBC] => Some(u32::from_be_bytes([0, a, b, c])),
         _ => None,
     }
