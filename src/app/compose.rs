@@ -82,7 +82,8 @@ impl App {
         let data = self.data;
         let Some((ctx, slot)) = self.here() else { return Vec::new() };
         let visible: Vec<usize> = slot.order.iter().skip(slot.table.offset).take(height).copied().collect();
-        let wants = with_exceptions(&ctx, slot.pane.wants(&ctx, &visible));
+        let selected = slot.order.get(slot.table.cursor).copied();
+        let wants = with_exceptions(&ctx, slot.pane.wants_beside(&ctx, &visible, selected));
         let asked = (data, wants.clone());
         if slot.asked == asked {
             return Vec::new();

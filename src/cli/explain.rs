@@ -262,6 +262,7 @@ impl<'a> Answer<'a> {
 
     fn verdict(&self, report: &mut Report, verdict: &Verdict) -> Result<(), Failure> {
         let (answer, tone) = match (verdict.held, verdict.works) {
+            (_, true) if verdict.unsure => ("Yes, on the view; what is beneath it decides.", Tone::Warning),
             (_, true) => ("Yes.", Tone::Good),
             (true, false) if verdict.beneath.iter().any(beneath::Beneath::fails) => {
                 ("No: it is granted, but fails beneath the view.", Tone::Warning)
@@ -345,6 +346,7 @@ impl<'a> Answer<'a> {
             privilege: v.privilege.keyword(),
             held: v.held,
             works: v.works,
+            unsure: v.unsure,
             paths: v.paths.iter().map(path_out).collect(),
             by_set_role: v.by_set_role.iter().map(path_out).collect(),
             missing: v.missing.clone(),
@@ -392,6 +394,7 @@ struct VerdictOut {
     held: bool,
     /// Held, the schema may be used too, and nothing beneath a view is lacking.
     works: bool,
+    unsure: bool,
     paths: Vec<PathOut>,
     by_set_role: Vec<PathOut>,
     missing: Option<String>,

@@ -91,6 +91,13 @@ impl Found {
     pub fn fails(&self) -> bool {
         self.asked.iter().any(Beneath::fails)
     }
+
+    /// It does not fail for what is known, and not everything is.
+    #[must_use]
+    pub fn is_unsure(&self) -> bool {
+        let open = |b: &Beneath| b.held.is_none() || b.held == Some(false) && b.sometimes;
+        !self.fails() && (!self.unknown.is_empty() || self.asked.iter().any(open))
+    }
 }
 
 /// Follows what a view asks for.

@@ -140,6 +140,9 @@ impl Taking<'_> {
             }
         }
         let mut others = Vec::new();
+        if let Who::Role(role) = who {
+            others.extend(self.wider(role));
+        }
         if public && who != Who::Public {
             others.push(format!("It is PUBLIC that holds {}: everybody else loses it, too.", self.privilege));
         }
@@ -156,6 +159,24 @@ impl Taking<'_> {
             others.push(format!("Ends along with it: {what}, which {by} had granted to {names}."));
         }
         Some(Ending { changes: self.changes, others })
+    }
+
+    /// What a membership that ends gave besides: whoever leaves a role loses everything that comes through it.
+    fn wider(&self, role: usize) -> Vec<String> {
+        let name = |oid: Oid| self.catalog.role_name(oid);
+        let member = self.catalog.roles.get(role).map(|r| r.oid).unwrap_or_default();
+        let mut left: Vec<(String, String)> = Vec::new();
+        for before in &self.catalog.memberships {
+            let ended = !self.memberships.iter().any(|m| (m.role, m.member) == (before.role, before.member));
+            let pair = (name(before.member), name(before.role));
+            if ended && before.member == member && !left.contains(&pair) {
+                left.push(pair);
+            }
+        }
+        let sentence = |(member, group): &(String, String)| {
+            format!("{member} loses everything else that it has through {group}, too: GRANT it what it is to keep.")
+        };
+        left.iter().map(sentence).collect()
     }
 
     /// Takes one entry away, after what stands on its option.

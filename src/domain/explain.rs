@@ -179,6 +179,8 @@ pub struct Verdict {
     pub held: bool,
     /// Held, the schema may be used too, and nothing that a view asks for beneath it is lacking.
     pub works: bool,
+    /// It is there, and not everything was told that decides whether the statement works beneath a view.
+    pub unsure: bool,
     /// Every path, shortest first; empty when not held.
     pub paths: Vec<Path>,
     /// Paths that need SET ROLE first: not part of the answer.
@@ -496,8 +498,11 @@ fn verdict(
         _ => Vec::new(),
     };
     let missing = asked.missing();
-    let works = held && usable && !found.is_some_and(Found::fails);
-    let (fix, others) = if works {
+    let never = subject.object().and_then(|(_, object)| never(object.kind, privilege));
+    let works = held && usable && never.is_none() && !found.is_some_and(Found::fails);
+    let (fix, others) = if never.is_some() {
+        (Vec::new(), Vec::new())
+    } else if works {
         let Ending { changes, others } = ending(catalog, matrix, shapes, who, subject, privilege);
         let others = if changes.is_empty() { Vec::new() } else { others };
         (changes, others)
@@ -506,10 +511,12 @@ fn verdict(
     };
     let mut notes = notes(catalog, matrix, who, subject, privilege, (held, shapes.map(|_| columns.as_slice())));
     notes.extend(found.iter().flat_map(|f| f.unknown.iter().cloned()));
+    notes.extend(never.map(str::to_owned));
     Verdict {
         privilege,
         held,
         works,
+        unsure: works && found.is_some_and(Found::is_unsure),
         paths: effective,
         by_set_role,
         missing,
@@ -519,6 +526,18 @@ fn verdict(
         lacks: Vec::new(),
         beneath: found.map(|f| f.asked.clone()).unwrap_or_default(),
         others,
+    }
+}
+
+/// Why no right on a relation of this kind lets the statement work: it holds, and the server refuses what it is for.
+fn never(kind: Kind, privilege: Privilege) -> Option<&'static str> {
+    use Privilege::{Delete, Insert, Truncate, Update};
+    match (kind, privilege) {
+        (Kind::MaterializedView, Insert | Update | Delete | Truncate) => Some(
+            "A materialized view takes no INSERT, UPDATE, DELETE or TRUNCATE, whoever has the right: REFRESH fills it.",
+        ),
+        (Kind::View, Truncate) => Some("TRUNCATE takes tables alone: no right on a view lets it work."),
+        _ => None,
     }
 }
 
@@ -868,5 +887,16 @@ mod tests {
         let verdict = ask(&catalog, &object, Privilege::Insert);
         assert!(verdict.held && !verdict.works, "a grant without USAGE is dead");
         assert_eq!(verdict.fix.len(), 1);
+    }
+
+    #[test]
+    fn what_no_right_lets_work_is_no_yes() {
+        let (catalog, object) = world(true, true);
+        assert!(ask(&catalog, &object, Privilege::Insert).works);
+        let filled = Object { kind: Kind::MaterializedView, ..object };
+        let verdict = ask(&catalog, &filled, Privilege::Insert);
+        assert!(verdict.held && !verdict.works && verdict.fix.is_empty(), "{verdict:?}");
+        assert!(verdict.notes.iter().any(|n| n.contains("REFRESH")), "{verdict:?}");
+        assert!(ask(&catalog, &filled, Privilege::Select).works);
     }
 }

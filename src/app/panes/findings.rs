@@ -51,7 +51,11 @@ pub fn sql(finding: &Finding) -> Option<Vec<String>> {
     crate::plan::sql::fix_sql(finding).filter(|_| !finding.awaits_names())
 }
 
-/// The names of objects that these findings, by instance, list or want to list.
+/// From how many schemas of an instance names are asked for at once. Those of a page of findings may be of fifty.
+const MOST_SCHEMAS: usize = 8;
+
+/// The names of objects that these findings, by instance, list or want to list: of the first of them, where they are in many
+/// schemas.
 pub fn names_wanted<'a>(ctx: &Ctx<'_>, findings: impl Iterator<Item = (usize, &'a Finding)>) -> Vec<Want> {
     let mut wants: Vec<Want> = Vec::new();
     // those that list names already are asked for again, because only the last wish counts
@@ -68,9 +72,15 @@ pub fn names_wanted<'a>(ctx: &Ctx<'_>, findings: impl Iterator<Item = (usize, &'
             Want::Objects { .. } | Want::Sizes { .. } => None,
         });
         match place {
-            Some(schemas) if !schemas.contains(&oid) => schemas.push(oid),
+            Some(schemas) if !schemas.contains(&oid) && schemas.len() < MOST_SCHEMAS => schemas.push(oid),
             Some(_) => {}
             None => wants.push(Want::Objects { instance: at, schemas: vec![oid] }),
+        }
+    }
+    // in one order, so that the same wish is not read again
+    for want in &mut wants {
+        if let Want::Objects { schemas, .. } = want {
+            schemas.sort_unstable();
         }
     }
     wants
@@ -309,6 +319,10 @@ impl Pane for Findings {
 
     fn sorted(&self) -> Option<(usize, bool)> {
         None
+    }
+
+    fn wants_beside(&self, ctx: &Ctx<'_>, visible: &[usize], selected: Option<usize>) -> Vec<Want> {
+        self.wants(ctx, &selected.into_iter().chain(visible.iter().copied()).collect::<Vec<usize>>())
     }
 
     fn wants(&self, ctx: &Ctx<'_>, visible: &[usize]) -> Vec<Want> {

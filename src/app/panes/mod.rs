@@ -201,6 +201,10 @@ pub trait Pane: Send {
     fn wants(&self, _ctx: &Ctx<'_>, _visible: &[usize]) -> Vec<Want> {
         Vec::new()
     }
+    /// As [`Pane::wants`], where the selected row comes first because not everything is asked for at once.
+    fn wants_beside(&self, ctx: &Ctx<'_>, visible: &[usize], _selected: Option<usize>) -> Vec<Want> {
+        self.wants(ctx, visible)
+    }
     /// Ids of the findings with a fix that are meant by this row, cell or column.
     fn fixes(&self, _ctx: &Ctx<'_>, _index: usize, _column: usize, _reach: Reach) -> Vec<String> {
         Vec::new()

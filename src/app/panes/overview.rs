@@ -506,6 +506,10 @@ impl Pane for Overview {
         }
     }
 
+    fn wants_beside(&self, ctx: &Ctx<'_>, visible: &[usize], selected: Option<usize>) -> Vec<Want> {
+        self.wants(ctx, &selected.into_iter().chain(visible.iter().copied()).collect::<Vec<usize>>())
+    }
+
     fn wants(&self, ctx: &Ctx<'_>, visible: &[usize]) -> Vec<Want> {
         let rows = visible.iter().filter_map(|index| match self.rows.get(*index)? {
             Row::Finding { instance, .. } => Some((*instance, self.finding(ctx, *index)?)),

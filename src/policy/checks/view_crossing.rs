@@ -14,8 +14,8 @@ const CODE: Code = Code {
     code: "view-crossing",
     group: Group::Isolation,
     severity: Severity::Warning,
-    why: "Whoever may read the view reads the neighbour's rows with the view owner's rights, and the neighbour cannot \
-          change those tables without breaking it.",
+    why: "Whoever may read the view reads the neighbour's rows with the view owner's rights (of a security_invoker view, \
+          with its own), and the neighbour cannot change those tables without breaking it.",
 };
 
 fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
@@ -62,14 +62,14 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         finding.object = Some(object.clone());
         finding.observed = format!("reads {}", and(&names));
         finding.expected = "reads its own schema only".into();
-        let owner = ctx.catalog.role_name(first.owner);
-        finding.message = format!("The {kind} {object} reads {} with the rights of {owner}.", and(&names));
+        let of = if first.security_invoker { "whoever reads it".into() } else { ctx.catalog.role_name(first.owner) };
+        finding.message = format!("The {kind} {object} reads {} with the rights of {of}.", and(&names));
         finding.remedy = if declared {
             "Its service is declared to read there: nothing to do, as long as the readers of the view may know it too."
                 .to_owned()
         } else {
-            "Let the reader ask the other schema by name with access of its own, or drop the view; to keep it, declare \
-             the access of its service."
+            "Let the reader ask the other schema by name with access of its own, or drop the view. To keep it, declare the \
+             access of its service, or leave it by an [[exception]] that names this finding."
                 .to_owned()
         };
         if declared {
@@ -117,9 +117,13 @@ pub(super) mod tests {
         let mut f = fixture("");
         let one = view(&f, "public", "engarde_user", "langflow", "app");
         f.shapes.views = vec![one.clone(), ViewUse { uses: "u".into(), ..one }];
-        let found = f.case().only(CODE.code);
+        let found = f.clone().case().only(CODE.code);
         assert_eq!(found.observed, "reads langflow.t and langflow.u");
         assert_eq!(found.severity, Severity::Warning);
+        assert!(found.message.ends_with("with the rights of engarde_user."), "{}", found.message);
+        f.shapes.views.iter_mut().for_each(|v| v.security_invoker = true);
+        let found = f.case().only(CODE.code);
+        assert!(found.message.ends_with("with the rights of whoever reads it."), "{}", found.message);
     }
 
     #[test]
