@@ -18,6 +18,7 @@ use pgmoat::demo::{
     guard::StopMode,
 };
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::signal::unix::SignalKind;
 
 use crate::support::cluster::{self, connect};
 
@@ -303,6 +304,12 @@ fn nothing_is_left_after_kill_9_or_ctrl_c_at_any_moment() {
 fn as_a_child_holds_a_demo() {
     let Some(guard) = std::env::var_os("PGMOAT_TEST_HOLD") else { return };
     runtime().block_on(async {
+        // A job in the background of a shell is started deaf to Ctrl-C: here it kills all the same, without a word.
+        let mut interrupted = tokio::signal::unix::signal(SignalKind::interrupt()).unwrap();
+        tokio::spawn(async move {
+            interrupted.recv().await;
+            kill_process(rustix::process::getpid(), Signal::KILL).unwrap();
+        });
         let options = DemoOptions { guard: Some(PathBuf::from(guard)), ..DemoOptions::default() };
         let _demo = Demo::start(options, &mut |_| ()).await.unwrap();
         println!("\nREADY");
