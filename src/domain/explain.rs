@@ -464,6 +464,13 @@ fn has(
         || column.is_some_and(|g| column_rights(catalog, matrix, who, g).contains(privilege))
 }
 
+/// Has USAGE on the schema of an object; of what stands in none, nothing is needed.
+fn may_use_schema(catalog: &Catalog, matrix: &Matrix, who: Who, subject: &Subject<'_>) -> bool {
+    subject.object().is_none_or(|(schema, _)| {
+        matrix.rights(catalog, who, ObjectKind::Schema, schema.owner, &schema.acl).contains(Privilege::Usage)
+    })
+}
+
 fn verdict(
     catalog: &Catalog,
     matrix: &Matrix,
@@ -476,9 +483,7 @@ fn verdict(
     let own = own_list(subject, shapes);
     let held = has(catalog, matrix, who, subject, own, privilege);
     let (effective, by_set_role) = paths(catalog, matrix, who, subject, own.map(|g| &g.acl), privilege);
-    let usable = subject.object().is_none_or(|(schema, _)| {
-        matrix.rights(catalog, who, ObjectKind::Schema, schema.owner, &schema.acl).contains(Privilege::Usage)
-    });
+    let usable = may_use_schema(catalog, matrix, who, subject);
     let name = match who {
         Who::Public => "PUBLIC".to_owned(),
         Who::Role(role) => role_name(catalog, role),
@@ -550,12 +555,12 @@ fn works_after_set_role(
     own: Option<&ColumnGrant>,
     privilege: Privilege,
 ) -> bool {
-    matrix.closure.settable(role).into_iter().map(Who::Role).any(|who| {
-        let uses = subject.object().is_none_or(|(schema, _)| {
-            matrix.rights(catalog, who, ObjectKind::Schema, schema.owner, &schema.acl).contains(Privilege::Usage)
-        });
-        uses && has(catalog, matrix, who, subject, own, privilege)
-    })
+    matrix
+        .closure
+        .settable(role)
+        .into_iter()
+        .map(Who::Role)
+        .any(|who| may_use_schema(catalog, matrix, who, subject) && has(catalog, matrix, who, subject, own, privilege))
 }
 
 /// What is asked about one privilege, and what is known of the answer.
