@@ -476,8 +476,8 @@ impl Run {
             Want::Sizes { instance, schemas } => {
                 self.command(Some(instance), || Command::WantSizes(schemas.clone()));
             }
-            Want::Objects { instance, schemas } => {
-                self.command(Some(instance), || Command::WantObjects(schemas.clone()));
+            Want::Objects { instance, schemas, beneath } => {
+                self.command(Some(instance), || Command::WantObjects { schemas: schemas.clone(), beneath });
             }
         }
     }

@@ -24,7 +24,7 @@ use crate::{
         prose::cut,
     },
     config::target::Environment,
-    domain::{Oid, link::LinkState},
+    domain::link::LinkState,
     text,
 };
 
@@ -83,7 +83,7 @@ impl App {
         let Some((ctx, slot)) = self.here() else { return Vec::new() };
         let visible: Vec<usize> = slot.order.iter().skip(slot.table.offset).take(height).copied().collect();
         let selected = slot.order.get(slot.table.cursor).copied();
-        let wants = with_exceptions(&ctx, slot.pane.wants_beside(&ctx, &visible, selected));
+        let wants = with_exceptions(&ctx, slot.pane.wants(&ctx, &visible, selected));
         let asked = (data, wants.clone());
         if slot.asked == asked {
             return Vec::new();
@@ -895,28 +895,23 @@ const MOST_EXCEPTED: usize = 16;
 fn with_exceptions(ctx: &Ctx<'_>, mut wants: Vec<Want>) -> Vec<Want> {
     for (at, instance) in ctx.shown() {
         let Some(j) = &instance.judgement else { continue };
-        let exceptions = j.policy.as_ref().map(|p| p.exceptions.as_slice()).unwrap_or_default();
-        let named = exceptions.iter().filter(|e| !e.objects.is_empty());
-        let schemas = named.filter_map(|e| j.matrix.index.schema_named(&e.schema));
-        let mut wanted: Vec<Oid> = schemas.filter_map(|s| j.snapshot.catalog.schemas.get(s)).map(|s| s.oid).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        if wanted.len() > MOST_EXCEPTED {
+        let positions = j.desired.as_ref().map(|d| d.schemas_excepted_singly()).unwrap_or_default();
+        if positions.is_empty() || positions.len() > MOST_EXCEPTED {
             continue;
         }
+        let excepted = positions.iter().filter_map(|s| j.snapshot.catalog.schemas.get(*s)).map(|s| s.oid);
         let place = wants.iter_mut().find_map(|want| match want {
-            Want::Objects { instance, schemas } if *instance == at => Some(schemas),
+            Want::Objects { instance, schemas, .. } if *instance == at => Some(schemas),
             Want::Objects { .. } | Want::Sizes { .. } => None,
         });
         match place {
             // in one order, so that the same wish is not read again
             Some(schemas) => {
-                schemas.extend(wanted);
+                schemas.extend(excepted);
                 schemas.sort_unstable();
                 schemas.dedup();
             }
-            None if wanted.is_empty() => {}
-            None => wants.push(Want::Objects { instance: at, schemas: wanted }),
+            None => wants.push(Want::Objects { instance: at, schemas: excepted.collect(), beneath: false }),
         }
     }
     wants
@@ -1024,8 +1019,8 @@ mod tests {
             let oid = |name: &str| j.snapshot.catalog.schema_named(name).unwrap().oid;
             let (shop, stock) = (oid("shop"), oid("stock"));
             let instances = [Instance { judgement: Some(Arc::new(j)), ..Sample::new().instance() }];
-            let own = vec![Want::Objects { instance: 0, schemas: vec![stock] }];
-            let objects = |schemas| vec![Want::Objects { instance: 0, schemas }];
+            let own = vec![Want::Objects { instance: 0, schemas: vec![stock], beneath: true }];
+            let objects = |schemas| vec![Want::Objects { instance: 0, schemas, beneath: true }];
             (with_exceptions(&ctx(&instances, 80), own), objects(vec![shop, stock]), objects(vec![stock]))
         };
         let whole = "[[exception]]\nrole='reader'\nschema='shop'\nprivileges=['SELECT']\nreason='r'\n";

@@ -228,6 +228,8 @@ pub struct Desired {
     pub exceptions: Vec<Exception>,
     /// Positions in `exceptions` by role (`None`: PUBLIC) and schema.
     excepted: HashMap<(Option<usize>, usize), Vec<usize>, BuildHasherDefault<OidHasher>>,
+    /// Schemas in which exceptions name single objects; ascending.
+    excepted_singly: Vec<usize>,
     /// Exceptions on the database (`schema = "database:NAME"`).
     pub database_exceptions: Vec<usize>,
     pub undeclared: Undeclared,
@@ -384,6 +386,12 @@ impl Desired {
     pub fn excepted_singly(&self, schema: usize) -> impl Iterator<Item = &[u64]> {
         let declared = self.declared.get(schema).into_iter().flatten().filter(|d| d.single);
         declared.map(|d| self.members_of(d.role)).filter(|bits| !bits.is_empty())
+    }
+
+    /// Positions of the schemas in which exceptions name single objects; ascending.
+    #[must_use]
+    pub fn schemas_excepted_singly(&self) -> &[usize] {
+        &self.excepted_singly
     }
 
     fn members_of(&self, role: u32) -> &[u64] {
@@ -672,6 +680,7 @@ impl Builder<'_> {
                 continue;
             }
             let schema = self.name_schema(&exception.schema);
+            self.out.excepted_singly.extend(schema.filter(|_| !exception.objects.is_empty()));
             if exception.role == PUBLIC {
                 if let Some(schema) = schema {
                     self.out.excepted.entry((None, schema)).or_default().push(i);
@@ -693,5 +702,7 @@ impl Builder<'_> {
                 self.out.excepted.entry((Some(role), schema)).or_default().push(i);
             }
         }
+        self.out.excepted_singly.sort_unstable();
+        self.out.excepted_singly.dedup();
     }
 }

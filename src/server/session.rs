@@ -76,8 +76,11 @@ pub enum Command {
     Interval(Duration),
     /// Exact sizes of these schemas, as long as they are on screen; replaces the last such wish.
     WantSizes(Vec<Oid>),
-    /// Names of the objects of these schemas; replaces the last such wish.
-    WantObjects(Vec<Oid>),
+    /// Names of the objects of these schemas, and (`beneath`) what views ask for beneath them; replaces the last such wish.
+    WantObjects {
+        schemas: Vec<Oid>,
+        beneath: bool,
+    },
     TenantColumns(Vec<String>),
     Stop,
 }
@@ -133,6 +136,8 @@ struct Wishes {
     sizes: Vec<Oid>,
     sizes_changed: bool,
     objects: Vec<Oid>,
+    /// What views ask for beneath them is wanted, too.
+    beneath: bool,
     objects_changed: bool,
     tenant_columns: Vec<String>,
     tenants_changed: bool,
@@ -148,9 +153,9 @@ impl Wishes {
                 self.sizes_changed |= self.sizes != schemas;
                 self.sizes = schemas;
             }
-            Command::WantObjects(schemas) => {
-                self.objects_changed |= self.objects != schemas;
-                self.objects = schemas;
+            Command::WantObjects { schemas, beneath } => {
+                self.objects_changed |= self.objects != schemas || beneath && !self.beneath;
+                (self.objects, self.beneath) = (schemas, beneath);
             }
             Command::TenantColumns(columns) => {
                 self.tenants_changed |= self.tenant_columns != columns;
@@ -262,6 +267,7 @@ impl Task {
             sizes: Vec::new(),
             sizes_changed: false,
             objects: Vec::new(),
+            beneath: false,
             objects_changed: false,
             tenant_columns: config.tenant_columns.clone(),
             tenants_changed: false,
@@ -400,7 +406,9 @@ impl Task {
         self.picture.forget_objects(&wanted);
         let Some(catalog) = self.picture.catalog().filter(|_| !wanted.is_empty()) else { return Ok(()) };
         let mut objects = self.wire.attend(reader.objects(Some(&wanted), &catalog)).await??;
-        self.wire.attend(reader.views(Some(&wanted), &mut objects)).await??;
+        if self.wire.wishes.beneath {
+            self.wire.attend(reader.views(Some(&wanted), &mut objects)).await??;
+        }
         self.picture.set_objects(objects);
         Ok(())
     }
@@ -496,6 +504,7 @@ mod tests {
             sizes: Vec::new(),
             sizes_changed: false,
             objects: Vec::new(),
+            beneath: false,
             objects_changed: false,
             tenant_columns: Vec::new(),
             tenants_changed: false,

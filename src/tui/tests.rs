@@ -116,7 +116,7 @@ impl Pane for Plain {
     fn empty(&self, _: &Ctx<'_>) -> Vec<Line> {
         vec![Line::new("There is no schema here.", Tone::Text)]
     }
-    fn wants(&self, _: &Ctx<'_>, visible: &[usize]) -> Vec<Want> {
+    fn wants(&self, _: &Ctx<'_>, visible: &[usize], _: Option<usize>) -> Vec<Want> {
         vec![Want::Sizes { instance: 0, schemas: visible.iter().map(|i| Oid(*i as u32)).collect() }]
     }
     fn badge(&self, ctx: &Ctx<'_>) -> Option<u64> {

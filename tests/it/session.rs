@@ -125,10 +125,11 @@ fn every_part_comes_and_a_change_is_seen() {
         assert_eq!(moved.rows, VersionRows::Known(vec!["r1".into()]), "found by its shape");
         assert!(whole.objects.0.is_empty());
 
-        watcher.commands.send(Command::WantObjects(vec![a])).await.unwrap();
+        watcher.commands.send(Command::WantObjects { schemas: vec![a], beneath: true }).await.unwrap();
         watcher.commands.send(Command::WantSizes(vec![a])).await.unwrap();
         let asked = watcher.snapshot(|s| s.objects.0.contains_key(&a) && !s.sizes.relations.is_empty()).await;
         assert_eq!(asked.objects.0[&a].relations.len(), 3);
+        assert!(asked.objects.0[&a].views.is_some(), "what views ask for was wanted");
         assert_eq!(asked.sizes.relations.len(), 3);
         assert!(asked.sizes.schemas[&a].exact);
         assert!(Arc::ptr_eq(&asked.catalog, &whole.catalog), "nothing was committed: the part is shared");
@@ -146,7 +147,7 @@ fn every_part_comes_and_a_change_is_seen() {
 
         watcher.commands.send(Command::TenantColumns(vec!["version_num".into()])).await.unwrap();
         watcher.snapshot(|s| s.shapes.as_ref().unwrap().tables.iter().any(|t| t.name == "moved")).await;
-        watcher.commands.send(Command::WantObjects(vec![])).await.unwrap();
+        watcher.commands.send(Command::WantObjects { schemas: vec![], beneath: false }).await.unwrap();
         watcher.snapshot(|s| s.objects.0.is_empty()).await;
         watcher.stop().await;
         own.stop();

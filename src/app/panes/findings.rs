@@ -6,9 +6,12 @@
 //!  ✖   madansara_user can write to sankore (6 privileges too many)        sankore          grant-excess
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Ctx, Enter, Entry, Pane, PaneSpec, Reach, RowId, SortKey, Story, Want};
 use crate::{
     app::view::{Column, Line, Span, Tone},
+    domain::Oid,
     policy::{Finding, Group, Severity},
 };
 
@@ -57,33 +60,28 @@ const MOST_SCHEMAS: usize = 8;
 /// The names of objects that these findings, by instance, list or want to list: of the first of them, where they are in many
 /// schemas.
 pub fn names_wanted<'a>(ctx: &Ctx<'_>, findings: impl Iterator<Item = (usize, &'a Finding)>) -> Vec<Want> {
-    let mut wants: Vec<Want> = Vec::new();
     // those that list names already are asked for again, because only the last wish counts
     let of_objects = |f: &Finding| match f.group {
         Group::Grants | Group::Ownership => !f.objects.is_empty() || f.objects_total.is_some(),
         _ => f.objects.is_empty() && f.objects_total.is_some(),
     };
+    // in one order, so that the same wish is not read again
+    let mut wanted: BTreeMap<usize, BTreeSet<Oid>> = BTreeMap::new();
     for (at, finding) in findings.filter(|(_, f)| of_objects(f)) {
         let Some(j) = ctx.instances.get(at).and_then(|i| i.judgement.as_ref()) else { continue };
         let named = finding.schema.as_deref().and_then(|s| j.matrix.index.schema_named(s));
         let Some(oid) = named.and_then(|s| j.snapshot.catalog.schemas.get(s)).map(|s| s.oid) else { continue };
-        let place = wants.iter_mut().find_map(|w| match w {
-            Want::Objects { instance, schemas } if *instance == at => Some(schemas),
-            Want::Objects { .. } | Want::Sizes { .. } => None,
-        });
-        match place {
-            Some(schemas) if !schemas.contains(&oid) && schemas.len() < MOST_SCHEMAS => schemas.push(oid),
-            Some(_) => {}
-            None => wants.push(Want::Objects { instance: at, schemas: vec![oid] }),
+        let schemas = wanted.entry(at).or_default();
+        if schemas.len() < MOST_SCHEMAS {
+            schemas.insert(oid);
         }
     }
-    // in one order, so that the same wish is not read again
-    for want in &mut wants {
-        if let Want::Objects { schemas, .. } = want {
-            schemas.sort_unstable();
-        }
-    }
-    wants
+    let want = |(instance, schemas): (usize, BTreeSet<Oid>)| Want::Objects {
+        instance,
+        schemas: schemas.into_iter().collect(),
+        beneath: false,
+    };
+    wanted.into_iter().map(want).collect()
 }
 
 /// Where a finding is, in a few words.
@@ -321,12 +319,8 @@ impl Pane for Findings {
         None
     }
 
-    fn wants_beside(&self, ctx: &Ctx<'_>, visible: &[usize], selected: Option<usize>) -> Vec<Want> {
-        self.wants(ctx, &selected.into_iter().chain(visible.iter().copied()).collect::<Vec<usize>>())
-    }
-
-    fn wants(&self, ctx: &Ctx<'_>, visible: &[usize]) -> Vec<Want> {
-        let rows = visible.iter().filter_map(|i| self.rows.get(*i));
+    fn wants(&self, ctx: &Ctx<'_>, visible: &[usize], selected: Option<usize>) -> Vec<Want> {
+        let rows = selected.iter().chain(visible).filter_map(|i| self.rows.get(*i));
         names_wanted(ctx, rows.filter_map(|row| Some((row.0, at(ctx, Some(row))?))))
     }
 
@@ -337,5 +331,54 @@ impl Pane for Findings {
             .map(|j| j.findings.iter().filter(|f| f.severity > Severity::Info).count() as u64)
             .sum();
         (n > 0).then_some(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        app::{
+            instance::Instance,
+            panes::sample::{Sample, ctx},
+        },
+        policy::{checks::fixture::Fixture, judgement::Judgement},
+    };
+
+    #[test]
+    fn names_are_wanted_of_few_schemas_and_of_the_selected_one_first() {
+        let mut f = Fixture::new().role("app").role("reader");
+        let mut names = Vec::new();
+        for i in 0..12 {
+            let name = format!("s{i:02}");
+            f = f.schema(&name, "app").table(&name, "t", "app").grant(&format!("{name}.t"), "reader", "SELECT");
+            names.push(format!("'{name}'"));
+        }
+        let rules =
+            format!("[[service]]\nname='s'\nschemas=[{}]\nrole='app'\n[[role]]\nname='reader'\n", names.join(", "));
+        let case = f.policy(&rules).case();
+        let j = Judgement::new(Arc::new(case.snapshot), case.policy.map(Arc::new), case.lineages, None);
+        let oid = |name: &str| j.snapshot.catalog.schema_named(name).unwrap().oid;
+        let (first, last) = (oid("s00"), oid("s11"));
+        let instances = [Instance { judgement: Some(Arc::new(j)), ..Sample::new().instance() }];
+        let ctx = ctx(&instances, 120);
+        let mut pane = Findings::default();
+        let entries = pane.load(&ctx);
+        let of = |schema: &str| {
+            entries.iter().position(|e| e.id.1 == format!("grant-excess:reader:{schema}:table:SELECT")).unwrap()
+        };
+        let all: Vec<usize> = (0..12).map(|i| of(&format!("s{i:02}"))).collect();
+        for (selected, there, not) in [(None, first, last), (Some(of("s11")), last, oid_of(&ctx, "s07"))] {
+            let [Want::Objects { schemas, .. }] = &pane.wants(&ctx, &all, selected)[..] else { panic!("one wish") };
+            assert_eq!(schemas.len(), MOST_SCHEMAS);
+            assert!(schemas.contains(&there) && !schemas.contains(&not) && schemas.is_sorted(), "{schemas:?}");
+        }
+    }
+
+    fn oid_of(ctx: &Ctx<'_>, schema: &str) -> Oid {
+        let j = ctx.instances.first().and_then(|i| i.judgement.as_ref()).unwrap();
+        j.snapshot.catalog.schema_named(schema).unwrap().oid
     }
 }

@@ -831,9 +831,9 @@ impl Pane for Grants {
         self.below.is_none()
     }
 
-    fn wants(&self, _ctx: &Ctx<'_>, _visible: &[usize]) -> Vec<Want> {
+    fn wants(&self, _ctx: &Ctx<'_>, _visible: &[usize], _selected: Option<usize>) -> Vec<Want> {
         match &self.below {
-            Some(b) => vec![Want::Objects { instance: b.instance, schemas: vec![b.schema_oid] }],
+            Some(b) => vec![Want::Objects { instance: b.instance, schemas: vec![b.schema_oid], beneath: true }],
             None => Vec::new(),
         }
     }

@@ -119,8 +119,8 @@ pub enum Enter {
 pub enum Want {
     /// Exact sizes of these schemas.
     Sizes { instance: usize, schemas: Vec<Oid> },
-    /// Names of the objects of these schemas.
-    Objects { instance: usize, schemas: Vec<Oid> },
+    /// Names of the objects of these schemas; `beneath`: what views ask for beneath them, too.
+    Objects { instance: usize, schemas: Vec<Oid>, beneath: bool },
 }
 
 /// What is the same for every value of a pane.
@@ -197,13 +197,9 @@ pub trait Pane: Send {
     fn sorted(&self) -> Option<(usize, bool)> {
         None
     }
-    /// What would be good to have read for these visible rows.
-    fn wants(&self, _ctx: &Ctx<'_>, _visible: &[usize]) -> Vec<Want> {
+    /// What would be good to have read for these visible rows, and for the selected one before others.
+    fn wants(&self, _ctx: &Ctx<'_>, _visible: &[usize], _selected: Option<usize>) -> Vec<Want> {
         Vec::new()
-    }
-    /// As [`Pane::wants`], where the selected row comes first because not everything is asked for at once.
-    fn wants_beside(&self, ctx: &Ctx<'_>, visible: &[usize], _selected: Option<usize>) -> Vec<Want> {
-        self.wants(ctx, visible)
     }
     /// Ids of the findings with a fix that are meant by this row, cell or column.
     fn fixes(&self, _ctx: &Ctx<'_>, _index: usize, _column: usize, _reach: Reach) -> Vec<String> {

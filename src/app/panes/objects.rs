@@ -187,7 +187,7 @@ impl Level {
 
     #[must_use]
     pub fn want(&self) -> Want {
-        Want::Objects { instance: self.instance, schemas: vec![self.schema] }
+        Want::Objects { instance: self.instance, schemas: vec![self.schema], beneath: true }
     }
 
     fn sql_name(&self, object: &Object) -> String {

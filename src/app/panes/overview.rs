@@ -506,12 +506,8 @@ impl Pane for Overview {
         }
     }
 
-    fn wants_beside(&self, ctx: &Ctx<'_>, visible: &[usize], selected: Option<usize>) -> Vec<Want> {
-        self.wants(ctx, &selected.into_iter().chain(visible.iter().copied()).collect::<Vec<usize>>())
-    }
-
-    fn wants(&self, ctx: &Ctx<'_>, visible: &[usize]) -> Vec<Want> {
-        let rows = visible.iter().filter_map(|index| match self.rows.get(*index)? {
+    fn wants(&self, ctx: &Ctx<'_>, visible: &[usize], selected: Option<usize>) -> Vec<Want> {
+        let rows = selected.iter().chain(visible).filter_map(|index| match self.rows.get(*index)? {
             Row::Finding { instance, .. } => Some((*instance, self.finding(ctx, *index)?)),
             Row::Live { .. } => None,
         });
@@ -619,7 +615,10 @@ mod tests {
             let mut pane = Overview::default();
             let entries = pane.load(&ctx);
             let at = entries.iter().position(|e| e.id.1 == "grant-excess:reader:shop:table:SELECT").unwrap();
-            assert_eq!(pane.wants(&ctx, &[at]), [Want::Objects { instance: 0, schemas: vec![shop] }]);
+            assert_eq!(
+                pane.wants(&ctx, &[at], None),
+                [Want::Objects { instance: 0, schemas: vec![shop], beneath: false }]
+            );
             let short: String = pane.inspector(&ctx, at, 0, 120).iter().map(|l| l.plain() + "\n").collect();
             let Enter::Story(story) = pane.enter(&ctx, at, 0) else { panic!("a story") };
             let j = instances[0].judgement.as_ref().unwrap();

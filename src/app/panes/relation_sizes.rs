@@ -224,6 +224,6 @@ impl Level {
     #[must_use]
     pub fn wants(&self) -> Vec<Want> {
         let (instance, schemas) = (self.instance, vec![self.schema]);
-        vec![Want::Objects { instance, schemas: schemas.clone() }, Want::Sizes { instance, schemas }]
+        vec![Want::Objects { instance, schemas: schemas.clone(), beneath: false }, Want::Sizes { instance, schemas }]
     }
 }

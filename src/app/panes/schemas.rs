@@ -364,7 +364,7 @@ impl Pane for Schemas {
         prose::block(&lines, ctx.width, 6)
     }
 
-    fn wants(&self, _ctx: &Ctx<'_>, _visible: &[usize]) -> Vec<Want> {
+    fn wants(&self, _ctx: &Ctx<'_>, _visible: &[usize], _selected: Option<usize>) -> Vec<Want> {
         self.level.iter().map(Level::want).collect()
     }
 }
@@ -711,11 +711,13 @@ mod tests {
         let ctx = ctx(&instances, 120);
         let mut pane = Schemas::default();
         pane.load(&ctx);
-        assert!(pane.wants(&ctx, &[0]).is_empty());
+        assert!(pane.wants(&ctx, &[0], None).is_empty());
         pane.enter(&ctx, 0, 0);
         assert!(pane.load(&ctx).is_empty());
         assert!(pane.empty(&ctx)[0].plain().starts_with("Reading the objects of langflow"));
-        assert!(matches!(&pane.wants(&ctx, &[])[..], [Want::Objects { instance: 0, schemas }] if schemas.len() == 1));
+        assert!(
+            matches!(&pane.wants(&ctx, &[], None)[..], [Want::Objects { instance: 0, schemas, beneath: true }] if schemas.len() == 1)
+        );
     }
 
     #[test]

@@ -344,7 +344,7 @@ impl Pane for Sizes {
         vec![Line(vec![Span::known("There are no schemas to measure in this database.", Tone::Text)])]
     }
 
-    fn wants(&self, ctx: &Ctx<'_>, visible: &[usize]) -> Vec<Want> {
+    fn wants(&self, ctx: &Ctx<'_>, visible: &[usize], _selected: Option<usize>) -> Vec<Want> {
         if let Some(level) = &self.level {
             return level.wants();
         }
@@ -447,10 +447,10 @@ mod tests {
         let ctx = ctx(&instances, 120);
         let mut pane = Sizes::default();
         pane.load(&ctx);
-        assert_eq!(pane.wants(&ctx, &[0]), [Want::Sizes { instance: 0, schemas: vec![big] }]);
-        assert!(pane.wants(&ctx, &[]).is_empty());
+        assert_eq!(pane.wants(&ctx, &[0], None), [Want::Sizes { instance: 0, schemas: vec![big] }]);
+        assert!(pane.wants(&ctx, &[], None).is_empty());
         pane.enter(&ctx, 0, 0);
-        assert_eq!(pane.wants(&ctx, &[]).len(), 2);
+        assert_eq!(pane.wants(&ctx, &[], None).len(), 2);
     }
 
     #[test]
