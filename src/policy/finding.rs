@@ -98,7 +98,7 @@ pub const MAX_OBJECTS: usize = 100;
 pub const FEW_NAMES: usize = 10;
 
 /// What a finding that an `[[exception]]` covers expects.
-pub const EXCEPTED: &str = "allowed by an exception";
+const EXCEPTED: &str = "allowed by an exception";
 
 /// One finding. Texts are raw: they are escaped when they are shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,6 +154,14 @@ impl Finding {
         self.objects.is_empty()
             && self.objects_total.is_some_and(|n| n <= FEW_NAMES as u64)
             && self.fix.iter().flatten().any(of)
+    }
+
+    /// An `[[exception]]` covers what it is about: it is listed, and nothing is to be done.
+    pub fn stands_by_exception(&mut self) {
+        self.severity = Severity::Info;
+        self.expected = EXCEPTED.into();
+        self.remedy = "Nothing to do while the exception stands.".into();
+        self.fix = None;
     }
 
     /// An `[[exception]]` covers it, by what it is about or by its name: listed, and no difference.

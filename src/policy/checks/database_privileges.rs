@@ -11,7 +11,6 @@ use crate::{
     policy::{
         Finding, Group, Policy, Severity, Undeclared,
         desired::{Desired, PUBLIC},
-        finding::EXCEPTED,
     },
     text,
 };
@@ -217,8 +216,7 @@ fn finding(context: &Context<'_>, desired: &Desired, who: Who, privilege: Privil
         .map(|e| e.reason.as_str())
         .collect();
     if !reasons.is_empty() {
-        f.severity = Severity::Info;
-        f.expected = EXCEPTED.into();
+        f.stands_by_exception();
         f.remedy = format!("Nothing to do while the exception stands: {}.", text::list(&reasons, 3));
     }
     f

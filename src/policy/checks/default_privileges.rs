@@ -14,7 +14,7 @@ use crate::{
         effective::Who,
         snapshot::{DefaultAcl, DefaultKind, Role},
     },
-    policy::{Finding, Group, Severity, Undeclared, desired::Desired, finding::EXCEPTED},
+    policy::{Finding, Group, Severity, Undeclared, desired::Desired},
 };
 
 pub const MISSING: Code = Code {
@@ -242,9 +242,7 @@ fn superfluous(
         f.role = Some(entries::role_name(context, role));
     }
     if !open {
-        f.severity = Severity::Info;
-        f.expected = EXCEPTED.into();
-        f.remedy = "Nothing to do while the exception stands.".into();
+        f.stands_by_exception();
         return Some(f);
     }
     f.remedy = format!("Revoke the default; existing {noun} are not touched by that.");

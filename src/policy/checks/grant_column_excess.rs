@@ -10,7 +10,7 @@ use crate::{
         effective::Who,
         snapshot::ColumnGrant,
     },
-    policy::{Finding, Group, Severity, Undeclared, finding::EXCEPTED, judge::column_excess},
+    policy::{Finding, Group, Severity, Undeclared, judge::column_excess},
     text,
 };
 
@@ -93,9 +93,7 @@ fn finding(
     f.schema = Some(schema.clone());
     if excepted {
         f.id.push_str(":excepted");
-        f.severity = Severity::Info;
-        f.expected = EXCEPTED.into();
-        f.remedy = "Nothing to do while the exception stands.".into();
+        f.stands_by_exception();
         return Some(f);
     }
     f.remedy = "Revoke the privilege on the columns; a REVOKE on the table takes them along.".into();

@@ -10,7 +10,7 @@ use crate::{
         closure::ones,
         effective::Who,
     },
-    policy::{Exception, Finding, Group, Severity, finding::EXCEPTED, judge::covers},
+    policy::{Exception, Finding, Group, Severity, judge::covers},
     text,
 };
 
@@ -130,14 +130,11 @@ fn told(context: &Context<'_>, role: usize, position: usize, out: &mut Vec<Findi
         out.extend(finding(context, role, position, &open));
     } else if excepted.count > 0 {
         let reasons: Vec<&str> = exceptions.iter().map(|e| e.reason.as_str()).collect();
-        out.extend(finding(context, role, position, &excepted).map(|f| Finding {
-            id: format!("{}:excepted", f.id),
-            severity: Severity::Info,
-            expected: EXCEPTED.into(),
-            message: format!("{} By exception: {}.", f.message, text::list(&reasons, 3)),
-            remedy: "Nothing to do while the exception stands.".into(),
-            fix: None,
-            ..f
+        out.extend(finding(context, role, position, &excepted).map(|mut f| {
+            f.stands_by_exception();
+            f.id.push_str(":excepted");
+            f.message = format!("{} By exception: {}.", f.message, text::list(&reasons, 3));
+            f
         }));
     }
 }

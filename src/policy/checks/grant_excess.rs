@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{ObjectKind, effective::Who},
-    policy::{Finding, Group, Severity, finding::EXCEPTED},
+    policy::{Finding, Group, Severity},
     text,
 };
 
@@ -112,15 +112,13 @@ fn stays(context: &Context<'_>, role: usize, mut f: Finding, living: &BTreeSet<(
 fn excepted(context: &Context<'_>, role: usize, position: usize, excess: &Excess) -> Option<Finding> {
     let (mut f, name, schema) = draft(context, role, position, excess)?;
     f.id.push_str(":excepted");
-    f.severity = Severity::Info;
+    f.stands_by_exception();
     f.objects.clear();
     f.objects_total = None;
     f.observed = format!("{} on {}", excess.privilege, entries::share(excess.excepted, excess.total, excess.kind));
-    f.expected = EXCEPTED.into();
     let dead = dead(context, role, position);
     let reasons = text::list(&excess.reasons, 3);
     f.message = format!("{name} has {} on {schema}{dead} by exception: {reasons}.", excess.privilege);
-    f.remedy = "Nothing to do while the exception stands.".into();
     Some(f)
 }
 

@@ -4,7 +4,7 @@
 use super::{Check, Code, Context, entries};
 use crate::{
     domain::{ObjectKind, Oid, Privilege, effective::Who},
-    policy::{Finding, Group, Severity, desired::KINDS, finding::EXCEPTED},
+    policy::{Finding, Group, Severity, desired::KINDS},
 };
 
 pub const CODE: Code = Code {
@@ -87,9 +87,7 @@ fn finding(
     };
     f.expected = "a grant of its own".into();
     if desired.exceptions_of(Who::Role(role), position).any(|e| e.privileges.contains(&privilege)) {
-        f.severity = Severity::Info;
-        f.expected = EXCEPTED.into();
-        f.remedy = "Nothing to do while the exception stands.".into();
+        f.stands_by_exception();
         f.schema = Some(schema);
         f.role = Some(name);
         f.privilege = Some(privilege);

@@ -93,8 +93,7 @@ fn finding(
     f.role = Some(name);
     f.privilege = Some(privilege);
     if excepted {
-        f.severity = Severity::Info;
-        f.remedy = "Nothing to do while the exception stands.".into();
+        f.stands_by_exception();
         return Some(f);
     }
     f.remedy = "Revoke the grant option; what was passed on is first granted by the owner.".into();

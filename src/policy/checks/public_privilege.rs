@@ -15,7 +15,6 @@ use crate::{
     policy::{
         Finding, Group, Service, Severity, Undeclared,
         desired::{Desired, PUBLIC, Rights},
-        finding::EXCEPTED,
     },
     text,
 };
@@ -186,12 +185,10 @@ fn fix(
 fn excepted(context: &Context<'_>, desired: &Desired, position: usize, schema: &str, excess: &Excess) -> Finding {
     let mut f = draft(context, Some(desired), position, schema, excess);
     f.id.push_str(":excepted");
-    f.severity = Severity::Info;
+    f.stands_by_exception();
     f.observed = format!("{} on {}", excess.privilege, entries::share(excess.excepted, excess.total, excess.kind));
-    f.expected = EXCEPTED.into();
     f.message =
         format!("PUBLIC has {} in {schema} by exception: {}.", excess.privilege, text::list(&excess.reasons, 3));
-    f.remedy = "Nothing to do while the exception stands.".into();
     f
 }
 
