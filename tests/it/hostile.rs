@@ -487,6 +487,9 @@ fn a_version_table_that_is_swapped_while_it_is_read_runs_nothing() {
                     "drop table swap.alembic_version",
                 ] {
                     client.batch_execute(sql).await.unwrap();
+                    // Each state stands for a time that changes, so that a slow reader meets all of them too.
+                    let pause = u64::from(swaps.load(Ordering::Relaxed)) * 7 % 40;
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
                 }
                 swaps.fetch_add(1, Ordering::Relaxed);
             }
