@@ -704,6 +704,9 @@ impl Pane for Grants {
         }
         let Some(row) = self.rows.get(index).cloned() else { return Enter::Nothing("no cell is selected") };
         let Some(place) = self.schema_column(column).and_then(|c| self.schemas.get(c)) else {
+            if row.who == Who::Public {
+                return Enter::Nothing("PUBLIC is every role and no role of its own: move to a cell and press Enter");
+            }
             return Enter::Go { pane: "roles", row: Some(RowId(row.instance, row.name)) };
         };
         let (Some(schema), Some(j)) = (place.1.get(&row.instance).copied(), judgement(ctx, row.instance)) else {
@@ -1081,6 +1084,9 @@ mod tests {
             lines.iter().any(|l| l.plain().starts_with("An INSERT into t fails"))
         };
         assert_eq!((told("writer"), told("app")), (true, false));
+        let beside = pane.enter(&ctx, row(&pane, "writer"), 0);
+        assert!(matches!(beside, Enter::Go { pane: "roles", row: Some(RowId(0, name)) } if name == "writer"));
+        assert!(matches!(pane.enter(&ctx, row(&pane, "PUBLIC"), 0), Enter::Nothing(why) if why.starts_with("PUBLIC")));
         assert!(matches!(pane.enter(&ctx, row(&pane, "writer"), column), Enter::Down));
         pane.load(&ctx);
         let marked = |i: usize| pane.cells(&ctx, i)[4].plain().contains("INSERT lacks a sequence");
