@@ -35,8 +35,9 @@ use crate::{
         snapshot::{Catalog, Kind, Object, Schema, SchemaObjects, Snapshot},
     },
     plan,
-    policy::{Level, judge::Judge},
+    policy::{Exception, Level, judge::Judge},
     server::{Reader, ServerError, Want},
+    text,
 };
 
 /// What was asked, as typed.
@@ -183,6 +184,8 @@ struct Answer<'a> {
     subject: Subject<'a>,
     verdicts: Vec<Verdict>,
     declared: Option<Vec<Level>>,
+    /// Exceptions of the policy that speak of the role and the object.
+    excepted: Vec<Exception>,
 }
 
 impl<'a> Answer<'a> {
@@ -233,11 +236,15 @@ impl<'a> Answer<'a> {
         };
         let judge = Judge::new(snapshot, &matrix, target.policy.as_deref());
         let declared = schema.and_then(|position| judge.cell(who, position).declared);
+        let excepted = match (schema, judge.desired()) {
+            (Some(position), Some(desired)) => excepted(desired.exceptions_of(who, position), &subject),
+            _ => Vec::new(),
+        };
         let role = match who {
             Who::Public => "PUBLIC".to_owned(),
             Who::Role(i) => catalog.roles.get(i).map(|r| r.name.clone()).unwrap_or_default(),
         };
-        Ok(Answer { snapshot, role, subject, verdicts, declared })
+        Ok(Answer { snapshot, role, subject, verdicts, declared, excepted })
     }
 
     fn object(&self) -> String {
@@ -256,6 +263,15 @@ impl<'a> Answer<'a> {
             let words = if words.is_empty() { "no access".to_owned() } else { words.join(", ") };
             report.blank()?;
             report.paragraph(0, "Declared: ", &words, Tone::Text)?;
+        }
+        for exception in &self.excepted {
+            let privileges: Vec<&str> = exception.privileges.iter().map(|p| p.keyword()).collect();
+            let on = match exception.objects.as_slice() {
+                [] => String::new(),
+                some => format!(" on {}", text::list(some, 8)),
+            };
+            let words = format!("{}{on} of {} ({})", privileges.join(", "), exception.role, exception.reason);
+            report.paragraph(0, "Excepted: ", &words, Tone::Text)?;
         }
         Ok(())
     }
@@ -365,9 +381,19 @@ impl<'a> Answer<'a> {
             kind: self.subject.word(),
             object: self.object(),
             declared: self.declared.as_deref(),
+            excepted: self.excepted.iter().map(exception_out).collect(),
             answers: self.verdicts.iter().map(answer).collect(),
         }
     }
+}
+
+/// Those of a role's exceptions in a schema that speak of the subject.
+fn excepted<'e>(all: impl Iterator<Item = &'e Exception>, subject: &Subject<'_>) -> Vec<Exception> {
+    let speaks = |e: &&Exception| match subject.object() {
+        Some((_, object)) => e.objects.is_empty() || e.objects.contains(&object.name),
+        None => e.objects.is_empty(),
+    };
+    all.filter(speaks).cloned().collect()
 }
 
 fn written(changes: &[Change]) -> Vec<String> {
@@ -384,7 +410,27 @@ struct Out<'a> {
     kind: &'static str,
     object: String,
     declared: Option<&'a [Level]>,
+    /// What the policy leaves as it is of the role, or of a group that it declares for it.
+    excepted: Vec<ExceptionOut<'a>>,
     answers: Vec<VerdictOut>,
+}
+
+#[derive(Serialize)]
+struct ExceptionOut<'a> {
+    role: &'a str,
+    privileges: Vec<&'static str>,
+    /// Names in the schema; empty is all.
+    objects: &'a [String],
+    reason: &'a str,
+}
+
+fn exception_out(exception: &Exception) -> ExceptionOut<'_> {
+    ExceptionOut {
+        role: &exception.role,
+        privileges: exception.privileges.iter().map(|p| p.keyword()).collect(),
+        objects: &exception.objects,
+        reason: &exception.reason,
+    }
 }
 
 #[derive(Serialize)]

@@ -215,6 +215,21 @@ impl Verdict {
     fn inserts(&self) -> bool {
         self.held || !self.columns.is_empty()
     }
+
+    /// Where INSERT itself is not held yet: what gives it gives the sequences of the defaults too, lest it fail the next time.
+    fn give_what_it_lacks(&mut self) {
+        for lack in std::mem::take(&mut self.lacks) {
+            for change in lack.fix {
+                let Change::Grant { on: On::Objects { schema, names, .. }, .. } = &change else { continue };
+                let sequences: Vec<String> = names.iter().map(|name| qualified(schema, name)).collect();
+                self.notes.push(format!(
+                    "A default takes the next number of {}: who inserts needs USAGE there, too.",
+                    sequences.join(", ")
+                ));
+                self.fix.push(change);
+            }
+        }
+    }
 }
 
 /// Columns of a relation that take the next number of a sequence where an INSERT leaves them out, though `who` may not take
@@ -305,11 +320,14 @@ pub fn explain(
         let mut verdict = verdict(catalog, matrix, shapes, who, subject, p, found.as_ref());
         if let Some((schema, object)) = subject.object()
             && p == Privilege::Insert
-            && verdict.inserts()
+            && (verdict.inserts() || !verdict.fix.is_empty())
         {
             verdict.lacks = lacks(catalog, matrix, objects, who, schema, object);
             if let Some(found) = &found {
                 through(catalog, matrix, objects, who, found, &mut verdict);
+            }
+            if !verdict.inserts() {
+                verdict.give_what_it_lacks();
             }
         }
         verdict
@@ -877,7 +895,16 @@ mod tests {
         for enough in [Privilege::Usage, Privilege::Update] {
             assert!(ask(Who::Role(1), acl(enough)).lacks.is_empty(), "{enough}, through the group");
         }
-        assert!(ask(Who::Public, Acl::NULL).lacks.is_empty(), "what may not be inserted lacks nothing");
+        let verdict = ask(Who::Public, Acl::NULL);
+        assert!(!verdict.held && verdict.lacks.is_empty(), "what may not be inserted lacks nothing");
+        let given = |change: &Change| matches!(change, Change::Grant { on: On::Objects { kind, .. }, .. } if *kind == ObjectKind::Sequence);
+        assert_eq!(
+            verdict.fix.iter().filter(|c| given(c)).count(),
+            1,
+            "it is given with the INSERT: {:?}",
+            verdict.fix
+        );
+        assert!(verdict.notes.iter().any(|n| n.contains("public.campaigns_id_seq: who inserts needs USAGE")));
     }
 
     #[test]

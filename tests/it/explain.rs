@@ -92,6 +92,7 @@ fn an_insert_that_lacks_its_sequence_is_said_to_fail_and_mended_by_what_is_print
              create table shop.read (id bigint default 0, note text, at oid default 'other.\"Far seq\"'::regclass);
              create view shop.seen as select note from shop.serial; alter view shop.seen alter note set default 'x';
              create table shop.columns (id serial, note text);
+             create table shop.fresh (id serial, note text);
              grant insert (note) on shop.columns to {p}app;
              grant insert on shop.serial, shop.far, shop.identity, shop.read to {p}app;
              create function other.never(bigint) returns bigint language plpgsql immutable as
@@ -127,10 +128,26 @@ fn an_insert_that_lacks_its_sequence_is_said_to_fail_and_mended_by_what_is_print
         for none in ["identity", "read", "seen"] {
             assert_eq!(ask(none)["lacks"], json!([]), "{major}: {none}");
         }
+        // what gives INSERT gives the sequence with it
+        let answer = ask("fresh");
+        assert_eq!((&answer["held"], answer["lacks"].as_array().unwrap().len()), (&json!(false), 0), "{major}");
+        let fix = answer["fix"].as_array().unwrap();
+        assert_eq!(fix.len(), 2, "{major}: {answer:#}");
+        for statement in fix {
+            world.sql(statement.as_str().unwrap());
+        }
+        world.tried(app, "insert into shop.fresh (note) values ('x')").unwrap();
         // INSERT on single columns needs the sequence of another just so
         let answer = ask("columns");
         assert_eq!((&answer["held"], &answer["columns"]), (&json!(false), &json!(["note"])), "{major}");
         assert_eq!(answer["lacks"].as_array().unwrap().len(), 1, "{major}: {answer:#}");
+        // what a policy leaves as it is stands beside what it declares
+        let policy = "name = 'p'\n[[service]]\nname = 'a'\nrole = 'lacks_app'\nschema = 'other'\n\
+             [[exception]]\nrole = 'lacks_app'\nschema = 'shop'\nprivileges = ['INSERT']\nobjects = ['serial']\nreason = 'till May'\n";
+        let policy = moat.file("policy.toml", policy);
+        let told = |table: &str| moat.run(&["explain", url, app, "INSERT", table, "--policy", &policy]).out;
+        assert!(told("shop.serial").contains("INSERT on serial of lacks_app (till May)"), "{}", told("shop.serial"));
+        assert!(!told("shop.far").contains("till May"));
         // a recording knows it, too
         let path = moat.file("recording.json", "");
         moat.run(&["snapshot", url, "-o", &path]).exits(0);
