@@ -63,12 +63,28 @@ struct ObjectRow {
 /// Below a cell.
 struct Below {
     instance: usize,
+    /// Positions, of the picture that was loaded last; the oids outlive it.
     who: Who,
-    role: String,
     schema: usize,
+    /// `None` is PUBLIC.
+    role_oid: Option<Oid>,
+    role: String,
     schema_oid: Oid,
     schema_name: String,
     loaded: bool,
+}
+
+impl Below {
+    /// Finds role and schema in a new picture; false when one of them is gone.
+    fn follows(&mut self, j: &Judgement) -> bool {
+        let who = match self.role_oid {
+            None => Some(Who::Public),
+            Some(oid) => j.matrix.closure.position(oid).map(Who::Role),
+        };
+        let (Some(who), Some(schema)) = (who, j.matrix.index.schema(self.schema_oid)) else { return false };
+        (self.who, self.schema) = (who, schema);
+        true
+    }
 }
 
 /// Cells of a schema that roles have in common.
@@ -309,9 +325,6 @@ impl Grants {
         let Some(j) = judgement(ctx, below.instance) else { return Vec::new() };
         let loaded = j.snapshot.objects.0.get(&below.schema_oid);
         below.loaded = loaded.is_some();
-        if let Some(position) = j.matrix.index.schema(below.schema_oid) {
-            below.schema = position;
-        }
         let objects = loaded.iter().flat_map(|o| o.all()).filter(|o| o.kind.object_kind() != ObjectKind::Type);
         self.objects.extend(objects.map(|o| ObjectRow { object: o.clone() }));
         let instance = below.instance;
@@ -603,7 +616,7 @@ impl Pane for Grants {
         self.drawn.borrow_mut().clear();
         self.alike.borrow_mut().clear();
         *self.told.borrow_mut() = None;
-        if self.below.as_ref().is_some_and(|b| judgement(ctx, b.instance).is_none()) {
+        if self.below.as_mut().is_some_and(|b| !judgement(ctx, b.instance).is_some_and(|j| b.follows(j))) {
             self.below = None;
         }
         if self.below.is_some() { self.load_objects(ctx) } else { self.load_matrix(ctx) }
@@ -715,9 +728,17 @@ impl Pane for Grants {
         let Some(Schema { oid, name, .. }) = j.snapshot.catalog.schemas.get(schema) else {
             return Enter::Nothing("the schema is gone");
         };
+        let role_oid = match row.who {
+            Who::Public => None,
+            Who::Role(role) => match j.snapshot.catalog.roles.get(role) {
+                Some(role) => Some(role.oid),
+                None => return Enter::Nothing("the role is gone"),
+            },
+        };
         self.below = Some(Below {
             instance: row.instance,
             who: row.who,
+            role_oid,
             role: row.name,
             schema,
             schema_oid: *oid,
@@ -894,7 +915,7 @@ mod tests {
         },
         domain::{
             change::{Grantee, On},
-            snapshot::Numbered,
+            snapshot::{Numbered, Role},
         },
         policy::checks::{arbitrary, fixture::Fixture},
     };
@@ -1051,6 +1072,47 @@ mod tests {
         assert!(told.contains("as b_much it would have USAGE; SELECT on all 2 tables; or as a_little."), "{told}");
         let told = shown(true);
         assert!(told.contains("as c_dba it would have everything: superuser; or as b_much and a_little."), "{told}");
+    }
+
+    #[test]
+    fn what_is_open_below_a_cell_stays_its_roles_when_others_come_and_go() {
+        let base = || Fixture::new().role("app").role("reader").schema("shop", "app").table("shop", "t", "app");
+        let granted = |f: Fixture| f.grant_schema("shop", "reader", "USAGE").grant("shop.t", "reader", "SELECT");
+        let before = granted(base());
+        let oid = before.role_oid("reader");
+        let instance = |f: Fixture, change: fn(&mut Vec<Role>)| {
+            let mut case = f.case();
+            let catalog = Arc::make_mut(&mut case.snapshot.catalog);
+            change(&mut catalog.roles);
+            let judgement = Judgement::new(Arc::new(case.snapshot), None, case.lineages, None);
+            Instance { judgement: Some(Arc::new(judgement)), ..Sample::new().instance() }
+        };
+        let mut pane = Grants::default();
+        let first = [instance(before, |_| {})];
+        let seen = ctx(&first, 120);
+        pane.load(&seen);
+        let row = pane.rows.iter().position(|r| r.name == "reader").unwrap();
+        let column = 2 + pane.schemas.iter().position(|(schema, _)| schema == "shop").unwrap();
+        assert!(matches!(pane.enter(&seen, row, column), Enter::Down));
+        let asked = |pane: &mut Grants, instances: &[Instance]| {
+            let ctx = ctx(instances, 120);
+            pane.load(&ctx);
+            pane.object_story(&ctx, 0).map(|story| story.copy)
+        };
+        let may = "May reader SELECT from shop.t?";
+        let story = asked(&mut pane, &first).unwrap();
+        assert!(story.contains(may) && story.contains("──granted by app──▶"), "{story}");
+        // one that is listed before all others
+        let later = [instance(granted(base()), |roles| {
+            let newcomer = Role { oid: Oid(90_000), name: "aaa".into(), ..roles[0].clone() };
+            roles.insert(0, newcomer);
+        })];
+        assert_eq!(asked(&mut pane, &later).as_ref(), Some(&story));
+        // the role is gone: the matrix again
+        let gone = [instance(granted(base()), |roles| roles.retain(|r| r.name != "reader"))];
+        assert!(gone[0].judgement.as_ref().unwrap().snapshot.catalog.roles.iter().all(|r| r.oid != oid));
+        assert_eq!(asked(&mut pane, &gone), None);
+        assert!(pane.crumbs().is_none());
     }
 
     #[test]
