@@ -180,14 +180,19 @@ fn finding(context: &Context<'_>, desired: &Desired, role: usize, position: usiz
     let most = excess.iter().filter(|e| e.kind != ObjectKind::Schema).map(|e| e.count).max().unwrap_or(0);
     let total = names.as_ref().map_or(u64::from(most), |n| n.len() as u64);
     entries::list_objects(&mut f, &schema.name, names.as_deref(), total);
-    f.remedy =
-        "Declare it (`pgmoat policy derive` writes what is there), or revoke it; with `undeclared = \"revoke\"` in \
-                the policy `pgmoat plan` does."
-            .into();
+    let owns = schema.owner == oid || owned > 0;
+    f.remedy = if owns {
+        "Declare it (`pgmoat policy derive` writes what is there), or give what it owns to a declared owner: no plan takes \
+         anything from an owner that the policy does not name."
+    } else {
+        "Declare it (`pgmoat policy derive` writes what is there), or revoke it; with `undeclared = \"revoke\"` in the policy \
+         `pgmoat plan` does."
+    }
+    .into();
     f.schema = Some(schema.name.clone());
     f.role = Some(name);
     f.via = Some(if excess.is_empty() { "owner" } else { "direct" }.to_owned());
-    if desired.undeclared == Undeclared::Revoke && schema.owner != oid && owned == 0 {
+    if desired.undeclared == Undeclared::Revoke && !owns {
         f.fix = excess
             .iter()
             .map(|e| {
