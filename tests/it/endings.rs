@@ -317,6 +317,8 @@ impl World {
                 console.press("?", "what it shows, and its keys");
             }
         }
+        // a key that comes before a result has been written out is one for the screen before it
+        std::thread::sleep(Duration::from_secs(1));
         console.send("q");
         assert_eq!(console.ends(PATIENCE), 0);
         console.given_back().unwrap_or_else(|left| panic!("{doing:?}, continued: {left}"));
