@@ -35,7 +35,10 @@ use crate::{
         snapshot::{Catalog, Kind, Object, Schema, SchemaObjects, Snapshot},
     },
     plan,
-    policy::{Exception, Level, judge::Judge},
+    policy::{
+        Exception, Level,
+        judge::{Judge, covers},
+    },
     server::{Reader, ServerError, Want},
     text,
 };
@@ -390,7 +393,7 @@ impl<'a> Answer<'a> {
 /// Those of a role's exceptions in a schema that speak of the subject.
 fn excepted<'e>(all: impl Iterator<Item = &'e Exception>, subject: &Subject<'_>) -> Vec<Exception> {
     let speaks = |e: &&Exception| match subject.object() {
-        Some((_, object)) => e.objects.is_empty() || e.objects.contains(&object.name),
+        Some((_, object)) => covers(e, &object.name),
         None => e.objects.is_empty(),
     };
     all.filter(speaks).cloned().collect()

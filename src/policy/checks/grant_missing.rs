@@ -99,7 +99,10 @@ fn fails(context: &Context<'_>, role: usize, position: usize) -> bool {
 mod tests {
     use super::{super::fixture::Fixture, *};
     use crate::{
-        domain::change::{Change, Grantee, On},
+        domain::{
+            change::{Change, Grantee, On},
+            snapshot::Numbered,
+        },
         policy::{Level, desired::required},
     };
 
@@ -178,6 +181,19 @@ mod tests {
             case.snapshot.objects.0.clear();
             case.only("grant-missing").message.ends_with("An INSERT that leaves a number to them fails.")
         };
+        let numbered = |acl: &str| {
+            let f = Fixture::new().role("app").role("writer").schema("s", "app").table("s", "t", "app");
+            let f = f.sequence("s", "t_id_seq", "app").grant_schema("s", "writer", "USAGE");
+            let f = f.grant("s.t", "writer", "INSERT").grant("s.t_id_seq", "writer", acl);
+            let (schema, table, owner) = (f.schema_oid("s"), f.object_oid("s.t"), f.role_oid("app"));
+            let mut case = f.policy(rules).case();
+            let of = std::sync::Arc::make_mut(case.snapshot.objects.0.get_mut(&schema).unwrap());
+            let acl = of.all().find(|o| o.name == "t_id_seq").unwrap().acl.clone();
+            let sequence = "t_id_seq".into();
+            of.numbered = vec![Numbered { table, column: "id".into(), schema: "s".into(), sequence, owner, acl }];
+            case.only("grant-missing").message.ends_with("An INSERT that leaves a number to them fails.")
+        };
+        assert!(numbered("SELECT") && !numbered("UPDATE"), "a default takes a number");
         assert!(said(""), "before the defaults were read");
         assert!(!said("UPDATE"), "which nextval takes as well");
     }
