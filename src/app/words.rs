@@ -263,9 +263,10 @@ pub fn verdict(
     sql: &[String],
 ) -> Vec<Line> {
     let (word, tone) = match (verdict.held, verdict.works) {
+        (true, true) if verdict.no_row => ("yes, but no row", Tone::Warning),
         (true, true) => ("yes", Tone::Good),
         (true, false) if verdict.beneath.iter().any(Beneath::fails) => ("held, but fails beneath", Tone::Warning),
-        (true, false) => ("held, but dead", Tone::Warning),
+        (true, false) => ("held, but does not work", Tone::Warning),
         (false, _) if !verdict.columns.is_empty() => ("on single columns only", Tone::Warning),
         (false, _) => ("no", Tone::Dim),
     };

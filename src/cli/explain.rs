@@ -281,6 +281,7 @@ impl<'a> Answer<'a> {
 
     fn verdict(&self, report: &mut Report, verdict: &Verdict) -> Result<(), Failure> {
         let (answer, tone) = match (verdict.held, verdict.works) {
+            (_, true) if verdict.no_row => ("Yes, but it finds no row.", Tone::Warning),
             (_, true) if verdict.unsure => ("Yes, on the view; what is beneath it decides.", Tone::Warning),
             (_, true) => ("Yes.", Tone::Good),
             (true, false) if verdict.beneath.iter().any(beneath::Beneath::fails) => {
@@ -365,6 +366,7 @@ impl<'a> Answer<'a> {
             privilege: v.privilege.keyword(),
             held: v.held,
             works: v.works,
+            no_row: v.no_row,
             unsure: v.unsure,
             paths: v.paths.iter().map(path_out).collect(),
             by_set_role: v.by_set_role.iter().map(path_out).collect(),
@@ -441,8 +443,11 @@ struct VerdictOut {
     privilege: &'static str,
     /// As `has_*_privilege` answers.
     held: bool,
-    /// Held, the schema may be used too, and nothing beneath a view is lacking.
+    /// Held, the schema may be used too, nothing beneath a view is lacking, and row level security does not refuse every new
+    /// row.
     works: bool,
+    /// It works, and row level security lets no row through.
+    no_row: bool,
     unsure: bool,
     paths: Vec<PathOut>,
     by_set_role: Vec<PathOut>,

@@ -9,6 +9,7 @@ use super::{
     ending::{Ending, ending},
     ident::{Oid, qualified, quote_ident},
     privilege::{Acl, AclEntry, ObjectKind, Privilege, Privileges},
+    rows::{Rows, reads_none, rows},
     snapshot::{Catalog, ColumnGrant, Kind, Numbered, Object, Objects, Schema, SchemaObjects, Shapes},
 };
 
@@ -177,8 +178,11 @@ pub struct Verdict {
     pub privilege: Privilege,
     /// What `has_*_privilege` answers.
     pub held: bool,
-    /// Held, the schema may be used too, and nothing that a view asks for beneath it is lacking.
+    /// Held, the schema may be used too, nothing that a view asks for beneath it is lacking, and row level security does not
+    /// refuse every new row.
     pub works: bool,
+    /// It works, and row level security lets no row through: no policy is for the role and the statement.
+    pub no_row: bool,
     /// It is there, and not everything was told that decides whether the statement works beneath a view.
     pub unsure: bool,
     /// Every path, shortest first; empty when not held.
@@ -330,9 +334,57 @@ pub fn explain(
                 verdict.give_what_it_lacks();
             }
         }
+        verdict.lacks.extend(to_read(catalog, matrix, shapes, who, subject, &verdict));
         verdict
     };
     asked.into_iter().map(answer).collect()
+}
+
+/// An UPDATE or a DELETE asks for SELECT on the columns that it reads: most have a WHERE. Told where it is not there, and the
+/// statement itself works.
+fn to_read(
+    catalog: &Catalog,
+    matrix: &Matrix,
+    shapes: Option<&Shapes>,
+    who: Who,
+    subject: &Subject<'_>,
+    verdict: &Verdict,
+) -> Option<Lack> {
+    let privilege = verdict.privilege;
+    let (schema, object) = subject.object().filter(|_| verdict.works)?;
+    let reads = matches!(privilege, Privilege::Update | Privilege::Delete);
+    let held = matrix.rights(catalog, who, object.kind.object_kind(), object.owner, &object.acl);
+    if !reads || object.kind.object_kind() != ObjectKind::Table || held.contains(Privilege::Select) {
+        return None;
+    }
+    let (name, to) = match who {
+        Who::Public => ("PUBLIC".to_owned(), Grantee::Public),
+        Who::Role(role) => (role_name(catalog, role), Grantee::Role(role_name(catalog, role))),
+    };
+    let columns = granted_columns(catalog, matrix, shapes?, who, object.oid, Privilege::Select);
+    let quoted: Vec<String> = columns.iter().map(|c| quote_ident(c)).collect();
+    let has = if quoted.is_empty() {
+        "has none".to_owned()
+    } else {
+        format!("has it on {} only", crate::text::list(&quoted, 8))
+    };
+    let (article, value) = match privilege {
+        Privilege::Update => ("An", ", or a new value made from an old one,"),
+        _ => ("A", ""),
+    };
+    Some(Lack {
+        sentence: format!(
+            "{article} {privilege} with a WHERE{value} asks for SELECT on the columns that it reads, and {name} {has}: it fails \
+             with \"permission denied for {} {}\".",
+            if object.kind == Kind::View { "view" } else { "table" },
+            object.name,
+        ),
+        fix: vec![Change::Grant {
+            privileges: Privilege::Select.into(),
+            on: On::Objects { kind: ObjectKind::Table, schema: schema.name.clone(), names: vec![object.name.clone()] },
+            to,
+        }],
+    })
 }
 
 /// What an INSERT through a view needs of the table that it ends in: the next number of a sequence is asked of whoever runs
@@ -520,9 +572,14 @@ fn verdict(
         }
         _ => Vec::new(),
     };
-    let missing = asked.missing();
+    let rows = subject.object().filter(|_| held).map(|object| rows(catalog, matrix, who, object, privilege));
+    let refused = match &rows {
+        Some(Rows::Refused(why)) => Some(why.clone()),
+        _ => None,
+    };
     let never = subject.object().and_then(|(_, object)| never(object.kind, privilege));
-    let works = held && usable && never.is_none() && !found.is_some_and(Found::fails);
+    let works = held && usable && never.is_none() && refused.is_none() && !found.is_some_and(Found::fails);
+    let missing = asked.missing().or(refused);
     let (fix, others) = if never.is_some() {
         (Vec::new(), Vec::new())
     } else if works {
@@ -532,13 +589,18 @@ fn verdict(
     } else {
         (asked.giving(), Vec::new())
     };
-    let mut notes = notes(catalog, matrix, who, subject, privilege, (held, shapes.map(|_| columns.as_slice())));
+    let mut notes = notes(catalog, subject, privilege, (held, shapes.map(|_| columns.as_slice())));
+    let of_rows = rows.iter().filter_map(|rows| row_note(rows, privilege));
+    let of_rows: Vec<String> =
+        of_rows.chain(reading_note(catalog, matrix, who, subject, privilege, rows.as_ref())).collect();
+    notes.splice(0..0, of_rows);
     notes.extend(found.iter().flat_map(|f| f.unknown.iter().cloned()));
     notes.extend(never.map(str::to_owned));
     Verdict {
         privilege,
         held,
         works,
+        no_row: works && matches!(rows, Some(Rows::None(_))),
         unsure: works && found.is_some_and(Found::is_unsure),
         paths: effective,
         by_set_role,
@@ -674,38 +736,45 @@ fn beneath_fails(privilege: Privilege, found: &Found) -> Option<String> {
         .then(|| format!("{may}, and the {privilege} fails all the same: {}.", crate::text::list(&lacking, 6)))
 }
 
-/// `columns`: those on which the privilege is granted, where that was read.
-fn notes(
+/// What row level security makes of it, where it does not refuse everything.
+fn row_note(rows: &Rows, privilege: Privilege) -> Option<String> {
+    let said = match rows {
+        Rows::Free | Rows::Refused(_) => return None,
+        Rows::None(why) => return Some(why.clone()),
+        Rows::Bypassed => "Row level security is on, but does not bind this role: it sees and writes every row.",
+        Rows::Some if privilege == Privilege::Insert => {
+            "Row level security is on: a new row that no policy for INSERT lets through is refused with an error."
+        }
+        Rows::Some => {
+            "Row level security is on: the role sees and writes those rows that a policy lets through; where none does, it \
+             finds no row, without an error."
+        }
+    };
+    Some(said.to_owned())
+}
+
+/// Where the policies for the statement itself let rows through, and those for SELECT none.
+fn reading_note(
     catalog: &Catalog,
     matrix: &Matrix,
     who: Who,
+    subject: &Subject<'_>,
+    privilege: Privilege,
+    rows: Option<&Rows>,
+) -> Option<String> {
+    let (_, object) = subject.object().filter(|_| rows == Some(&Rows::Some))?;
+    reads_none(catalog, matrix, who, object, privilege)
+}
+
+/// `columns`: those on which the privilege is granted, where that was read.
+fn notes(
+    catalog: &Catalog,
     subject: &Subject<'_>,
     privilege: Privilege,
     (held, columns): (bool, Option<&[String]>),
 ) -> Vec<String> {
     let mut notes = Vec::new();
     let Some((_, object)) = subject.object() else { return notes };
-    let bypass = match who {
-        Who::Public => false,
-        Who::Role(role) => {
-            catalog.roles.get(role).is_some_and(super::closure::bypasses_rls)
-                || (matrix.owns(who, object.owner) && !object.force_rls)
-        }
-    };
-    let row_privilege = Privileges::of(&[Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::Delete]);
-    if object.rls && held && row_privilege.contains(privilege) {
-        notes.push(if bypass {
-            "Row level security is on, but does not bind this role: it sees and writes every row.".to_owned()
-        } else {
-            if privilege == Privilege::Insert {
-                "Row level security is on: a new row that no policy for INSERT lets through is refused with an error."
-            } else {
-                "Row level security is on: the role sees and writes those rows that a policy lets through; where none does, \
-                 it finds no row, without an error."
-            }
-            .to_owned()
-        });
-    }
     if !held && object.kind.object_kind() == ObjectKind::Table {
         match columns {
             None => notes.push("Column grants have not been read.".to_owned()),

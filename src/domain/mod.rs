@@ -13,6 +13,7 @@ pub mod ident;
 pub mod link;
 pub mod platform;
 pub mod privilege;
+pub mod rows;
 pub mod search_path;
 pub mod snapshot;
 pub mod transaction;

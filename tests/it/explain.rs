@@ -67,6 +67,19 @@ impl World {
         self.sql("reset role; reset session authorization");
     }
 
+    /// How many rows the statement, run as the role, is about; rolled back.
+    fn affects(&self, role: &str, sql: &str) -> Result<u64, String> {
+        self.affects_after("", role, sql)
+    }
+
+    /// The same after another statement of ours.
+    fn affects_after(&self, before: &str, role: &str, sql: &str) -> Result<u64, String> {
+        self.sql(&format!("begin; {before}; set local session authorization {role}"));
+        let result = self.runtime.block_on(self.admin.execute(sql, &[]));
+        self.sql("rollback");
+        result.map_err(|e| e.as_db_error().map_or_else(|| e.to_string(), |e| e.message().to_owned()))
+    }
+
     /// What the server says to the statement run as the role; rolled back.
     fn tried(&self, role: &str, sql: &str) -> Result<(), String> {
         self.sql(&format!("begin; set local session authorization {role}"));
@@ -231,6 +244,101 @@ fn asked(snapshot: &Snapshot, matrix: &Matrix, role: &str, object: &str, privile
     let who = matrix.index.role_named(role).map_or(Who::Public, Who::Role);
     let shapes = snapshot.shapes.as_deref();
     explain(catalog, matrix, shapes, &snapshot.objects, who, &subject, Some(privilege)).remove(0)
+}
+
+/// Random tables with random row level security: what is said of each role and statement is what the server then does.
+#[test]
+fn row_level_security_that_lets_nothing_through_and_the_select_that_a_where_asks_for_are_told() {
+    use Privilege::{Delete, Insert, Select, Update};
+    let mut met = [0; 4];
+    for major in majors() {
+        let shared = shared(major).unwrap();
+        let rng = &mut StdRng::seed_from_u64(u64::from(major));
+        let roles = ["own", "team", "heir", "later", "none", "free"].map(|r| format!("rows_{r}"));
+        let mut sql = String::from("create schema w; ");
+        for role in &roles {
+            let _ = write!(sql, "create role {role} login; grant usage on schema w to {role};");
+        }
+        sql.push_str("alter role rows_free bypassrls; grant rows_team to rows_heir;");
+        sql.push_str("alter role rows_later noinherit; grant rows_team to rows_later;");
+        for table in 0..24 {
+            let _ = write!(sql, "create table w.t{table} (a int, b int); insert into w.t{table} values (1, 1);");
+            let _ = write!(sql, "alter table w.t{table} owner to rows_own;");
+            for (chance, what) in [(0.9, "enable"), (0.5, "force")] {
+                if rng.random_bool(chance) {
+                    let _ = write!(sql, "alter table w.t{table} {what} row level security;");
+                }
+            }
+            for policy in 0..rng.random_range(0..4) {
+                let command = ["all", "select", "insert", "update", "delete"].choose(rng).unwrap();
+                let kind = if rng.random_bool(0.8) { "permissive" } else { "restrictive" };
+                let to = ["public", "rows_team", "rows_none", "rows_own", "rows_heir"].choose(rng).unwrap();
+                let body = match *command {
+                    "insert" => "with check (true)",
+                    "all" | "update" => "using (true) with check (true)",
+                    _ => "using (true)",
+                };
+                let _ = write!(sql, "create policy p{policy} on w.t{table} as {kind} for {command} to {to} {body};");
+            }
+            for role in roles.iter().skip(1) {
+                for right in ["select", "insert", "update", "delete", "select (a)"] {
+                    if rng.random_bool(if right == "select (a)" { 0.2 } else { 0.7 }) {
+                        let _ = write!(sql, "grant {right} on w.t{table} to {role};");
+                    }
+                }
+            }
+        }
+        let world = World::new(&shared, "rows", &sql);
+        let snapshot = world.snapshot(&shared);
+        let matrix = Matrix::new(&snapshot.catalog, &snapshot.server);
+        for table in 0..24 {
+            for role in &roles {
+                let affects = |sql: &str| world.affects(role, sql);
+                let t = format!("w.t{table}");
+                for (privilege, statement) in [
+                    (Select, format!("select count(*) from {t} having count(*) > 0")),
+                    (Insert, format!("insert into {t} values (2, 2)")),
+                    (Update, format!("update {t} set a = 2")),
+                    (Delete, format!("delete from {t}")),
+                ] {
+                    let said = asked(&snapshot, &matrix, role, &t, privilege);
+                    let is = affects(&statement);
+                    let what = format!("{major}: {role}, {statement}: {is:?}, {said:#?}");
+                    if said.columns.is_empty() {
+                        assert_eq!(said.works, is.is_ok(), "{what}");
+                    }
+                    if said.works {
+                        assert_eq!(said.no_row, is == Ok(0), "{what}");
+                        met[0] += usize::from(said.no_row);
+                    } else if said.held {
+                        assert!(is.unwrap_err().contains("row-level security"), "{what}");
+                        assert!(said.missing.is_some() && said.fix.is_empty(), "{what}");
+                        met[1] += 1;
+                    }
+                    if !said.works || !matches!(privilege, Update | Delete) {
+                        assert!(said.lacks.is_empty() || privilege == Insert, "{what}");
+                        continue;
+                    }
+                    let reading = affects(&format!("{statement} where b is not null"));
+                    let what = format!("{what}, with WHERE: {reading:?}");
+                    assert_eq!(said.lacks.is_empty(), reading.is_ok(), "{what}");
+                    met[2] += said.lacks.len();
+                    if let Some(lack) = said.lacks.first() {
+                        let error = reading.clone().unwrap_err();
+                        assert!(lack.sentence.contains(&format!("fails with \"{error}\"")), "{what}");
+                        let printed: String = lack.fix.iter().flat_map(statements).collect();
+                        let mended = world.affects_after(&printed, role, &format!("{statement} where b is not null"));
+                        assert!(mended.is_ok(), "{printed}: {mended:?}, {what}");
+                    }
+                    if reading == Ok(0) && !said.no_row {
+                        assert!(said.notes.iter().any(|n| n.contains("no permissive policy for SELECT")), "{what}");
+                        met[3] += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(met.iter().all(|n| *n > 0), "everything was met: {met:?}");
 }
 
 #[test]
