@@ -170,15 +170,15 @@ impl<'a> Judge<'a> {
         Some(self.matrix.columns(who, shapes.column_grants_in(of.oid)))
     }
 
-    /// What entries of column grants give roles too much in a schema that the policy names, beyond levels and exceptions;
-    /// all entries, or those for one role. What a role inherits is its group's. Nothing before they were read.
+    /// What entries of column grants give roles too much in a schema, beyond levels and exceptions: all of it where the policy
+    /// does not name the schema. All entries, or those for one role. What a role inherits is its group's. Nothing before they were read.
     fn columns_beyond<'s>(
         &'s self,
         desired: &'s Desired,
         schema: usize,
         only: Option<Oid>,
     ) -> impl Iterator<Item = (usize, Privileges)> + 's {
-        let shapes = self.snapshot.shapes.as_deref().filter(|_| desired.names_schema(schema));
+        let shapes = self.snapshot.shapes.as_deref().filter(|_| desired.is_judged(schema));
         let of = self.snapshot.catalog.schemas.get(schema);
         let grants = shapes.zip(of).map(|(shapes, of)| shapes.column_grants_in(of.oid)).unwrap_or_default();
         grants.iter().flat_map(move |grant| {
@@ -460,10 +460,10 @@ impl<'a> Judge<'a> {
                     *word = *word & !(1 << (role % 64)) | u64::from(differs) << (role % 64);
                 }
             }
-            for (role, _) in self.columns_beyond(desired, schema, None) {
-                if !ignore || desired.names_role(role) {
-                    set(out, role);
-                }
+        }
+        for (role, _) in self.columns_beyond(desired, schema, None) {
+            if !ignore || desired.names_role(role) {
+                set(out, role);
             }
         }
         compared

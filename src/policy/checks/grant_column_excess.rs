@@ -1,11 +1,13 @@
-//! `grant-column-excess`: a grant on single columns, which the table's own list does not show and no level speaks of.
+//! `grant-column-excess`: a grant on single columns, which the table's own list does not show and no level speaks of. In a
+//! schema that the policy does not name it is `undeclared-access`, as a grant on the whole table is; PUBLIC keeps its code
+//! there, and only what changes data is told of it.
 
 use std::collections::BTreeMap;
 
-use super::{Check, Code, Context, entries};
+use super::{Check, Code, Context, entries, public_privilege, undeclared_access};
 use crate::{
     domain::{
-        Oid, Privilege,
+        ObjectKind, Oid, Privilege, Privileges,
         change::{Change, On},
         effective::Who,
         snapshot::ColumnGrant,
@@ -21,7 +23,7 @@ pub const CODE: Code = Code {
     why: "Column grants stand in a list of their own, beside the table's own: a right that nobody sees.",
 };
 
-pub const CHECK: Check = Check { codes: &[CODE], slow: true, without_policy: false, run };
+pub const CHECK: Check = Check { codes: &[CODE, undeclared_access::CODE], slow: true, without_policy: false, run };
 
 /// Schema, grantee, privilege, and whether an exception covers it.
 type Key = (usize, Oid, Privilege, bool);
@@ -33,7 +35,8 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
         let Some(position) = context.matrix.index.schema(grant.schema).filter(|s| desired.is_judged(*s)) else {
             continue;
         };
-        if !desired.names_schema(position) {
+        let named = desired.names_schema(position);
+        if !named && desired.undeclared == Undeclared::Ignore {
             continue;
         }
         for entry in grant.acl.0.iter().flat_map(|e| e.iter()).filter(|e| e.grantee != grant.owner) {
@@ -47,7 +50,11 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
             {
                 continue;
             }
-            let (open, excepted) = column_excess(desired, who, position, &grant.relation, entry.privileges);
+            let told = match who {
+                Who::Public if !named => entry.privileges.and(changing(context, position)),
+                _ => entry.privileges,
+            };
+            let (open, excepted) = column_excess(desired, who, position, &grant.relation, told);
             for (privileges, excepted) in [(open, false), (excepted, true)] {
                 for privilege in privileges.iter() {
                     let key = (position, entry.grantee, privilege, excepted);
@@ -59,6 +66,15 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     for ((position, grantee, privilege, excepted), grants) in found {
         out.extend(finding(context, position, grantee, privilege, excepted, &grants));
     }
+}
+
+/// What PUBLIC is told of in a schema that the policy does not name: nothing where it may not use the schema.
+fn changing(context: &Context<'_>, position: usize) -> Privileges {
+    let usage = entries::schema(context, position).is_some_and(|schema| {
+        let held = context.matrix.rights(context.catalog, Who::Public, ObjectKind::Schema, schema.owner, &schema.acl);
+        held.contains(Privilege::Usage)
+    });
+    if usage { public_privilege::CHANGING } else { Privileges::NONE }
 }
 
 fn finding(
@@ -73,14 +89,30 @@ fn finding(
     let schema = entries::schema(context, position)?.name.clone();
     let who = context.matrix.closure.position(grantee).map_or(Who::Public, Who::Role);
     let holder = entries::grantee(context, who);
-    let mut f = context.draft(&CODE);
-    f.id = format!("{}:{}:{schema}:table:{privilege}", CODE.code, holder.name());
+    let named = desired.names_schema(position);
+    let undeclared = !named && who != Who::Public;
+    let code = if undeclared { &undeclared_access::CODE } else { &CODE };
+    let mut f = context.draft(code);
+    f.id = format!(
+        "{}:{}:{schema}:{}:{privilege}",
+        code.code,
+        holder.name(),
+        if undeclared { "columns" } else { "table" }
+    );
     f.service = entries::service_of(context, desired, position);
     let columns: Vec<String> = grants.iter().map(|(g, _)| format!("{}.{}", g.relation, g.column)).collect();
     f.observed = format!("{privilege} on {}", text::count(columns.len() as u64, "column", "columns"));
     f.expected = "none".into();
     f.message =
         format!("{} has {privilege} on {} of {schema}, by column grants.", holder.name(), text::list(&columns, 4));
+    if undeclared {
+        f.expected = "a rule in the policy, or no access".into();
+        f.message = format!(
+            "{} has {privilege} on {} of {schema}, by column grants, and the policy does not name schema {schema}.",
+            holder.name(),
+            text::list(&columns, 4)
+        );
+    }
     let mut names: Vec<String> = grants.iter().map(|(g, _)| g.relation.clone()).collect();
     names.sort_unstable();
     names.dedup();
@@ -97,7 +129,13 @@ fn finding(
         return Some(f);
     }
     f.remedy = "Revoke the privilege on the columns; a REVOKE on the table takes them along.".into();
-    let stranger = matches!(who, Who::Role(role) if !desired.names_role(role));
+    if !named {
+        f.remedy.push_str(
+            " Or name the schema in the policy, which says who may do what there; with `undeclared = \"revoke\"` in the \
+             policy `pgmoat plan` revokes it.",
+        );
+    }
+    let stranger = !named || matches!(who, Who::Role(role) if !desired.names_role(role));
     if !stranger || desired.undeclared == Undeclared::Revoke {
         let mut by: BTreeMap<(&str, Option<String>), Vec<String>> = BTreeMap::new();
         for (grant, grantor) in grants {
@@ -147,6 +185,41 @@ mod tests {
         assert!(
             matches!(&f.fix.unwrap()[..], [Change::Revoke { on: On::Columns { columns, .. }, .. }] if columns == &["email"])
         );
+    }
+
+    #[test]
+    fn in_a_schema_that_the_policy_does_not_name_it_is_undeclared() {
+        let world = |undeclared: &str| {
+            Fixture::new()
+                .role("app")
+                .role("reader")
+                .schema("s", "app")
+                .schema("misc", "postgres")
+                .table("misc", "notes", "postgres")
+                .column_grant("misc.notes", "body", "reader", "SELECT, UPDATE")
+                .column_grant("misc.notes", "body", "PUBLIC", "SELECT, UPDATE")
+                .policy(&format!(
+                    "undeclared='{undeclared}'\n[[service]]\nname='s'\nschema='s'\nrole='app'\ncreators=[]\n\
+                     [[role]]\nname='reader'\n"
+                ))
+        };
+        let of = |undeclared: &str| world(undeclared).case().of("undeclared-access");
+        let found = of("report");
+        let ids: Vec<&str> = found.iter().map(|f| f.id.as_str()).collect();
+        assert_eq!(
+            ids,
+            ["undeclared-access:reader:misc:columns:SELECT", "undeclared-access:reader:misc:columns:UPDATE"]
+        );
+        assert!(found.iter().all(|f| f.fix.is_none() && f.severity == Severity::Warning));
+        assert!(found[0].message.ends_with("and the policy does not name schema misc."), "{}", found[0].message);
+        assert!(of("revoke").iter().all(|f| f.fix.is_some()) && of("ignore").is_empty());
+        // without USAGE on the schema PUBLIC can do nothing with it
+        assert!(world("report").case().of("grant-column-excess").is_empty());
+        let open = world("report").grant_schema("misc", "PUBLIC", "USAGE").case().only("grant-column-excess");
+        assert_eq!((open.privilege, open.fix.is_none()), (Some(Privilege::Update), true));
+        let case = world("report").case();
+        let judge = case.judge();
+        assert_eq!(judge.differing().count(), 1, "the cell differs, too");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub const CODE: Code = Code {
 pub const CHECK: Check = Check { codes: &[CODE], slow: false, without_policy: true, run };
 
 /// Rights with which everybody can change what is there.
-const CHANGING: Privileges = Privileges::of(&[
+pub const CHANGING: Privileges = Privileges::of(&[
     Privilege::Insert,
     Privilege::Update,
     Privilege::Delete,
