@@ -1,8 +1,8 @@
 select
   c.oid, c.relnamespace, c.relname, c.relowner, c.relkind, c.relpersistence,
   c.relrowsecurity, c.relispartition,
-  exists (select from pg_catalog.pg_inherits as i where i.inhrelid = c.oid),
-  exists (select from pg_catalog.pg_index as i where i.indrelid = c.oid and i.indisprimary),
+  (select pg_catalog.count(*) > 0 from pg_catalog.pg_inherits as i where i.inhrelid = c.oid),
+  (select pg_catalog.count(*) > 0 from pg_catalog.pg_index as i where i.indrelid = c.oid and i.indisprimary),
   (
     select pg_catalog.count(*) = 1
        and pg_catalog.bool_and(

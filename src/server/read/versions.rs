@@ -37,6 +37,7 @@ const MOST_BYTES: i64 = 64 * 1024;
 /// What of one `COPY` is taken in; compressed values can grow on the way.
 const MOST_COPIED: usize = 256 * 1024;
 
+/// Catalogs are counted in, by an index; with EXISTS the planner reads the whole of `pg_index`, twice, for a few tables.
 static CANDIDATES: LazyLock<String> =
     LazyLock::new(|| with_acls(include_str!("version_tables.sql")).replace("@stirs", STIRS));
 /// True of a table where code that somebody wrote runs when its rows change.
