@@ -7,12 +7,18 @@
 //! The floor is a program of one connection and one message; `floor URL --mode full --n N` reads N times what the matrix
 //! needs, default privileges, routines' lists, policies, activity and every version row, closes the memberships, and
 //! prints what that cost. Rounds of the floor and rounds of this program alternate, and ratios are of the same round, so
-//! that a busy machine slows both. Exit 1 when a goal is missed. Goals are ratios, but for what is bounded in itself:
-//! the server's CPU time of a quiet tick, and memory.
+//! that a busy machine slows both. Exit 1 when a goal is missed. Goals are ratios, but for what is bounded in itself: bytes,
+//! memory, and the first frame. Goals that were set in milliseconds hold for the machine on which the floor was measured,
+//! and are told in what the floor takes now: one machine took 709 ms for what another read in 222.
+//!
+//! `PGMOAT_DRAW` names a program that draws a table of the same size with the library's own widget and prints what a frame
+//! took (`visible rows only: nothing changes … med N` and `… page down … med N`, in microseconds); without it a frame is
+//! compared with its milliseconds as they stand.
 //!
 //! `PGMOAT_BENCH_POLICY` names a policy made by `pgmoat policy derive`; without it one is derived first. The same machine
 //! must run the server, for its CPU time and memory; `psql` is needed for one comparison. Arguments: `rounds=N` (5),
-//! `reads=N` (9, in each round), `console=SECONDS` (60). `PGMOAT_BENCH_PROGRAM` is the program as people build it: the one
+//! `reads=N` (9, in each round), `frames=N` (39, of each kind in each pane), `console=SECONDS` (60; with 0 neither check nor
+//! console are run). `PGMOAT_BENCH_PROGRAM` is the program as people build it: the one
 //! that is built beside a bench holds what only tests need, half a MiB of it in memory.
 
 #![expect(clippy::print_stdout, reason = "a bench prints")]
@@ -64,10 +70,14 @@ const WHOLE: f64 = 1.25;
 /// The client's part at large: 15 ms where the floor takes 6.8, which compares with nothing. A small matrix is closed in
 /// less time than it takes to look at what a policy declares for each of its schemas.
 const CLIENT: f64 = 15.0 / 6.8;
-/// The server's CPU time for a tick that finds nothing new, in milliseconds.
-const TICK_MS: f64 = 1.0;
-/// A frame at any number of rows, in milliseconds.
+/// The server's CPU time for a tick that finds nothing new, in thousandths of the floor's full read: 1 ms where that takes
+/// 211 ms of a large database, 20.6 of a medium one.
+const TICK: fn(bool) -> f64 = |large| 1000.0 / if large { 211.0 } else { 20.6 };
+/// A frame at any number of rows, in milliseconds, where the widget takes [`WIDGET`].
 const FRAME_MS: f64 = 1.0;
+/// A frame of the library's table where nothing changes but a digit or the selection, and one of another page, in
+/// milliseconds, on the machine of the goal.
+const WIDGET: [f64; 2] = [0.367, 0.456];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -83,8 +93,9 @@ async fn main() -> ExitCode {
         let given = std::env::args().find_map(|a| a.strip_prefix(name)?.strip_prefix('=')?.parse().ok());
         given.unwrap_or(otherwise)
     };
-    let plan =
-        Plan { floor, url, rounds: number("rounds", 5), reads: number("reads", 9), console: number("console", 60) };
+    let (rounds, reads, frames, console) =
+        (number("rounds", 5), number("reads", 9), number("frames", 39), number("console", 60));
+    let plan = Plan { floor, url, rounds, reads, frames, console };
     match compare(&plan).await {
         Ok(goals) if goals.missed == 0 => ExitCode::SUCCESS,
         Ok(goals) => {
@@ -103,6 +114,7 @@ struct Plan {
     url: String,
     rounds: usize,
     reads: usize,
+    frames: usize,
     console: usize,
 }
 
@@ -268,8 +280,10 @@ async fn compare(plan: &Plan) -> Result<Goals, Fault> {
     let policy = Arc::new(policy::file::load(&file)?.for_instance("bench", true));
     let mut goals = Goals::default();
     let large = refreshes(plan, &policy, &mut goals).await?;
-    check(plan, &file, home.path(), &policy, large, &mut goals).await?;
-    console(plan, &file, home.path(), large, &mut goals)?;
+    if plan.console > 0 {
+        check(plan, &file, home.path(), &policy, large, &mut goals).await?;
+        console(plan, &file, home.path(), large, &mut goals)?;
+    }
     Ok(goals)
 }
 
@@ -350,10 +364,13 @@ async fn refreshes(plan: &Plan, policy: &Arc<Policy>, goals: &mut Goals) -> Resu
     }
     let tick = (cpu_ms(&warm.backend).unwrap_or(0.0) - before) / f64::from(ticks);
     println!("quiet tick: the gate, then two statements");
-    goals.at_most("server's CPU time of a tick", tick, TICK_MS, "ms");
+    note("server's CPU time of a tick", tick, "ms");
+    let full = median(&floors.iter().map(|f| f.server_cpu_ms).collect::<Vec<_>>());
+    note("the floor's for a full read", full, "ms");
+    goals.at_most("a tick, in thousandths of that", 1000.0 * tick / full, TICK(large), "");
 
     if let Some(judged) = &warm.judged {
-        frames(Arc::clone(judged), goals)?;
+        frames(Arc::clone(judged), plan.frames, goals)?;
     }
     println!("memory of the backend:");
     let floor_mib = median(&floors.iter().map(|f| f.backend_mib).collect::<Vec<_>>());
@@ -437,14 +454,20 @@ fn recorded(plan: &Plan, policy: &Path, home: &Path) -> Result<Vec<String>, Faul
     Ok(statements)
 }
 
-fn frames(judged: Arc<Judgement>, goals: &mut Goals) -> Result<(), Fault> {
+fn frames(judged: Arc<Judgement>, times: usize, goals: &mut Goals) -> Result<(), Fault> {
     println!("frames of 200x60:");
-    for p in screen::panes(judged)? {
+    let [still, page] = match std::env::var_os("PGMOAT_DRAW") {
+        Some(draw) => screen::widget(Path::new(&draw))?,
+        None => WIDGET,
+    };
+    note("the library's table, nothing or little changes", still, "ms");
+    note("the library's table, another page", page, "ms");
+    for p in screen::panes(judged, times)? {
         note(&format!("{}: entered", p.pane), p.enter_ms, "ms");
-        let worst = p.digit_ms.max(p.move_ms).max(p.page_ms);
-        let what =
-            format!("{}: worst of a digit {:.2}, a move {:.2}, a page {:.2}", p.pane, p.digit_ms, p.move_ms, p.page_ms);
-        goals.at_most(&what, worst, FRAME_MS, "ms");
+        let what = format!("{}: a digit {:.2} ms, a move {:.2} / the library's", p.pane, p.digit_ms, p.move_ms);
+        goals.at_most(&what, p.digit_ms.max(p.move_ms) / still, FRAME_MS / WIDGET[0], "x");
+        let what = format!("{}: a page {:.2} ms / the library's", p.pane, p.page_ms);
+        goals.at_most(&what, p.page_ms / page, FRAME_MS / WIDGET[1], "x");
         goals.at_most(&format!("{}: bytes of one digit", p.pane), p.digit_bytes as f64, 100.0, "B");
         goals.at_most(&format!("{}: bytes when nothing changed, +1", p.pane), p.quiet_bytes as f64 + 1.0, 1.0, "B");
     }

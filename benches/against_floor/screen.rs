@@ -1,9 +1,10 @@
 //! The console on a terminal of its own: how soon it paints, and how much memory it takes with every pane visited.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     path::Path,
+    process::{Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -130,6 +131,32 @@ pub fn visit(home: &Path, url: &str, policy: &Path, panes: usize, seconds: u64) 
     Ok(Visit { peak_mib, bytes })
 }
 
+/// What a frame of the library's table takes now, in milliseconds: nothing changes, and another page. The program is
+/// ended when it has said so.
+pub fn widget(program: &Path) -> Result<[f64; 2], Fault> {
+    let mut child = Command::new(program).stdout(Stdio::piped()).spawn()?;
+    let lines = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
+    let mut said: [Option<f64>; 2] = [None; 2];
+    for line in lines {
+        let line = line?;
+        let marks = ["visible rows only: nothing changes", "visible rows only: page down"];
+        for (of, _) in said.iter_mut().zip(marks).filter(|(_, mark)| line.starts_with(mark)) {
+            let number = line.split(" med ").nth(1).and_then(|rest| rest.split_whitespace().next());
+            *of = number.and_then(|n| n.parse::<f64>().ok()).map(|us| us / 1000.0);
+        }
+        if said[1].is_some() {
+            break;
+        }
+    }
+    // it may have ended by itself
+    let _ = child.kill();
+    child.wait()?;
+    match said {
+        [Some(still), Some(page)] => Ok([still, page]),
+        _ => Err(format!("{} did not say what a frame took", program.display()).into()),
+    }
+}
+
 /// What painting costs in one pane at 200x60, in milliseconds: state, frame as data, cells and bytes.
 pub struct Painting {
     pub pane: &'static str,
@@ -144,7 +171,7 @@ pub struct Painting {
 }
 
 /// Paints every pane of the console on a real picture.
-pub fn panes(judged: Arc<Judgement>) -> Result<Vec<Painting>, Fault> {
+pub fn panes(judged: Arc<Judgement>, times: usize) -> Result<Vec<Painting>, Fault> {
     let theme = Theme::load("dark", None, Depth::Full)?;
     let instance = Instance {
         name: judged.snapshot.instance.clone(),
@@ -182,7 +209,7 @@ pub fn panes(judged: Arc<Judgement>) -> Result<Vec<Painting>, Fault> {
         let (_, quiet_bytes) = step(&mut app, clock(0));
         let (_, digit_bytes) = step(&mut app, clock(1));
         let mut times = |app: &mut App, msg: &dyn Fn(u32) -> Msg| {
-            let times: Vec<f64> = (2..41).map(|i| step(app, msg(i)).0).collect();
+            let times: Vec<f64> = (2..2 + times as u32).map(|i| step(app, msg(i)).0).collect();
             median(&times)
         };
         all.push(Painting {
