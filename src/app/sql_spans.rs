@@ -1,7 +1,11 @@
 //! SQL as toned spans, by a small scanner: keywords, names in quotes, strings, comments. It colours, it does not parse:
 //! text that is cut in the middle of a string or comment keeps that tone to its end.
 
-use crate::app::view::{Line, Span, Tone};
+use crate::{
+    app::view::{Line, Span, Tone},
+    plan::sql::printable,
+    text,
+};
 
 /// Words that PostgreSQL's statements are made of; sorted.
 const KEYWORDS: &[&str] = &[
@@ -340,6 +344,16 @@ impl<'a> Scanner<'a> {
 /// The statement on one line: line ends and runs of blanks become one blank, at most `chars` characters are looked at.
 #[must_use]
 pub fn one_line(sql: &str, chars: usize) -> Line {
+    on_one_line(sql, chars, Span::new)
+}
+
+/// As [`one_line`], of a statement that we wrote: what is read off the screen can be run, whatever names it holds.
+#[must_use]
+pub fn our_line(sql: &str, chars: usize) -> Line {
+    on_one_line(&printable(sql), chars, ours)
+}
+
+fn on_one_line(sql: &str, chars: usize, made: fn(&str, Tone) -> Span) -> Line {
     let sql = sql.trim();
     let end = sql.char_indices().nth(chars).map_or(sql.len(), |(at, _)| at);
     let mut scanner = Scanner::new(sql.get(..end).unwrap_or(sql));
@@ -350,7 +364,7 @@ pub fn one_line(sql: &str, chars: usize) -> Line {
     while let Some((piece, piece_tone)) = scanner.next() {
         let (quoted, piece_tone) = scanner.of_name(piece, piece_tone);
         if piece_tone != tone && !buffer.is_empty() {
-            line.0.push(Span::new(&std::mem::take(&mut buffer), tone));
+            line.0.push(made(&std::mem::take(&mut buffer), tone));
         }
         tone = piece_tone;
         for c in piece.chars() {
@@ -366,7 +380,7 @@ pub fn one_line(sql: &str, chars: usize) -> Line {
         }
     }
     if !buffer.is_empty() {
-        line.0.push(Span::new(&buffer, tone));
+        line.0.push(made(&buffer, tone));
     }
     if end < sql.len() {
         line.0.push(Span::known("…", Tone::Dim));
@@ -377,6 +391,21 @@ pub fn one_line(sql: &str, chars: usize) -> Line {
 /// The statement as it was written, line by line; tabs become four blanks, at most `most` lines.
 #[must_use]
 pub fn lines(sql: &str, most: usize) -> Vec<Line> {
+    on_lines(sql, most, Span::new)
+}
+
+/// As [`lines`], of a statement that we wrote: what is read off the screen can be run, whatever names it holds.
+#[must_use]
+pub fn our_lines(sql: &str, most: usize) -> Vec<Line> {
+    on_lines(&printable(sql), most, ours)
+}
+
+/// A piece of a printable statement, whose backslashes are escapes of PostgreSQL's own and stand once.
+fn ours(piece: &str, tone: Tone) -> Span {
+    Span::safe(text::as_written(piece).into_owned(), tone)
+}
+
+fn on_lines(sql: &str, most: usize, made: fn(&str, Tone) -> Span) -> Vec<Line> {
     let sql = sql.trim_end().trim_start_matches('\n');
     let mut scanner = Scanner::new(sql);
     let mut out = vec![Line::empty()];
@@ -392,9 +421,9 @@ pub fn lines(sql: &str, most: usize) -> Vec<Line> {
         }
         if let Some(line) = out.last_mut() {
             line.0.push(if quoted {
-                Span::new(piece, tone)
+                made(piece, tone)
             } else {
-                Span::new(&piece.trim_end_matches('\r').replace('\t', "    "), tone)
+                made(&piece.trim_end_matches('\r').replace('\t', "    "), tone)
             });
         }
     }
@@ -419,6 +448,15 @@ mod tests {
     #[test]
     fn keywords_are_sorted_for_the_search() {
         assert!(KEYWORDS.is_sorted());
+    }
+
+    #[test]
+    fn our_own_statements_are_shown_as_they_can_be_run() {
+        let sql = "GRANT USAGE ON SCHEMA \"a\nb\\c\" TO \"x\\y\";";
+        let expected = r#"GRANT USAGE ON SCHEMA U&"a\+00000Ab\\c" TO "x\y";"#;
+        assert_eq!(our_line(sql, 200).plain(), expected);
+        assert_eq!(our_lines(sql, 9).iter().map(Line::plain).collect::<Vec<_>>(), [expected]);
+        assert_eq!(one_line(sql, 200).plain(), r#"GRANT USAGE ON SCHEMA "a\nb\\c" TO "x\\y";"#, "a stranger's");
     }
 
     #[test]

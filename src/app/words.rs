@@ -1,6 +1,9 @@
 //! Rights and answers as sentences and toned lines, shared by panes: words before codes.
 
-use super::view::{Line, Span, Tone};
+use super::{
+    sql_spans,
+    view::{Line, Span, Tone},
+};
 use crate::{
     domain::{
         ObjectKind, Privilege, Privileges,
@@ -290,13 +293,13 @@ pub fn verdict(
     }
     for (sentence, sql) in lacks {
         lines.push(Line(vec![Span::known("  ! ", Tone::Warning)]).and(sentence, Tone::Text));
-        lines.extend(sql.iter().map(|s| Line(vec![Span::known("    ", Tone::Dim)]).and(s, Tone::SqlName)));
+        lines.extend(sql.iter().map(|s| Line(vec![Span::known("    ", Tone::Dim)]).join(sql_spans::our_line(s, 2000))));
     }
     if !sql.is_empty() {
         let word = if verdict.works { "  Ending it: " } else { "  Giving it: " };
         for (i, statement) in sql.iter().enumerate() {
             let head = if i == 0 { word } else { "             " };
-            lines.push(Line(vec![Span::known(head, Tone::Dim)]).and(statement, Tone::SqlName));
+            lines.push(Line(vec![Span::known(head, Tone::Dim)]).join(sql_spans::our_line(statement, 2000)));
         }
     }
     for sentence in &verdict.others {

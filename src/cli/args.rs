@@ -463,7 +463,7 @@ pub struct Matrix {
 pub struct Explain {
     /// TARGET ROLE [PRIVILEGE] OBJECT; OBJECT is schema, schema.relation, schema.relation.column, schema.function(args) or
     /// database:NAME, with odd names in double quotes
-    #[arg(value_name = "WORD", required = true, num_args = 2..=4)]
+    #[arg(value_name = "WORD", required = true, num_args = 1..)]
     pub words: Vec<String>,
     /// Form of the answer
     #[arg(long, value_enum, default_value_t)]
@@ -942,6 +942,15 @@ mod tests {
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn options_stand_between_the_words_of_a_question() {
+        for line in ["pgmoat explain local -c f role t", "pgmoat explain local role --format json t -c f"] {
+            let cli = parse(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+            let Some(Command::Explain(asked)) = cli.command else { panic!("{line}") };
+            assert_eq!(asked.words, ["local", "role", "t"], "{line}");
+        }
     }
 
     #[test]

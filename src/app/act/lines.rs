@@ -248,9 +248,9 @@ fn sql(step: &Step, full: bool) -> Vec<Line> {
         .take(most)
         .flat_map(|statement| {
             if full {
-                sql_spans::lines(statement, 2000)
+                sql_spans::our_lines(statement, 2000)
             } else {
-                let line = sql_spans::one_line(statement, 240);
+                let line = sql_spans::our_line(statement, 240);
                 vec![line]
             }
         })
@@ -276,7 +276,7 @@ fn undo(plan: &Plan) -> Section {
         lines.push(indented(2, line.line()));
     }
     for statement in plan.steps.iter().rev().filter_map(|s| s.undo.as_ref()).flatten() {
-        lines.push(indented(2, sql_spans::one_line(statement, 2000)));
+        lines.push(indented(2, sql_spans::our_line(statement, 2000)));
     }
     let hint = match (without.len(), plan.steps.len()) {
         (0, _) => "recorded in the journal; u takes it back".to_owned(),

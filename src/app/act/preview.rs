@@ -21,7 +21,7 @@ use crate::{
         wrap::wrap,
     },
     config::target::Environment,
-    plan::{Approved, moves::Answers},
+    plan::{Approved, moves::Answers, sql::printable},
     text,
 };
 
@@ -422,7 +422,9 @@ impl Preview {
             return handed.text.clone();
         }
         match &self.subject {
-            Subject::Plan { ready: Some(ready), .. } => ready.plan.statements().collect::<Vec<_>>().join("\n"),
+            Subject::Plan { ready: Some(ready), .. } => {
+                ready.plan.statements().map(printable).collect::<Vec<_>>().join("\n")
+            }
             Subject::Plan { ready: None, .. } => String::new(),
             Subject::End(order) => order.aims.iter().map(|aim| aim.pid.to_string()).collect::<Vec<_>>().join("\n"),
         }

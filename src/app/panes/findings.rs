@@ -10,8 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Ctx, Enter, Entry, Pane, PaneSpec, Reach, RowId, SortKey, Story, Want};
 use crate::{
-    app::view::{Column, Line, Span, Tone},
+    app::{
+        sql_spans,
+        view::{Column, Line, Span, Tone},
+    },
     domain::Oid,
+    plan::sql::printable,
     policy::{Finding, Group, Severity},
 };
 
@@ -125,9 +129,8 @@ pub fn story(finding: &Finding) -> Story {
     if !sql.is_empty() {
         lines.push(Line(vec![Span::known("The SQL", Tone::Title)]));
         for statement in &sql {
-            for text in statement.lines() {
-                lines.push(Line(vec![Span::known("  ", Tone::Text)]).and(text, Tone::SqlName));
-            }
+            let written = sql_spans::our_lines(statement, usize::MAX);
+            lines.extend(written.into_iter().map(|line| Line(vec![Span::known("  ", Tone::Text)]).join(line)));
         }
         lines.push(Line::empty());
     }
@@ -151,8 +154,11 @@ pub fn story(finding: &Finding) -> Story {
             .known(" · ", Tone::Dim)
             .and(&finding.instance, Tone::Dim),
     );
-    let copy =
-        if sql.is_empty() { lines.iter().map(Line::plain).collect::<Vec<_>>().join("\n") } else { sql.join("\n") };
+    let copy = if sql.is_empty() {
+        lines.iter().map(Line::plain).collect::<Vec<_>>().join("\n")
+    } else {
+        sql.iter().map(|s| printable(s)).collect::<Vec<_>>().join("\n")
+    };
     let title = Line::new(finding.code, Tone::Title).known("  ", Tone::Dim).and(&place(finding), Tone::Strong);
     Story { title, lines, copy }
 }
@@ -182,7 +188,7 @@ pub fn short(finding: &Finding, lines: usize) -> Vec<Line> {
         let rest = sql.len().saturating_sub(room);
         for (i, statement) in sql.iter().take(room).enumerate() {
             let mut line = Line(vec![Span::known(if i == 0 { "SQL   " } else { "      " }, Tone::Dim)])
-                .and(statement, Tone::SqlName);
+                .join(sql_spans::our_line(statement, 2000));
             if i + 1 == room && rest > 0 {
                 line = line.and(&format!("  … {rest} more"), Tone::Dim);
             }

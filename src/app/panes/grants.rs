@@ -20,6 +20,7 @@ use std::{
 use super::{Ctx, Enter, Entry, Pane, PaneSpec, Reach, RowId, SortKey, Story, Want, fixable::Fixable};
 use crate::{
     app::{
+        sql_spans,
         view::{Align, Column, Line, Span, Tone},
         words,
     },
@@ -466,7 +467,7 @@ impl Grants {
             lines.push(if awaits {
                 head.known("f shows the statements; they name their objects, which are read for that", Tone::Dim)
             } else {
-                head.and(first, Tone::SqlName).and(&more, Tone::Dim)
+                head.join(sql_spans::our_line(first, 2000)).and(&more, Tone::Dim)
             });
         }
         lines

@@ -7,12 +7,15 @@
 //! ```
 
 use super::{Ctx, Enter, Entry, Pane, PaneSpec, RowId, SortKey, Story};
-use crate::app::{
-    act::{BookEntry, Meaning},
-    prose::{self, Prose},
-    sql_spans,
-    view::{Column, Line, Span, Tone},
-    wording,
+use crate::{
+    app::{
+        act::{BookEntry, Meaning},
+        prose::{self, Prose},
+        sql_spans,
+        view::{Column, Line, Span, Tone},
+        wording,
+    },
+    plan::sql::printable,
 };
 
 pub const SPEC: PaneSpec = PaneSpec {
@@ -70,18 +73,18 @@ fn story(entry: &BookEntry) -> Story {
     lines.push(heading("What was run"));
     for (title, statements) in &entry.steps {
         lines.push(Line(vec![Span::known("  ", Tone::Text)]).and(title, Tone::Strong));
-        for line in statements.iter().flat_map(|s| sql_spans::lines(s, 2000)) {
+        for line in statements.iter().flat_map(|s| sql_spans::our_lines(s, 2000)) {
             lines.push(Line(vec![Span::known("    ", Tone::Text)]).join(line));
         }
     }
     if !entry.undo.is_empty() {
         lines.push(Line::empty());
         lines.push(heading("What takes it back"));
-        for line in entry.undo.iter().flat_map(|s| sql_spans::lines(s, 2000)) {
+        for line in entry.undo.iter().flat_map(|s| sql_spans::our_lines(s, 2000)) {
             lines.push(Line(vec![Span::known("    ", Tone::Text)]).join(line));
         }
     }
-    let copy = entry.steps.iter().flat_map(|(_, s)| s.iter().map(String::as_str)).collect::<Vec<_>>().join("\n");
+    let copy = entry.steps.iter().flat_map(|(_, s)| s.iter().map(|s| printable(s))).collect::<Vec<_>>().join("\n");
     let title = Line::new(&format!("entry {}: ", entry.id), Tone::Dim).and(&entry.what, Tone::Title);
     Story { title, lines, copy }
 }
@@ -155,7 +158,7 @@ impl Pane for Journal {
         lines.push(way_back(e));
         let statements = e.steps.iter().flat_map(|(_, s)| s);
         for statement in statements.clone().take(2) {
-            lines.push(sql_spans::one_line(statement, 400));
+            lines.push(sql_spans::our_line(statement, 400));
         }
         let more = statements.count().saturating_sub(2);
         if more > 0 {

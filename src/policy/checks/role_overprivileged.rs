@@ -60,9 +60,7 @@ fn strangers(ctx: &Context<'_>, out: &mut Vec<Finding>) {
         let superuser = closure.beyond(at).iter().find(|became| get(closure.superusers(), **became));
         let superuser = superuser.and_then(|became| ctx.catalog.roles.get(*became));
         let may = superuser.map(|s| ("SUPERUSER", format!("can become {}, a superuser, with SET ROLE", s.name)));
-        let makes = role
-            .create_role
-            .then(|| ("CREATEROLE", "has CREATEROLE: it may make roles and hand out memberships".to_owned()));
+        let makes = role.create_role.then(|| ("CREATEROLE", format!("has CREATEROLE: {}", makes_roles(ctx))));
         for (attribute, what) in may.into_iter().chain(makes) {
             let mut finding = ctx.draft(&CODE);
             finding.id = format!("{}:{}:{attribute}", CODE.code, role.name);
@@ -76,6 +74,15 @@ fn strangers(ctx: &Context<'_>, out: &mut Vec<Finding>) {
                 "Declare it as a [[role]] if the policy is to judge it; nothing is changed by itself.".into();
             out.push(finding);
         }
+    }
+}
+
+/// What CREATEROLE is good for: from 16 on only over roles that one has ADMIN of.
+fn makes_roles(ctx: &Context<'_>) -> &'static str {
+    if ctx.snapshot.server.version_num < 160_000 {
+        "before 16 it may give itself every role that is no superuser, and with that whatever any of them may do"
+    } else {
+        "it may make roles and hand out memberships"
     }
 }
 
@@ -120,12 +127,7 @@ fn attributes(ctx: &Context<'_>, of: &Declared<'_>, out: &mut Vec<Finding>) {
             "row level security does not bind it",
             RoleAttributes { bypass_rls: Some(false), ..none() },
         ),
-        (
-            role.create_role,
-            "CREATEROLE",
-            "it may make roles and hand out memberships",
-            RoleAttributes { create_role: Some(false), ..none() },
-        ),
+        (role.create_role, "CREATEROLE", makes_roles(ctx), RoleAttributes { create_role: Some(false), ..none() }),
         (
             role.create_db,
             "CREATEDB",
