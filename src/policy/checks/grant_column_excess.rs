@@ -1,6 +1,6 @@
 //! `grant-column-excess`: a grant on single columns, which the table's own list does not show and no level speaks of. In a
-//! schema that the policy does not name it is `undeclared-access`, as a grant on the whole table is; PUBLIC keeps its code
-//! there, and only what changes data is told of it.
+//! schema that the policy does not name it is `undeclared-access`, as a grant on the whole table is, and told by that check;
+//! PUBLIC keeps this code there, and only what changes data is told of it.
 
 use std::collections::BTreeMap;
 
@@ -23,12 +23,21 @@ pub const CODE: Code = Code {
     why: "Column grants stand in a list of their own, beside the table's own: a right that nobody sees.",
 };
 
-pub const CHECK: Check = Check { codes: &[CODE, undeclared_access::CODE], slow: true, without_policy: false, run };
+pub const CHECK: Check = Check { codes: &[CODE], slow: true, without_policy: false, run };
 
 /// Schema, grantee, privilege, and whether an exception covers it.
 type Key = (usize, Oid, Privilege, bool);
 
 fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
+    of(context, false, out);
+}
+
+/// What roles hold by column grants in schemas that the policy does not name; nothing before they were read.
+pub fn undeclared(context: &Context<'_>, out: &mut Vec<Finding>) {
+    of(context, true, out);
+}
+
+fn of(context: &Context<'_>, undeclared: bool, out: &mut Vec<Finding>) {
     let (Some(desired), Some(shapes)) = (entries::desired(context), context.shapes) else { return };
     let mut found: BTreeMap<Key, Vec<(&ColumnGrant, Oid)>> = BTreeMap::new();
     for grant in &shapes.column_grants {
@@ -48,6 +57,9 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
             if let Who::Role(role) = who
                 && (!desired.compares(role) || !desired.names_role(role) && desired.undeclared == Undeclared::Ignore)
             {
+                continue;
+            }
+            if undeclared != (!named && who != Who::Public) {
                 continue;
             }
             let told = match who {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::{
     Check, Code, Context, by_set_role,
     entries::{self, Revocation},
+    grant_column_excess,
     role_overprivileged::revoke,
 };
 use crate::{
@@ -64,6 +65,7 @@ fn run(context: &Context<'_>, out: &mut Vec<Finding>) {
     if by_set_role::any(context) {
         through_set_role(context, desired, out);
     }
+    grant_column_excess::undeclared(context, out);
 }
 
 /// Memberships of roles that the policy does not name through which they become, by SET ROLE, what holds something.
