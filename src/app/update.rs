@@ -136,7 +136,14 @@ impl App {
                 self.overlays.pop();
                 self.set_filter(before);
             }
-            (Overlay::Filter { .. }, Code::Enter) | (Overlay::Save { .. } | Overlay::Pick(_), Code::Esc) => {
+            (Overlay::Filter { .. }, Code::Enter) => {
+                self.overlays.pop();
+                // who looked for a row has found it: it stays selected when the filter goes
+                if self.slot().is_some_and(|s| !s.table.filter.is_empty() && !s.order.is_empty()) {
+                    self.move_cursor(0);
+                }
+            }
+            (Overlay::Save { .. } | Overlay::Pick(_), Code::Esc) => {
                 self.overlays.pop();
             }
             // the rows can be looked through while one types

@@ -273,6 +273,24 @@ pub fn access_cell(j: &Judgement, kind: ObjectKind, owner: Oid, acl: &Acl) -> Li
     line
 }
 
+/// The order in which `aclitem` text names privileges (`ACL_ALL_RIGHTS_STR`).
+const LETTERS: [Privilege; 14] = [
+    Privilege::Insert,
+    Privilege::Select,
+    Privilege::Update,
+    Privilege::Delete,
+    Privilege::Truncate,
+    Privilege::References,
+    Privilege::Trigger,
+    Privilege::Execute,
+    Privilege::Usage,
+    Privilege::Create,
+    Privilege::Temporary,
+    Privilege::Connect,
+    Privilege::Maintain,
+    Privilege::Unknown,
+];
+
 /// The letter of a privilege in `aclitem` text (manual, "Privileges", table of abbreviations).
 const fn letter(privilege: Privilege) -> char {
     match privilege {
@@ -308,7 +326,7 @@ pub fn access_raw(j: &Judgement, acl: &Acl) -> String {
         };
         let grantee = if entry.is_public() { String::new() } else { name(entry.grantee) };
         let mut letters = String::new();
-        for privilege in entry.privileges.iter() {
+        for privilege in LETTERS.into_iter().filter(|p| entry.privileges.contains(*p)) {
             letters.push(letter(privilege));
             if entry.grantable.contains(privilege) {
                 letters.push('*');

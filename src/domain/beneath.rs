@@ -12,6 +12,7 @@ use super::{
     explain::column_rights,
     ident::{Oid, qualified, quote_ident},
     privilege::{ObjectKind, Privilege, Privileges},
+    rows::{Guarded, Rows, rows},
     snapshot::{Asked, Catalog, ColumnGrant, Kind, Named, Object, Objects, Schema, Shapes, ViewQuery},
 };
 
@@ -82,6 +83,11 @@ pub struct Found {
     /// The table that an INSERT through the view ends in, where that is known, and the columns of the views on the way that
     /// have defaults of their own.
     pub target: Option<(Oid, Oid)>,
+    /// What row level security beneath it makes of the statement, in sentences.
+    pub rows: Vec<String>,
+    /// Row level security of the table that a write ends in lets no row through, or refuses every new one, and why.
+    pub no_row: bool,
+    pub refused: Option<String>,
     pub defaults: BTreeSet<String>,
 }
 
@@ -89,7 +95,7 @@ impl Found {
     /// The statement fails for want of one of them.
     #[must_use]
     pub fn fails(&self) -> bool {
-        self.asked.iter().any(Beneath::fails)
+        self.refused.is_some() || self.asked.iter().any(Beneath::fails)
     }
 
     /// It does not fail for what is known, and not everything is.
@@ -181,6 +187,13 @@ impl Below<'_> {
             ));
             return;
         }
+        if query.unwritable {
+            found.refused = Some(format!(
+                "{name} takes no {privilege}, whoever has the right: its query has aggregates, GROUP BY, DISTINCT, LIMIT, WITH or \
+                 the like, and it has no INSTEAD OF trigger."
+            ));
+            return;
+        }
         let relations: BTreeSet<Oid> = query.asks.iter().map(|a| a.relation).collect();
         let (Some(asked), 1) = (query.asks.first(), relations.len()) else {
             found.unknown.push(format!(
@@ -220,6 +233,9 @@ impl Below<'_> {
             Who::Public => self.catalog.role_name(query.owner),
             Who::Role(role) => self.catalog.roles.get(role).map(|r| r.name.clone()).unwrap_or_default(),
         };
+        if known {
+            self.guard((of, &asked_of), query.invoker, view, asked, privilege, found);
+        }
         let kind = asked.kind.object_kind();
         let whole = self.matrix.rights(self.catalog, of, kind, asked.owner, &asked.acl).contains(privilege);
         let (held, columns) = match (whole, known) {
@@ -269,6 +285,49 @@ impl Below<'_> {
                 }
             }
             None => found.asked.push(beneath),
+        }
+    }
+
+    /// What row level security of a table makes of a statement that comes to it through a view.
+    fn guard(
+        &self,
+        (of, name): (Who, &str),
+        invoker: bool,
+        view: &str,
+        asked: &Asked,
+        privilege: Privilege,
+        found: &mut Found,
+    ) {
+        let Some(table) = self.shapes.and_then(|s| s.tables.iter().find(|t| t.oid == asked.relation)) else { return };
+        let guarded = Guarded {
+            oid: table.oid,
+            name: qualified(&asked.place, &asked.name),
+            owner: table.owner,
+            rls: table.rls,
+            force_rls: table.force_rls,
+        };
+        let told = match rows(self.catalog, self.matrix, of, &guarded, privilege) {
+            Rows::Free => return,
+            Rows::Bypassed if invoker => return,
+            Rows::Bypassed => format!(
+                "Beneath it: row level security of {} does not bind {name}, the owner of {view}: whoever uses the view goes past it.",
+                guarded.name
+            ),
+            Rows::Some => format!(
+                "Beneath it: row level security of {} is on: its policies decide which rows, as for {name}.",
+                guarded.name
+            ),
+            Rows::None(why) => {
+                found.no_row |= privilege == self.privilege && privilege != Privilege::Select;
+                format!("Beneath it: {why}")
+            }
+            Rows::Refused(why) => {
+                found.refused = Some(why);
+                return;
+            }
+        };
+        if !found.rows.contains(&told) {
+            found.rows.push(told);
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
     ending::{Ending, ending},
     ident::{Oid, qualified, quote_ident},
     privilege::{Acl, AclEntry, ObjectKind, Privilege, Privileges},
-    rows::{Rows, reads_none, rows},
+    rows::{Guarded, Rows, reads_none, rows},
     snapshot::{Catalog, ColumnGrant, Kind, Numbered, Object, Objects, Schema, SchemaObjects, Shapes},
 };
 
@@ -361,12 +361,18 @@ fn to_read(
         Who::Public => ("PUBLIC".to_owned(), Grantee::Public),
         Who::Role(role) => (role_name(catalog, role), Grantee::Role(role_name(catalog, role))),
     };
+    let whole = Change::Grant {
+        privileges: Privilege::Select.into(),
+        on: On::Objects { kind: ObjectKind::Table, schema: schema.name.clone(), names: vec![object.name.clone()] },
+        to,
+    };
+    // which columns that leaves, and whether any, is not known here: then only a person can say what should be granted
     let columns = granted_columns(catalog, matrix, shapes?, who, object.oid, Privilege::Select);
     let quoted: Vec<String> = columns.iter().map(|c| quote_ident(c)).collect();
     let has = if quoted.is_empty() {
-        "has none".to_owned()
+        format!("{name} has none: it fails")
     } else {
-        format!("has it on {} only", crate::text::list(&quoted, 8))
+        format!("{name} has it on {}; where it reads another one, it fails", crate::text::list(&quoted, 8))
     };
     let (article, value) = match privilege {
         Privilege::Update => ("An", ", or a new value made from an old one,"),
@@ -374,16 +380,16 @@ fn to_read(
     };
     Some(Lack {
         sentence: format!(
-            "{article} {privilege} with a WHERE{value} asks for SELECT on the columns that it reads, and {name} {has}: it fails \
+            "{article} {privilege} with a WHERE{value} asks for SELECT on the columns that it reads, and {has} \
              with \"permission denied for {} {}\".",
-            if object.kind == Kind::View { "view" } else { "table" },
+            match object.kind {
+                Kind::View => "view",
+                Kind::Foreign => "foreign table",
+                _ => "table",
+            },
             object.name,
         ),
-        fix: vec![Change::Grant {
-            privileges: Privilege::Select.into(),
-            on: On::Objects { kind: ObjectKind::Table, schema: schema.name.clone(), names: vec![object.name.clone()] },
-            to,
-        }],
+        fix: if quoted.is_empty() { vec![whole] } else { Vec::new() },
     })
 }
 
@@ -572,10 +578,11 @@ fn verdict(
         }
         _ => Vec::new(),
     };
-    let rows = subject.object().filter(|_| held).map(|object| rows(catalog, matrix, who, object, privilege));
+    let guarded = subject.object().filter(|_| held).map(|(schema, object)| Guarded::object(schema, object));
+    let rows = guarded.map(|guarded| rows(catalog, matrix, who, &guarded, privilege));
     let refused = match &rows {
         Some(Rows::Refused(why)) => Some(why.clone()),
-        _ => None,
+        _ => found.and_then(|found| found.refused.clone()),
     };
     let never = subject.object().and_then(|(_, object)| never(object.kind, privilege));
     let works = held && usable && never.is_none() && refused.is_none() && !found.is_some_and(Found::fails);
@@ -594,13 +601,13 @@ fn verdict(
     let of_rows: Vec<String> =
         of_rows.chain(reading_note(catalog, matrix, who, subject, privilege, rows.as_ref())).collect();
     notes.splice(0..0, of_rows);
-    notes.extend(found.iter().flat_map(|f| f.unknown.iter().cloned()));
+    notes.extend(found.iter().flat_map(|f| f.rows.iter().chain(&f.unknown).cloned()));
     notes.extend(never.map(str::to_owned));
     Verdict {
         privilege,
         held,
         works,
-        no_row: works && matches!(rows, Some(Rows::None(_))),
+        no_row: works && (matches!(rows, Some(Rows::None(_))) || found.is_some_and(|found| found.no_row)),
         unsure: works && found.is_some_and(Found::is_unsure),
         paths: effective,
         by_set_role,
@@ -744,6 +751,10 @@ fn row_note(rows: &Rows, privilege: Privilege) -> Option<String> {
         Rows::Bypassed => "Row level security is on, but does not bind this role: it sees and writes every row.",
         Rows::Some if privilege == Privilege::Insert => {
             "Row level security is on: a new row that no policy for INSERT lets through is refused with an error."
+        }
+        Rows::Some if privilege == Privilege::Update => {
+            "Row level security is on: the role changes those rows that a policy lets through; where none does, it finds no row, \
+             without an error, and a new row that no policy lets through is refused with one."
         }
         Rows::Some => {
             "Row level security is on: the role sees and writes those rows that a policy lets through; where none does, it \

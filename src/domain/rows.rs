@@ -24,15 +24,29 @@ pub enum Rows {
     Refused(String),
 }
 
+/// A relation, as far as row level security goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guarded {
+    pub oid: Oid,
+    /// As SQL names it.
+    pub name: String,
+    pub owner: Oid,
+    pub rls: bool,
+    /// Its owner is bound, too.
+    pub force_rls: bool,
+}
+
+impl Guarded {
+    #[must_use]
+    pub fn object(schema: &Schema, object: &Object) -> Guarded {
+        let Object { oid, owner, rls, force_rls, .. } = *object;
+        Guarded { oid, name: qualified(&schema.name, &object.name), owner, rls, force_rls }
+    }
+}
+
 /// What the policies of a relation leave of a privilege.
 #[must_use]
-pub fn rows(
-    catalog: &Catalog,
-    matrix: &Matrix,
-    who: Who,
-    (schema, object): (&Schema, &Object),
-    privilege: Privilege,
-) -> Rows {
+pub fn rows(catalog: &Catalog, matrix: &Matrix, who: Who, object: &Guarded, privilege: Privilege) -> Rows {
     let Some((command, word)) = command(privilege).filter(|_| object.rls) else { return Rows::Free };
     if let Who::Role(role) = who
         && (catalog.roles.get(role).is_some_and(bypasses_rls) || matrix.owns(who, object.owner) && !object.force_rls)
@@ -46,7 +60,7 @@ pub fn rows(
         Who::Public => "PUBLIC",
         Who::Role(role) => catalog.roles.get(role).map_or("", |r| r.name.as_str()),
     };
-    let table = qualified(&schema.name, &object.name);
+    let table = &object.name;
     let why = format!("Row level security is on for {table}, and no permissive policy for {word} is for {name}");
     if privilege == Privilege::Insert {
         let error = "new row violates row-level security policy";

@@ -648,6 +648,9 @@ pub struct ViewQuery {
     pub invoker: bool,
     /// An INSTEAD OF trigger or a rule of its own decides what becomes of writes.
     pub diverted: bool,
+    /// It aggregates, groups, leaves out or limits rows, or has WITH: it takes no writes by itself (manual, "Updatable Views").
+    #[serde(default)]
+    pub unwritable: bool,
     /// Its columns that have a default of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub defaults: Vec<String>,

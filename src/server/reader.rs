@@ -25,7 +25,7 @@ use crate::{
         Oid,
         dependencies::Dependencies,
         platform,
-        snapshot::{Catalog, Objects, Shapes, Sizes, Snapshot, Unavailable, VersionRows, VersionTables},
+        snapshot::{Activity, Catalog, Objects, Shapes, Sizes, Snapshot, Unavailable, VersionRows, VersionTables},
     },
 };
 
@@ -220,6 +220,15 @@ impl Reader {
                 other => return other,
             }
         }
+    }
+
+    /// Fills in the names of relations that somebody waits for: nothing is asked where nobody waits.
+    ///
+    /// # Errors
+    /// Only what ends the connection.
+    pub async fn names(&mut self, activity: &mut Activity) -> Result<(), ServerError> {
+        let read = activity::names(&self.connected.client, &self.facts, self.limits, activity);
+        bounded("the names of relations", self.limits.single(), &self.connected, &mut self.broken, read).await
     }
 
     /// The rows of the version tables among the candidates, by oid.
@@ -419,9 +428,7 @@ impl Reader {
             let part = self.activity().await;
             let mut activity = self.part("the sessions", part, &mut unavailable)?.map(|tick| tick.activity);
             if let Some(activity) = &mut activity {
-                let read = activity::names(&self.connected.client, &self.facts, self.limits, activity);
-                let what = "the names of relations";
-                bounded(what, self.limits.single(), &self.connected, &mut self.broken, read).await?;
+                self.names(activity).await?;
             }
             activity.map(Arc::new)
         } else {

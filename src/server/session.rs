@@ -373,7 +373,8 @@ impl Task {
             self.tell_link();
             self.tell_snapshot();
         }
-        let tick = self.wire.attend(reader.activity()).await??;
+        let mut tick = self.wire.attend(reader.activity()).await??;
+        self.wire.attend(reader.names(&mut tick.activity)).await??;
         let due = self.cadence.tick(&tick, forced, Instant::now());
         self.picture.tick(tick);
         if due && !first {

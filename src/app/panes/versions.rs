@@ -472,7 +472,7 @@ mod tests {
         assert!(said.contains(&"  holds e2 (engarde head) and l1 (langflow −2 behind)".to_owned()), "{said:#?}");
         let Enter::Story(story) = pane.enter(&ctx, 0, 0) else { panic!("a story") };
         let lines = plain(&story.lines);
-        assert!(lines.contains(&"  as stored  {engarde_user=ra/postgres}".to_owned()), "{lines:#?}");
+        assert!(lines.contains(&"  as stored  {engarde_user=ar/postgres}".to_owned()), "{lines:#?}");
         assert_eq!(story.copy, "public.alembic_version");
     }
 

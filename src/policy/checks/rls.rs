@@ -27,7 +27,7 @@ const NO_POLICY: Code = Code {
     code: "rls-no-policy",
     group: Group::Tenancy,
     severity: Severity::Error,
-    why: "Without a policy everybody but the owner sees no row, without an error.",
+    why: "Without a policy nobody sees a row, without an error, but the owner where it is not forced.",
 };
 
 const INERT: Code = Code {
@@ -105,7 +105,9 @@ fn run(ctx: &Context<'_>, out: &mut Vec<Finding>) {
     });
     empty.report(ctx, &NO_POLICY, out, |n| {
         (
-            format!("{n} have row level security and no policy: nobody but the owner sees a row"),
+            format!(
+                "{n} have row level security and no policy: nobody sees a row, but the owner where it is not forced"
+            ),
             "Create a policy, or switch row level security off where it is not meant.".to_owned(),
         )
     });

@@ -2,7 +2,7 @@
 //! has entries of its own or owns something; what it has only through memberships is one finding per role, and what only
 //! SET ROLE gives it one per membership.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
     Check, Code, Context, by_set_role,
@@ -154,15 +154,15 @@ fn finding(context: &Context<'_>, desired: &Desired, role: usize, position: usiz
         parts.push(format!("owner of {}", text::count(u64::from(owned), "object", "objects")));
     }
     for kind in KINDS {
-        let of: Privileges = excess.iter().filter(|e| e.kind == kind).map(|e| e.privilege).collect();
-        let most = excess.iter().filter(|e| e.kind == kind).map(|e| (e.count, e.total)).max();
-        if let Some((count, total)) = most {
-            parts.push(if kind == ObjectKind::Schema {
-                format!("{of} on the schema")
-            } else {
-                format!("{of} on {}", entries::share(count, total, kind))
-            });
+        // those that are held on as many objects are told together, the most first
+        let mut shares: BTreeMap<Reverse<(u32, u32)>, Privileges> = BTreeMap::new();
+        for of in excess.iter().filter(|e| e.kind == kind) {
+            shares.entry(Reverse((of.count, of.total))).or_insert(Privileges::NONE).insert(of.privilege);
         }
+        parts.extend(shares.into_iter().map(|(Reverse((count, total)), of)| match kind {
+            ObjectKind::Schema => format!("{of} on the schema"),
+            _ => format!("{of} on {}", entries::share(count, total, kind)),
+        }));
     }
     f.observed = parts.join("; ");
     f.expected = "a rule in the policy, or no access".into();

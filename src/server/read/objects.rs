@@ -177,11 +177,13 @@ fn decode_view(
     let mut f = Fields::new(VIEWS_READ, row);
     let (origin, view, owner) = (f.oid()?, f.oid()?, f.oid()?);
     let invoker = f.texts()?.iter().any(|option| is_on(option, "security_invoker"));
-    let (diverted, defaults) = (f.bool()?, f.texts()?);
+    // of the stored query the head stands before every query inside it, and its end behind them
+    let (diverted, unwritable, defaults) = (f.bool()?, f.bool()?, f.texts()?);
     let query = found.entry(origin).or_default().entry(view).or_insert_with(|| ViewQuery {
         owner,
         invoker,
         diverted,
+        unwritable,
         defaults,
         asks: Vec::new(),
     });

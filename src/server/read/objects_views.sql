@@ -21,6 +21,22 @@ select
   ) or exists (
     select from pg_catalog.pg_rewrite as r where r.ev_class = v.oid and r.ev_type <> '1'
   ),
+  coalesce((
+    select
+      r.tree ~ '^\(\{QUERY [^{}()]*:has(Aggs|WindowFuncs|TargetSRFs) true'
+      or r.tree ~ '^\(\{QUERY [^{}()]*:cteList \('
+      or (pg_catalog.regexp_match(r.tree, '.*:groupClause (.)'))[1] = '('
+      or (pg_catalog.regexp_match(r.tree, '.*:groupingSets (.)'))[1] = '('
+      or (pg_catalog.regexp_match(r.tree, '.*:havingQual (.)'))[1] = '{'
+      or (pg_catalog.regexp_match(r.tree, '.*:distinctClause (.)'))[1] = '('
+      or (pg_catalog.regexp_match(r.tree, '.*:limitOffset (.)'))[1] = '{'
+      or (pg_catalog.regexp_match(r.tree, '.*:limitCount (.)'))[1] = '{'
+      or (pg_catalog.regexp_match(r.tree, '.*:setOperations (.)'))[1] = '{'
+    from (
+      select q.ev_action::pg_catalog.text as tree
+      from pg_catalog.pg_rewrite as q where q.ev_class = v.oid and q.ev_type = '1'
+    ) as r
+  ), false),
   (
     select pg_catalog.array_agg(d.attname) from pg_catalog.pg_attribute as d
     where d.attrelid = v.oid and d.atthasdef and not d.attisdropped
