@@ -578,16 +578,18 @@ fn verdict(
         }
         _ => Vec::new(),
     };
-    let guarded = subject.object().filter(|_| held).map(|(schema, object)| Guarded::object(schema, object));
+    let guarded = subject.object().map(|(schema, object)| Guarded::object(schema, object));
     let rows = guarded.map(|guarded| rows(catalog, matrix, who, &guarded, privilege));
+    let beneath_refused = found.and_then(|found| found.refused.clone());
     let refused = match &rows {
-        Some(Rows::Refused(why)) => Some(why.clone()),
-        _ => found.and_then(|found| found.refused.clone()),
+        Some(Rows::Refused(why)) if held => Some(why.clone()),
+        _ => beneath_refused.clone(),
     };
     let never = subject.object().and_then(|(_, object)| never(object.kind, privilege));
     let works = held && usable && never.is_none() && refused.is_none() && !found.is_some_and(Found::fails);
     let missing = asked.missing().or(refused);
-    let (fix, others) = if never.is_some() {
+    // no grant lets work what is refused to whoever has the right
+    let (fix, others) = if never.is_some() || beneath_refused.is_some() {
         (Vec::new(), Vec::new())
     } else if works {
         let Ending { changes, others } = ending(catalog, matrix, shapes, who, subject, privilege);
@@ -597,12 +599,13 @@ fn verdict(
         (asked.giving(), Vec::new())
     };
     let mut notes = notes(catalog, subject, privilege, (held, shapes.map(|_| columns.as_slice())));
-    let of_rows = rows.iter().filter_map(|rows| row_note(rows, privilege));
+    let of_rows = rows.iter().filter_map(|rows| row_note(rows, privilege, held));
     let of_rows: Vec<String> =
-        of_rows.chain(reading_note(catalog, matrix, who, subject, privilege, rows.as_ref())).collect();
+        of_rows.chain(reading_note(catalog, matrix, who, subject, privilege, (held, rows.as_ref()))).collect();
     notes.splice(0..0, of_rows);
     notes.extend(found.iter().flat_map(|f| f.rows.iter().chain(&f.unknown).cloned()));
     notes.extend(never.map(str::to_owned));
+    notes.extend(beneath_refused.filter(|why| missing.as_ref() != Some(why)));
     Verdict {
         privilege,
         held,
@@ -743,11 +746,13 @@ fn beneath_fails(privilege: Privilege, found: &Found) -> Option<String> {
         .then(|| format!("{may}, and the {privilege} fails all the same: {}.", crate::text::list(&lacking, 6)))
 }
 
-/// What row level security makes of it, where it does not refuse everything.
-fn row_note(rows: &Rows, privilege: Privilege) -> Option<String> {
+/// What row level security makes of it; of a right that is not held, only what no grant would change.
+fn row_note(rows: &Rows, privilege: Privilege, held: bool) -> Option<String> {
     let said = match rows {
+        Rows::Refused(why) if !held => return Some(why.clone()),
         Rows::Free | Rows::Refused(_) => return None,
         Rows::None(why) => return Some(why.clone()),
+        Rows::Some | Rows::Bypassed if !held => return None,
         Rows::Bypassed => "Row level security is on, but does not bind this role: it sees and writes every row.",
         Rows::Some if privilege == Privilege::Insert => {
             "Row level security is on: a new row that no policy for INSERT lets through is refused with an error."
@@ -771,9 +776,9 @@ fn reading_note(
     who: Who,
     subject: &Subject<'_>,
     privilege: Privilege,
-    rows: Option<&Rows>,
+    (held, rows): (bool, Option<&Rows>),
 ) -> Option<String> {
-    let (_, object) = subject.object().filter(|_| rows == Some(&Rows::Some))?;
+    let (_, object) = subject.object().filter(|_| held && rows == Some(&Rows::Some))?;
     reads_none(catalog, matrix, who, object, privilege)
 }
 

@@ -13,6 +13,24 @@ with recursive asks as materialized (
   left join pg_catalog.pg_rewrite as r on r.ev_class = c.oid and r.ev_type = '1'
   left join lateral pg_catalog.regexp_matches(r.ev_action::pg_catalog.text, @permissions, 'g') as m (hit) on true
   where not @schemas(c.relnamespace)
+),
+stored as materialized (
+  select
+    d.view,
+    (
+      pg_catalog.left(r.tree, 800) ~ '^\(\{QUERY [^{}()]*:has(Aggs|WindowFuncs|TargetSRFs) true'
+      or pg_catalog.left(r.tree, 800) ~ '^\(\{QUERY [^{}()]*:cteList \('
+      or pg_catalog.left(pg_catalog.split_part(r.tree, ' :groupClause ', -1), 1) = '('
+      or pg_catalog.left(pg_catalog.split_part(r.tree, ' :groupingSets ', -1), 1) = '('
+      or pg_catalog.left(pg_catalog.split_part(r.tree, ' :havingQual ', -1), 1) = '{'
+      or pg_catalog.left(pg_catalog.split_part(r.tree, ' :distinctClause ', -1), 1) = '('
+      or pg_catalog.left(pg_catalog.split_part(r.tree, ' :limitOffset ', -1), 1) = '{'
+      or pg_catalog.left(pg_catalog.split_part(r.tree, ' :limitCount ', -1), 1) = '{'
+      or pg_catalog.left(pg_catalog.split_part(r.tree, ' :setOperations ', -1), 1) = '{'
+    ) as unwritable
+  from (select distinct b.view from asks as b) as d
+  join pg_catalog.pg_rewrite as q on q.ev_class = d.view and q.ev_type = '1'
+  cross join lateral (select q.ev_action::pg_catalog.text as tree offset 0) as r
 )
 select
   a.origin, v.oid, v.relowner, v.reloptions,
@@ -21,22 +39,7 @@ select
   ) or exists (
     select from pg_catalog.pg_rewrite as r where r.ev_class = v.oid and r.ev_type <> '1'
   ),
-  coalesce((
-    select
-      r.tree ~ '^\(\{QUERY [^{}()]*:has(Aggs|WindowFuncs|TargetSRFs) true'
-      or r.tree ~ '^\(\{QUERY [^{}()]*:cteList \('
-      or (pg_catalog.regexp_match(r.tree, '.*:groupClause (.)'))[1] = '('
-      or (pg_catalog.regexp_match(r.tree, '.*:groupingSets (.)'))[1] = '('
-      or (pg_catalog.regexp_match(r.tree, '.*:havingQual (.)'))[1] = '{'
-      or (pg_catalog.regexp_match(r.tree, '.*:distinctClause (.)'))[1] = '('
-      or (pg_catalog.regexp_match(r.tree, '.*:limitOffset (.)'))[1] = '{'
-      or (pg_catalog.regexp_match(r.tree, '.*:limitCount (.)'))[1] = '{'
-      or (pg_catalog.regexp_match(r.tree, '.*:setOperations (.)'))[1] = '{'
-    from (
-      select q.ev_action::pg_catalog.text as tree
-      from pg_catalog.pg_rewrite as q where q.ev_class = v.oid and q.ev_type = '1'
-    ) as r
-  ), false),
+  coalesce(s.unwritable, false),
   (
     select pg_catalog.array_agg(d.attname) from pg_catalog.pg_attribute as d
     where d.attrelid = v.oid and d.atthasdef and not d.attisdropped
@@ -53,6 +56,7 @@ select
   u.relacl is null, x.codes, x.grantors
 from asks as a
 join pg_catalog.pg_class as v on v.oid = a.view
+left join stored as s on s.view = a.view
 left join pg_catalog.pg_class as u on u.oid = case when a.hit[2] <> '0' then a.hit[1]::pg_catalog.oid end
 left join pg_catalog.pg_namespace as n on n.oid = u.relnamespace
 cross join lateral (
