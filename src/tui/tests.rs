@@ -463,6 +463,19 @@ fn a_filter_is_typed_seen_and_ended() {
 }
 
 #[test]
+fn what_a_filter_found_stays_selected_when_it_goes() {
+    let mut console = Console::answered(120, 30);
+    assert_ne!(console.selected(), "onside");
+    console.keys("/");
+    console.types("onside");
+    console.keys("enter");
+    assert_eq!(console.selected(), "onside");
+    console.keys("esc");
+    assert_eq!(console.selected(), "onside");
+    console.says("imports");
+}
+
+#[test]
 fn pastes_go_into_text_fields_and_never_fire_keys() {
     let mut console = Console::answered(100, 24);
     let effects = console.app.update(Msg::Paste("q\nq\u{1b}[A:quit\n".to_owned()));

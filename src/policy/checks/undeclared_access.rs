@@ -290,6 +290,13 @@ mod tests {
     }
 
     #[test]
+    fn privileges_are_told_with_the_objects_that_they_are_held_on() {
+        let two = base().table("s", "b", "app").grant("s.a", "x", "SELECT, TRUNCATE").grant("s.b", "x", "SELECT");
+        let found = two.case().only("undeclared-access");
+        assert_eq!(found.observed, "SELECT on 2 of 2 tables; TRUNCATE on 1 of 2 tables");
+    }
+
+    #[test]
     fn a_stranger_that_gets_there_by_set_role_is_told() {
         let lazy = |f: Fixture, set: bool| f.membership("app", "x", |m| (m.inherit, m.set) = (false, set));
         let case = lazy(base(), true).case();
